@@ -1,0 +1,13 @@
+"""curvezoo: Kaplan's "Notes on Contemporary Machine Learning for Physicists" as working Keras 3 software.
+
+The rooms load on first use, so that ``import curvezoo`` costs milliseconds and no TensorFlow:
+``theory``, ``data``, ``layers``, ``losses``, ``optimizers``, ``training``, ``zoo``.
+"""
+
+import lazy_loader
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["data", "layers", "losses", "optimizers", "theory", "training", "zoo"]
+)

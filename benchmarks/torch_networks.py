@@ -1,0 +1,101 @@
+"""The zoo's three benchmark networks in PyTorch, layer by layer the same, with one training step."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def convolution(inputs, outputs, stride=1, kernel=3):
+    """Convolution without bias, then batch norm."""
+    affine = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    return [affine, nn.BatchNorm2d(outputs, momentum=0.1)]
+
+
+def mlp():
+    """784-512-512-10 with ReLU and dropout 0.2: the recipe `mlp_mnist`."""
+    hidden = [m for i in (784, 512) for m in (nn.Linear(i, 512), nn.ReLU(), nn.Dropout(0.2))]
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(512, 10))
+
+
+def cnn():
+    """Two stages of two convolutions, 2x2 maxima, one hidden layer: the recipe `cnn_mnist`."""
+    stages = []
+    for inputs, outputs in ((1, 32), (32, 64)):
+        stages += [
+            *convolution(inputs, outputs),
+            nn.ReLU(True),
+            *convolution(outputs, outputs),
+            nn.ReLU(True),
+        ]
+        stages += [nn.MaxPool2d(2), nn.Dropout(0.25)]
+    hidden = [nn.Linear(64 * 7 * 7, 128, bias=False), nn.BatchNorm1d(128), nn.ReLU(True), nn.Dropout(0.25)]
+    return nn.Sequential(*stages, nn.Flatten(), *hidden, nn.Linear(128, 10))
+
+
+class Block(nn.Module):
+    """Basic residual block, version 1, with a projection where the shape changes."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.residual = nn.Sequential(
+            *convolution(inputs, outputs, stride), nn.ReLU(True), *convolution(outputs, outputs)
+        )
+        same = inputs == outputs
+        self.shortcut = nn.Identity() if same else nn.Sequential(*convolution(inputs, outputs, stride, 1))
+
+    def forward(self, x):
+        """phi(x + F(x))."""
+        return functional.relu(self.shortcut(x) + self.residual(x), inplace=True)
+
+
+def resnet20():
+    """ResNet-20, version 1: the recipe `resnet20_cifar10`."""
+    blocks, inputs = [], 16
+    for outputs, stride in ((16, 1), (32, 2), (64, 2)):
+        blocks += [Block(inputs, outputs, stride), Block(outputs, outputs, 1), Block(outputs, outputs, 1)]
+        inputs = outputs
+    pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)]
+    return nn.Sequential(*convolution(3, 16), nn.ReLU(True), *blocks, *pool)
+
+
+NETWORKS = {
+    "mlp_mnist": (mlp, (1, 28, 28)),
+    "cnn_mnist": (cnn, (1, 28, 28)),
+    "resnet20_cifar10": (resnet20, (3, 32, 32)),
+}
+
+
+def training_step(name, batch_size, layout="contiguous", foreach=None):
+    """Returns a function of no arguments that makes one step of training, and the network's parameter count.
+
+    Args:
+        name: A key of `NETWORKS`.
+        batch_size: Examples a step.
+        layout: `contiguous` or `channels_last`.
+        foreach: The optimizer's own argument of that name; `None` is PyTorch's default.
+    """
+    torch.manual_seed(0)
+    torch.set_num_threads(torch.get_num_threads())
+    make, shape = NETWORKS[name]
+    form = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    model = make().train().to(memory_format=form)
+    batches = [
+        (torch.rand(batch_size, *shape).contiguous(memory_format=form), torch.randint(0, 10, (batch_size,)))
+        for _ in range(8)
+    ]
+    if name == "resnet20_cifar10":
+        optimizer = torch.optim.SGD(
+            model.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, foreach=foreach
+        )
+    else:
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3, foreach=foreach)
+    state = {"step": 0}
+
+    def step():
+        images, labels = batches[state["step"] % len(batches)]
+        state["step"] += 1
+        optimizer.zero_grad(set_to_none=True)
+        functional.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return step, sum(p.numel() for p in model.parameters())

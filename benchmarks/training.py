@@ -1,0 +1,147 @@
+"""Training speed of three recipes beside the same networks in PyTorch, in one run.
+
+    python -m pip install torch
+    python benchmarks/training.py [--rounds 5] [--steps 20] [--networks mlp_mnist,...]
+
+Every variant lives in a process of its own, asleep while another is measured, so that no two share the
+cores or a thread pool. Rounds alternate between the variants; the figure is the median over all steps of all
+rounds. A step is forward, backward and update on a batch in memory, with the recipe's batch size and
+precision; curvezoo's is the compiled function that `fit` calls, metrics included.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+VARIANTS = {
+    "mlp_mnist": [
+        "curvezoo",
+        "curvezoo jit_compile=false",
+        "torch contiguous",
+        "torch contiguous foreach",
+    ],
+    "cnn_mnist": ["curvezoo", "curvezoo jit_compile=true", "torch contiguous", "torch channels_last"],
+    "resnet20_cifar10": ["curvezoo", "curvezoo jit_compile=true", "torch contiguous", "torch channels_last"],
+}
+
+
+def curvezoo_step(name, settings):
+    """Returns a function that makes one step by the recipe, its steps a call, and the parameter count."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from curvezoo import data, zoo
+    from curvezoo.training.compiling import compiled_model
+
+    recipe = zoo.recipe(name).override(settings)
+    spec = data.spec(recipe.data)
+    keras.utils.set_random_seed(0)
+    model = compiled_model(recipe, spec, 1000)
+    generator = np.random.default_rng(0)
+    images = generator.random((8 * recipe.batch_size, *spec.shape), "float32")
+    labels = generator.integers(0, spec.classes, len(images)).astype("int32")
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(
+        recipe.batch_size, drop_remainder=True
+    )
+    batches = batches.cache().repeat().prefetch(2)
+    calls = recipe.steps_per_execution
+    model.fit(batches, steps_per_epoch=2 * calls, verbose=0)
+    iterator = iter(batches)
+
+    def step():
+        logs = model.train_function(iterator)
+        float(logs["loss"])
+
+    return step, calls, sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+def work(name, variant):
+    """Measures on request: a line with a count on stdin is answered with that many step times in ms."""
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    peer, *words = variant.split()
+    if peer == "curvezoo":
+        step, calls, parameters = curvezoo_step(name, dict(word.split("=") for word in words))
+    else:
+        import torch_networks
+
+        batch_size = 128
+        foreach = True if "foreach" in words else None
+        (step, parameters), calls = torch_networks.training_step(name, batch_size, words[0], foreach), 1
+    for _ in range(5):
+        step()
+    print(parameters, file=replies, flush=True)
+    for line in sys.stdin:
+        step()
+        times = []
+        for _ in range(max(1, int(line) // calls)):
+            begin = time.perf_counter()
+            step()
+            times.append((time.perf_counter() - begin) * 1e3 / calls)
+        print(json.dumps(times), file=replies, flush=True)
+
+
+def measure(name, rounds, steps):
+    """Runs all variants of a network in turns; returns their step times in ms."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    workers = {
+        variant: subprocess.Popen(
+            [sys.executable, __file__, "--worker", name, variant],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        for variant in VARIANTS[name]
+    }
+    parameters = {variant: int(worker.stdout.readline()) for variant, worker in workers.items()}
+    if len(set(parameters.values())) != 1:
+        raise RuntimeError(f"{name}: the networks are not the same: {parameters}")
+    times = {variant: [] for variant in workers}
+    for _ in range(rounds):
+        for variant, worker in workers.items():
+            print(steps, file=worker.stdin, flush=True)
+            times[variant] += json.loads(worker.stdout.readline())
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+    return times
+
+
+def main():
+    """Prints a table for each network."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="a round and variant; tenfold for the MLP")
+    parser.add_argument("--networks", default=",".join(VARIANTS))
+    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        work(*arguments.worker)
+        return
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "torch")}
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
+    print(
+        "| network | variant | median ms/step | fastest round | curvezoo's speed over it |\n|---|---|---|---|---|"
+    )
+    for name in arguments.networks.split(","):
+        steps = arguments.steps * (10 if name.startswith("mlp") else 1)
+        times = measure(name, arguments.rounds, steps)
+        own = statistics.median(times["curvezoo"])
+        for variant, all_times in times.items():
+            size = len(all_times) // arguments.rounds
+            best = min(statistics.median(all_times[i : i + size]) for i in range(0, len(all_times), size))
+            median = statistics.median(all_times)
+            cells = (name, variant, f"{median:.2f}", f"{best:.2f}", f"{median / own:.2f}")
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The command line: `curvezoo list, train, evaluate, export, reproduce, equations`."""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+
+_DEFAULT_MODEL = "mlp_digits"
+
+
+def main(argv=None):
+    """Runs one command.
+
+    Args:
+        argv: The words after `curvezoo`; the process's own by default.
+
+    Returns:
+        The exit code: 0, 2 where the input is not valid, 130 where Ctrl-C stopped it, 1 where a run diverged.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("stopped; the same command with --resume goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except (ValueError, OSError) as error:
+        if arguments.traceback:
+            traceback.print_exc()
+        print(f"curvezoo {arguments.command}: {_one_line(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _one_line(error):
+    """The message of an error, on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="curvezoo", description="Train, measure and use the models of the zoo."
+    )
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="list the models")
+    listing.add_argument("pattern", nargs="?", default="*", help="a wildcard, such as 'resnet*'")
+    form = listing.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON value")
+    form.add_argument(
+        "--markdown", action="store_true", help="print the trained models as a table for a README"
+    )
+    listing.set_defaults(run=_list)
+
+    train = commands.add_parser("train", help="train a model, measure it, write report and card")
+    train.add_argument(
+        "name", nargs="?", default=_DEFAULT_MODEL, help=f"the model (default {_DEFAULT_MODEL})"
+    )
+    train.add_argument("--epochs", help="passes over the training split")
+    train.add_argument("--batch-size", help="examples a step, over all replicas")
+    train.add_argument("--seed", help="of weights, data order and dropout")
+    train.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
+    train.add_argument("--out", help="the run's folder (default runs/NAME)")
+    train.add_argument("--strategy", default="default", help="default, mirrored or multiworker")
+    train.add_argument("--resume", action="store_true", help="continue the run in --out")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
+    )
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser("evaluate", help="measure a trained model on the test split")
+    evaluate.add_argument("name", help="a published model, or a folder with a card")
+    evaluate.add_argument("--data", help="another data set")
+    evaluate.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
+    evaluate.add_argument("--temperature", action="store_true", help="also after temperature scaling")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON value")
+    evaluate.set_defaults(run=_evaluate)
+
+    export = commands.add_parser("export", help="copy a trained model's folder, checked, to another place")
+    export.add_argument("name", help="a published model, or a folder with a card such as runs/NAME/model")
+    export.add_argument("--to", required=True, help="the new folder")
+    export.set_defaults(run=_export)
+
+    reproduce = commands.add_parser("reproduce", help="draw the figures of a section of the notes")
+    reproduce.add_argument("section", help="a section that has figures, such as 1.4 or 5.1")
+    reproduce.add_argument("--out", help="the page to write (default reproduce-SECTION.html)")
+    reproduce.set_defaults(run=_reproduce)
+
+    equations = commands.add_parser("equations", help="which equations of the notes are covered, and how")
+    equations.set_defaults(run=_equations)
+    return parser
+
+
+def _list(arguments):
+    from .zoo import catalogue, table
+
+    entries = [catalogue.describe(name) for name in catalogue.names(arguments.pattern)]
+    if not entries:
+        catalogue.recipe(arguments.pattern)
+    if arguments.json:
+        print(json.dumps(entries, indent=2))
+    elif arguments.markdown:
+        print(table.markdown(entries))
+    else:
+        table.show(entries)
+
+
+def _train(arguments):
+    settings = {key: getattr(arguments, key) for key in ("epochs", "batch_size", "seed")}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    for pair in arguments.set:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set {pair!r} is not of the form KEY=VALUE")
+        settings[key] = value
+
+    from .zoo import catalogue
+
+    catalogue.recipe(arguments.name).override(settings)
+
+    from . import zoo
+    from .training import callbacks, runs
+
+    options = {"strategy": arguments.strategy, "data_dir": arguments.data_dir, "resume": arguments.resume}
+    try:
+        run = zoo.train(arguments.name, arguments.out, **options, **settings)
+    except callbacks.Diverged as error:
+        print(f"curvezoo train: {error}", file=sys.stderr)
+        sys.exit(1)
+    except runs.WorkerLost as error:
+        _start_again(error)
+    if run.scores:
+        _print_scores(run.scores)
+        print(f"report {run.folder / 'report.html'}\nmodel  {run.folder / 'model'}")
+
+
+def _start_again(error):
+    """Replaces this process by one that waits for the lost worker and resumes with it."""
+    print(f"curvezoo train: {error}; waiting for it to come back", file=sys.stderr, flush=True)
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    os.execv(sys.executable, [sys.executable, "-m", __package__, *words, "--resume"])
+
+
+def _evaluate(arguments):
+    from . import zoo
+
+    scores = zoo.evaluate(
+        arguments.name,
+        data_set=arguments.data,
+        data_dir=arguments.data_dir,
+        temperature=arguments.temperature,
+    )
+    if arguments.json:
+        print(json.dumps(scores, indent=2))
+    else:
+        _print_scores(scores)
+
+
+def _print_scores(scores):
+    for key, value in scores.items():
+        print(f"{key:14s} {value:.4f}" if isinstance(value, float) else f"{key:14s} {value}")
+
+
+def _export(arguments):
+    from .training import cards
+
+    print(cards.copy(arguments.name, arguments.to))
+
+
+def _reproduce(arguments):
+    from .training import reproduction
+
+    print(reproduction.write_page(arguments.section, arguments.out))
+
+
+def _equations(arguments):
+    import rich.console
+    import rich.table
+
+    from . import equations
+
+    header, *rows = equations.render()
+    table = rich.table.Table(*header, box=None)
+    for row in rows:
+        table.add_row(*row)
+    rich.console.Console().print(table)

@@ -1,0 +1,99 @@
+"""Random flips and crops of whole batches, pure functions of a stateless key.
+
+Shapes: B batch, H height, W width, C channels; a key is an integer tensor [2].
+"""
+
+import tensorflow as tf
+
+
+def _pixels_at(images, rows, columns):
+    """Gathers pixel (rows[b, i], columns[b, j]) of image b: [B, H', W', C], rows [B, H], columns [B, W]."""
+    batch, height, width, channels = tf.unstack(tf.shape(images))
+    starts = (tf.range(batch)[:, None] * height + rows) * width
+    # One flat gather is two to three times cheaper than a broadcast tf.where or batched gathers by axis.
+    flat = tf.reshape(images, [batch * height * width, channels])
+    taken = tf.gather(flat, starts[:, :, None] + columns[:, None, :])
+    return tf.ensure_shape(taken, [None, rows.shape[1], columns.shape[1], images.shape[3]])
+
+
+def flip(images, key):
+    """Mirrors each image left to right with probability 1/2.
+
+    Args:
+        images: Images [B, H, W, C] of any dtype.
+        key: Stateless key [2].
+
+    Returns:
+        Images [B, H, W, C].
+    """
+    batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
+    mirrored = tf.random.stateless_uniform([batch, 1], key) < 0.5
+    columns = tf.where(mirrored, tf.range(width)[::-1], tf.range(width))
+    return _pixels_at(images, tf.repeat(tf.range(height)[None], batch, 0), columns)
+
+
+def crop_offsets(batch, padding, key):
+    """Draws the corner of each crop, uniform on the (2 padding + 1)^2 positions.
+
+    Args:
+        batch: B.
+        padding: Zeros on each side, in pixels.
+        key: Stateless key [2].
+
+    Returns:
+        Offsets [B, 2], int32, of (row, column) in 0 .. 2 padding.
+    """
+    return tf.random.stateless_uniform([batch, 2], key, 0, 2 * padding + 1, tf.int32)
+
+
+def crop_at(images, offsets, padding):
+    """Pads with zeros and cuts the original size out of the padded image at the given corners.
+
+    Args:
+        images: Images [B, H, W, C] of any dtype.
+        offsets: Corners [B, 2], int32, in 0 .. 2 padding; (padding, padding) gives the image back.
+        padding: Zeros on each side, in pixels.
+
+    Returns:
+        Images [B, H, W, C].
+    """
+    _, height, width, _ = images.shape
+    padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    return _pixels_at(padded, offsets[:, :1] + tf.range(height), offsets[:, 1:] + tf.range(width))
+
+
+def crop(images, key, padding):
+    """Pads with zeros and crops each image at a random corner (He et al. 2016, section 4.2).
+
+    Args:
+        images: Images [B, H, W, C] of any dtype.
+        key: Stateless key [2].
+        padding: Zeros on each side, in pixels.
+
+    Returns:
+        Images [B, H, W, C].
+
+    References:
+        He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016.
+    """
+    return crop_at(images, crop_offsets(tf.shape(images)[0], padding, key), padding)
+
+
+def augmented(images, names, key, padding):
+    """Applies the named augmentations, each with a key of its own.
+
+    Args:
+        images: Images [B, H, W, C] of any dtype.
+        names: Names among "flip" and "crop".
+        key: Stateless key [2].
+        padding: Zeros on each side, in pixels, for "crop".
+
+    Returns:
+        Images [B, H, W, C].
+    """
+    flip_key, crop_key = tf.unstack(tf.random.split(key, 2))
+    if "flip" in names:
+        images = flip(images, flip_key)
+    if "crop" in names:
+        images = crop(images, crop_key, padding)
+    return images

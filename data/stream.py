@@ -1,0 +1,177 @@
+"""Splits of ImageNet, streamed from its shards at constant memory.
+
+Shapes: B batch, N training examples, S image size.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from .prepared import parsed, test_split
+from .sampling import kept, replacement_labels
+from .splits import Splits
+
+_SHARDS_AT_ONCE = 16
+_SHUFFLE_BLOCK = 2048
+_LEFT_OUT, _TRUE_LABEL = -2, -1
+
+
+def evaluation_image(encoded, size):
+    """Decodes, resizes the shorter side to 256/224 of ``size`` and cuts the centre out.
+
+    Args:
+        encoded: JPEG bytes, a scalar string.
+        size: S in pixels.
+
+    Returns:
+        Image [S, S, 3], float32 in [0, 1].
+    """
+    image = tf.io.decode_jpeg(encoded, channels=3)
+    sides = tf.cast(tf.shape(image)[:2], tf.float32)
+    shorter = round(size * 256 / 224)
+    sides = tf.cast(tf.round(sides * shorter / tf.reduce_min(sides)), tf.int32)
+    top, left = tf.unstack((sides - size) // 2)
+    image = tf.image.resize(image, sides)[top : top + size, left : left + size]
+    return tf.ensure_shape(image, [size, size, 3]) / 255.0
+
+
+def training_image(encoded, key, size):
+    """Decodes a random window, resizes it and mirrors it with probability 1/2.
+
+    The window covers 8 to 100 % of the image at an aspect ratio between 3/4 and 4/3 (Szegedy et al. 2015).
+
+    Args:
+        encoded: JPEG bytes, a scalar string.
+        key: Stateless key [2].
+        size: S in pixels.
+
+    Returns:
+        Image [S, S, 3], float32 in [0, 1].
+
+    References:
+        Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6.
+    """
+    window_key, flip_key = tf.unstack(tf.random.split(key, 2))
+    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.io.extract_jpeg_shape(encoded),
+        tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
+        window_key,
+        min_object_covered=0.0,
+        aspect_ratio_range=(3 / 4, 4 / 3),
+        area_range=(0.08, 1.0),
+    )
+    window = tf.concat([begin[:2], extent[:2]], 0)
+    image = tf.image.resize(tf.io.decode_and_crop_jpeg(encoded, window, channels=3), [size, size])
+    mirrored = tf.random.stateless_uniform([], flip_key) < 0.5
+    return tf.where(mirrored, image[:, ::-1], image) / 255.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shards:
+    """Record files of one split: path, records to skip, to take, and taken before it, one entry a file."""
+
+    files: tf.Tensor
+    skips: tf.Tensor
+    takes: tf.Tensor
+    before: tf.Tensor
+
+    @classmethod
+    def of(cls, builder, split):
+        parts = builder.info.splits[split].file_instructions
+        takes = [part.take for part in parts]
+        columns = [part.filename for part in parts], [part.skip for part in parts], takes
+        before = np.cumsum([0, *takes[:-1]])
+        with tf.device("CPU:0"):
+            return cls(tf.constant(columns[0]), *(np.array(c, np.int64) for c in (*columns[1:], before)))
+
+    def read(self, shard):
+        """Yields (position in the split, serialised example) of one file."""
+        skip, take, before = (tf.gather(c, shard) for c in (self.skips, self.takes, self.before))
+        records = tf.data.TFRecordDataset(tf.gather(self.files, shard))
+        return records.skip(skip).take(take).enumerate(before)
+
+
+def _in_order(shards, size, batch_size):
+    def decode(_, record):
+        encoded, label = parsed(record[None])
+        return evaluation_image(encoded[0], size), label[0]
+
+    records = tf.data.Dataset.range(len(shards.files)).flat_map(shards.read)
+    images = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _label_table(spec, seed, subset, random_labels):
+    """One int32 a training example: its replacement label, or that its own stays, or that it is left out."""
+    table = np.full(spec.train, _LEFT_OUT, np.int32)
+    rows = kept(spec.train, subset)
+    table[rows] = replacement_labels(len(rows), spec.classes, random_labels, seed)
+    with tf.device("CPU:0"):
+        return tf.constant(table)
+
+
+def _shuffled(shards, table, size, batch_size, seed, steps):
+    """Returns the function from epoch numbers to batches that ``Splits`` wants."""
+
+    def mixed(files_key, records_key):
+        def mix(number, block):
+            positions, records = block
+            key = tf.random.fold_in(records_key, number)
+            order = tf.random.experimental.stateless_shuffle(tf.range(tf.size(positions)), key)
+            return tf.gather(positions, order), tf.gather(records, order)
+
+        files = tf.random.experimental.stateless_shuffle(tf.range(len(shards.files)), files_key)
+        records = tf.data.Dataset.from_tensor_slices(files).interleave(
+            shards.read, _SHARDS_AT_ONCE, block_length=16, num_parallel_calls=tf.data.AUTOTUNE
+        )
+        records = records.filter(lambda position, _: tf.gather(table, position) != _LEFT_OUT)
+        # Blocks and a stateless key: the seeds of Dataset.shuffle would mix in the global seed.
+        return records.batch(_SHUFFLE_BLOCK).enumerate().map(mix).prefetch(1).unbatch()
+
+    def epoch(number):
+        key = tf.stack([tf.constant(seed, tf.int64), number])
+        files_key, records_key, images_key = tf.unstack(tf.random.split(key, 3))
+
+        def decode(place, example):
+            position, record = example
+            encoded, label = parsed(record[None])
+            replaced = tf.gather(table, position)
+            label = tf.where(replaced == _TRUE_LABEL, label[0], replaced)
+            return training_image(encoded[0], tf.random.fold_in(images_key, place), size), label
+
+        images = mixed(files_key, records_key).enumerate().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+        return images.batch(batch_size, drop_remainder=True).take(steps)
+
+    return lambda epochs: epochs.flat_map(epoch)
+
+
+def splits(spec, builder, *, batch_size, seed, subset, random_labels):
+    """Builds the streamed splits.
+
+    An epoch reads the shards in a shuffled order, several at once, and shuffles blocks of records; images are
+    decoded on the way, so that memory holds a few blocks of JPEG files whatever the number of images.
+
+    Args:
+        spec: The ``Spec``, its shape (S, S, 3).
+        builder: The prepared ``tfds`` builder.
+        batch_size: B, also of validation and test.
+        seed: Key of the order, of the augmentation and of the random labels.
+        subset: Training examples to keep, or None for all.
+        random_labels: Fraction of the training labels to replace by uniform draws.
+
+    Returns:
+        ``Splits``.
+    """
+    size = spec.shape[0]
+    table = _label_table(spec, seed, subset, random_labels)
+    train = dataclasses.replace(spec, train=subset or spec.train)
+    shards = _Shards.of(builder, f"train[:{spec.train}]")
+    validation = _Shards.of(builder, f"train[{spec.train}:]")
+    return Splits(
+        train,
+        batch_size,
+        _shuffled(shards, table, size, batch_size, seed, train.train // batch_size),
+        _in_order(validation, size, batch_size),
+        _in_order(_Shards.of(builder, test_split(spec.name)), size, batch_size),
+    )

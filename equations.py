@@ -1,0 +1,114 @@
+"""The ledger of the notes' numbered equations: docs/equations.csv.
+
+Every number has one row: `tested` by the test named in `by`, a `definition`, a `derivation` step that leads
+to the equation named in `by`, or `open` while its chapter is not built. tests/conftest.py holds the ledger
+to its word.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+STATUSES = ("tested", "definition", "derivation", "open")
+"""What a row may say of its equation."""
+
+LEDGER = Path(__file__).parent / "docs" / "equations.csv"
+"""Where the ledger lies."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One row of the ledger.
+
+    Attributes:
+        number: the equation's number in the notes, "4.5.9".
+        status: one of `STATUSES`.
+        by: the test that verifies it, or for a derivation step the equation that it leads to.
+        note: what else there is to say.
+    """
+
+    number: str
+    status: str
+    by: str = ""
+    note: str = ""
+
+    @property
+    def section(self) -> str:
+        """The notes' section, "4.5" for "4.5.9"."""
+        return self.number.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class SectionCoverage:
+    """How many of a section's equations have each status."""
+
+    section: str
+    count: int
+    tested: int
+    definition: int
+    derivation: int
+    open: int
+
+
+def load(path: Path | str = LEDGER) -> dict[str, Equation]:
+    """Read the ledger.
+
+    Args:
+        path: a CSV file with the columns equation, status, by, note.
+
+    Returns:
+        The equations by number, in the file's order.
+
+    Raises:
+        ValueError: if the columns are others, a number occurs twice or a status is unknown.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != ["equation", "status", "by", "note"]:
+            raise ValueError(f"{path} must have the columns equation,status,by,note, got {reader.fieldnames}")
+        rows = [Equation(row["equation"], row["status"], row["by"], row["note"]) for row in reader]
+    twice = [number for number, count in Counter(row.number for row in rows).items() if count > 1]
+    if twice:
+        raise ValueError(f"{path} must name each equation once, got twice: {', '.join(twice)}")
+    unknown = [f"{row.number}: {row.status!r}" for row in rows if row.status not in STATUSES]
+    if unknown:
+        raise ValueError(f"{path} must use the statuses {', '.join(STATUSES)}, got {', '.join(unknown)}")
+    return {row.number: row for row in rows}
+
+
+def coverage(ledger: dict[str, Equation] | None = None) -> list[SectionCoverage]:
+    """Count the statuses section by section.
+
+    Args:
+        ledger: the equations by number, by default those of `load`.
+
+    Returns:
+        One `SectionCoverage` a section, in the order of the notes.
+    """
+    rows = (load() if ledger is None else ledger).values()
+    counts: dict[str, Counter] = {}
+    for row in rows:
+        counts.setdefault(row.section, Counter())[row.status] += 1
+    return [
+        SectionCoverage(section, sum(count.values()), **{status: count[status] for status in STATUSES})
+        for section, count in counts.items()
+    ]
+
+
+def render(ledger: dict[str, Equation] | None = None) -> list[tuple[str, ...]]:
+    """Lay the coverage out as a table of strings.
+
+    Args:
+        ledger: the equations by number, by default those of `load`.
+
+    Returns:
+        A header, a row for each section, and a row of totals.
+    """
+    header = ("section", "count", *STATUSES)
+    sections = coverage(ledger)
+    rows = [tuple(str(getattr(section, column)) for column in header) for section in sections]
+    totals = (str(sum(getattr(section, column) for section in sections)) for column in header[1:])
+    return [header, *rows, ("total", *totals)]

@@ -1,0 +1,96 @@
+"""What the dense and the convolutional block share: affine map, normalisation, activation, dropout."""
+
+import keras
+
+from .initializers import fan_in
+from .normalization import KINDS, activation_normalization
+from .weight_norm import WeightNormalization
+
+_NORMALIZATIONS = (*KINDS, "weight")
+
+
+class AffineBlock(keras.layers.Layer):
+    """Base class: affine map, normalisation, activation, dropout, in this order.
+
+    The notes normalise after the ReLU (Eqs. 5.1.3 to 5.1.5); here it is before, as Ioffe and Szegedy do.
+
+    Args:
+        activation: any Keras activation identifier; the notes' leaky form q x + (1 - q) ReLU(x) is
+            `keras.layers.LeakyReLU(negative_slope=q)`.
+        normalization: None, "batch", "layer" or "weight".
+        dropout: probability that an output is set to zero while training.
+        kernel_initializer: any Keras initializer identifier; None for `fan_in()`, Eq. 5.1.10.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `normalization` is unknown, or Keras rejects an argument.
+    """
+
+    def __init__(
+        self,
+        activation="relu",
+        normalization=None,
+        dropout=0.0,
+        kernel_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if normalization not in _NORMALIZATIONS:
+            raise ValueError(
+                f"`normalization` must be one of {_NORMALIZATIONS}. Received: normalization={normalization!r}"
+            )
+        self.activation = keras.activations.get(activation)
+        self.normalization = normalization
+        self.dropout = dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer) or fan_in()
+
+    def add_sublayers(self, layer_class, *args, **kwargs):
+        """Set up the affine layer with this block's initializer and penalties, then what follows it.
+
+        Args:
+            layer_class: `keras.layers.Dense` or `keras.layers.Conv2D`.
+            *args: positional arguments of the class.
+            **kwargs: further arguments of the class.
+        """
+        affine = layer_class(
+            *args,
+            # Batch norm subtracts any constant, and brings an offset of its own.
+            use_bias=self.normalization != "batch",
+            kernel_initializer=self.kernel_initializer,
+            dtype=self.dtype_policy,
+            name="affine",
+            **kwargs,
+        )
+        kind = self.normalization
+        if kind == "weight":
+            kind, affine = None, WeightNormalization(affine, dtype=self.dtype_policy, name="weight_norm")
+        self.affine = affine
+        self.norm = activation_normalization(kind, dtype=self.dtype_policy, name="norm")
+        self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="drop")
+
+    def build(self, input_shape):
+        """Create the weights for inputs of this shape."""
+        self.affine.build(input_shape)
+        if self.norm is not None:
+            self.norm.build(self.compute_output_shape(input_shape))
+
+    def call(self, inputs, training=None):
+        """Apply the block."""
+        x = self.affine(inputs)
+        if self.norm is not None:
+            x = self.norm(x, training=training) if self.normalization == "batch" else self.norm(x)
+        return self.drop(self.activation(x), training=training)
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the affine map's output."""
+        return self.affine.compute_output_shape(input_shape)
+
+    def get_config(self):
+        """Arguments that rebuild this layer."""
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

@@ -1,0 +1,64 @@
+"""Convolutional block (Sec. 5.3).
+
+Legend: B batch, H height, W width, C channels; images are [B, H, W, C] on every backend.
+"""
+
+import keras
+
+from .block import AffineBlock
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class ConvBlock(AffineBlock):
+    """2-D convolution, normalisation, activation, dropout: [B, H, W, C] to [B, H', W', filters].
+
+    As a matrix the weights are (kernel height * kernel width * C) by filters, shared by all positions:
+    5 by 5 filters from 8 to 16 channels are 200 by 16. Layer norm runs over the channels of a position.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: height and width of the filters, one integer or a pair.
+        strides: steps between filter positions, one integer or a pair; above 1 the image shrinks.
+        activation: any Keras activation identifier.
+        normalization: None, "batch", "layer" or "weight"; with "batch" the convolution has no bias.
+        dropout: probability that an output is set to zero while training.
+        kernel_initializer: any Keras initializer identifier; None for `fan_in()`, Eq. 5.1.10.
+        padding: "same" or "valid".
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `normalization` is unknown, or Keras rejects an argument.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        strides=1,
+        activation="relu",
+        normalization=None,
+        dropout=0.0,
+        kernel_initializer=None,
+        padding="same",
+        **kwargs,
+    ):
+        super().__init__(activation, normalization, dropout, kernel_initializer, **kwargs)
+        self.filters, self.kernel_size, self.strides, self.padding = filters, kernel_size, strides, padding
+        self.add_sublayers(
+            keras.layers.Conv2D,
+            filters,
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            data_format="channels_last",
+        )
+
+    def get_config(self):
+        """Arguments that rebuild this layer."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+        }

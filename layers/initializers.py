@@ -1,0 +1,158 @@
+"""Initial weights that keep signals or gradients at one scale through a ReLU network (Sec. 5.1.3).
+
+Each layer of ReLUs multiplies the second moment <X^2> of the activations by L_{n-1} Var(W) / 2 on the
+way up and that of the gradients by L_n Var(W) / 2 on the way down, L_n being the width of layer n. The
+three schemes here are Keras's own `VarianceScaling`, drawn from the normal distribution that is not
+truncated, so that the closed forms of `curvezoo.theory.propagation` hold as they stand.
+
+| scheme    | Var(W)                | equation | preserves                                           |
+|-----------|-----------------------|----------|-----------------------------------------------------|
+| `fan_in`  | 2 / L_{n-1}           | 5.1.10   | <X^2> of each activation                            |
+| `fan_out` | 2 / L_n               | 5.1.11   | L_n <X^2>, the sum over a layer, and each gradient  |
+| `fan_avg` | 2 / (L_n + L_{n-1})   | 5.1.12   | neither through ReLUs: both halve at equal widths   |
+"""
+
+import math
+
+import keras
+
+_NUMERATOR = {"fan_in": 2.0, "fan_out": 2.0, "fan_avg": 1.0}
+
+
+def fan_in(gain=1.0, seed=None):
+    """Var(W) = 2 gain^2 / L_{n-1}, Eq. 5.1.10: forward signals keep their second moment.
+
+    Args:
+        gain: factor on the standard deviation, such as `residual_gain(...)`.
+        seed: integer or `keras.random.SeedGenerator`.
+
+    Returns:
+        A `keras.initializers.VarianceScaling`.
+
+    References:
+        He et al., "Delving Deep into Rectifiers", arXiv:1502.01852 (2015).
+    """
+    return variance_scaling("fan_in", gain, seed)
+
+
+def fan_out(gain=1.0, seed=None):
+    """Var(W) = 2 gain^2 / L_n, Eq. 5.1.11: gradients keep their second moment.
+
+    Args:
+        gain: factor on the standard deviation.
+        seed: integer or `keras.random.SeedGenerator`.
+
+    Returns:
+        A `keras.initializers.VarianceScaling`.
+
+    References:
+        He et al., "Delving Deep into Rectifiers", arXiv:1502.01852 (2015).
+    """
+    return variance_scaling("fan_out", gain, seed)
+
+
+def fan_avg(gain=1.0, seed=None):
+    """Var(W) = 2 gain^2 / (L_n + L_{n-1}), Eq. 5.1.12: Glorot and Bengio's choice, Keras's default.
+
+    `VarianceScaling` divides its `scale` by the mean fan (L_n + L_{n-1}) / 2, so the scale here is 1, not 2.
+
+    Args:
+        gain: factor on the standard deviation.
+        seed: integer or `keras.random.SeedGenerator`.
+
+    Returns:
+        A `keras.initializers.VarianceScaling`.
+
+    References:
+        Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010).
+    """
+    return variance_scaling("fan_avg", gain, seed)
+
+
+def standard_deviation(shape, scheme="fan_in", gain=1.0):
+    """Standard deviation that a scheme gives to a kernel, the square root of Eqs. 5.1.10 to 5.1.12.
+
+    Args:
+        shape: kernel shape, (inputs, outputs) or (height, width, channels in, channels out).
+        scheme: "fan_in", "fan_out" or "fan_avg".
+        gain: factor on the standard deviation.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: if `scheme` is unknown, or `shape` has fewer than two axes.
+    """
+    check_scheme(scheme)
+    if len(shape) < 2:
+        raise ValueError(f"`shape` must be a kernel's, with two axes or more. Received: shape={tuple(shape)}")
+    field = math.prod(shape[:-2])
+    fans = {"fan_in": field * shape[-2], "fan_out": field * shape[-1]}
+    fans["fan_avg"] = (fans["fan_in"] + fans["fan_out"]) / 2
+    return gain * math.sqrt(_NUMERATOR[scheme] / fans[scheme])
+
+
+def residual_gain(depth, sublayers):
+    """Gain L^(-1/(2m)) for each of the m weight layers in each of L residual branches.
+
+    Their product is L^(-1/2), so each branch adds 1/L of the variance that it would add unscaled, and
+    (1 + 1/L)^L < e replaces 2^L. The notes (end of Sec. 5.1.4) say to divide by a power of 1/sqrt(L); one
+    multiplies by it (docs/errata.md). Fixup starts the last layer of a branch at zero and bounds the change
+    that a gradient step makes to the function; m - 1 layers are left to scale it, hence its L^(-1/(2m-2)).
+
+    Args:
+        depth: number of residual blocks L.
+        sublayers: number of weight layers m within a block.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: if either number is not a positive integer.
+
+    References:
+        Zhang, Dauphin and Ma, "Fixup Initialization", arXiv:1901.09321 (2019).
+    """
+    for name, value in (("depth", depth), ("sublayers", sublayers)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+    return depth ** (-1 / (2 * sublayers))
+
+
+def variance_scaling(scheme, gain=1.0, seed=None):
+    """The initializer of the scheme called "fan_in", "fan_out" or "fan_avg".
+
+    Args:
+        scheme: name of the scheme.
+        gain: factor on the standard deviation.
+        seed: integer or `keras.random.SeedGenerator`.
+
+    Returns:
+        A `keras.initializers.VarianceScaling`.
+
+    Raises:
+        ValueError: if `scheme` is unknown.
+    """
+    return keras.initializers.VarianceScaling(
+        scale=_NUMERATOR[check_scheme(scheme)] * gain**2,
+        mode=scheme,
+        distribution="untruncated_normal",
+        seed=seed,
+    )
+
+
+def check_scheme(scheme):
+    """Return `scheme` if it names one of the three schemes.
+
+    Args:
+        scheme: name of the scheme.
+
+    Returns:
+        The same name.
+
+    Raises:
+        ValueError: if `scheme` is unknown.
+    """
+    if scheme not in _NUMERATOR:
+        raise ValueError(f"`scheme` must be one of {sorted(_NUMERATOR)}. Received: scheme={scheme!r}")
+    return scheme

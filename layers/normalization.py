@@ -1,0 +1,114 @@
+"""Whitening of activations: batch norm and layer norm (Sec. 5.1.2, Eqs. 5.1.4 and 5.1.5).
+
+Both subtract a mean and divide by a standard deviation; layer norm takes them over the features of one
+example, batch norm over the batch for one feature, with moving averages for use after training. Every
+batch norm of curvezoo is made by `batch_normalization`, so that there is one place to change it.
+
+Eq. 5.1.5 divides by sigma, which is zero where a layer's activations are all equal (all ReLUs off);
+Keras divides by sqrt(sigma^2 + epsilon).
+"""
+
+import keras
+
+KINDS = (None, "batch", "layer")
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's batch norm, which trains by one fused kernel where a backend offers it.
+
+    Keras composes batch norm of many elementwise operations, and its gradient of more: on a CPU half of a
+    convolutional network's step. `use_fused_kernel` names a kernel for images in float32; without one, or
+    for other inputs, this is Keras's layer to the letter. Either way it computes, and saves, the same.
+
+    Args:
+        *args: As for `keras.layers.BatchNormalization`.
+        **kwargs: As for `keras.layers.BatchNormalization`.
+    """
+
+    _fused_kernel = None
+
+    @classmethod
+    def use_fused_kernel(cls, kernel):
+        """Sets the kernel of all batch norms.
+
+        Args:
+            kernel: Function of images `[B, H, W, C]`, scale and offset `[C]` and epsilon, to the normalised
+                images and the batch's mean and (biased) variance, both `[C]`; `None` for Keras's own way.
+        """
+        cls._fused_kernel = None if kernel is None else staticmethod(kernel)
+
+    def call(self, inputs, training=None, mask=None):
+        """Normalise by the batch's moments while training, by the moving averages after."""
+        fusible = (
+            self._fused_kernel is not None
+            and training
+            and self.trainable
+            and mask is None
+            and self.scale
+            and self.center
+            and not self.synchronized
+            and not getattr(self, "renorm", False)
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and keras.backend.standardize_dtype(inputs.dtype) == "float32"
+        )
+        if not fusible:
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance = self._fused_kernel(inputs, self.gamma, self.beta, self.epsilon)
+        for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(average * self.momentum + new * (1 - self.momentum))
+        return outputs
+
+
+def batch_normalization(momentum=0.9, epsilon=1e-5, **kwargs):
+    """Batch norm over every axis but the last, Eqs. 5.1.4 and 5.1.5 with the average over the batch.
+
+    Args:
+        momentum: weight of the old value in the moving averages, per step.
+        epsilon: added to the variance.
+        **kwargs: further arguments of `keras.layers.BatchNormalization`.
+
+    Returns:
+        A `BatchNormalization`.
+
+    References:
+        Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167 (2015).
+    """
+    return BatchNormalization(momentum=momentum, epsilon=epsilon, **kwargs)
+
+
+def layer_normalization(epsilon=1e-5, **kwargs):
+    """Layer norm over the last axis, Eqs. 5.1.4 and 5.1.5, with a learned scale and offset.
+
+    Args:
+        epsilon: added to the variance.
+        **kwargs: further arguments of `keras.layers.LayerNormalization`.
+
+    Returns:
+        A `keras.layers.LayerNormalization`.
+
+    References:
+        Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450 (2016).
+    """
+    return keras.layers.LayerNormalization(epsilon=epsilon, **kwargs)
+
+
+def activation_normalization(kind, **kwargs):
+    """The normalisation layer of activations called `kind`.
+
+    Args:
+        kind: None, "batch" or "layer".
+        **kwargs: further arguments of the Keras layer.
+
+    Returns:
+        A Keras layer, or None where `kind` is None.
+
+    Raises:
+        ValueError: if `kind` is unknown.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"`normalization` must be one of {KINDS}. Received: normalization={kind!r}")
+    if kind is None:
+        return None
+    return batch_normalization(**kwargs) if kind == "batch" else layer_normalization(**kwargs)

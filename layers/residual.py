@@ -1,0 +1,287 @@
+"""Residual blocks: the identity plus a function (Sec. 5.1.4, Eqs. 5.1.13 to 5.1.15).
+
+Version 2, X + F(X), leaves the sum untouched: X_n = X_1 + sum_k F_k(X_k). Version 1, phi(X + F(X)), puts
+an activation on it. F is m weight layers, with normalisation and activation after each in version 1 (none
+after the last but the phi of the sum) and before each in version 2.
+
+Residual scale. X and F(X) are uncorrelated at initialisation, so unscaled the variance doubles with every
+block, 2^L after L of them. Without normalisation F is homogeneous of degree m in its weights: the gain
+L^(-1/(2m)) on each gives Var(F) = Var(X) / L and (1 + 1/L)^L < e. A normalisation within F undoes every
+scale that comes before it, so the whole L^(-1/2) goes to what follows the last one: the last convolution
+in version 2, the initial gamma of the last normalisation in version 1.
+
+Legend: B batch, D features, H height, W width, C channels; images are [B, H, W, C] on every backend.
+"""
+
+import keras
+from keras import ops
+
+from .initializers import residual_gain, variance_scaling
+from .normalization import activation_normalization
+
+_EXPANSION = 4
+_SHORTCUTS = ("projection", "pad")
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class ResidualBlock(keras.layers.Layer):
+    """Convolutional residual block: [B, H, W, C] to [B, H / strides, W / strides, filters].
+
+    Two 3x3 convolutions, or a bottleneck 1x1, 3x3, 1x1 whose last has 4 `filters` outputs; the strides are
+    the first 3x3's. Version 1 is Eq. 5.1.14 with phi the activation, version 2 Eq. 5.1.13 with
+    pre-activation; a network of version 2 needs one more normalisation and activation after its last block.
+    Where the shape changes, the shortcut is a 1x1 convolution (in version 1 normalised, in version 2 of the
+    normalised and activated input, as He et al. have it), or the subsampled input padded with zero channels.
+
+    Args:
+        filters: number of channels within the block.
+        strides: steps between filter positions, one integer.
+        version: 1 or 2.
+        bottleneck: whether F is the bottleneck of three convolutions.
+        shortcut: "projection" or "pad" (option A of He et al. 2015), used only where the shape changes.
+        normalization: None, "batch" or "layer"; the convolutions have a bias only with None.
+        activation: any Keras activation identifier.
+        scheme: "fan_in", "fan_out" or "fan_avg", the initial weights.
+        depth: number of residual blocks L in the network, for `residual_scale`.
+        residual_scale: whether F starts smaller by L^(-1/2).
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if an argument is not one of its valid values, `residual_scale` is set without a
+            `depth`, or "pad" would have to remove channels.
+
+    References:
+        He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385 (2015).
+        He et al., "Identity Mappings in Deep Residual Networks", arXiv:1603.05027 (2016).
+        Zhang, Dauphin and Ma, "Fixup Initialization", arXiv:1901.09321 (2019).
+    """
+
+    def __init__(
+        self,
+        filters,
+        strides=1,
+        version=2,
+        bottleneck=False,
+        shortcut="projection",
+        normalization="batch",
+        activation="relu",
+        scheme="fan_in",
+        depth=None,
+        residual_scale=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if version not in (1, 2):
+            raise ValueError(f"`version` must be 1 or 2. Received: version={version!r}")
+        if shortcut not in _SHORTCUTS:
+            raise ValueError(f"`shortcut` must be one of {_SHORTCUTS}. Received: shortcut={shortcut!r}")
+        self.filters, self.strides, self.version, self.bottleneck = filters, strides, version, bottleneck
+        self.shortcut, self.normalization, self.scheme = shortcut, normalization, scheme
+        self.activation = keras.activations.get(activation)
+        self.depth, self.residual_scale = depth, residual_scale
+        self.out_filters = _EXPANSION * filters if bottleneck else filters
+        self._add_sublayers()
+        self.projection = self.projection_norm = None
+
+    def build(self, input_shape):
+        """Create the weights for inputs of this shape."""
+        shape = tuple(input_shape)
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            before, shape = shape, convolution.compute_output_shape(shape)
+            convolution.build(before)
+            if norm is not None:
+                norm.build(shape if self.version == 1 else before)
+        self.reshapes = self.strides != 1 or input_shape[-1] != self.out_filters
+        if self.reshapes and self.shortcut == "projection":
+            self._build_projection(input_shape)
+        if input_shape[-1] > self.out_filters and self.shortcut == "pad":
+            raise ValueError(
+                "`shortcut='pad'` can only add channels. "
+                f"Received: {input_shape[-1]} input channels for {self.out_filters} output channels"
+            )
+
+    def call(self, inputs, training=None):
+        """Apply the block."""
+        if self.version == 1:
+            shortcut = self._shortcut(inputs, inputs, training)
+            return self.activation(shortcut + self.residual(inputs, training))
+        first = self._preactivate(inputs, 0, training)
+        return self._shortcut(inputs, first, training) + self._residual_v2(first, training)
+
+    def residual(self, inputs, training=None):
+        """The branch F(X).
+
+        Args:
+            inputs: [B, H, W, C].
+            training: whether batch norm uses the batch's own statistics.
+
+        Returns:
+            [B, H / strides, W / strides, filters], or 4 filters in a bottleneck.
+        """
+        if self.version == 2:
+            return self._residual_v2(self._preactivate(inputs, 0, training), training)
+        x = inputs
+        for i, convolution in enumerate(self.convolutions):
+            x = self._normalize(self.norms[i], convolution(x if i == 0 else self.activation(x)), training)
+        return x
+
+    def compute_output_shape(self, input_shape):
+        """Shape of F's output, and of the block's."""
+        shape = tuple(input_shape)
+        for convolution in self.convolutions:
+            shape = convolution.compute_output_shape(shape)
+        return shape
+
+    def get_config(self):
+        """Arguments that rebuild this layer."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "strides": self.strides,
+            "version": self.version,
+            "bottleneck": self.bottleneck,
+            "shortcut": self.shortcut,
+            "normalization": self.normalization,
+            "activation": keras.activations.serialize(self.activation),
+            "scheme": self.scheme,
+            "depth": self.depth,
+            "residual_scale": self.residual_scale,
+        }
+
+    def _add_sublayers(self):
+        f, s = self.filters, self.strides
+        plan = [(f, 1, 1), (f, 3, s), (self.out_filters, 1, 1)] if self.bottleneck else [(f, 3, s), (f, 3, 1)]
+        last = len(plan) - 1
+        gains, gamma = [1.0] * len(plan), 1.0
+        if self.residual_scale:
+            if self.normalization is None:
+                gains = [residual_gain(self.depth, len(plan))] * len(plan)
+            elif self.version == 2:
+                gains[last] = residual_gain(self.depth, 1)
+            else:
+                gamma = residual_gain(self.depth, 1)
+        self.convolutions = [
+            self._convolution(filters, size, strides, gains[i], f"convolution_{i}")
+            for i, (filters, size, strides) in enumerate(plan)
+        ]
+        self.norms = [self._norm(f"norm_{i}", gamma if i == last else 1.0) for i in range(len(plan))]
+
+    def _convolution(self, filters, size, strides, gain, name):
+        return keras.layers.Conv2D(
+            filters,
+            size,
+            strides=strides,
+            padding="same",
+            data_format="channels_last",
+            use_bias=self.normalization is None,
+            kernel_initializer=variance_scaling(self.scheme, gain),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _norm(self, name, gamma=1.0):
+        return activation_normalization(
+            self.normalization,
+            gamma_initializer=keras.initializers.Constant(gamma),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _build_projection(self, input_shape):
+        self.projection = self._convolution(self.out_filters, 1, self.strides, 1.0, "projection")
+        self.projection.build(input_shape)
+        if self.version == 1 and self.normalization is not None:
+            self.projection_norm = self._norm("projection_norm")
+            self.projection_norm.build(self.compute_output_shape(input_shape))
+
+    def _normalize(self, norm, x, training):
+        if norm is None:
+            return x
+        return norm(x, training=training) if self.normalization == "batch" else norm(x)
+
+    def _preactivate(self, x, i, training):
+        return self.activation(self._normalize(self.norms[i], x, training))
+
+    def _residual_v2(self, first, training):
+        x = self.convolutions[0](first)
+        for i in range(1, len(self.convolutions)):
+            x = self.convolutions[i](self._preactivate(x, i, training))
+        return x
+
+    def _shortcut(self, inputs, projected, training):
+        if not self.reshapes:
+            return inputs
+        if self.projection is not None:
+            return self._normalize(self.projection_norm, self.projection(projected), training)
+        x = inputs[:, :: self.strides, :: self.strides, :]
+        return ops.pad(x, [(0, 0)] * 3 + [(0, self.out_filters - x.shape[-1])])
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class ResidualDense(keras.layers.Layer):
+    """Fully connected residual block of version 2 without normalisation: [B, D] to [B, D], Eq. 5.1.13.
+
+    F(X) = W_m ReLU(... W_2 ReLU(W_1 ReLU(X))), square matrices without bias: the plainest network that has
+    the variance growth of Sec. 5.1.4.
+
+    Args:
+        sublayers: number m of weight matrices in F.
+        activation: any Keras activation identifier.
+        scheme: "fan_in", "fan_out" or "fan_avg", the initial weights.
+        depth: number of residual blocks L in the network, for `residual_scale`.
+        residual_scale: whether each matrix starts smaller by L^(-1/(2m)).
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: if `scheme` is unknown, or `depth` or `sublayers` is not a positive integer.
+    """
+
+    def __init__(
+        self, sublayers=2, activation="relu", scheme="fan_in", depth=None, residual_scale=False, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.sublayers, self.scheme = sublayers, scheme
+        self.activation = keras.activations.get(activation)
+        self.depth, self.residual_scale = depth, residual_scale
+        self.gain = residual_gain(depth if residual_scale else 1, sublayers)
+
+    def build(self, input_shape):
+        """Create the weights for inputs of this shape."""
+        self.matrices = [
+            keras.layers.Dense(
+                input_shape[-1],
+                use_bias=False,
+                kernel_initializer=variance_scaling(self.scheme, self.gain),
+                dtype=self.dtype_policy,
+                name=f"matrix_{i}",
+            )
+            for i in range(self.sublayers)
+        ]
+        for matrix in self.matrices:
+            matrix.build(input_shape)
+
+    def call(self, inputs):
+        """Apply the block."""
+        return inputs + self.residual(inputs)
+
+    def residual(self, inputs):
+        """The branch F(X), [B, D] to [B, D]."""
+        x = inputs
+        for matrix in self.matrices:
+            x = matrix(self.activation(x))
+        return x
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the input."""
+        return input_shape
+
+    def get_config(self):
+        """Arguments that rebuild this layer."""
+        return {
+            **super().get_config(),
+            "sublayers": self.sublayers,
+            "activation": keras.activations.serialize(self.activation),
+            "scheme": self.scheme,
+            "depth": self.depth,
+            "residual_scale": self.residual_scale,
+        }

@@ -1,0 +1,83 @@
+"""Weight normalisation: the scale of a weight matrix as a parameter of its own (Sec. 5.1.2, Eq. 5.1.2).
+
+Symbols: v is the wrapped layer's `kernel`, g is `g`, N is the number of entries that share one g.
+"""
+
+import keras
+from keras import ops
+
+_WRAPPED = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class WeightNormalization(keras.layers.Wrapper):
+    """Runs a Dense or Conv layer with the weights W = g v / sqrt((1/N) sum v^2), Eq. 5.1.2.
+
+    The notes print the sum of v, not of v^2; that root is imaginary for half of all symmetric draws of v,
+    and W would depend on the scale of v (docs/errata.md). g starts at the root mean square of v, so that W
+    starts as the wrapped layer's initial kernel. A kernel regularizer of the wrapped layer acts on W: a
+    penalty on v would change its length, on which nothing depends.
+
+    Args:
+        layer: a `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D`.
+        per_unit: False for the notes' one g a layer. True for one g an output unit, as Salimans and Kingma
+            have it; their g is the length of a unit's weight vector, sqrt(N) times the g here.
+
+    Raises:
+        ValueError: if `layer` is of another type, or its kernel starts at zero, which has no direction.
+
+    References:
+        Salimans and Kingma, "Weight Normalization", arXiv:1602.07868 (2016).
+    """
+
+    def __init__(self, layer, per_unit=False, **kwargs):
+        if not isinstance(layer, _WRAPPED):
+            names = ", ".join(kind.__name__ for kind in _WRAPPED)
+            raise ValueError(f"`layer` must be one of {names}. Received: layer={layer!r}")
+        if isinstance(layer.kernel_initializer, keras.initializers.Zeros):
+            raise ValueError(
+                "`layer` must not start with a zero kernel. Received: kernel_initializer='zeros'"
+            )
+        super().__init__(layer, **kwargs)
+        self.per_unit = per_unit
+
+    def build(self, input_shape):
+        """Create v and g for inputs of this shape."""
+        super().build(input_shape)
+        self.kernel = self.layer.kernel
+        self.regularizer, self.kernel.regularizer = self.kernel.regularizer, None
+        self.g = self.add_weight(
+            name="g",
+            shape=(self.kernel.shape[-1],) if self.per_unit else (),
+            initializer=lambda shape, dtype: ops.cast(self._root_mean_square(), dtype),
+        )
+
+    def normalized_kernel(self):
+        """The weights W that the layer runs with, in the shape of v."""
+        return ops.cast(self.g, self.compute_dtype) * (
+            self.kernel / ops.cast(self._root_mean_square(), self.compute_dtype)
+        )
+
+    def call(self, inputs):
+        """Apply the wrapped layer with its kernel replaced by W."""
+        kernel = self.normalized_kernel()
+        if self.regularizer is not None:
+            self.add_loss(self.regularizer(kernel))
+        # The scope starts from stored values, so name every variable, or an outer scope's values are lost.
+        values = [(v, kernel if v is self.kernel else v.value) for v in self.layer.variables]
+        with keras.StatelessScope(state_mapping=values):
+            return self.layer.call(inputs)
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the wrapped layer's output."""
+        return self.layer.compute_output_shape(input_shape)
+
+    def get_config(self):
+        """Arguments that rebuild this layer."""
+        return {**super().get_config(), "per_unit": self.per_unit}
+
+    def _root_mean_square(self):
+        axes = tuple(range(len(self.kernel.shape) - 1)) if self.per_unit else None
+        # Squares of half-precision weights underflow.
+        kernel = ops.cast(self.kernel, keras.backend.result_type(self.kernel.dtype, "float32"))
+        return ops.sqrt(ops.mean(ops.square(kernel), axis=axes))

@@ -1,0 +1,284 @@
+"""Scores of a trained classifier: accuracy with its interval, likelihood, and calibration.
+
+A classifier is calibrated if, among the examples to which it gives probability p, a fraction p is right.
+The expected loss -f log p - (1 - f) log(1 - p) of Eq. 3.4.20 is least at p = f, so maximum likelihood pulls
+towards calibration; these functions measure how far a real model got.
+
+Shapes: N examples, K classes, M bins. All sums are in float64; likelihoods are in nats.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, logsumexp
+from scipy.stats import binomtest
+
+# Wide enough for a softmax computed in half precision.
+_ROUNDING = 1e-3
+
+
+@dataclass(frozen=True)
+class ReliabilityCurve:
+    """Accuracy against confidence in M bins of equal width over [0, 1].
+
+    Attributes:
+        confidence: mean probability of the predicted class in each bin, [M]; NaN where the bin is empty.
+        accuracy: fraction of right predictions in each bin, [M]; NaN where the bin is empty.
+        count: examples in each bin, [M].
+    """
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    count: np.ndarray
+
+    @property
+    def edges(self):
+        """Edges of the bins, [M + 1]."""
+        return np.linspace(0.0, 1.0, len(self.count) + 1)
+
+
+def validate_labels(labels, examples, classes, name="labels"):
+    """Return `labels` as an int64 array [N] after checking every entry.
+
+    Args:
+        labels: integers in 0 ... K-1, [N].
+        examples: N.
+        classes: K.
+        name: what to call the labels in the message.
+
+    Raises:
+        ValueError: for another shape or type, or with the index of the first label out of range.
+    """
+    labels = np.asarray(labels)
+    if labels.shape != (examples,):
+        raise ValueError(f"{name} must have shape ({examples},), got {labels.shape}")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{name} must be integers, got dtype {labels.dtype}")
+    bad = (labels < 0) | (labels >= classes)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(f"{name}[{first}] = {labels[first]} is not a class: valid are 0 to {classes - 1}")
+    return labels.astype(np.int64)
+
+
+def validate_probabilities(probabilities, labels):
+    """Return (probabilities [N, K] in float64, labels [N] in int64) after checking every entry.
+
+    Args:
+        probabilities: predicted probabilities, [N, K]; each row sums to one within 0.001.
+        labels: integers in 0 ... K-1, [N].
+
+    Raises:
+        ValueError: naming the argument and the first row that is not a distribution over the classes.
+    """
+    probabilities = _matrix(probabilities, "probabilities")
+    outside = ((probabilities < -_ROUNDING) | (probabilities > 1 + _ROUNDING)).any(axis=1)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise ValueError(f"probabilities[{first}] has an entry outside [0, 1]: {probabilities[first]}")
+    totals = probabilities.sum(axis=1)
+    wrong = np.abs(totals - 1.0) > _ROUNDING
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise ValueError(f"probabilities[{first}] must sum to 1, got {totals[first]:.6g}")
+    return probabilities.clip(0.0, 1.0), validate_labels(labels, *probabilities.shape)
+
+
+def reliability_curve(probabilities, labels, bins=15):
+    """Bin the predictions by confidence, the probability of the predicted class.
+
+    Bin m of M holds the examples with (m-1)/M < confidence <= m/M.
+
+    Args:
+        probabilities: predicted probabilities, [N, K].
+        labels: integers in 0 ... K-1, [N].
+        bins: M.
+
+    Returns:
+        A `ReliabilityCurve`.
+
+    Raises:
+        ValueError: as `validate_probabilities`, or if `bins` is not a positive integer.
+    """
+    probabilities, labels = validate_probabilities(probabilities, labels)
+    if not isinstance(bins, int | np.integer) or bins < 1:
+        raise ValueError(f"bins must be a positive integer, got {bins!r}")
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    index = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    count = np.bincount(index, minlength=bins)
+    size = np.where(count > 0, count, np.nan)
+    return ReliabilityCurve(
+        confidence=np.bincount(index, confidence, bins) / size,
+        accuracy=np.bincount(index, right, bins) / size,
+        count=count,
+    )
+
+
+def expected_calibration_error(probabilities, labels, bins=15):
+    """Mean distance between accuracy and confidence, weighted by the examples in each bin.
+
+        ECE = sum_m (n_m / N) |accuracy_m - confidence_m|
+
+    The estimate is biased upwards: a perfectly calibrated model scores about sqrt(M / N), not zero.
+
+    Args:
+        probabilities: predicted probabilities, [N, K].
+        labels: integers in 0 ... K-1, [N].
+        bins: M.
+
+    Returns:
+        The error in [0, 1].
+
+    Raises:
+        ValueError: as `reliability_curve`.
+
+    References:
+        Guo et al. (2017), On Calibration of Modern Neural Networks, Eq. 3.
+    """
+    curve = reliability_curve(probabilities, labels, bins)
+    gap = np.abs(curve.accuracy - curve.confidence)
+    return float(np.nansum(curve.count * gap) / curve.count.sum())
+
+
+def brier_score(probabilities, labels):
+    """Mean squared distance between the probabilities and the one-hot label.
+
+        BS = (1 / N) sum_n sum_k (p_nk - y_nk)^2
+
+    This is Brier's own sum over all K classes, in [0, 2]; for K = 2 some libraries halve it.
+
+    Args:
+        probabilities: predicted probabilities, [N, K].
+        labels: integers in 0 ... K-1, [N].
+
+    Returns:
+        The score; 0 is best.
+
+    Raises:
+        ValueError: as `validate_probabilities`.
+
+    References:
+        Brier (1950), Verification of forecasts expressed in terms of probability.
+    """
+    probabilities, labels = validate_probabilities(probabilities, labels)
+    truth = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
+    return float(np.mean((probabilities**2).sum(axis=1) - 2.0 * truth + 1.0))
+
+
+def fit_temperature(logits, labels):
+    """Find the temperature T whose softmax(logits / T) has the least negative log-likelihood.
+
+    The likelihood is convex in 1 / T, so the minimum over log T is unique. Fit on validation data: on the
+    data that is scored, the temperature is one more fitted parameter.
+
+    Args:
+        logits: scores before the softmax, [N, K].
+        labels: integers in 0 ... K-1, [N].
+
+    Returns:
+        T > 0. Above 1 the model was too sure of itself, below 1 too timid.
+
+    Raises:
+        ValueError: for bad shapes or labels; if no mistake bounds T from below (the best T is 0), or if the
+            labels' logits are no larger than the average logit (the best T is infinite).
+
+    References:
+        Guo et al. (2017), On Calibration of Modern Neural Networks, section 4.2.
+    """
+    logits, labels = _validate_logits(logits, labels)
+    margin = logits - np.take_along_axis(logits, labels[:, None], axis=1)
+    # The slopes of the likelihood in 1/T at infinity and at zero tell whether a minimum lies between.
+    if margin.max() <= 0.0:
+        raise ValueError("logits classify every label right: the likelihood grows without end as T -> 0")
+    if margin.mean() >= 0.0:
+        raise ValueError(
+            "logits favour the labels no more than chance does: the best temperature is infinite"
+        )
+
+    def nll(log_temperature):
+        return np.mean(logsumexp(margin * np.exp(-log_temperature), axis=1))
+
+    centre = np.log(np.abs(margin).max())
+    fit = minimize_scalar(
+        nll, bounds=(centre - 20.0, centre + 20.0), method="bounded", options={"xatol": 1e-8}
+    )
+    return float(np.exp(fit.x))
+
+
+def wilson_interval(successes, trials, confidence=0.95):
+    """Wilson's score interval of a binomial proportion.
+
+    Args:
+        successes: successes, 0 to `trials`.
+        trials: trials, at least 1.
+        confidence: coverage, between 0 and 1.
+
+    Returns:
+        (low, high), two proportions.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    References:
+        Wilson (1927), Probable inference, the law of succession, and statistical inference.
+    """
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(f"need 0 <= successes <= trials and trials >= 1, got {successes!r} of {trials!r}")
+    interval = binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def classification_scores(logits, labels, confidence=0.95):
+    """Score a classifier on labelled examples.
+
+    Args:
+        logits: scores before the softmax, [N, K].
+        labels: integers in 0 ... K-1, [N].
+        confidence: coverage of the accuracy's interval (Wilson).
+
+    Returns:
+        A dict: `accuracy`, `accuracy_low`, `accuracy_high`; `nll`, the mean of -log p_actual in nats
+        (Eq. 1.8.2); `ece` in 15 bins; `brier`; the counts `errors` and `examples`.
+
+    Raises:
+        ValueError: for bad shapes, labels out of range, logits that are not finite, or a `confidence`
+            outside (0, 1).
+    """
+    logits, labels = _validate_logits(logits, labels)
+    log_probabilities = log_softmax(logits, axis=1)
+    probabilities = np.exp(log_probabilities)
+    examples = len(labels)
+    errors = int(np.sum(logits.argmax(axis=1) != labels))
+    low, high = wilson_interval(examples - errors, examples, confidence)
+    return {
+        "accuracy": (examples - errors) / examples,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "nll": float(-np.mean(np.take_along_axis(log_probabilities, labels[:, None], axis=1))),
+        "ece": expected_calibration_error(probabilities, labels),
+        "brier": brier_score(probabilities, labels),
+        "errors": errors,
+        "examples": examples,
+    }
+
+
+def _validate_logits(logits, labels):
+    """Return (logits [N, K] in float64, labels [N] in int64) after checking every entry."""
+    logits = _matrix(logits, "logits")
+    return logits, validate_labels(labels, *logits.shape)
+
+
+def _matrix(values, name):
+    """Return `values` as a finite float64 array [N, K] with N >= 1 and K >= 2."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2:
+        raise ValueError(f"{name} must have shape [N, K] with N >= 1 and K >= 2, got {values.shape}")
+    bad = ~np.isfinite(values).all(axis=1)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise ValueError(f"{name}[{first}] must be finite, got {values[first]}")
+    return values

@@ -1,0 +1,102 @@
+"""The likelihood of a classifier: cross-entropy between labels and a softmax of logits.
+
+Shapes: B batch, T positions, K classes.
+"""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class CategoricalNLL(keras.losses.Loss):
+    """Negative log-likelihood of integer labels under a softmax of logits, in nats (Eq. 1.8.2).
+
+    With logits a and p = softmax(a) (Eq. 1.8.1), the loss of one example with label y is
+
+        L = -log p_y = log sum_j exp(a_j) - a_y.
+
+    Label smoothing s replaces the one-hot label by (1 - s) onehot(y) + s / K, so
+
+        L = -(1 - s) log p_y - (s / K) sum_i log p_i = -log p_y - (s / K) sum_i (a_i - a_y).
+
+    Logits of any size are safe: the largest is subtracted first. Half-precision logits are widened to
+    float32 before the softmax and the mean. A label outside 0 ... K-1 is an error on TensorFlow's CPU
+    kernels only; `losses.calibration` checks labels on every machine.
+
+    Call arguments:
+        y_true: integer labels, [B] or [B, T] (also with a last axis of 1).
+        y_pred: logits, [B, K] or [B, T, K].
+        sample_weight: weights, [B] for labels [B]; [B, T] or [B, 1] for labels [B, T].
+
+    Args:
+        label_smoothing: s, a share of probability in [0, 1).
+        reduction: as in `keras.losses.Loss`.
+        name: name of the loss.
+        dtype: "float32" or "float64", the precision of the sum. The default is Keras's `floatx`, and
+            float32 where that is half precision.
+
+    Raises:
+        ValueError: if `label_smoothing` or `dtype` is not one of the above, or when called with shapes
+            other than the above.
+
+    Example:
+        >>> loss = CategoricalNLL()
+        >>> float(loss([0], [[0.0, 0.0]]))  # log 2
+        0.6931471824645996
+
+    References:
+        Kaplan, Notes on Contemporary Machine Learning for Physicists, section 1.8.
+        Szegedy et al. (2016), Rethinking the Inception Architecture, section 7 (label smoothing).
+    """
+
+    def __init__(
+        self,
+        label_smoothing=0.0,
+        reduction="sum_over_batch_size",
+        name="categorical_nll",
+        dtype=None,
+    ):
+        if not 0.0 <= label_smoothing < 1.0:
+            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
+        if dtype is None:
+            # Narrower floats would also round the labels that Keras casts beside the logits.
+            dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.label_smoothing = float(label_smoothing)
+
+    def call(self, y_true, y_pred):
+        """Return the loss of each example: [B] for logits [B, K], [B, T] for logits [B, T, K]."""
+        logits = ops.cast(y_pred, self.dtype)
+        labels = ops.convert_to_tensor(y_true)
+        if len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
+            labels = ops.squeeze(labels, axis=-1)
+        _check_shapes(labels.shape, logits.shape)
+        nll = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        if not self.label_smoothing:
+            return nll
+        # A copy, because take_along_axis does not read a bare tf.Variable.
+        chosen = ops.take_along_axis(ops.copy(logits), ops.cast(labels, "int32")[..., None], axis=-1)
+        # Differences before the mean: a large offset common to all logits costs no digits.
+        return nll - self.label_smoothing * ops.mean(logits - chosen, axis=-1)
+
+    def get_config(self):
+        """Return the arguments that rebuild this loss."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing, "dtype": self.dtype}
+
+
+def _check_shapes(labels, logits):
+    """Refuse one-hot labels and single logits, which would otherwise broadcast or give a zero loss."""
+    if len(logits) < 2 or logits[-1] == 1:
+        raise ValueError(
+            f"y_pred must hold logits [B, K] or [B, T, K] with K >= 2, got shape {tuple(logits)}"
+        )
+    agree = len(labels) == len(logits) - 1 and all(
+        a is None or b is None or a == b for a, b in zip(labels, logits[:-1], strict=True)
+    )
+    if not agree:
+        raise ValueError(
+            "y_true must hold integer class labels, one for each row of logits: "
+            f"got labels of shape {tuple(labels)} for logits of shape {tuple(logits)}"
+        )

@@ -1,0 +1,80 @@
+"""Learning-rate schedules in steps, built of Keras's own."""
+
+import keras
+
+
+def learning_rate_schedule(kind, peak, steps, warmup_steps=0):
+    r"""Returns the learning rate as a function of the step.
+
+    After a linear rise over the warm-up of \(w\) steps, with \(n\) steps in all and
+    \(u = (t - w) / (n - w)\), the rate is
+
+    - `constant`: \(\epsilon\);
+    - `cosine`: \(\epsilon\,(1 + \cos \pi u) / 2\);
+    - `step`: \(\epsilon\), a tenth of it from \(u = 1/2\), a hundredth from \(u = 3/4\).
+
+    Args:
+        kind: `constant`, `cosine` or `step`.
+        peak: The rate \(\epsilon\) of Eq. 1.3.1, at its highest.
+        steps: Steps of the whole run.
+        warmup_steps: Steps of the linear rise from zero.
+
+    Returns:
+        A `keras.optimizers.schedules.LearningRateSchedule`, or `peak` itself where it never changes.
+
+    Raises:
+        ValueError: If `kind` is none of the three, or the warm-up is not shorter than the run.
+    """
+    if not 0 <= warmup_steps < steps:
+        raise ValueError(f"warmup_steps={warmup_steps} must be at least 0 and less than steps={steps}")
+    if kind == "cosine":
+        rise = (
+            {"initial_learning_rate": 0.0, "warmup_target": peak}
+            if warmup_steps
+            else {"initial_learning_rate": peak}
+        )
+        return keras.optimizers.schedules.CosineDecay(
+            decay_steps=steps - warmup_steps, warmup_steps=warmup_steps, **rise
+        )
+    if kind == "step":
+        half, three_quarters = (warmup_steps + (steps - warmup_steps) * k // 4 for k in (2, 3))
+        after = keras.optimizers.schedules.PiecewiseConstantDecay(
+            [half, three_quarters], [peak, peak / 10, peak / 100]
+        )
+    elif kind == "constant":
+        after = peak
+    else:
+        raise ValueError(f"kind={kind!r} is not one of constant, cosine, step")
+    return Warmup(after, warmup_steps) if warmup_steps else after
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class Warmup(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule, or a constant rate, multiplied by `min(1, step / steps)`.
+
+    Args:
+        after: The rate or schedule that holds after the rise.
+        steps: Steps of the rise.
+    """
+
+    def __init__(self, after, steps):
+        self.after, self.steps = after, steps
+
+    def __call__(self, step):
+        """Returns the rate at `step`."""
+        rate = self.after(step) if callable(self.after) else self.after
+        return rate * keras.ops.minimum(1.0, keras.ops.cast(step, "float32") / self.steps)
+
+    def get_config(self):
+        """Returns the two arguments."""
+        after = keras.saving.serialize_keras_object(self.after) if callable(self.after) else self.after
+        return {"after": after, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config):
+        """Builds the schedule from `get_config`'s value."""
+        after = config["after"]
+        return cls(
+            keras.saving.deserialize_keras_object(after) if isinstance(after, dict) else after,
+            config["steps"],
+        )

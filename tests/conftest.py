@@ -1,0 +1,118 @@
+"""Quiet TensorFlow, skips for absent data sets, and the ledger check.
+
+docs/equations.csv says which test verifies which equation. A mark with a number that the ledger lacks is a
+collection error. After a full run (no path, -k, -m or other selection) the session fails unless every
+`tested` row has a passing test that carries its mark, its `by` test passed, and every mark's equation is
+`tested` in the ledger. A test skipped because its data set is absent excuses its row; no other skip does.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from curvezoo import equations
+
+MARKS, ABSENT = "equations", "absent data sets"
+
+
+def pytest_configure(config):
+    ledger = equations.load(config.rootpath / "docs" / "equations.csv")
+    config.pluginmanager.register(LedgerCheck(ledger), "curvezoo-ledger")
+
+
+class LedgerCheck:
+    """Hold the tests to the ledger and the ledger to the tests."""
+
+    def __init__(self, ledger):
+        self.ledger = ledger
+        self.violations = []
+        self.outcomes = defaultdict(set)
+        self.marks = {}
+        self.excused = set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self, collector, name, obj):
+        collected = yield
+        for item in collected if isinstance(collected, list) else []:
+            for mark in item.iter_markers("equation"):
+                if len(mark.args) != 1 or mark.args[0] not in self.ledger:
+                    raise collector.CollectError(
+                        f"{item.nodeid}: equation{mark.args} names no equation of docs/equations.csv"
+                    )
+        return collected
+
+    def pytest_collection_modifyitems(self, items):
+        for item in items:
+            numbers = sorted({mark.args[0] for mark in item.iter_markers("equation")})
+            absent = [mark.args[0] for mark in item.iter_markers("dataset") if not is_prepared(mark.args[0])]
+            # user properties travel with the reports, from parallel workers too
+            item.user_properties += [(MARKS, numbers), (ABSENT, absent)]
+            for name in absent:
+                reason = f"{name} is not under TFDS_DATA_DIR: tfds build {name} --data_dir $TFDS_DATA_DIR"
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+    def pytest_runtest_logreport(self, report):
+        properties = dict(report.user_properties)
+        self.marks[report.nodeid] = properties.get(MARKS, [])
+        # setup and teardown count where they fail or skip, the call where it passes
+        if report.when == "call" or report.outcome != "passed":
+            self.outcomes[report.nodeid].add(report.outcome)
+        if report.skipped and properties.get(ABSENT):
+            self.excused.add(report.nodeid)
+
+    def pytest_sessionfinish(self, session):
+        if not is_full_run(session):
+            return
+        self.violations = list(self._violations())
+        if self.violations and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if self.violations:
+            terminalreporter.section("docs/equations.csv", red=True)
+            for violation in self.violations:
+                terminalreporter.write_line(violation)
+
+    def _violations(self):
+        for number, row in self.ledger.items():
+            marked = [node for node, numbers in self.marks.items() if number in numbers]
+            if row.status != "tested":
+                for node in marked:
+                    yield f"{number}: is '{row.status}' in the ledger but {node} is marked with it"
+                continue
+            if not any(self._stands(node) for node in marked):
+                yield f"{number}: is 'tested' but no passing test is marked with it"
+            nodes = [node for node in self.marks if node == row.by or node.startswith(row.by + "[")]
+            if not nodes:
+                yield f"{number}: by = {row.by!r} is no test"
+            elif not set(nodes) & set(marked):
+                yield f"{number}: by = {row.by!r} is not marked with it"
+            elif not all(self._stands(node) for node in nodes):
+                yield f"{number}: by = {row.by!r} did not pass"
+
+    def _stands(self, node):
+        return self.outcomes[node] == {"passed"} or node in self.excused
+
+
+def is_prepared(name):
+    """Whether a data set lies under TFDS_DATA_DIR, as NAME/VERSION."""
+    folder = os.environ.get("TFDS_DATA_DIR")
+    return bool(folder) and any((Path(folder) / name).glob("*/dataset_info.json"))
+
+
+def is_full_run(session):
+    """Whether the session ran every test to the end, so that what is missing is missing for good."""
+    config, option = session.config, session.config.option
+    selected = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
+    whole = {config.rootpath, *(config.rootpath / path for path in config.getini("testpaths"))}
+    arguments = {(config.invocation_params.dir / argument).resolve() for argument in config.args}
+    worker = hasattr(config, "workerinput")
+    complete = not (session.shouldstop or session.shouldfail)
+    return (
+        arguments <= whole and complete and not worker and not any(getattr(option, n, None) for n in selected)
+    )

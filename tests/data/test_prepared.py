@@ -1,0 +1,149 @@
+import http.server
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from curvezoo import data
+from curvezoo.data import prepared
+
+
+def in_tfds_order(folder, split):
+    examples = tfds.builder("mnist", data_dir=folder).as_dataset(split=split)
+    rows = list(examples.as_numpy_iterator())
+    return np.stack([row["image"] for row in rows]), np.array([row["label"] for row in rows])
+
+
+def test_the_splits_are_those_of_tfds(small_mnist, mnist_folder):
+    images, labels = in_tfds_order(mnist_folder, "train")
+    published = (
+        (images[:100], labels[:100]),
+        (images[100:], labels[100:]),
+        in_tfds_order(mnist_folder, "test"),
+    )
+    read = prepared.arrays(small_mnist, str(mnist_folder))
+    for (got_images, got_labels), (images, labels) in zip(read, published, strict=True):
+        np.testing.assert_array_equal(got_images, images)
+        np.testing.assert_array_equal(got_labels, labels)
+
+
+def test_shards_are_read_in_their_order(small_mnist, mnist_examples, prepare, tmp_path):
+    prepare("mnist", tmp_path, mnist_examples, shards=4)
+    assert len(list((tmp_path / "mnist" / "3.0.1").glob("*train.tfrecord*"))) == 4
+    published, _ = in_tfds_order(tmp_path, "train[-30:]")
+    np.testing.assert_array_equal(prepared.arrays(small_mnist, str(tmp_path))[1][0], published)
+
+
+def test_the_environment_names_the_folder_and_pixels_are_exact(small_mnist, mnist_folder, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(mnist_folder))
+    images, labels = next(iter(data.load("mnist", batch_size=10).test))
+    published, published_labels = in_tfds_order(mnist_folder, "test")
+    np.testing.assert_array_equal(images, published.astype("float32") / np.float32(255))
+    np.testing.assert_array_equal(labels, published_labels)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "imagenet2012"])
+def test_an_unpreparable_set_fails_fast_in_one_line_and_leaves_nothing(name, tmp_path, monkeypatch):
+    def offline(self, *, download_config, **options):
+        # Asking the tfds bucket is what takes minutes on a machine without network.
+        assert not download_config.try_download_gcs
+        raise OSError("Network is unreachable\nsecond line")
+
+    monkeypatch.setattr(prepared, "_probe", lambda urls: None)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", offline)
+    for _ in range(2):
+        start = time.monotonic()
+        with pytest.raises(
+            ValueError, match=f"{name}.*Network is unreachable.*TFDS_DATA_DIR.*--data-dir"
+        ) as caught:
+            data.load(name, data_dir=tmp_path)
+        assert time.monotonic() - start < 10
+        assert "\n" not in str(caught.value)
+        assert ("manual download" in str(caught.value)) == (name == "imagenet2012")
+    assert not list(tmp_path.rglob("*.tfrecord*"))
+
+
+def test_a_preparation_that_breaks_half_way_does_not_count_as_prepared(small_mnist, tmp_path, monkeypatch):
+    def breaking(self, manager):
+        def rows():
+            yield 0, {"image": np.zeros((28, 28, 1), np.uint8), "label": 0}
+            raise ConnectionError("connection lost")
+
+        return {"train": rows()}
+
+    monkeypatch.setattr(prepared, "_probe", lambda urls: None)
+    monkeypatch.setattr(type(tfds.builder("mnist", data_dir=tmp_path)), "_split_generators", breaking)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"not prepared under .*connection lost"):
+            data.load("mnist", data_dir=tmp_path, batch_size=10)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and "mnist" in path.name]
+
+
+def test_without_network_no_download_is_begun(tmp_path, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}/images.gz"
+        monkeypatch.setattr(tfds.core.DatasetBuilder, "url_infos", {closed: None})
+        with pytest.raises(ValueError, match=r"not prepared under .*refused"):
+            data.load("fashion_mnist", data_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_that_answers_with_an_error_is_reached():
+    class Forbidding(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_error(403)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Forbidding) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert prepared._probe([f"http://127.0.0.1:{server.server_port}/images.gz"]) is None
+        thread.join()
+
+
+def test_imagenet_without_its_archives_asks_for_manual_download(tmp_path):
+    with pytest.raises(ValueError, match=r"manual download: put ILSVRC2012_img_train\.tar"):
+        data.load("imagenet2012", data_dir=tmp_path)
+
+
+def test_a_copy_of_another_size_is_refused(mnist_folder):
+    with pytest.raises(ValueError, match="130 examples in 'train' where 60000 were published"):
+        data.load("mnist", data_dir=mnist_folder)
+
+
+def test_a_truncated_copy_is_refused(small_mnist, mnist_examples, prepare, tmp_path):
+    prepare("mnist", tmp_path, mnist_examples)
+    (shard,) = (tmp_path / "mnist" / "3.0.1").glob("*train.tfrecord*")
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cannot be read \(.*\): prepare it again"):
+        data.load("mnist", data_dir=tmp_path, batch_size=10)
+
+
+def test_another_file_format_is_refused(small_mnist, mnist_examples, prepare, tmp_path):
+    prepare("mnist", tmp_path, mnist_examples, file_format="array_record")
+    with pytest.raises(ValueError, match="prepared as array_record"):
+        data.load("mnist", data_dir=tmp_path, batch_size=10)
+
+
+def test_provenance_tells_jpeg_copies_from_exact_pixels(mnist_folder, tmp_path):
+    assert data.provenance("digits") == "embedded"
+    assert data.provenance("mnist", mnist_folder) == "PNG, exact"
+    folder = tmp_path / "mnist" / "3.0.1"
+    folder.mkdir(parents=True)
+    for path in (mnist_folder / "mnist" / "3.0.1").iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    (shard,) = folder.glob("*train.tfrecord*")
+    image = tf.io.encode_jpeg(tf.zeros([28, 28, 1], tf.uint8)).numpy()
+    features = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[3])),
+    }
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    assert data.provenance("mnist", tmp_path) == "JPEG copies"

@@ -1,0 +1,110 @@
+"""Small models that together hold every layer; as a script, runs them on the backend of KERAS_BACKEND.
+
+    python backend_worker.py REFERENCE.npz RESULT.npz
+
+takes the weights from REFERENCE and writes, for each model, its outputs and its weights after one fit step.
+"""
+
+import sys
+
+import keras
+import numpy as np
+from curvezoo import data, layers, zoo
+
+IMAGE, VECTOR = (6, 6, 4), (12,)
+
+
+def cases():
+    """Name to (input shape, list of layers)."""
+    leaky = keras.layers.LeakyReLU(negative_slope=0.1)
+    return {
+        "dense": (VECTOR, [layers.DenseBlock(8), layers.DenseBlock(5, "softmax")]),
+        "dense_norms": (VECTOR, [layers.DenseBlock(8, leaky, normalization=n) for n in ("batch", "layer")]),
+        "dense_weight_norm": (VECTOR, [layers.DenseBlock(8, "tanh", "weight")]),
+        "dense_dropout": (VECTOR, [layers.DenseBlock(8, dropout=0.5)]),
+        "conv": (IMAGE, [layers.ConvBlock(6, 5, 2), layers.ConvBlock(5, normalization="batch")]),
+        "conv_norms": (IMAGE, [layers.ConvBlock(6, normalization=n) for n in ("layer", "weight")]),
+        "per_unit_weight_norm": (
+            IMAGE,
+            [layers.WeightNormalization(keras.layers.Conv2D(3, 3, activation="relu"), per_unit=True)],
+        ),
+        "unit_variance": (
+            IMAGE,
+            [
+                layers.UnitVarianceConv2D(6, 3, activation="relu"),
+                keras.layers.Flatten(),
+                layers.UnitVarianceDense(4, scheme="fan_out"),
+            ],
+        ),
+        "residual_v1": (
+            IMAGE,
+            [layers.ResidualBlock(8, 2, version=1), layers.ResidualBlock(12, version=1, shortcut="pad")],
+        ),
+        "residual_v2": (
+            IMAGE,
+            [
+                layers.ResidualBlock(8, 2, shortcut="pad", normalization=None, depth=2, residual_scale=True),
+                layers.ResidualBlock(3, 2, bottleneck=True, depth=2, residual_scale=True),
+                layers.ResidualBlock(12, normalization="layer"),
+            ],
+        ),
+        "residual_dense": (VECTOR, [layers.ResidualDense(), layers.ResidualDense(3, depth=2)]),
+    }
+
+
+# Small members of each family of the zoo's image classifiers.
+CLASSIFIERS = {
+    "softmax_digits": {},
+    "mlp_digits": {"widths": (16, 8), "dropout": 0.0, "normalization": "layer"},
+    "cnn_digits": {"channels": (4, 8), "units": 8, "dropout": 0.0, "downsampling": "stride"},
+    "resnet20_cifar10": {"blocks": 1},
+    "resnet20v2_cifar10": {"blocks": 1, "version": 2, "residual_scale": True},
+}
+
+
+def build(name):
+    """Functional model of one case, or a classifier of 8x8 images."""
+    if name in CLASSIFIERS:
+        return zoo.recipe(name).build(data.spec("digits"), **CLASSIFIERS[name])
+    shape, stack = cases()[name]
+    inputs = outputs = keras.Input(shape)
+    for layer in stack:
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def batch(model):
+    """The same eight inputs and targets on every backend."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, *model.input_shape[1:])).astype("float32")
+    return x, rng.normal(size=(8, *model.output_shape[1:])).astype("float32")
+
+
+def run(model):
+    """Outputs before, and weights after one fit step by gradient descent."""
+    x, y = batch(model)
+    outputs = keras.ops.convert_to_numpy(model(x))
+    jit = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit, run_eagerly=not jit)
+    history = model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+    return {
+        "outputs": outputs,
+        "loss": np.array(history.history["loss"]),
+        **{f"after/{i}": w for i, w in enumerate(model.get_weights())},
+    }
+
+
+def run_all(reference, path):
+    """Run every case from the weights `CASE/before/i` of `reference` and save the results."""
+    results = {}
+    for name in [*cases(), *CLASSIFIERS]:
+        model = build(name)
+        model.set_weights([reference[f"{name}/before/{i}"] for i in range(len(model.weights))])
+        results.update({f"{name}/{key}": value for key, value in run(model).items()})
+    np.savez(path, **results)
+
+
+if __name__ == "__main__":
+    run_all(np.load(sys.argv[1]), sys.argv[2])
+    if "tensorflow" in sys.modules and keras.backend.backend() != "tensorflow":
+        sys.exit("layers or classifiers have imported TensorFlow")

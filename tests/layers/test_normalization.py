@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from curvezoo import layers
+
+X = np.random.default_rng(0).normal(loc=2.0, scale=3.0, size=(8, 5))
+
+
+def whiten(x, axis):
+    mean = x.mean(axis=axis, keepdims=True)
+    return (x - mean) / np.sqrt(((x - mean) ** 2).mean(axis=axis, keepdims=True))
+
+
+@pytest.mark.equation("5.1.3")
+@pytest.mark.equation("5.1.4")
+@pytest.mark.equation("5.1.5")
+def test_layer_norm_of_a_relu_layer_whitens_each_example():
+    h = layers.DenseBlock(200, dtype="float64")(X)
+    norm = layers.layer_normalization(epsilon=1e-12, dtype="float64")
+    np.testing.assert_allclose(norm(h), whiten(np.asarray(h), axis=1), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.equation("5.1.4")
+@pytest.mark.equation("5.1.5")
+def test_batch_norm_whitens_each_activation_over_the_batch():
+    norm = layers.batch_normalization(epsilon=1e-12, dtype="float64")
+    np.testing.assert_allclose(norm(X, training=True), whiten(X, axis=0), rtol=1e-9, atol=1e-9)
+
+
+def test_the_default_epsilon_keeps_a_dead_layer_finite():
+    zeros = np.zeros((3, 4))
+    np.testing.assert_array_equal(layers.layer_normalization()(zeros), 0)
+    np.testing.assert_array_equal(layers.batch_normalization()(zeros, training=True), 0)
+
+
+def test_a_trained_batch_norm_treats_a_single_point_with_the_accumulated_moments():
+    norm = layers.batch_normalization(dtype="float64")
+    for _ in range(3):
+        norm(X, training=True)
+    weight = 1 - 0.9**3
+    mean, variance = weight * X.mean(axis=0), weight * X.var(axis=0) + 1 - weight
+    expected = (X[:1] - mean) / np.sqrt(variance + 1e-5)
+    np.testing.assert_allclose(norm(X[:1], training=False), expected, rtol=1e-6)
+    np.testing.assert_allclose(norm(X, training=False)[:1], expected, rtol=1e-6)
+
+
+def test_layer_norm_does_not_depend_on_the_batch():
+    norm = layers.layer_normalization(dtype="float64")
+    np.testing.assert_allclose(norm(X)[:1], norm(X[:1]), rtol=1e-13)
+
+
+def test_bad_kind_is_named():
+    with pytest.raises(ValueError, match=r"'batch', 'layer'.*normalization='group'"):
+        layers.activation_normalization("group")

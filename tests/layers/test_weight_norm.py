@@ -1,0 +1,105 @@
+import keras
+import numpy as np
+import pytest
+from curvezoo import layers
+
+X = np.random.default_rng(0).normal(size=(6, 5))
+IMAGES = np.random.default_rng(0).normal(size=(2, 6, 6, 3))
+
+
+def dense(per_unit=False, **kwargs):
+    wrapped = keras.layers.Dense(4, dtype="float64", **kwargs)
+    layer = layers.WeightNormalization(wrapped, per_unit, dtype="float64")
+    layer.build(X.shape)
+    return layer
+
+
+@pytest.mark.equation("5.1.2")
+def test_weights_are_g_times_v_over_its_root_mean_square():
+    layer = dense()
+    layer.g.assign(1.7)
+    v = layer.kernel.numpy()
+    w = 1.7 * v / np.sqrt(np.sum(v**2) / v.size)
+    np.testing.assert_allclose(layer(X), X @ w, rtol=1e-12)
+    assert np.sqrt(np.mean(w**2)) == pytest.approx(1.7, rel=1e-12)
+
+
+@pytest.mark.equation("5.1.2")
+def test_the_printed_root_of_the_plain_sum_is_imaginary_for_half_of_all_draws_and_not_scale_free():
+    draws = np.random.default_rng(0).normal(size=(2000, 20))
+    with np.errstate(invalid="ignore"):
+        printed = draws / np.sqrt(draws.mean(axis=1, keepdims=True))
+        scaled = 4 * draws / np.sqrt(4 * draws.mean(axis=1, keepdims=True))
+    bad = np.isnan(printed).any(axis=1)
+    assert bad.mean() == pytest.approx(0.5, abs=0.05)
+    np.testing.assert_allclose(scaled[~bad], 2 * printed[~bad])
+    layer = dense()
+    before = np.asarray(layer(X))
+    layer.kernel.assign(4 * layer.kernel)
+    np.testing.assert_allclose(layer(X), before, rtol=1e-12)
+
+
+def test_per_unit_is_salimans_and_kingma_with_g_in_units_of_the_root_of_n():
+    layer = dense(per_unit=True)
+    g = np.array([0.5, 1.0, -2.0, 3.0])
+    layer.g.assign(g)
+    v = layer.kernel.numpy()
+    expected = X @ (np.sqrt(5) * g * v / np.linalg.norm(v, axis=0))
+    np.testing.assert_allclose(layer(X), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("per_unit", [False, True])
+def test_the_layer_starts_as_the_one_it_wraps(per_unit):
+    plain = keras.layers.Conv2D(4, 3, strides=2, activation="tanh", dtype="float64")
+    plain.build(IMAGES.shape)
+    plain.bias.assign(np.arange(4.0))
+    expected = np.asarray(plain(IMAGES))
+    wrapped = keras.layers.Conv2D(4, 3, strides=2, activation="tanh", dtype="float64")
+    wrapped.build(IMAGES.shape)
+    wrapped.set_weights(plain.get_weights())
+    layer = layers.WeightNormalization(wrapped, per_unit, dtype="float64")
+    np.testing.assert_allclose(layer(IMAGES), expected, rtol=1e-12)
+    assert layer.g.shape == ((4,) if per_unit else ())
+
+
+@pytest.mark.parametrize("per_unit", [False, True])
+def test_gradients_are_those_of_the_formula(per_unit):
+    import tensorflow as tf
+
+    layer = dense(per_unit)
+    v = layer.kernel.numpy()
+    step = 1e-6
+
+    def loss(kernel, g):
+        layer.kernel.assign(kernel)
+        layer.g.assign(g)
+        return float(np.sum(np.asarray(layer(X)) ** 2))
+
+    g = layer.g.numpy()
+    with tf.GradientTape() as tape:
+        value = tf.reduce_sum(layer(X) ** 2)
+    gradients = tape.gradient(value, [layer.kernel.value, layer.g.value, layer.layer.bias.value])
+    np.testing.assert_allclose(gradients[2], 2 * np.sum(layer(X), axis=0), rtol=1e-10)
+    # The loss does not change with the length of v.
+    axis = 0 if per_unit else None
+    np.testing.assert_allclose(np.sum(gradients[0] * v, axis=axis), 0, atol=1e-10)
+    bump = np.zeros_like(v)
+    bump[2, 1] = step
+    numeric = (loss(v + bump, g) - loss(v - bump, g)) / (2 * step)
+    np.testing.assert_allclose(gradients[0][2, 1], numeric, rtol=1e-6, atol=1e-6)
+    numeric = (loss(v, g * (1 + step)) - loss(v, g * (1 - step))) / (2 * step)
+    np.testing.assert_allclose(np.sum(gradients[1] * g), numeric, rtol=1e-6)
+
+
+def test_a_regularizer_acts_on_the_normalised_weights():
+    layer = dense(kernel_regularizer=keras.regularizers.L2(0.1))
+    layer.g.assign(2.0)
+    layer(X)
+    np.testing.assert_allclose(sum(layer.losses), 0.1 * 20 * 4.0, rtol=1e-6)
+
+
+def test_bad_layers_are_named():
+    with pytest.raises(ValueError, match=r"Dense, Conv1D.*Embedding"):
+        layers.WeightNormalization(keras.layers.Embedding(3, 2))
+    with pytest.raises(ValueError, match="zeros"):
+        layers.WeightNormalization(keras.layers.Dense(3, kernel_initializer="zeros"))

@@ -1,0 +1,202 @@
+"""Oracles: examples summed by hand, scikit-learn's metrics, made data whose calibration is known."""
+
+import numpy as np
+import pytest
+from curvezoo.losses import (
+    brier_score,
+    classification_scores,
+    expected_calibration_error,
+    fit_temperature,
+    reliability_curve,
+    wilson_interval,
+)
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+
+
+def draw_labels(rng, probabilities):
+    """Draw each label from its own row of probabilities."""
+    return (rng.random((len(probabilities), 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(scale=2.0, size=(40_000, 5))
+    return logits, draw_labels(rng, softmax(logits, axis=1))
+
+
+def test_hand_example():
+    # Confidences 0.9 and 0.8 share the bin (0.5, 1] with one right of two; 0.4 is right in (0, 0.5].
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
+    labels = np.array([0, 2, 2])
+    curve = reliability_curve(probabilities, labels, bins=2)
+    np.testing.assert_allclose(curve.confidence, [0.4, 0.85])
+    np.testing.assert_allclose(curve.accuracy, [1.0, 0.5])
+    np.testing.assert_array_equal(curve.count, [1, 2])
+    np.testing.assert_allclose(curve.edges, [0.0, 0.5, 1.0])
+    ece = expected_calibration_error(probabilities, labels, bins=2)
+    assert ece == pytest.approx(1 / 3 * 0.6 + 2 / 3 * 0.35)
+    # (0.1² + 0.1²) + (0.1² + 0.8² + 0.9²) + (0.3² + 0.3² + 0.6²), divided by 3.
+    assert brier_score(probabilities, labels) == pytest.approx((0.02 + 1.46 + 0.54) / 3)
+
+
+def test_bins_are_closed_on_the_right():
+    probabilities = np.array([[0.5, 0.5], [0.75, 0.25], [0.75 + 1e-9, 0.25 - 1e-9], [1.0, 0.0]])
+    curve = reliability_curve(probabilities, np.zeros(4, int), bins=4)
+    np.testing.assert_array_equal(curve.count, [0, 1, 1, 2])
+    assert np.isnan(curve.accuracy[0])
+    assert np.isnan(curve.confidence[0])
+
+
+def test_certain_and_wrong_is_the_worst_score():
+    probabilities = np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert expected_calibration_error(probabilities, [1, 1]) == 1.0
+    assert brier_score(probabilities, [1, 1]) == 2.0
+    assert expected_calibration_error(probabilities, [0, 0]) == 0.0
+    assert brier_score(probabilities, [0, 0]) == 0.0
+
+
+def test_calibrated_predictions_have_an_error_that_vanishes_with_the_examples(calibrated):
+    logits, labels = calibrated
+    probabilities = softmax(logits, axis=1)
+    few = expected_calibration_error(probabilities[:400], labels[:400])
+    many = expected_calibration_error(probabilities, labels)
+    assert many < 0.008 < few
+    overconfident = expected_calibration_error(softmax(3 * logits, axis=1), labels)
+    assert overconfident > 0.1
+
+
+def test_rounding_of_a_float32_softmax_is_forgiven():
+    probabilities = np.array([[1.0 + 2e-7, -1e-9], [0.25, 0.75 - 1e-6]])
+    assert expected_calibration_error(probabilities, [0, 1]) == pytest.approx(0.125, abs=1e-6)
+
+
+def test_error_is_the_shift_of_a_model_that_is_too_sure():
+    # Says 0.9, is right 7 times in 10.
+    probabilities = np.tile([0.9, 0.1], (1000, 1))
+    labels = np.repeat([0, 1], [700, 300])
+    assert expected_calibration_error(probabilities, labels) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 0.99])
+def test_the_likelihood_is_best_when_the_probability_is_the_frequency(fraction):
+    fit = minimize_scalar(
+        lambda p: -fraction * np.log(p) - (1 - fraction) * np.log1p(-p), bounds=(0, 1), method="bounded"
+    )
+    assert fit.x == pytest.approx(fraction, abs=1e-4)
+    # The same minimum as a temperature: two classes whose logits claim the odds 4 : 1.
+    labels = np.repeat([0, 1], [round(1000 * fraction), round(1000 * (1 - fraction))])
+    logits = np.tile([np.log(4.0), 0.0], (1000, 1))
+    if fraction > 0.5:
+        sharpened = softmax(logits / fit_temperature(logits, labels), axis=1)
+        assert sharpened[0, 0] == pytest.approx(fraction, abs=1e-6)
+    else:
+        with pytest.raises(ValueError, match="best temperature is infinite"):
+            fit_temperature(logits, labels)
+
+
+@pytest.mark.parametrize("temperature", [0.2, 1.0, 3.0, 1e4])
+def test_a_known_temperature_is_recovered(calibrated, temperature):
+    logits, labels = calibrated
+    assert fit_temperature(temperature * logits, labels) == pytest.approx(temperature, rel=0.01)
+
+
+def test_temperature_is_a_stationary_point_of_the_likelihood(calibrated):
+    logits, labels = 2.5 * calibrated[0][:500], calibrated[1][:500]
+    fitted = fit_temperature(logits, labels)
+    # d NLL / d(1/T) = mean of E_p[a] - a_y.
+    expected = (softmax(logits / fitted, axis=1) * logits).sum(axis=1)
+    assert np.mean(expected - logits[np.arange(500), labels]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_temperature_without_a_mistake_is_refused():
+    with pytest.raises(ValueError, match="classify every label right"):
+        fit_temperature(np.eye(3), [0, 1, 2])
+
+
+@pytest.mark.equation("1.8.2")
+def test_scores_agree_with_scikit_learn(calibrated):
+    logits, labels = calibrated[0][:3000], calibrated[1][:3000]
+    probabilities = softmax(logits, axis=1)
+    scores = classification_scores(logits, labels)
+    assert set(scores) == {
+        "accuracy", "accuracy_low", "accuracy_high", "nll", "ece", "brier", "errors", "examples",
+    }  # fmt: skip
+    assert scores["accuracy"] == pytest.approx(accuracy_score(labels, logits.argmax(axis=1)), rel=1e-12)
+    assert scores["nll"] == pytest.approx(log_loss(labels, probabilities), rel=1e-9)
+    assert scores["brier"] == pytest.approx(brier_score_loss(labels, probabilities), rel=1e-9)
+    assert scores["ece"] == pytest.approx(expected_calibration_error(probabilities, labels), rel=1e-9)
+    assert scores["errors"] == np.sum(labels != logits.argmax(axis=1))
+    assert scores["examples"] == 3000
+
+
+def test_huge_logits_have_a_finite_likelihood():
+    scores = classification_scores(np.array([[1e4, 0.0], [0.0, 1e4]]), [0, 0])
+    assert scores["nll"] == pytest.approx(5e3)
+    assert scores["errors"] == 1
+
+
+@pytest.mark.parametrize(("right", "trials", "confidence"), [(990, 1000, 0.95), (10, 10, 0.95), (3, 20, 0.5)])
+def test_interval_solves_wilsons_quadratic(right, trials, confidence):
+    from scipy.stats import norm
+
+    z = norm.ppf(0.5 + confidence / 2)
+    low, high = wilson_interval(right, trials, confidence)
+    # The ends are the proportions whose normal score of the observation is z.
+    for end in (low, high):
+        assert (right / trials - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / trials, abs=1e-12)
+    assert 0.0 <= low < high <= 1.0
+
+
+def test_the_interval_widens_with_confidence(calibrated):
+    logits, labels = calibrated[0][:200], calibrated[1][:200]
+    wide, narrow = classification_scores(logits, labels, 0.99), classification_scores(logits, labels, 0.5)
+    assert wide["accuracy_low"] < narrow["accuracy_low"] < narrow["accuracy"]
+    assert wide["accuracy_high"] > narrow["accuracy_high"] > narrow["accuracy"]
+
+
+GOOD = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
+
+
+@pytest.mark.parametrize("score", [expected_calibration_error, brier_score, reliability_curve])
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "message"),
+    [
+        (GOOD, [0, 1, 2], r"labels\[2\] = 2 is not a class: valid are 0 to 1"),
+        (GOOD, [0, -1, 2], r"labels\[1\] = -1"),
+        (GOOD, [0, 1], r"labels must have shape \(3,\), got \(2,\)"),
+        (GOOD, [0.0, 1.0, 0.0], "labels must be integers, got dtype float64"),
+        (np.array([[0.5, 0.5], [0.7, 0.5]]), [0, 1], r"probabilities\[1\] must sum to 1, got 1.2"),
+        (np.array([[1.5, -0.5]]), [0], r"probabilities\[0\] has an entry outside"),
+        (np.array([[0.5, 0.5], [np.nan, 1.0]]), [0, 0], r"probabilities\[1\] must be finite"),
+        (GOOD[:, :1], [0, 0, 0], r"K >= 2, got \(3, 1\)"),
+        (np.zeros((0, 3)), np.zeros(0, int), r"N >= 1"),
+        (GOOD[0], [0, 0], r"\[N, K\]"),
+    ],
+)
+def test_bad_probabilities_are_refused(score, probabilities, labels, message):
+    with pytest.raises(ValueError, match=message):
+        score(probabilities, np.asarray(labels))
+
+
+@pytest.mark.parametrize("score", [classification_scores, fit_temperature])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_refused(score, bad):
+    logits = log_softmax(GOOD, axis=1)
+    logits[1, 0] = bad
+    with pytest.raises(ValueError, match=r"logits\[1\] must be finite"):
+        score(logits, [0, 1, 1])
+
+
+@pytest.mark.parametrize("bins", [0, -3, 2.5])
+def test_bins_must_be_a_positive_integer(bins):
+    with pytest.raises(ValueError, match="bins must be a positive integer"):
+        expected_calibration_error(GOOD, [0, 1, 1], bins)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 95])
+def test_confidence_must_be_a_fraction(confidence):
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
+        classification_scores(GOOD, [0, 1, 1], confidence)

@@ -1,0 +1,193 @@
+"""Oracles: SciPy's softmax in float64 and Keras's own losses."""
+
+import keras
+import numpy as np
+import pytest
+from curvezoo.losses import CategoricalNLL
+from scipy.special import log_softmax, softmax
+
+# The other backends round float64 arrays to float32 on their way in.
+EXACT = 1e-12 if keras.backend.backend() == "tensorflow" else 1e-6
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 7, 32), rng.normal(scale=3.0, size=(32, 7))
+
+
+def as_numpy(value):
+    return keras.ops.convert_to_numpy(value)
+
+
+@pytest.mark.equation("1.8.1")
+@pytest.mark.equation("1.8.2")
+def test_is_minus_the_log_probability_of_the_label(batch):
+    labels, logits = batch
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    one_hot = np.eye(7)[labels]
+    expected = -(one_hot * np.log(probabilities)).sum(axis=1)
+    loss = CategoricalNLL(reduction=None, dtype="float64")
+    np.testing.assert_allclose(as_numpy(loss(labels, logits)), expected, rtol=EXACT)
+    mean = CategoricalNLL(dtype="float64")
+    np.testing.assert_allclose(as_numpy(mean(labels, logits)), expected.mean(), rtol=EXACT)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_equals_keras_categorical_crossentropy(batch, smoothing):
+    labels, logits = batch
+    ours = CategoricalNLL(smoothing, reduction=None)(labels, logits)
+    theirs = keras.losses.CategoricalCrossentropy(True, label_smoothing=smoothing, reduction=None)
+    np.testing.assert_allclose(
+        as_numpy(ours), as_numpy(theirs(np.eye(7)[labels], logits)), rtol=2e-5, atol=1e-6
+    )
+
+
+def test_smoothing_spreads_the_label_over_all_classes(batch):
+    labels, logits = batch
+    target = 0.8 * np.eye(7)[labels] + 0.2 / 7
+    expected = -(target * log_softmax(logits, axis=1)).sum(axis=1)
+    loss = CategoricalNLL(0.2, reduction=None, dtype="float64")
+    np.testing.assert_allclose(as_numpy(loss(labels, logits)), expected, rtol=EXACT)
+
+
+def test_gradient_is_probability_minus_smoothed_label(batch):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("takes the gradient with TensorFlow")
+    import tensorflow as tf
+
+    labels, logits = batch
+    for smoothing in (0.0, 0.3):
+        variable = tf.Variable(logits)
+        with tf.GradientTape() as tape:
+            loss = CategoricalNLL(smoothing, reduction="sum", dtype="float64")(labels, variable)
+        target = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
+        np.testing.assert_allclose(
+            tape.gradient(loss, variable), softmax(logits, axis=1) - target, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_huge_logits_are_safe(smoothing):
+    logits = np.array([[1e4, 0.0, -1e4], [1e4, 0.0, -1e4]])
+    ours = as_numpy(CategoricalNLL(smoothing, reduction=None)([0, 2], logits))
+    # log p = (0, -1e4, -2e4) to machine precision.
+    np.testing.assert_allclose(ours, [smoothing * 1e4, (1 - smoothing) * 2e4 + smoothing * 1e4], rtol=1e-6)
+
+
+def test_an_offset_common_to_all_logits_costs_no_digits():
+    # Multiples of 1/64 near 4096 are exact in float32.
+    logits = np.array([[0.25, -0.5, 1.0 / 64]])
+    plain = as_numpy(CategoricalNLL(0.3, reduction=None)([1], logits))
+    shifted = as_numpy(CategoricalNLL(0.3, reduction=None)([1], logits + 4096.0))
+    np.testing.assert_allclose(shifted, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("label", [-1, 3])
+def test_tensorflow_on_the_cpu_refuses_a_label_out_of_range(smoothing, label):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("the check is that of TensorFlow's kernel")
+    import tensorflow as tf
+
+    with tf.device("CPU"), pytest.raises(tf.errors.InvalidArgumentError, match="label value"):
+        CategoricalNLL(smoothing)([label], np.zeros((1, 3)))
+
+
+def test_sequences_give_a_loss_for_each_position():
+    rng = np.random.default_rng(1)
+    labels, logits = rng.integers(0, 5, (3, 4)), rng.normal(size=(3, 4, 5))
+    ours = as_numpy(CategoricalNLL(0.1, reduction=None)(labels, logits))
+    flat = as_numpy(CategoricalNLL(0.1, reduction=None)(labels.reshape(-1), logits.reshape(-1, 5)))
+    np.testing.assert_allclose(ours, flat.reshape(3, 4), rtol=1e-6)
+
+
+def test_sample_weights_multiply_each_example(batch):
+    labels, logits = batch
+    weights = np.linspace(0.0, 2.0, 32)
+    nll = -log_softmax(logits, axis=1)[np.arange(32), labels]
+    ours = CategoricalNLL(dtype="float64")(labels, logits, sample_weight=weights)
+    np.testing.assert_allclose(as_numpy(ours), np.mean(weights * nll), rtol=EXACT)
+    zeroed = CategoricalNLL(reduction="sum")(labels, logits, sample_weight=np.zeros(32))
+    assert as_numpy(zeroed) == 0.0
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_half_precision_logits_are_summed_in_float32(half):
+    labels = np.array([300, 1])
+    logits = keras.ops.cast(np.random.default_rng(2).normal(size=(2, 400)), half)
+    exact = -log_softmax(as_numpy(keras.ops.cast(logits, "float64")), axis=1)[[0, 1], labels]
+    for loss in (CategoricalNLL(reduction=None), CategoricalNLL(1e-9, reduction=None)):
+        for value in (loss(labels, logits), loss.call(labels, logits)):
+            assert keras.backend.standardize_dtype(value.dtype) == "float32"
+            np.testing.assert_allclose(as_numpy(value), exact, rtol=1e-6)
+
+
+def test_labels_survive_a_half_precision_floatx():
+    keras.config.set_floatx("bfloat16")
+    try:
+        # In bfloat16 the label 301 would be rounded to 302.
+        logits = np.zeros((1, 400), "float32")
+        logits[0, 301] = 50.0
+        assert as_numpy(CategoricalNLL()(np.array([301]), logits)) < 1e-6
+    finally:
+        keras.config.set_floatx("float32")
+
+
+def test_trains_a_model_that_survives_saving(tmp_path):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(3)
+    inputs, labels = rng.normal(size=(64, 6)).astype("float32"), rng.integers(0, 3, 64)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)])
+    model.compile("sgd", CategoricalNLL(0.1, name="smoothed"))
+    model.fit(inputs, labels, epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.loss, CategoricalNLL)
+    assert loaded.loss.get_config() == {
+        "name": "smoothed",
+        "reduction": "sum_over_batch_size",
+        "label_smoothing": 0.1,
+        "dtype": "float32",
+    }
+    expected = CategoricalNLL(0.1)(labels, model(inputs))
+    assert loaded.evaluate(inputs, labels, verbose=0) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_config_round_trip_keeps_the_value(batch):
+    labels, logits = batch
+    loss = CategoricalNLL(0.25, reduction="sum", dtype="float64")
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert as_numpy(again(labels, logits)) == as_numpy(loss(labels, logits))
+
+
+def test_labels_may_carry_a_last_axis_of_one(batch):
+    labels, logits = batch
+    loss = CategoricalNLL(0.1, reduction=None)
+    np.testing.assert_array_equal(as_numpy(loss(labels[:, None], logits)), as_numpy(loss(labels, logits)))
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
+def test_refuses_smoothing_outside_its_range(smoothing):
+    with pytest.raises(ValueError, match="label_smoothing must be in"):
+        CategoricalNLL(smoothing)
+
+
+def test_refuses_half_precision_sums():
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64', got 'float16'"):
+        CategoricalNLL(dtype="float16")
+
+
+@pytest.mark.parametrize(
+    ("labels", "logits", "message"),
+    [
+        (np.zeros((4, 3)), np.zeros((4, 3)), r"labels of shape \(4, 3\) for logits of shape \(4, 3\)"),
+        (np.zeros(5), np.zeros((4, 3)), r"labels of shape \(5,\)"),
+        (np.zeros(4), np.zeros((4, 1)), r"K >= 2, got shape \(4, 1\)"),
+        (np.zeros(4), np.zeros(4), r"K >= 2, got shape \(4,\)"),
+    ],
+)
+def test_refuses_shapes_that_would_broadcast(labels, logits, message):
+    with pytest.raises(ValueError, match=message):
+        CategoricalNLL()(labels, logits)

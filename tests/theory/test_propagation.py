@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from curvezoo.theory import propagation
+from scipy.integrate import quad
+from scipy.stats import laplace, norm, t
+
+WIDTHS = (40, 64, 96, 32, 80)
+
+
+@pytest.mark.equation("5.1.7")
+def test_variance_of_a_product_is_exact_for_independent_finite_variables():
+    a, p = np.array([-1.0, 2.0, 5.0]), np.array([0.2, 0.5, 0.3])
+    b, q = np.array([0.5, -3.0]), np.array([0.7, 0.3])
+    products, weights = np.outer(a, b), np.outer(p, q)
+    exact = np.sum(weights * products**2) - np.sum(weights * products) ** 2
+    mean_a, mean_b = p @ a, q @ b
+    variance_a, variance_b = p @ a**2 - mean_a**2, q @ b**2 - mean_b**2
+    ours = propagation.variance_of_product(mean_a, variance_a, mean_b, variance_b)
+    assert ours == pytest.approx(exact, rel=1e-13)
+
+
+@pytest.mark.equation("5.1.8")
+@pytest.mark.parametrize("law", [norm(scale=1.7), laplace(scale=0.4), t(df=7)])
+def test_relu_halves_the_second_moment_of_any_symmetric_law(law):
+    moment, _ = quad(lambda x: x**2 * law.pdf(x), 0, np.inf)
+    assert propagation.relu_second_moment(law.var()) == pytest.approx(moment, rel=1e-7)
+
+
+@pytest.mark.equation("5.1.9")
+def test_relu_does_not_halve_the_variance():
+    law = norm(scale=1.7)
+    mean, _ = quad(lambda x: x * law.pdf(x), 0, np.inf)
+    assert propagation.relu_mean(law.var()) == pytest.approx(mean, rel=1e-9)
+    exact = law.var() / 2 - mean**2
+    assert propagation.relu_variance(law.var()) == pytest.approx(exact, rel=1e-9)
+    assert exact / (law.var() / 2) == pytest.approx(1 - 1 / np.pi, rel=1e-9)
+    # The dropped <X>^2 is 1/pi of <X^2>.
+    assert mean**2 / (law.var() / 2) == pytest.approx(1 / np.pi, rel=1e-9)
+
+
+def relu_network(scheme, networks, bias_variance=0.0, seed=0):
+    """Activations [networks, L_n] of each layer for one fixed input of unit second moment."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=WIDTHS[0])
+    layers = [np.tile(x / np.sqrt(np.mean(x**2)), (networks, 1))]
+    for width, variance in zip(WIDTHS[1:], propagation.weight_variance(WIDTHS, scheme), strict=True):
+        w = rng.normal(size=(networks, layers[-1].shape[1], width)) * np.sqrt(variance)
+        b = rng.normal(size=(networks, width)) * np.sqrt(bias_variance)
+        layers.append(np.maximum(0, np.einsum("ni,nij->nj", layers[-1], w) + b))
+    return layers
+
+
+@pytest.mark.equation("5.1.9")
+@pytest.mark.equation("5.1.10")
+@pytest.mark.equation("5.1.11")
+@pytest.mark.equation("5.1.12")
+@pytest.mark.parametrize("bias_variance", [0.0, 0.3])
+@pytest.mark.parametrize("scheme", ["fan_in", "fan_out", "fan_avg"])
+def test_the_second_moment_obeys_the_corrected_recursion(scheme, bias_variance):
+    networks = 2000
+    variances = propagation.weight_variance(WIDTHS, scheme)
+    expected = propagation.forward_second_moment(WIDTHS, variances, 1.0, bias_variance)
+    tolerance = 4 * np.sqrt(propagation.relative_variance(WIDTHS) / networks) + 1e-9
+    for x, moment, bound in zip(
+        relu_network(scheme, networks, bias_variance), expected, tolerance, strict=True
+    ):
+        assert np.mean(x**2) == pytest.approx(moment, rel=bound)
+
+
+@pytest.mark.equation("5.1.9")
+@pytest.mark.equation("5.1.10")
+def test_fan_in_preserves_the_second_moment_and_loses_variance_once():
+    layers = relu_network("fan_in", 4000)
+    np.testing.assert_allclose([np.mean(x**2) for x in layers], 1.0, rtol=0.03)
+    # Variance over the units of one network: over networks it would add the fluctuation of |X|^2.
+    spread = [np.mean(np.var(x, axis=1)) / np.mean(x**2) * x.shape[1] / (x.shape[1] - 1) for x in layers[1:]]
+    np.testing.assert_allclose(spread, 1 - 1 / np.pi, rtol=0.03)
+
+
+@pytest.mark.equation("5.1.11")
+def test_fan_out_preserves_the_sum_over_a_layer():
+    moments = propagation.forward_second_moment(WIDTHS, propagation.weight_variance(WIDTHS, "fan_out"))
+    np.testing.assert_allclose(moments * WIDTHS, WIDTHS[0], rtol=1e-13)
+
+
+def test_gradients_have_the_recursion_of_the_transposed_network():
+    fan_in, fan_out = (propagation.weight_variance(WIDTHS, s) for s in ("fan_in", "fan_out"))
+    np.testing.assert_allclose(propagation.gradient_second_moment(WIDTHS, fan_out), 1.0, rtol=1e-13)
+    gradients = propagation.gradient_second_moment(WIDTHS, fan_in)
+    # The ratios of widths telescope: end to end the choice of fan is one factor.
+    np.testing.assert_allclose(gradients, WIDTHS[-1] / np.array(WIDTHS), rtol=1e-13)
+
+
+@pytest.mark.equation("5.1.12")
+def test_fan_avg_halves_the_signal_in_every_layer_and_more_at_uneven_widths():
+    equal, uneven = (64,) * 11, (32, 128) * 5 + (32,)
+    ends = [
+        propagation.forward_second_moment(w, propagation.weight_variance(w, "fan_avg"))[-1]
+        for w in (equal, uneven)
+    ]
+    assert ends[0] == pytest.approx(2**-10, rel=1e-12)
+    assert ends[1] == pytest.approx((32 * 128 / 160**2) ** 5, rel=1e-12)
+
+
+def test_spread_over_networks_is_the_product_of_one_plus_five_over_width():
+    norms = [np.sum(x**2, axis=1) for x in relu_network("fan_in", 8_000, seed=1)]
+    measured = [np.var(n) / np.mean(n) ** 2 for n in norms]
+    np.testing.assert_allclose(measured, propagation.relative_variance(WIDTHS), rtol=0.12, atol=1e-12)
+
+
+def test_residual_stream_doubles_unscaled_and_stays_below_e_scaled():
+    depth, m = 50, 2
+    assert propagation.residual_second_moment(depth)[-1] == 2.0**depth
+    scaled = propagation.residual_second_moment(depth, depth ** (-1 / (2 * m)), m)[-1]
+    assert scaled == pytest.approx(propagation.residual_growth(depth), rel=1e-12)
+    assert scaled == pytest.approx((1 + 1 / depth) ** depth, rel=1e-12)
+    assert propagation.residual_growth(10**9, 1.5) == pytest.approx(np.exp(1.5), rel=1e-8)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="scheme='fan'"):
+        propagation.weight_variance(WIDTHS, "fan")
+    with pytest.raises(ValueError, match="widths"):
+        propagation.weight_variance((4, 0), "fan_in")
+    with pytest.raises(ValueError, match="weight_variances"):
+        propagation.forward_second_moment(WIDTHS, [1.0])

@@ -1,0 +1,62 @@
+import keras
+import numpy as np
+import pytest
+from curvezoo import data, zoo
+from curvezoo.training.compiling import compiled_model, penalize
+
+
+@pytest.mark.parametrize("normalization", [None, "batch", "weight"])
+def test_penalties_are_on_the_weights_that_the_model_runs_with(normalization):
+    model = zoo.build("mlp_digits", widths=(6,), normalization=normalization)
+    kernels = [v.numpy() for v in model.trainable_variables if v.name == "kernel"]
+    penalize(model, 0.1, 0.01)
+    if normalization == "weight":
+        hidden = next(v for v in model.trainable_variables if v.name == "kernel")
+        hidden.assign(3 * hidden)
+    model(np.zeros((1, 8, 8, 1), "float32"))
+    expected = sum(0.1 * np.abs(w).sum() + 0.01 * np.sum(w**2) for w in kernels)
+    np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_weight_decay_shrinks_kernels_and_nothing_else(optimizer):
+    settings = {
+        "optimizer": optimizer,
+        "weight_decay": 0.1,
+        "learning_rate": 0.5,
+        "schedule": "constant",
+        "momentum": 0,
+    }
+    recipe = zoo.recipe("cnn_digits").override(settings)
+    model = compiled_model(recipe, data.spec("digits"), 10)
+    before = [v.numpy() for v in model.trainable_variables]
+    model.optimizer.apply([0 * v for v in model.trainable_variables])
+    for variable, old in zip(model.trainable_variables, before, strict=True):
+        factor = 0.95 if variable.name == "kernel" else 1
+        np.testing.assert_allclose(variable.numpy(), factor * old, rtol=1e-5, err_msg=variable.path)
+
+
+@pytest.mark.equation("1.3.1")
+def test_a_step_of_plain_sgd_is_the_gradient_step():
+    settings = {"optimizer": "sgd", "momentum": 0, "learning_rate": 0.1, "schedule": "constant"}
+    model = compiled_model(zoo.recipe("softmax_digits").override(settings), data.spec("digits"), 10)
+    images, labels = next(iter(data.load("digits").train))
+    before = [v.numpy() for v in model.trainable_variables]
+    model.train_on_batch(images, labels)
+    x = np.asarray(model.get_layer("standardize")(images)).reshape(len(images), -1)
+    residual = 0.1 - np.eye(10)[np.asarray(labels)]  # softmax of zeros less the one-hot label
+    gradient = x.T @ residual / len(x) + 2 * 1e-3 * before[0]
+    np.testing.assert_allclose(model.trainable_variables[0].numpy(), before[0] - 0.1 * gradient, atol=1e-6)
+
+
+def test_mixed_precision_keeps_logits_and_variables_in_float32():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = compiled_model(zoo.recipe("cnn_digits"), data.spec("digits"), 10)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.output.dtype == "float32"
+    assert all(v.dtype == "float32" for v in model.trainable_variables)
+    images, labels = next(iter(data.load("digits").train))
+    assert np.all(np.isfinite(model.train_on_batch(images, labels)))

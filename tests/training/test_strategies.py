@@ -1,0 +1,109 @@
+"""Several replicas and several processes train to the weights of one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from curvezoo import zoo
+from curvezoo.training import checkpoints, strategies
+
+SETTINGS = {"epochs": 5, "subset": 512, "batch_size": 64, "dropout": 0, "augment": "crop", "l2": 1e-4}
+MIRRORED = """
+import sys, tensorflow as tf
+from curvezoo import zoo
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+zoo.train("mlp_digits", sys.argv[1], strategy="mirrored", progress=False, **{settings})
+assert tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).num_replicas_in_sync == 2
+"""
+
+
+def weights(folder):
+    with np.load(checkpoints.latest(folder / "checkpoints") / "state.npz") as state:
+        return [state[name] for name in state.files if name.startswith("model/")]
+
+
+def assert_close(one, other):
+    for a, b in zip(weights(one), weights(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def worker(ports, index, out, *words):
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+    options = ["--strategy", "multiworker", "--out", out]
+    settings = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
+    return subprocess.Popen(
+        [sys.executable, "-m", "curvezoo", "train", "mlp_digits", *options, *settings, *words],
+        env=os.environ | {"TF_CONFIG": config},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors[-3000:]
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    return zoo.train("mlp_digits", tmp_path_factory.mktemp("runs") / "single", progress=False, **SETTINGS)
+
+
+def test_two_logical_devices_equal_one(single, tmp_path):
+    code = MIRRORED.replace("{settings}", repr(SETTINGS))
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "two")], check=True, capture_output=True)
+    assert_close(single.folder, tmp_path / "two")
+
+
+def test_two_processes_equal_one(single, tmp_path):
+    ports = free_ports(2)
+    finish([worker(ports, index, tmp_path / "two") for index in range(2)])
+    assert_close(single.folder, tmp_path / "two")
+    metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
+    assert abs(metrics["nll"] - single.scores["nll"]) < 1e-5
+
+
+def test_a_killed_worker_comes_back_and_the_run_goes_on(single, tmp_path):
+    ports, out = free_ports(2), tmp_path / "two"
+    chief, other = (worker(ports, index, out) for index in range(2))
+    while not checkpoints.every(out / "checkpoints") and chief.poll() is None:
+        time.sleep(0.01)
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    assert len(checkpoints.every(out / "checkpoints")) < SETTINGS["epochs"]
+    finish([chief, worker(ports, 1, out, "--resume")])
+    assert_close(single.folder, out)
+
+
+@pytest.mark.parametrize("config", [None, "", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}'])
+def test_multiworker_without_a_cluster_says_what_it_needs(config, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if config is not None:
+        monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ValueError, match="needs the environment variable TF_CONFIG="):
+        strategies.make_strategy("multiworker")
+
+
+def test_unknown_strategy_lists_the_valid_ones():
+    with pytest.raises(ValueError, match="strategy='tpu' is not one of default, mirrored, multiworker"):
+        strategies.make_strategy("tpu")

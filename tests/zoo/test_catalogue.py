@@ -1,0 +1,32 @@
+import pytest
+from curvezoo import zoo
+
+
+def test_wildcards_choose_names():
+    assert zoo.names("mlp*") == ["mlp_digits", "mlp_mnist"]
+    assert set(zoo.names("*_digits")) == {"softmax_digits", "mlp_digits", "cnn_digits"}
+    assert zoo.names("nothing*") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("mlp_digit", "did you mean mlp_digits"),
+        ("resnet20_cifar", "did you mean resnet20_cifar10 or"),
+        ("zzz", "valid: softmax_digits, "),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(name, hint):
+    for use in (zoo.describe, zoo.build, zoo.train):
+        with pytest.raises(ValueError, match=f"no model is named '{name}'; {hint}"):
+            use(name)
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_description_says_what_the_recipe_does(name):
+    found = zoo.describe(name)
+    recipe = zoo.recipe(name)
+    assert found["name"] == recipe.name == name
+    assert found["recipe"]["epochs"] == recipe.epochs
+    assert found["trained"] == (found["card"] is not None)
+    assert found["section"] and found["summary"]

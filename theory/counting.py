@@ -1,0 +1,228 @@
+"""Multiplications and parameters of neural networks, forward and backward (notes, section 1.4).
+
+A layer y = W x costs one matrix product forward and two backward: dL/dW from dL/dy and x, and dL/dx from
+dL/dy and W. All three have the same number of multiplications, so a gradient costs about two forward
+passes. That is a rule of thumb: the first layer needs no derivative with respect to the data, and the
+exact count of the notes' two-layer net (Eq. 1.4.5) is D_2 D_1 + D_1 D_0 forward and
+2 D_2 D_1 + D_1 D_0 backward.
+
+Convention: only the multiplications of matrix products and convolutions count. Biases, activations and
+normalizations are of lower order and are left out. A multiply-add is one multiplication and two flops.
+
+Legend: B batch, D features, H height, W width, C channels, R kernel rows, S kernel columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
+from operator import add
+
+
+@dataclass(frozen=True)
+class Count:
+    """Parameters and multiplications of a layer or of a stack of layers.
+
+    Attributes:
+        parameters: number of trainable weights and biases.
+        forward: multiplications of the forward pass.
+        backward_weights: multiplications of the derivatives with respect to the weights.
+        backward_input: multiplications of the derivatives with respect to the inputs.
+    """
+
+    parameters: int
+    forward: int
+    backward_weights: int
+    backward_input: int
+
+    @property
+    def backward(self) -> int:
+        """Multiplications of the whole backward pass."""
+        return self.backward_weights + self.backward_input
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the forward pass, two for each multiplication."""
+        return 2 * self.forward
+
+    def __add__(self, other: Count) -> Count:
+        return Count(
+            self.parameters + other.parameters,
+            self.forward + other.forward,
+            self.backward_weights + other.backward_weights,
+            self.backward_input + other.backward_input,
+        )
+
+
+def matrix_product(rows: int, inner: int, columns: int) -> int:
+    """Multiplications of a [rows, inner] by [inner, columns] matrix product."""
+    return rows * inner * columns
+
+
+def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Count:
+    """Count a fully connected layer, W x + b of Eq. 1.1.1.
+
+    Args:
+        inputs: features D_in.
+        outputs: features D_out.
+        bias: whether the layer has a bias.
+        batch: examples B.
+
+    Returns:
+        The `Count`: D_in D_out + D_out parameters and B D_in D_out multiplications for each of the three
+        matrix products.
+
+    Raises:
+        ValueError: if a size is not a positive integer.
+    """
+    _require_positive(inputs=inputs, outputs=outputs, batch=batch)
+    products = matrix_product(batch, inputs, outputs)
+    return Count(inputs * outputs + bias * outputs, products, products, products)
+
+
+def convolution(
+    size: tuple[int, int],
+    in_channels: int,
+    out_channels: int,
+    kernel: int | tuple[int, int],
+    *,
+    strides: int | tuple[int, int] = 1,
+    dilation: int | tuple[int, int] = 1,
+    padding: str = "valid",
+    groups: int = 1,
+    bias: bool = True,
+    batch: int = 1,
+    count_padding: bool = True,
+) -> Count:
+    """Count a two-dimensional convolution; depthwise with `groups=in_channels`.
+
+    Args:
+        size: H, W of the input.
+        in_channels: C_in, a multiple of `groups`.
+        out_channels: C_out, a multiple of `groups`.
+        kernel: R, S.
+        strides: steps along H, W.
+        dilation: spacing of the kernel's taps along H, W.
+        padding: "valid" or "same".
+        groups: independent groups of channels.
+        bias: whether the layer has a bias.
+        batch: examples B.
+        count_padding: count products with padded zeros, as TensorFlow and the papers do. False leaves them
+            out, as XLA does.
+
+    Returns:
+        The `Count`. Each of forward, derivative with respect to the kernel and derivative with respect to
+        the input pairs the same taps with the same pixels, B T_H T_W C_in C_out / groups multiplications
+        with T_H = H_out R (less the taps on padding).
+
+    Raises:
+        ValueError: if a size is not positive, the groups do not divide the channels, the padding is
+            unknown, or the kernel is larger than a "valid" input.
+    """
+    kernel, strides, dilation = (_pair(value) for value in (kernel, strides, dilation))
+    _require_positive(in_channels=in_channels, out_channels=out_channels, groups=groups, batch=batch)
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"groups must divide in_channels and out_channels, got groups={groups}, "
+            f"in_channels={in_channels}, out_channels={out_channels}"
+        )
+    taps = [
+        _taps(*axis, padding=padding, count_padding=count_padding)
+        for axis in zip(size, kernel, strides, dilation, strict=True)
+    ]
+    products = batch * taps[0] * taps[1] * in_channels * out_channels // groups
+    parameters = kernel[0] * kernel[1] * in_channels * out_channels // groups + bias * out_channels
+    return Count(parameters, products, products, products)
+
+
+def output_length(
+    length: int, kernel: int, stride: int = 1, dilation: int = 1, padding: str = "valid"
+) -> int:
+    """Positions of a convolution's or a pooling's output along one axis.
+
+    Args:
+        length: positions of the input.
+        kernel: taps of the kernel.
+        stride: step.
+        dilation: spacing of the taps.
+        padding: "valid", floor((length - extent) / stride) + 1 with extent = dilation (kernel - 1) + 1; or
+            "same", ceil(length / stride).
+
+    Returns:
+        The number of output positions.
+
+    Raises:
+        ValueError: if a size is not positive, the padding is unknown, or a "valid" kernel does not fit.
+    """
+    _require_positive(length=length, kernel=kernel, stride=stride, dilation=dilation)
+    if padding == "same":
+        return -(-length // stride)
+    if padding != "valid":
+        raise ValueError(f"padding must be 'valid' or 'same', got {padding!r}")
+    extent = dilation * (kernel - 1) + 1
+    if extent > length:
+        raise ValueError(f"kernel must fit into a 'valid' input, got extent {extent} for length {length}")
+    return (length - extent) // stride + 1
+
+
+def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
+    """Add up a chain of layers, the first of which sees the data.
+
+    Args:
+        layers: counts in forward order.
+        data_gradient: whether the derivative with respect to the data is computed too. Training does not
+            need it, which saves one of the first layer's two backward products.
+
+    Returns:
+        The sum. Its `backward` is exact; the rule of thumb is twice its `forward`.
+
+    Raises:
+        ValueError: if there are no layers.
+    """
+    if not layers:
+        raise ValueError("layers must hold at least one Count, got none")
+    total = reduce(add, layers)
+    skipped = 0 if data_gradient else layers[0].backward_input
+    return Count(total.parameters, total.forward, total.backward_weights, total.backward_input - skipped)
+
+
+def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gradient: bool = False) -> Count:
+    """Count a fully connected net, Eq. 1.1.2; two layers are the net of Eq. 1.4.5.
+
+    Args:
+        widths: D_0 (the data), D_1, ..., D_L (the outputs).
+        bias: whether the layers have biases.
+        batch: examples B.
+        data_gradient: whether the derivative with respect to the data is computed too.
+
+    Returns:
+        The `Count`. For D_0, D_1, D_2: D_2 D_1 + D_1 D_0 forward, 2 D_2 D_1 + D_1 D_0 backward.
+
+    Raises:
+        ValueError: if there are fewer than two widths, or one is not a positive integer.
+    """
+    if len(widths) < 2:
+        raise ValueError(f"widths must name the data and at least one layer, got {widths}")
+    layers = [dense(*pair, bias=bias, batch=batch) for pair in pairwise(widths)]
+    return network(layers, data_gradient=data_gradient)
+
+
+def _taps(length, kernel, stride, dilation, *, padding, count_padding):
+    """Pairs of an output position and a kernel tap along one axis."""
+    outputs = output_length(length, kernel, stride, dilation, padding)
+    if count_padding or padding == "valid":
+        return outputs * kernel
+    padded = max((outputs - 1) * stride + dilation * (kernel - 1) + 1 - length, 0)
+    starts = range(-(padded // 2), -(padded // 2) + outputs * stride, stride)
+    return sum(0 <= start + tap * dilation < length for start in starts for tap in range(kernel))
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def _require_positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size != int(size) or size < 1:
+            raise ValueError(f"{name} must be a positive integer, got {size!r}")

@@ -1,0 +1,354 @@
+"""The gradient, two ways: by differences and by the chain rule (notes, section 1.4).
+
+A difference quotient is wrong twice: by truncation, which grows with the step, and by rounding, which
+falls with it. With |f| u the rounding error of one evaluation (u = 2^-53 in double precision), the bounds
+
+    forward difference    epsilon |f''| / 2   + 2 u |f| / epsilon
+    central difference    epsilon^2 |f'''| / 6 +  u |f| / epsilon
+
+are least at epsilon = 2 (u |f| / |f''|)^(1/2) and at (3 u |f| / |f'''|)^(1/3). The complex step
+Im f(x + i epsilon) / epsilon subtracts nothing, so its step may be as small as one likes, and the chain
+rule has no step at all.
+
+Legend: D coordinates of x (any shape, flattened), D_0, D_1, D_2 widths of the data, hidden and output
+layers, M derivatives compared.
+
+References:
+    A. Griewank and A. Walther, Evaluating Derivatives, SIAM 2008.
+    W. Squire and G. Trapp, Using complex variables to estimate derivatives of real functions, SIAM Review
+    40 (1998) 110-112.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+UNIT_ROUNDOFF = 2.0**-53
+"""Relative rounding error u of one operation in double precision."""
+
+_ROUNDINGS = 8  # a function rounds in every operation: allow its value this many u
+
+Scalar = Callable[[np.ndarray], float]
+
+
+def forward_difference(function: Scalar, x: np.ndarray, epsilon: float | None = None) -> np.ndarray:
+    """Estimate the gradient by (f(x + epsilon) - f(x)) / epsilon, Eq. 1.4.1.
+
+    The notes' "=" holds in the limit epsilon -> 0 of exact arithmetic: the estimate is off by
+    epsilon f'' / 2 + O(epsilon^2), see docs/errata.md.
+
+    Args:
+        function: f, from an array shaped like `x` to a number.
+        x: the point, any shape.
+        epsilon: the step; by default sqrt(u) max(1, |x_i|) for coordinate i.
+
+    Returns:
+        The gradient, shaped like `x`.
+
+    Raises:
+        ValueError: if `x` or a value of `function` is not finite, or `epsilon` is not positive or is
+            rounded away in x + epsilon.
+    """
+    x, steps = _point_and_steps(x, epsilon, UNIT_ROUNDOFF ** (1 / 2))
+    value = _value(function, x)
+    return _per_coordinate(x, lambda unit, i: (_value(function, x + steps[i] * unit) - value) / steps[i])
+
+
+def central_difference(function: Scalar, x: np.ndarray, epsilon: float | None = None) -> np.ndarray:
+    """Estimate the gradient by (f(x + epsilon) - f(x - epsilon)) / (2 epsilon), off by epsilon^2 f''' / 6.
+
+    Args:
+        function: f, from an array shaped like `x` to a number.
+        x: the point, any shape.
+        epsilon: the step; by default u^(1/3) max(1, |x_i|) for coordinate i.
+
+    Returns:
+        The gradient, shaped like `x`.
+
+    Raises:
+        ValueError: as for `forward_difference`.
+    """
+    x, steps = _point_and_steps(x, epsilon, UNIT_ROUNDOFF ** (1 / 3))
+
+    def quotient(unit, i):
+        above, below = x + steps[i] * unit, x - steps[i] * unit
+        return (_value(function, above) - _value(function, below)) / np.sum(above - below)
+
+    return _per_coordinate(x, quotient)
+
+
+def complex_step(function: Scalar, x: np.ndarray, epsilon: float = 1e-20) -> np.ndarray:
+    """Compute the gradient by Im f(x + i epsilon) / epsilon, exact to rounding for small epsilon.
+
+    Args:
+        function: f, complex-analytic near `x`, from a complex array shaped like `x` to a complex number: no
+            `abs`, `max` or comparison on the way.
+        x: the point, any shape.
+        epsilon: the imaginary step. The error is epsilon^2 f''' / 6 and no difference is taken.
+
+    Returns:
+        The gradient, shaped like `x`.
+
+    Raises:
+        ValueError: if `x` or a value is not finite, `epsilon` is not positive, or `function` returns a real.
+    """
+    x = _finite_array(x)
+    _require_positive_step(epsilon)
+
+    def quotient(unit, _):
+        value = np.asarray(function(x + 1j * epsilon * unit))
+        if not np.iscomplexobj(value):
+            raise ValueError(f"function must be complex-analytic, got a real value {value} for a complex x")
+        return _finite_number(value).imag / epsilon
+
+    return _per_coordinate(x, quotient)
+
+
+def optimal_step(value: float, derivative: float, *, order: int) -> float:
+    """Return the step that minimizes `difference_error`.
+
+    Args:
+        value: f(x).
+        derivative: f''(x) for order 1, f'''(x) for order 2; not zero.
+        order: 1 for the forward difference, 2 for the central one.
+
+    Returns:
+        2 (u |f| / |f''|)^(1/2) or (3 u |f| / |f'''|)^(1/3).
+
+    Raises:
+        ValueError: if `order` is neither 1 nor 2 or `derivative` is zero, when there is no optimum.
+    """
+    _require_order(order)
+    if derivative == 0:
+        raise ValueError("derivative must not be zero: without truncation, the larger the step the better")
+    ratio = UNIT_ROUNDOFF * abs(value / derivative)
+    return 2 * ratio ** (1 / 2) if order == 1 else (3 * ratio) ** (1 / 3)
+
+
+def difference_error(epsilon: float, value: float, derivative: float, *, order: int) -> float:
+    """Bound a difference quotient's error: truncation plus rounding of the two values.
+
+    Args:
+        epsilon: the step, a number or an array.
+        value: f(x).
+        derivative: f''(x) for order 1, f'''(x) for order 2.
+        order: 1 for the forward difference, 2 for the central one.
+
+    Returns:
+        epsilon |f''| / 2 + 2 u |f| / epsilon, or epsilon^2 |f'''| / 6 + u |f| / epsilon.
+
+    Raises:
+        ValueError: if `order` is neither 1 nor 2, or a step is not positive.
+    """
+    _require_order(order)
+    _require_positive_step(epsilon)
+    rounding = UNIT_ROUNDOFF * abs(value) / np.asarray(epsilon)
+    if order == 1:
+        return epsilon * abs(derivative) / 2 + 2 * rounding
+    return np.square(epsilon) * abs(derivative) / 6 + rounding
+
+
+class TwoLayerDerivatives(NamedTuple):
+    """Value and derivatives of `two_layer_derivatives`."""
+
+    y: np.ndarray
+    """Outputs, [D_2]."""
+    w2: np.ndarray
+    """dy^i / dW_2^{ij}, [D_2, D_1]; zero for any other row of W_2."""
+    hidden: np.ndarray
+    """dy^i / dphi_j, [D_2, D_1]."""
+    w1: np.ndarray
+    """dy^i / dW_1^{jk}, [D_2, D_1, D_0]."""
+
+
+def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivatives:
+    """Backpropagate by hand through y = phi(W_2 phi(W_1 x + b_1) + b_2), Eq. 1.4.5 to 1.4.7.
+
+    With a_1 = W_1 x + b_1, h = phi(a_1) and a_2 = W_2 h + b_2, no index summed:
+
+        dy^i / dW_2^{ij} = phi'(a_2^i) h^j                        (1.4.6)
+        dy^i / dphi_j    = phi'(a_2^i) W_2^{ij}                   (1.4.7)
+        dy^i / dW_1^{jk} = (dy^i / dphi_j) phi'(a_1^j) x_k        (the next layer)
+
+    Eq. 1.4.7 prints b_1^b where b_1^k is meant, see docs/errata.md.
+
+    Args:
+        x: data, [D_0].
+        w1: [D_1, D_0].
+        b1: [D_1].
+        w2: [D_2, D_1].
+        b2: [D_2].
+        phi: the non-linearity, elementwise.
+        phi_prime: its derivative.
+
+    Returns:
+        y and its derivatives with respect to W_2, the hidden activations and W_1.
+    """
+    before_hidden = w1 @ x + b1
+    hidden = phi(before_hidden)
+    before_output = w2 @ hidden + b2
+    slope = phi_prime(before_output)[:, None]
+    to_hidden = slope * w2
+    to_w1 = (to_hidden * phi_prime(before_hidden))[:, :, None] * x
+    return TwoLayerDerivatives(phi(before_output), slope * hidden, to_hidden, to_w1)
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """A gradient beside numerical estimates of it.
+
+    Attributes:
+        labels: what each of the M derivatives is taken along.
+        given: the gradient under test, [M].
+        estimates: numerical values by method, each [M].
+        resolutions: what rounding may do to each estimate, [M]: an error below it cannot be seen.
+        tolerance: allowed error, relative to the largest derivative.
+    """
+
+    labels: tuple[str, ...]
+    given: np.ndarray
+    estimates: dict[str, np.ndarray]
+    resolutions: dict[str, np.ndarray] = field(default_factory=dict)
+    tolerance: float = 1e-6
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """Largest absolute difference between the given gradient and each method's estimate."""
+        return {name: float(np.max(self._difference(name))) for name in self.estimates}
+
+    @property
+    def scale(self) -> float:
+        """Largest absolute derivative, given or estimated."""
+        return float(max(np.max(np.abs(values)) for values in (self.given, *self.estimates.values())))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every difference is below `tolerance` times `scale`, plus the method's resolution."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Labels of the derivatives that disagree with some method."""
+        bad = np.zeros(len(self.labels), bool)
+        for name in self.estimates:
+            allowed = self.tolerance * self.scale + self.resolutions.get(name, 0.0)
+            bad |= self._difference(name) > allowed
+        return tuple(label for label, wrong in zip(self.labels, bad, strict=True) if wrong)
+
+    def _difference(self, name: str) -> np.ndarray:
+        return np.abs(self.given - self.estimates[name])
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.labels)} derivatives, the largest {self.scale:.3g}"]
+        for name, error in self.errors.items():
+            resolution = np.max(self.resolutions.get(name, 0.0))
+            lines.append(f"{name}: largest error {error:.3g}, resolution {resolution:.3g}")
+        verdict = "agree" if self.passed else "disagree at " + ", ".join(self.failures[:10])
+        return "\n".join([*lines, verdict])
+
+
+def gradient_check(
+    function: Scalar,
+    gradient: Callable[[np.ndarray], np.ndarray],
+    x: np.ndarray,
+    *,
+    epsilon: float | None = None,
+    analytic: bool = False,
+    tolerance: float = 1e-6,
+) -> GradientReport:
+    """Compare a gradient, from automatic differentiation say, with differences of the function.
+
+    Args:
+        function: f, from an array shaped like `x` to a number.
+        gradient: its gradient under test, from an array shaped like `x` to one.
+        x: the point, any shape.
+        epsilon: step of the central difference, by default that of `central_difference`.
+        analytic: whether `function` takes complex arrays and is analytic, so that the complex step applies.
+        tolerance: allowed error, relative to the largest derivative.
+
+    Returns:
+        A `GradientReport`, M = D, with the methods "central difference" and, if analytic, "complex step".
+
+    Raises:
+        ValueError: if the gradient's shape is not that of `x`, or something is not finite or not positive.
+    """
+    x = _finite_array(x)
+    require_tolerance(tolerance)
+    given = np.asarray(gradient(x), np.float64)
+    if given.shape != x.shape:
+        raise ValueError(f"gradient must return the shape of x, {x.shape}, got {given.shape}")
+    if not np.all(np.isfinite(given)):
+        raise ValueError(f"gradient must return finite values, got {given}")
+    _, steps = _point_and_steps(x, epsilon, UNIT_ROUNDOFF ** (1 / 3))
+    estimates = {"central difference": central_difference(function, x, epsilon).ravel()}
+    resolutions = {"central difference": resolution(_value(function, x), steps)}
+    if analytic:
+        estimates["complex step"] = complex_step(function, x).ravel()
+    labels = tuple(f"x[{', '.join(map(str, index))}]" for index in np.ndindex(x.shape))
+    return GradientReport(labels, given.ravel(), estimates, resolutions, tolerance)
+
+
+def resolution(value: float, epsilon: np.ndarray) -> np.ndarray:
+    """Estimate the rounding error of a central difference, 8 u |f| / epsilon for some 8 roundings in f."""
+    return _ROUNDINGS * UNIT_ROUNDOFF * abs(value) / np.asarray(epsilon)
+
+
+def require_tolerance(tolerance: float) -> None:
+    """Raise ValueError unless `tolerance` is positive and finite."""
+    if not 0 < tolerance < np.inf:
+        raise ValueError(f"tolerance must be positive and finite, got {tolerance}")
+
+
+def _per_coordinate(x: np.ndarray, quotient: Callable[[np.ndarray, int], float]) -> np.ndarray:
+    result = np.empty(x.size)
+    for i in range(x.size):
+        unit = np.zeros(x.size)
+        unit[i] = 1.0
+        result[i] = quotient(unit.reshape(x.shape), i)
+    return result.reshape(x.shape)
+
+
+def _point_and_steps(x, epsilon, relative) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and one step per coordinate, rounded so that x + step is exact."""
+    x = _finite_array(x)
+    flat = x.ravel()
+    if epsilon is None:
+        wanted = relative * np.maximum(1.0, np.abs(flat))
+    else:
+        _require_positive_step(epsilon)
+        wanted = np.full(flat.shape, float(epsilon))
+    steps = (flat + wanted) - flat
+    if np.any(steps == 0):
+        raise ValueError(f"epsilon must not be rounded away in x + epsilon, got {epsilon} for x = {x}")
+    return x, steps
+
+
+def _finite_array(x) -> np.ndarray:
+    x = np.asarray(x, np.float64)
+    if x.size == 0 or not np.all(np.isfinite(x)):
+        raise ValueError(f"x must hold finite numbers, got {x}")
+    return x
+
+
+def _value(function: Scalar, x: np.ndarray) -> float:
+    return float(_finite_number(np.asarray(function(x))))
+
+
+def _finite_number(value: np.ndarray):
+    if value.size != 1 or not np.all(np.isfinite(value)):
+        raise ValueError(f"function must return one finite number, got {value}")
+    return value.reshape(())[()]
+
+
+def _require_positive_step(epsilon) -> None:
+    if not np.all(np.asarray(epsilon) > 0) or not np.all(np.isfinite(epsilon)):
+        raise ValueError(f"epsilon must be positive and finite, got {epsilon}")
+
+
+def _require_order(order: int) -> None:
+    if order not in (1, 2):
+        raise ValueError(f"order must be 1 (forward difference) or 2 (central difference), got {order!r}")

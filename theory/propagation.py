@@ -1,0 +1,204 @@
+"""How signals and gradients scale through a deep ReLU network at initialisation (Secs. 5.1.3 and 5.1.4).
+
+Averages <.> run over the random weights; L_n is the width of layer n, X_n its activations, and all weights
+of a layer are independent, symmetric around zero, with variance Var(W_n).
+
+The notes' chain of Eq. 5.1.9 has two steps that fail (docs/errata.md). Var(ReLU(h)) is not Var(h) / 2 but
+(1/2 - 1/(2 pi)) Var(h), as the mean of a ReLU is not zero. And the dropped <X_{n-1}>^2 is not small: it is
+1/pi of <X_{n-1}^2>. What obeys the final form exactly is the second moment,
+
+    <X_n^2> = (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b_n)) / 2,
+
+so Eq. 5.1.10 preserves <X^2>, not Var(X). With zero bias the two failures cancel from the second layer on,
+where Var(X) = (1 - 1/pi) <X^2> at every layer; the first layer, whose inputs have no mean, loses the factor.
+"""
+
+import numpy as np
+
+_SCHEMES = ("fan_in", "fan_out", "fan_avg")
+
+
+def variance_of_product(mean_a, variance_a, mean_b, variance_b):
+    """Variance of the product of two independent random variables A and B, Eq. 5.1.7.
+
+    Args:
+        mean_a: <A>.
+        variance_a: Var(A).
+        mean_b: <B>.
+        variance_b: Var(B).
+
+    Returns:
+        Var(AB) = Var(A) <B>^2 + <A>^2 Var(B) + Var(A) Var(B).
+    """
+    return variance_a * mean_b**2 + mean_a**2 * variance_b + variance_a * variance_b
+
+
+def relu_second_moment(variance):
+    """<ReLU(x)^2> = Var(x) / 2 for any x symmetric around zero, Eq. 5.1.8.
+
+    Args:
+        variance: Var(x).
+
+    Returns:
+        The second moment.
+    """
+    return variance / 2
+
+
+def relu_mean(variance):
+    """<ReLU(x)> = sqrt(Var(x) / (2 pi)) for Gaussian x of mean zero.
+
+    Args:
+        variance: Var(x).
+
+    Returns:
+        The mean.
+    """
+    return np.sqrt(variance / (2 * np.pi))
+
+
+def relu_variance(variance):
+    """Var(ReLU(x)) = (1/2 - 1/(2 pi)) Var(x) for Gaussian x of mean zero; Eq. 5.1.9 has 1/2 Var(x).
+
+    Args:
+        variance: Var(x).
+
+    Returns:
+        The variance.
+    """
+    return (1 / 2 - 1 / (2 * np.pi)) * variance
+
+
+def weight_variance(widths, scheme, gain=1.0):
+    """Variance of the weights of each layer, Eq. 5.1.10 (fan_in), 5.1.11 (fan_out) or 5.1.12 (fan_avg).
+
+    Args:
+        widths: L_0 (the inputs), L_1, ..., L_N.
+        scheme: "fan_in", "fan_out" or "fan_avg".
+        gain: factor on the standard deviation.
+
+    Returns:
+        Array of N variances.
+
+    Raises:
+        ValueError: if `scheme` is unknown or a width is not positive.
+    """
+    widths = _check_widths(widths)
+    fans = {"fan_in": widths[:-1], "fan_out": widths[1:], "fan_avg": widths[:-1] + widths[1:]}
+    if scheme not in fans:
+        raise ValueError(f"`scheme` must be one of {_SCHEMES}. Received: scheme={scheme!r}")
+    return 2 * gain**2 / fans[scheme]
+
+
+def forward_second_moment(widths, weight_variances, inputs=1.0, bias_variance=0.0):
+    """<X_n^2> against depth, Eq. 5.1.9 corrected: (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b)) / 2.
+
+    Args:
+        widths: L_0 (the inputs), L_1, ..., L_N.
+        weight_variances: Var(W_1), ..., Var(W_N).
+        inputs: <X_0^2>.
+        bias_variance: Var(b), the same for all layers.
+
+    Returns:
+        Array of N + 1 second moments, the inputs' first.
+
+    Raises:
+        ValueError: if the numbers of widths and variances do not fit, or a width is not positive.
+    """
+    widths, variances = _check_layers(widths, weight_variances)
+    moments = [float(inputs)]
+    for width, variance in zip(widths[:-1], variances, strict=True):
+        moments.append(relu_second_moment(width * variance * moments[-1] + bias_variance))
+    return np.array(moments)
+
+
+def gradient_second_moment(widths, weight_variances, outputs=1.0):
+    """<(dLoss/dX_n)^2> against depth: that of layer n - 1 is L_n Var(W_n) / 2 times that of layer n.
+
+    The transposed matrix sums over L_n units of which ReLU passes half: L_{n-1} of Eq. 5.1.9 becomes L_n.
+
+    Args:
+        widths: L_0 (the inputs), L_1, ..., L_N.
+        weight_variances: Var(W_1), ..., Var(W_N).
+        outputs: <(dLoss/dX_N)^2>.
+
+    Returns:
+        Array of N + 1 second moments, the inputs' first.
+
+    Raises:
+        ValueError: if the numbers of widths and variances do not fit, or a width is not positive.
+    """
+    widths, variances = _check_layers(widths, weight_variances)
+    return forward_second_moment(widths[::-1], variances[::-1], outputs)[::-1]
+
+
+def relative_variance(widths):
+    """Spread of |X_n|^2 over draws of Gaussian weights: Var(|X_n|^2) / <|X_n|^2>^2 for a fixed input.
+
+    A unit's ReLU(h)^2 has <ReLU(h)^4> / <ReLU(h)^2>^2 = (3/2) / (1/4) = 6, so layer n multiplies
+    <|X|^4> / <|X|^2>^2 by 1 + 5 / L_n: no choice of Var(W) keeps one network of depth far above its width
+    near the average.
+
+    Args:
+        widths: L_0 (the inputs), L_1, ..., L_N.
+
+    Returns:
+        Array of N + 1 relative variances, the inputs' zero first.
+
+    Raises:
+        ValueError: if a width is not positive.
+
+    References:
+        Hanin, "Which neural net architectures give rise to exploding and vanishing gradients?",
+        arXiv:1801.03744 (2018).
+    """
+    widths = _check_widths(widths)
+    return np.concatenate([[0.0], np.cumprod(1 + 5 / widths[1:]) - 1])
+
+
+def residual_second_moment(blocks, gain=1.0, sublayers=2):
+    """<X^2> of the residual stream X + F(X) relative to its input, after 0, 1, ... blocks (Eq. 5.1.15).
+
+    F(X) is uncorrelated with X, and with fan_in weights of gain a on each of its m matrices it has a^(2m)
+    times the second moment of X, so every block multiplies by 1 + a^(2m). Gradients grow alike, from the
+    last block to the first.
+
+    Args:
+        blocks: number of residual blocks.
+        gain: a, the factor on the standard deviation of every matrix.
+        sublayers: m, the number of matrices in a block.
+
+    Returns:
+        Array of blocks + 1 ratios.
+    """
+    return (1 + gain ** (2 * sublayers)) ** np.arange(blocks + 1.0)
+
+
+def residual_growth(depth, strength=1.0):
+    """(1 + c / L)^L, the growth of <X^2> through L residual blocks that each add c / L of it.
+
+    Args:
+        depth: L, the number of blocks.
+        strength: c, the second moment of F(X) over that of X before the scale 1 / L.
+
+    Returns:
+        The growth, below its limit e^c; unscaled it would be (1 + c)^L.
+    """
+    return np.exp(depth * np.log1p(strength / depth))
+
+
+def _check_widths(widths):
+    widths = np.asarray(widths, dtype=float)
+    if widths.ndim != 1 or len(widths) < 2 or np.any(widths < 1):
+        raise ValueError(f"`widths` must be two or more positive numbers. Received: widths={widths}")
+    return widths
+
+
+def _check_layers(widths, weight_variances):
+    widths, variances = _check_widths(widths), np.asarray(weight_variances, dtype=float)
+    if variances.shape != (len(widths) - 1,):
+        raise ValueError(
+            f"`weight_variances` must be one per layer, {len(widths) - 1} for these widths. "
+            f"Received: {variances.size} variances"
+        )
+    return widths, variances

@@ -1,0 +1,17 @@
+"""Training, measuring and publishing: recipes, strategies, runs, checkpoints, reports, cards."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["cards", "checkpoints", "figures", "publishing", "report", "strategies"],
+    submod_attrs={
+        "accounting": ["account"],
+        "evaluation": ["evaluate_classifier"],
+        "gradient_check": ["gradient_check"],
+        "publishing": ["load"],
+        "recipe": ["Recipe"],
+        "runs": ["train"],
+        "strategies": ["make_strategy"],
+    },
+)

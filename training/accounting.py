@@ -1,0 +1,195 @@
+"""Parameters and operations of any Keras model (notes, section 1.4).
+
+The products are counted in the TensorFlow graph of one example's forward pass, by the shapes of its matrix
+products and convolutions. The graph sees through composite and custom layers alike, so a layer needs no
+formula of its own.
+
+Convention: flops = 2 x multiplications of matrix products, einsums and convolutions. Products with padded
+zeros count. Elementwise work (biases, activations, normalization, pooling) is neglected; an attention's
+scores and a recurrent layer's steps are matrix products and count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import keras
+import tensorflow as tf
+
+from ..theory.counting import matrix_product
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a model costs.
+
+    Attributes:
+        parameters: all weights, moving averages included.
+        trainable_parameters: the weights that training changes.
+        multiplications: multiply-adds of one example's forward pass.
+    """
+
+    parameters: int
+    trainable_parameters: int
+    multiplications: int
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one example's forward pass, 2 x `multiplications`."""
+        return 2 * self.multiplications
+
+
+def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> Account:
+    """Count a model's parameters and the operations of one example's forward pass.
+
+    Args:
+        model: a Keras model on the TensorFlow backend.
+        input_shape: shape of one example, without the batch. Needed where the model does not know it: for
+            subclassed models and for inputs with free axes.
+
+    Returns:
+        The `Account`.
+
+    Raises:
+        ValueError: if the input's shape is not known, or the graph holds a product whose count is not: one
+            under a branch or a loop of unknown length, or of unknown shape.
+    """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {model!r}")
+    spec = _input_spec(model, input_shape)
+    if not model.built:
+        model(keras.tree.map_structure(lambda part: tf.zeros(part.shape, part.dtype), spec))
+    forward = tf.function(lambda inputs: model(inputs, training=False))
+    return Account(
+        parameters=model.count_params(),
+        trainable_parameters=sum(prod(variable.shape) for variable in model.trainable_variables),
+        multiplications=_products(forward.get_concrete_function(spec).graph),
+    )
+
+
+def _input_spec(model: keras.Model, input_shape: tuple[int, ...] | None):
+    symbolic = None
+    if getattr(model, "inputs", None):
+        symbolic = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    if input_shape is not None:
+        if symbolic is not None and not isinstance(symbolic, keras.KerasTensor):
+            raise ValueError(f"input_shape must be left out for a model of several inputs, got {input_shape}")
+        dtype = keras.config.floatx() if symbolic is None else symbolic.dtype
+        return tf.TensorSpec((1, *input_shape), dtype)
+    if symbolic is None:
+        raise ValueError(f"input_shape must be given: model {model.name!r} does not know its input")
+    free = [tensor.shape for tensor in keras.tree.flatten(symbolic) if None in tensor.shape[1:]]
+    if free:
+        raise ValueError(f"input_shape must be given for an input with free axes, got {free}")
+    return keras.tree.map_structure(lambda t: tf.TensorSpec((1, *t.shape[1:]), t.dtype), symbolic)
+
+
+def _products(graph: tf.Graph) -> int:
+    return sum(_operation(operation) for operation in _live(graph))
+
+
+def _live(graph: tf.Graph) -> set[tf.Operation]:
+    """Operations that the outputs need: layers may trace others, to learn a shape, that never run."""
+    live, reached = set(), [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
+    while reached:
+        operation = reached.pop()
+        if operation not in live:
+            live.add(operation)
+            reached += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+    return live
+
+
+def _operation(operation: tf.Operation) -> int:
+    """Multiplications of one node, those of the functions that it calls included."""
+    if operation.type in _COUNTS:
+        shapes = [tensor.shape for tensor in (*operation.inputs, *operation.outputs)]
+        if not all(shape.is_fully_defined() for shape in shapes):
+            raise ValueError(f"model must have known shapes at {operation.name!r}, got {shapes}")
+        return _COUNTS[operation.type](operation)
+    inner = sum(_products(graph) for graph in _called(operation))
+    if inner and operation.type not in _CALLS:
+        return inner * _repetitions(operation)
+    return inner
+
+
+def _called(operation: tf.Operation) -> list[tf.Graph]:
+    attributes = operation.node_def.attr.values()
+    names = [value.func.name for value in attributes if value.HasField("func")]
+    names += [function.name for value in attributes for function in value.list.func]
+    return [operation.graph._get_function(name).graph for name in names]
+
+
+def _repetitions(operation: tf.Operation) -> int:
+    if operation.type in ("While", "StatelessWhile"):
+        # the loop's second operand is its maximum number of iterations: for a recurrent layer, the time axis
+        steps = _constant(operation.inputs[1])
+        if steps is not None and steps > 0:
+            return int(steps)
+    raise ValueError(
+        f"model must run its products a known number of times, got them inside {operation.type} "
+        f"{operation.name!r}"
+    )
+
+
+def _constant(tensor: tf.Tensor):
+    """Evaluate a tensor of the graph that follows from shapes alone; None where it depends on data."""
+    with tf.compat.v1.Session(graph=tensor.graph) as session:
+        try:
+            return session.run(tensor)
+        except tf.errors.InvalidArgumentError:
+            return None
+
+
+def _matmul(operation: tf.Operation) -> int:
+    left, output = operation.inputs[0].shape, operation.outputs[0].shape
+    transposed = operation.get_attr("transpose_a" if operation.type == "MatMul" else "adj_x")
+    inner = left[-2] if transposed else left[-1]
+    return matrix_product(prod(output[:-1]), inner, output[-1])
+
+
+def _einsum(operation: tf.Operation) -> int:
+    """Every element of the output sums over the labels that are missing in it."""
+    operands, output = operation.get_attr("equation").decode().replace(" ", "").split("->")
+    sizes = {}
+    for labels, tensor in zip(operands.split(","), operation.inputs, strict=True):
+        before, _, after = labels.partition("...")
+        sizes.update(zip(before, tensor.shape, strict=False))
+        sizes.update(zip(reversed(after), reversed(tensor.shape), strict=False))
+    if len(operation.inputs) == 1:
+        return 0
+    contracted = prod(size for label, size in sizes.items() if label not in output)
+    return contracted * prod(operation.outputs[0].shape)
+
+
+def _convolution(operation: tf.Operation) -> int:
+    kernel, output = operation.inputs[1].shape, operation.outputs[0].shape
+    channels = kernel[-1]
+    return matrix_product(prod(output) // channels, prod(kernel[:-1]), channels)
+
+
+def _depthwise(operation: tf.Operation) -> int:
+    kernel, output = operation.inputs[1].shape, operation.outputs[0].shape
+    return prod(output) * prod(kernel[:-2])
+
+
+def _transposed_convolution(operation: tf.Operation) -> int:
+    kernel, small = operation.inputs[1].shape, operation.inputs[2].shape
+    channels = kernel[-1]
+    return matrix_product(prod(small) // channels, prod(kernel[:-1]), channels)
+
+
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+
+_COUNTS: dict[str, Callable[[tf.Operation], int]] = {
+    "MatMul": _matmul,
+    "BatchMatMul": _matmul,
+    "BatchMatMulV2": _matmul,
+    "Einsum": _einsum,
+    "Conv2D": _convolution,
+    "Conv3D": _convolution,
+    "DepthwiseConv2dNative": _depthwise,
+    "Conv2DBackpropInput": _transposed_convolution,
+    "Conv3DBackpropInputV2": _transposed_convolution,
+}

@@ -1,0 +1,172 @@
+"""Model cards: what a published model is, how it was made, what it measures; and the check of its files.
+
+A published folder holds a SavedModel, `config.json` and `model.weights.h5`, `golden.npz` and `card.json`,
+which has the sha256 of every other file. Reads no TensorFlow.
+"""
+
+import collections
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+from importlib import metadata
+
+from .files import replacing
+
+PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scikit-learn")
+PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "saved_models"
+
+
+def published(name):
+    """Returns the card of a published model as a dictionary, or `None` if the model is not published."""
+    path = PUBLISHED / name / "card.json"
+    return read(path.parent) if path.is_file() else None
+
+
+def folder_of(name_or_path):
+    """Returns the folder of a published model, given its name, or any folder that holds a card.
+
+    Raises:
+        ValueError: If there is neither; the message lists the published names.
+    """
+    for folder in (PUBLISHED / name_or_path, pathlib.Path(name_or_path)):
+        if (folder / "card.json").is_file():
+            return folder
+    names = ", ".join(sorted(p.parent.name for p in PUBLISHED.glob("*/card.json"))) or "none yet"
+    raise ValueError(
+        f"{str(name_or_path)!r} is neither a published model nor a folder with a card; published: {names}"
+    )
+
+
+def read(folder):
+    """Returns the card of a folder.
+
+    Raises:
+        ValueError: If the card is not valid JSON.
+    """
+    path = pathlib.Path(folder) / "card.json"
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a valid card: {error}") from error
+
+
+def hashes(folder):
+    """Returns the sha256 of every file below a folder except its card, by relative path."""
+    folder = pathlib.Path(folder)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "card.json")
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in files}
+
+
+def sha256(path):
+    """Returns the hexadecimal sha256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verify(folder):
+    """Checks every file that a folder's card names.
+
+    Returns:
+        The card.
+
+    Raises:
+        ValueError: If a file is missing or differs; the message names it.
+    """
+    folder = pathlib.Path(folder)
+    card = read(folder)
+    for name, expected in card["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise ValueError(f"{path} is missing; restore the folder or train the model again")
+        if sha256(path) != expected:
+            raise ValueError(f"{path} is corrupted: its sha256 is not the one on the card")
+    return card
+
+
+def describe_run(recipe, spec, *, provenance, scores, account, history, strategy, devices, command):
+    """Returns all that a card says but the hashes of its files.
+
+    Args:
+        recipe: The run's `Recipe`.
+        spec: The data set's `Spec`.
+        provenance: Where the data's bytes come from.
+        scores: The test split's scores.
+        account: The model's parameters and FLOPs, a `training.accounting.Account`.
+        history: Logs of the epochs.
+        strategy: The strategy's name.
+        devices: The device types that TensorFlow computed on.
+        command: The command line that repeats the run.
+
+    Returns:
+        A dictionary that JSON can hold.
+    """
+    return {
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "section": recipe.section,
+        "data": {
+            "name": spec.name,
+            "provenance": provenance,
+            "source": spec.source,
+            "licence": spec.licence,
+            "train": spec.train,
+            "validation": spec.validation,
+            "test": spec.test,
+        },
+        "command": command,
+        "seeds": [recipe.seed],
+        "metrics": {"split": "test", **scores},
+        "parameters": account.parameters,
+        "flops": account.flops,
+        "training": {
+            "epochs": len(history),
+            "seconds": round(sum(row["seconds"] for row in history), 1),
+            "hardware": _hardware(devices),
+            "strategy": strategy,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in PACKAGES},
+        },
+        "licence": "Apache-2.0",
+        "limits": recipe.limits,
+        "recipe": recipe.settings(),
+    }
+
+
+def _hardware(devices):
+    """The processor's name and cores, and the accelerators used."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    counts = collections.Counter(kind for kind in devices if kind != "CPU")
+    accelerators = "".join(f", {count} {kind}" for kind, count in counts.items())
+    return f"{name}, {os.cpu_count()} cores{accelerators}"
+
+
+def copy(name_or_path, to):
+    """Copies a published folder to another place, every file checked before.
+
+    Args:
+        name_or_path: A published name, or a folder with a card.
+        to: The new folder; it must not exist.
+
+    Returns:
+        The new folder's path.
+
+    Raises:
+        ValueError: If there is no such model, it is damaged, or the new folder exists.
+    """
+    folder, to = folder_of(name_or_path), pathlib.Path(to)
+    verify(folder)
+    if to.exists():
+        raise ValueError(f"{to} exists already; name a new folder")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(to) as temporary:
+        shutil.copytree(folder, temporary)
+    return to

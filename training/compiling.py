@@ -1,0 +1,76 @@
+"""From a recipe to a compiled Keras model."""
+
+import keras
+
+from ..layers.weight_norm import WeightNormalization
+from ..losses.classification import CategoricalNLL
+from ..optimizers.schedules import learning_rate_schedule
+from . import kernels  # noqa: F401 (batch norms train by its kernel from here on)
+
+
+def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
+    """Builds and compiles a recipe's model; call it in the strategy's scope.
+
+    Args:
+        recipe: The `Recipe`.
+        spec: The data set's `Spec`.
+        steps_per_epoch: Steps an epoch, for the schedule.
+        distributed: Whether a strategy of several replicas runs it; XLA and several steps an
+            execution are off then: Keras fails with them.
+
+    Returns:
+        A compiled `keras.Model` with a built optimizer.
+    """
+    model = recipe.build(spec, **recipe.model)
+    penalize(model, recipe.l1, recipe.l2)
+    model.compile(
+        optimizer=make_optimizer(recipe, steps_per_epoch),
+        loss=CategoricalNLL(label_smoothing=recipe.label_smoothing),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=recipe.jit_compile and not distributed,
+        steps_per_execution=1 if distributed else recipe.steps_per_execution,
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def make_optimizer(recipe, steps_per_epoch):
+    """Returns the recipe's Keras optimizer, which decays kernels only (no bias, scale or shift)."""
+    rate = learning_rate_schedule(
+        recipe.schedule,
+        recipe.learning_rate,
+        recipe.epochs * steps_per_epoch,
+        round(recipe.warmup * steps_per_epoch),
+    )
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.momentum > 0
+        optimizer = keras.optimizers.SGD(rate, recipe.momentum, nesterov=nesterov, weight_decay=decay)
+    else:
+        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[recipe.optimizer]
+        optimizer = kind(rate, weight_decay=recipe.weight_decay if recipe.optimizer == "adamw" else decay)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def penalize(model, l1, l2):
+    r"""Adds \(\lambda_1 \sum |W| + \lambda_2 \sum W^2\) over all kernels to a model's loss (Eq. 3.4.21).
+
+    Where weights are normalised (Eq. 5.1.2), W is what the layer runs with, not what is stored.
+
+    Args:
+        model: A built `keras.Model`.
+        l1: \(\lambda_1\).
+        l2: \(\lambda_2\).
+    """
+    if not l1 and not l2:
+        return
+    penalty, wrapped = keras.regularizers.L1L2(l1, l2), set()
+    for layer in model._flatten_layers():
+        if isinstance(layer, WeightNormalization):
+            layer.regularizer = penalty
+            wrapped.add(layer.kernel.path)
+    for variable in model.trainable_variables:
+        if variable.name == "kernel" and variable.path not in wrapped:
+            variable.regularizer = penalty

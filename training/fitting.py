@@ -1,0 +1,71 @@
+"""The fit loop: Keras's own on one machine, and one through `strategy.run` over several workers."""
+
+import keras
+import tensorflow as tf
+
+
+def fit(model, splits, first, epochs, strategy, callbacks):
+    """Fits a compiled model from epoch `first` to `epochs`, calling the callbacks as `keras.Model.fit` does.
+
+    Args:
+        model: A compiled `keras.Model`, made in the strategy's scope.
+        splits: The data, a `curvezoo.data.Splits`.
+        first: Epochs already done.
+        epochs: Epochs of the whole run.
+        strategy: A `tf.distribute.Strategy`.
+        callbacks: Keras callbacks.
+    """
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        _fit_workers(model, splits, first, epochs, strategy, callbacks)
+        return
+    model.fit(
+        splits.epochs(first, epochs),
+        initial_epoch=first,
+        epochs=epochs,
+        steps_per_epoch=splits.steps_per_epoch,
+        validation_data=splits.validation,
+        callbacks=callbacks,
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def _fit_workers(model, splits, first, epochs, strategy, callbacks):
+    """As `fit`, over workers; each runs this same loop, in step with the others through the collectives.
+
+    Keras 3's own `fit` fails under this strategy: it builds and reduces where the strategy can't.
+    """
+    batches = iter(strategy.experimental_distribute_dataset(splits.epochs(first, epochs)))
+    validation = strategy.experimental_distribute_dataset(splits.validation)
+    watchers = keras.callbacks.CallbackList(callbacks, model=model)
+
+    @tf.function
+    def step(batch):
+        logs = strategy.run(model.train_step, args=(batch,))
+        # All workers must see the same loss: if only one stopped at a NaN, the others would wait for it.
+        return strategy.reduce("MEAN", logs["loss"], axis=None)
+
+    @tf.function
+    def measure(batch):
+        strategy.run(model.test_step, args=(batch,))
+
+    model.stop_training = False
+    watchers.on_train_begin()
+    for epoch in range(first, epochs):
+        watchers.on_epoch_begin(epoch)
+        model.reset_metrics()
+        for index in range(splits.steps_per_epoch):
+            watchers.on_train_batch_end(index, {"loss": float(step(next(batches)))})
+        logs = _results(model)
+        model.reset_metrics()
+        for batch in validation:
+            measure(batch)
+        watchers.on_epoch_end(epoch, logs | {f"val_{key}": value for key, value in _results(model).items()})
+        if model.stop_training:
+            break
+    watchers.on_train_end()
+
+
+def _results(model):
+    """The metrics' values over all workers."""
+    return {key: float(value) for key, value in model.get_metrics_result().items()}

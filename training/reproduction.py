@@ -1,0 +1,57 @@
+"""The figures of a section of the notes, measured and drawn again, on one page."""
+
+import pathlib
+
+import rich.progress
+
+from . import figures, report
+
+_SECTIONS = {
+    "1.4": (
+        "Algorithmic differentiation",
+        [
+            (
+                lambda: figures.differentiation.draw(),
+                "Error of finite differences against their step, Eq. 1.4.1 and 1.4.2: truncation on the "
+                "right, rounding on the left. The complex step and automatic differentiation have neither.",
+            )
+        ],
+    ),
+    "5.1": (
+        "Propagation of information",
+        [
+            (
+                lambda: figures.propagation.propagation(),
+                "Second moments of activations and gradients against depth, Eq. 5.1.6 to 5.1.15: "
+                "points are measured on random networks, lines are the theory.",
+            )
+        ],
+    ),
+}
+
+
+def sections():
+    """Returns the sections that have figures."""
+    return list(_SECTIONS)
+
+
+def write_page(section, path=None):
+    """Measures and draws a section's figures, and writes them with captions to one HTML page.
+
+    Args:
+        section: One of `sections()`.
+        path: The page to write; `reproduce-SECTION.html` by default.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ValueError: If the section has no figures; the message lists those that have.
+    """
+    if section not in _SECTIONS:
+        raise ValueError(f"section {section!r} has no figures; valid: {', '.join(_SECTIONS)}")
+    title, drawings = _SECTIONS[section]
+    path = pathlib.Path(path or f"reproduce-{section}.html")
+    track = rich.progress.track(drawings, "drawing", console=rich.progress.Console(stderr=True))
+    drawn = [(draw(), caption) for draw, caption in track]
+    return report.write_report(path, f"{section} {title}", [], [report.Section(title, figures=drawn)])

@@ -1,0 +1,184 @@
+"""A run: from a recipe to a folder with the trained model, its measures and its report."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .. import data
+from . import accounting, callbacks, cards, checkpoints, evaluation, fitting, publishing, report
+from .compiling import compiled_model
+from .files import write_json
+from .strategies import is_chief, make_strategy
+
+
+class WorkerLost(RuntimeError):
+    """Another worker of the cluster stopped; all must start again, from the last checkpoint."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a finished run leaves.
+
+    Args:
+        folder: The run's folder: `model/`, `report.html`, `metrics.json`, `history.csv`, `checkpoints/`,
+            `tensorboard/`.
+        model: The trained `keras.Model`.
+        scores: The test split's scores; `None` on workers other than the first.
+        history: Logs of the epochs, one dictionary each.
+    """
+
+    folder: pathlib.Path
+    model: keras.Model
+    scores: dict | None
+    history: list
+
+
+def train(
+    recipe, out, *, strategy="default", data_dir=None, resume=False, progress=True, splits=None, command=None
+):
+    """Trains a recipe's model, measures it, and writes everything down.
+
+    Args:
+        recipe: The `Recipe`.
+        out: The run's folder; it must not hold a run, unless `resume`.
+        strategy: `default`, `mirrored` or `multiworker`.
+        data_dir: The folder of TensorFlow Datasets; `None` for its default.
+        resume: Continue the run in `out` from its last checkpoint, to the weights that an uninterrupted
+            run would have reached.
+        progress: Show a bar on stderr.
+        splits: Data to use instead of the recipe's data set, a `curvezoo.data.Splits`.
+        command: The command line to put on the card.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        ValueError: If an argument or the data is not valid, `out` holds another run, or `resume` finds none.
+        callbacks.Diverged: If the loss or a weight stops being a number, or grows far above the start.
+        WorkerLost: If another worker of the cluster stopped.
+    """
+    out = pathlib.Path(out)
+    _check_folder(out, recipe, resume)
+    scope = make_strategy(strategy)
+    splits = splits or data.load(
+        recipe.data,
+        recipe.batch_size,
+        data_dir,
+        recipe.seed,
+        subset=recipe.subset,
+        random_labels=recipe.random_labels,
+        augment=recipe.augment,
+    )
+    if splits.batch_size % scope.num_replicas_in_sync:
+        raise ValueError(
+            f"batch_size={splits.batch_size} must be a multiple of the {scope.num_replicas_in_sync} replicas"
+        )
+    chief = is_chief(scope)
+    if chief:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "run.json", recipe.settings())
+    with _precision(recipe.precision):
+        keras.utils.set_random_seed(recipe.seed)
+        with scope.scope():
+            distributed = strategy != "default"
+            model = compiled_model(recipe, splits.spec, splits.steps_per_epoch, distributed=distributed)
+        history = _fit(model, recipe, splits, out, scope, progress, chief, resume)
+        if not chief:
+            return Run(out, model, None, history)
+        best = checkpoints.best_epoch(history) if recipe.patience else len(history)
+        checkpoints.restore(out / "checkpoints" / f"epoch-{best:04d}", model)
+    scores = _write_results(model, recipe, splits, out, history, strategy, data_dir, command)
+    return Run(out, model, scores, history)
+
+
+def _check_folder(out, recipe, resume):
+    """Refuses to mix two runs in one folder."""
+    path = out / "run.json"
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out={str(out)!r} is a file, not a folder")
+    if not resume:
+        if path.exists() or (out.is_dir() and any(out.iterdir())):
+            raise ValueError(f"{out} is not empty; resume the run in it, or name another folder")
+        return
+    if not path.exists():
+        raise ValueError(f"{out} holds no run to resume")
+    before, now = json.loads(path.read_text()), json.loads(json.dumps(recipe.settings()))
+    changed = [key for key in now if before.get(key) != now[key]]
+    if changed:
+        raise ValueError(
+            f"{out} was begun with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
+            f"resume it with the same"
+        )
+
+
+@contextlib.contextmanager
+def _precision(policy):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _fit(model, recipe, splits, out, scope, progress, chief, resume):
+    """Fits from the last checkpoint, or the start, to the end; returns the history."""
+    folder, steps = out / "checkpoints", splits.steps_per_epoch
+    last = checkpoints.latest(folder) if resume else None
+    history = checkpoints.restore(last, model) if last else []
+    first = len(history)
+    stopped = recipe.patience and first and first - checkpoints.best_epoch(history) >= recipe.patience
+    if first >= recipe.epochs or stopped:
+        return history
+    guard = callbacks.Guard(folder, steps)
+    watchers = [guard, callbacks.Keeper(out if chief else None, history, recipe.patience, guard)]
+    if chief:
+        watchers.append(keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False))
+    bar = callbacks.Progress(first, recipe.epochs, steps)
+    if progress and chief:
+        watchers.append(bar)
+    try:
+        fitting.fit(model, splits, first, recipe.epochs, scope, watchers)
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        raise WorkerLost(f"a worker was lost; last good checkpoint: {checkpoints.latest(folder)}") from error
+    finally:
+        bar.close()
+    return history
+
+
+def _write_results(model, recipe, splits, out, history, strategy, data_dir, command):
+    """Measures the model on the test split; writes the published folder, metrics and report."""
+    scores = evaluation.evaluate_classifier(model, splits)
+    card = cards.describe_run(
+        recipe,
+        splits.spec,
+        provenance=data.provenance(splits.spec.name, data_dir),
+        scores=scores,
+        account=accounting.account(model),
+        history=history,
+        strategy=strategy,
+        devices=[device.device_type for device in tf.config.list_logical_devices()],
+        command=command,
+    )
+    images = np.concatenate([batch.numpy() for batch, _ in splits.test])
+    card = publishing.publish(model, out / "model", card, images)
+    write_json(out / "metrics.json", scores)
+    logits, labels = evaluation.logits_and_labels(model, splits.test)
+    report.classifier_report(
+        out / "report.html",
+        name=recipe.name,
+        description=recipe.summary,
+        scores=scores,
+        history={key: [row[key] for row in history] for key in history[0]},
+        logits=logits,
+        labels=labels,
+        images=images,
+        label_names=splits.spec.labels or tuple(str(k) for k in range(splits.spec.classes)),
+        rows=[("command", card["command"]), *card["recipe"].items()],
+    )
+    return scores

@@ -1,0 +1,17 @@
+"""The zoo: every model by name, with the recipe that trains it.
+
+>>> from curvezoo import zoo
+>>> zoo.names("mlp*")
+['mlp_digits', 'mlp_mnist']
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["catalogue", "classifiers"],
+    submod_attrs={
+        "catalogue": ["names", "recipe", "describe"],
+        "models": ["build", "evaluate", "load", "train"],
+    },
+)

@@ -1,0 +1,67 @@
+"""Every model's name, recipe and, where it is published, card. Reads no TensorFlow."""
+
+import difflib
+import fnmatch
+import functools
+import importlib
+
+from ..training import cards
+
+_MODULES = ("classifiers.softmax", "classifiers.mlp", "classifiers.cnn", "classifiers.resnet")
+
+
+@functools.cache
+def _recipes():
+    modules = (importlib.import_module(f".{module}", __package__) for module in _MODULES)
+    return {recipe.name: recipe for module in modules for recipe in module.RECIPES}
+
+
+def names(pattern="*"):
+    """Returns the names of all models, or of those that match a wildcard pattern such as `resnet*`."""
+    return [name for name in _recipes() if fnmatch.fnmatchcase(name, pattern)]
+
+
+def recipe(name):
+    """Returns the `Recipe` of a model.
+
+    Args:
+        name: A name that `names()` lists.
+
+    Returns:
+        The recipe, frozen.
+
+    Raises:
+        ValueError: If there is no such model; the message holds the nearest names.
+    """
+    recipes = _recipes()
+    if name not in recipes:
+        near = difflib.get_close_matches(name, recipes, 3, 0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"valid: {', '.join(recipes)}"
+        raise ValueError(f"no model is named {name!r}; {hint}")
+    return recipes[name]
+
+
+def describe(name):
+    """Returns what is known of a model: its recipe's settings and, where it is published, its card.
+
+    Args:
+        name: A name that `names()` lists.
+
+    Returns:
+        A dictionary with `name`, `section`, `summary`, `data`, `recipe` (every setting), `trained`
+        (whether it is published) and `card` (`None` where it is not).
+
+    Raises:
+        ValueError: If there is no such model.
+    """
+    found = recipe(name)
+    card = cards.published(name)
+    return {
+        "name": name,
+        "section": found.section,
+        "summary": found.summary,
+        "data": found.data,
+        "trained": card is not None,
+        "recipe": found.settings(),
+        "card": card,
+    }

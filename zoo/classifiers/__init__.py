@@ -1,0 +1,1 @@
+"""Classifiers of images: softmax regression, fully connected, convolutional and residual networks."""

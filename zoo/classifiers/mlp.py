@@ -1,0 +1,70 @@
+"""The fully connected network, or multilayer perceptron (Eq. 1.1.2; section 1.8).
+
+B batch, H W height and width, C channels, K classes.
+"""
+
+import lazy_loader
+
+from ... import layers
+from ...training.recipe import Recipe
+from .images import logits_of, standardized_images
+
+keras = lazy_loader.load("keras")
+
+
+def mlp(
+    spec,
+    widths: tuple[int, ...] = (512, 512),
+    activation: str = "relu",
+    normalization: str | None = None,
+    dropout: float = 0.0,
+):
+    r"""Returns the composition of affine maps and nonlinearities of Eq. 1.1.2, with logits on top.
+
+    \[ x_n = \phi(W_n x_{n-1} + b_n), \qquad a = W x_N + b \]
+
+    Args:
+        spec: The data set's `Spec`.
+        widths: Units of each hidden layer.
+        activation: \(\phi\), a Keras activation.
+        normalization: `batch`, `layer`, `weight` or `None`, before each activation.
+        dropout: Share of each hidden layer's activations set to zero in training.
+
+    Returns:
+        A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
+    """
+    images, x = standardized_images(spec)
+    x = keras.layers.Flatten()(x)  # [B, H*W*C]
+    for units in widths:
+        x = layers.DenseBlock(units, activation=activation, normalization=normalization, dropout=dropout)(x)
+    return keras.Model(images, logits_of(x, spec), name="mlp")
+
+
+RECIPES = (
+    Recipe(
+        name="mlp_digits",
+        section="1.8",
+        summary="two hidden layers on 8x8 digits",
+        build=mlp,
+        data="digits",
+        model={"widths": (256, 256), "dropout": 0.3},
+        epochs=80,
+        batch_size=64,
+        learning_rate=2e-3,
+        schedule="cosine",
+        weight_decay=1e-4,
+        optimizer="adamw",
+    ),
+    Recipe(
+        name="mlp_mnist",
+        section="1.8",
+        summary="two hidden layers on MNIST",
+        build=mlp,
+        data="mnist",
+        model={"widths": (512, 512), "dropout": 0.2},
+        epochs=30,
+        learning_rate=1e-3,
+        schedule="cosine",
+        augment=("crop",),
+    ),
+)

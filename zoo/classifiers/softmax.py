@@ -1,0 +1,51 @@
+"""Softmax regression: the logits are an affine function of the pixels (section 1.8).
+
+B batch, H W height and width, C channels, K classes.
+"""
+
+import lazy_loader
+
+from ...training.recipe import Recipe
+from .images import logits_of, standardized_images
+
+keras = lazy_loader.load("keras")
+
+
+def softmax_regression(spec):
+    r"""Returns \(a = W x + b\) with probabilities softmax(a) (Eq. 1.8.1); its loss is convex in W and b.
+
+    Args:
+        spec: The data set's `Spec`.
+
+    Returns:
+        A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
+    """
+    images, x = standardized_images(spec)
+    x = keras.layers.Flatten()(x)  # [B, H*W*C]
+    return keras.Model(images, logits_of(x, spec, "zeros"), name="softmax_regression")
+
+
+RECIPES = (
+    Recipe(
+        name="softmax_digits",
+        section="1.8",
+        summary="softmax regression on 8x8 digits",
+        build=softmax_regression,
+        data="digits",
+        epochs=60,
+        batch_size=64,
+        learning_rate=5e-3,
+        schedule="cosine",
+        l2=1e-3,
+    ),
+    Recipe(
+        name="softmax_mnist",
+        section="1.8",
+        summary="softmax regression on MNIST",
+        build=softmax_regression,
+        data="mnist",
+        epochs=10,
+        learning_rate=1e-3,
+        schedule="cosine",
+    ),
+)

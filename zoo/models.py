@@ -1,0 +1,105 @@
+"""Building, training, loading and measuring the zoo's models."""
+
+import pathlib
+
+from .. import data
+from ..training import cards, evaluation, publishing, runs
+from . import catalogue
+
+
+def build(name, **overrides):
+    """Returns a model of the zoo with new weights.
+
+    Args:
+        name: A name that `names()` lists.
+        **overrides: Arguments of the model's building function, and `data` for another data set's shape.
+
+    Returns:
+        A `keras.Model`, not compiled.
+
+    Raises:
+        ValueError: If there is no such model or argument.
+    """
+    recipe = catalogue.recipe(name).override(overrides)
+    return recipe.build(data.spec(recipe.data), **recipe.model)
+
+
+def load(name):
+    """Loads a published model, trained; see `curvezoo.training.publishing.load`."""
+    return publishing.load(name)
+
+
+def train(name, out=None, *, strategy="default", data_dir=None, resume=False, progress=True, **settings):
+    """Trains a model by its recipe.
+
+    Args:
+        name: A name that `names()` lists.
+        out: The run's folder; by default `runs/NAME`, numbered where there is one already.
+        strategy: `default`, `mirrored` or `multiworker`.
+        data_dir: The folder of TensorFlow Datasets.
+        resume: Continue the run in `out`, by default the newest of this model.
+        progress: Show a bar.
+        **settings: Changes to the recipe: its fields, or arguments of the building function.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        ValueError: If a name or a value is not valid; the message says what is.
+    """
+    recipe = catalogue.recipe(name).override(settings)
+    folder = pathlib.Path(out) if out else default_folder(name, resume)
+    return runs.train(
+        recipe,
+        folder,
+        strategy=strategy,
+        data_dir=data_dir,
+        resume=resume,
+        progress=progress,
+        command=_command(name, strategy, settings),
+    )
+
+
+def default_folder(name, resume=False):
+    """Returns `runs/NAME`, or `runs/NAME-2` and so on: the first free one, or to resume the newest."""
+    root, number = pathlib.Path("runs"), 1
+    folder = free = root / name
+    while free.exists():
+        number, folder = number + 1, free
+        free = root / f"{name}-{number}"
+    return folder if resume else free
+
+
+def _command(name, strategy, settings):
+    """The command line that repeats a run."""
+    words = ["curvezoo", "train", name]
+    words += ["--strategy", strategy] if strategy != "default" else []
+    for key, value in settings.items():
+        text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        words += ["--set", f"{key}={text}"]
+    return " ".join(words)
+
+
+def evaluate(name, *, data_set=None, data_dir=None, temperature=False):
+    """Measures a published model on its data set's test split.
+
+    Args:
+        name: A published name, or a folder with a card.
+        data_set: Another data set to measure it on.
+        data_dir: The folder of TensorFlow Datasets.
+        temperature: Fit a temperature on the validation split, and report the scaled scores as well.
+
+    Returns:
+        A dictionary of `name`, `data`, `split` and the scores: `accuracy` with its interval, `nll` in nats,
+        `ece`, `brier`.
+
+    Raises:
+        ValueError: If there is no such model, its files are damaged, or the data does not fit it.
+    """
+    folder = cards.folder_of(name)
+    card = cards.read(folder)
+    model = publishing.load(folder)
+    data_set = data_set or card["data"]["name"]
+    splits = data.load(data_set, batch_size=128, data_dir=data_dir)
+    scores = evaluation.evaluate_classifier(model, splits, temperature=temperature)
+    return {"name": card["name"], "data": data_set, "split": "test", **scores}
