@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 import traceback
@@ -16,24 +17,44 @@ def main(argv=None):
         argv: The words after `curvezoo`; the process's own by default.
 
     Returns:
-        The exit code: 0, 2 where the input is not valid, 130 where Ctrl-C stopped it, 1 where a run diverged.
+        The exit code: 0; 1 where a run diverged; 2 where the input is not valid or a file can't be written;
+        130 where Ctrl-C stopped it.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args(words)
+    arguments.words = words
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
-        print("stopped; the same command with --resume goes on from the last checkpoint", file=sys.stderr)
+        again = "; go on with --resume and the same --out" if arguments.command == "train" else ""
+        print(f"curvezoo {arguments.command}: stopped{again}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except (ValueError, OSError) as error:
+    except (ArithmeticError, ValueError, OSError) as error:
         if arguments.traceback:
             traceback.print_exc()
         print(f"curvezoo {arguments.command}: {_one_line(error)}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, ArithmeticError) else 2
     return 0
+
+
+def _load_tensorflow():
+    """Imports TensorFlow without the lines that its libraries print on stderr while they load."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    before = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+    logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 def _one_line(error):
@@ -91,6 +112,7 @@ def _parser():
     reproduce = commands.add_parser("reproduce", help="draw the figures of a section of the notes")
     reproduce.add_argument("section", help="a section that has figures, such as 1.4 or 5.1")
     reproduce.add_argument("--out", help="the page to write (default reproduce-SECTION.html)")
+    reproduce.add_argument("--pictures", help="a folder for the figures as PNG files, beside the page")
     reproduce.set_defaults(run=_reproduce)
 
     equations = commands.add_parser("equations", help="which equations of the notes are covered, and how")
@@ -123,32 +145,36 @@ def _train(arguments):
 
     from .zoo import catalogue
 
+    # What is wrong with the words is told before TensorFlow takes its seconds to load.
     catalogue.recipe(arguments.name).override(settings)
+    _load_tensorflow()
 
     from . import zoo
-    from .training import callbacks, runs
+    from .training import runs
 
     options = {"strategy": arguments.strategy, "data_dir": arguments.data_dir, "resume": arguments.resume}
     try:
         run = zoo.train(arguments.name, arguments.out, **options, **settings)
-    except callbacks.Diverged as error:
-        print(f"curvezoo train: {error}", file=sys.stderr)
-        sys.exit(1)
     except runs.WorkerLost as error:
-        _start_again(error)
+        _start_again(error, arguments.words)
     if run.scores:
         _print_scores(run.scores)
         print(f"report {run.folder / 'report.html'}\nmodel  {run.folder / 'model'}")
 
 
-def _start_again(error):
+def _start_again(error, words):
     """Replaces this process by one that waits for the lost worker and resumes with it."""
     print(f"curvezoo train: {error}; waiting for it to come back", file=sys.stderr, flush=True)
-    words = [word for word in sys.argv[1:] if word != "--resume"]
+    words = [word for word in words if word != "--resume"]
     os.execv(sys.executable, [sys.executable, "-m", __package__, *words, "--resume"])
 
 
 def _evaluate(arguments):
+    from .training import cards
+
+    cards.folder_of(arguments.name)
+    _load_tensorflow()
+
     from . import zoo
 
     scores = zoo.evaluate(
@@ -175,9 +201,11 @@ def _export(arguments):
 
 
 def _reproduce(arguments):
+    _load_tensorflow()
+
     from .training import reproduction
 
-    print(reproduction.write_page(arguments.section, arguments.out))
+    print(reproduction.write_page(arguments.section, arguments.out, arguments.pictures))
 
 
 def _equations(arguments):

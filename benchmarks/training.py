@@ -128,9 +128,8 @@ def main():
         return
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "torch")}
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
-    print(
-        "| network | variant | median ms/step | fastest round | curvezoo's speed over it |\n|---|---|---|---|---|"
-    )
+    print("| network | variant | median ms/step | fastest round | curvezoo's speed over it |")
+    print("|---|---|---|---|---|")
     for name in arguments.networks.split(","):
         steps = arguments.steps * (10 if name.startswith("mlp") else 1)
         times = measure(name, arguments.rounds, steps)

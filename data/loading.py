@@ -44,6 +44,9 @@ def load(
     check_augment(augment)
     if name != "digits":
         check_data_dir(data_dir)
+        folder = os.environ.get("TFDS_DATA_DIR")
+        if data_dir is None and folder and os.path.isfile(folder):
+            raise ValueError(f"TFDS_DATA_DIR={folder!r} is a file: give a folder of prepared data sets.")
     streamed = name == "imagenet2012"
     if image_size is not None and not streamed:
         raise ValueError(

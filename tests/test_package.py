@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-HEAVY = ("tensorflow", "jax", "matplotlib", "sklearn", "tensorflow_datasets")
+HEAVY = ("tensorflow", "jax", "matplotlib", "sklearn", "tensorflow_datasets", "keras", "scipy")
 
 
 def run(code):

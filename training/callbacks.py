@@ -15,7 +15,7 @@ from .files import replacing
 DIVERGED = 50.0
 
 
-class Diverged(RuntimeError):
+class Diverged(ArithmeticError):
     """The loss or a weight is NaN, infinite, or far above where the run began."""
 
 
@@ -81,11 +81,13 @@ class Guard(keras.callbacks.Callback):
     Args:
         folder: Where the checkpoints are, to name the last good one.
         steps: Steps an epoch.
+        history: Logs of the epochs already done; the first one's loss sets the limit of a resumed run.
     """
 
-    def __init__(self, folder, steps):
+    def __init__(self, folder, steps, history):
         super().__init__()
-        self.folder, self.steps, self.limit, self.epoch = folder, steps, None, 0
+        self.folder, self.steps, self.epoch = folder, steps, 0
+        self.limit = DIVERGED * max(1.0, history[0]["loss"]) if history else None
 
     def on_epoch_begin(self, epoch, logs=None):
         """Remembers the epoch."""
@@ -100,11 +102,19 @@ class Guard(keras.callbacks.Callback):
         loss = float(logs["loss"])
         self.limit = self.limit or DIVERGED * max(1.0, loss)
         if not loss < self.limit:
-            self.stop(f"the loss is {loss:g}", batch)
+            self.stop(f"the loss is {loss:g}", batch + 1)
 
-    def stop(self, what, batch):
-        """Raises `Diverged` with the step, the learning rate and the last good checkpoint."""
-        step = self.epoch * self.steps + batch + 1
+    def stop(self, what, step_of_epoch):
+        """Raises `Diverged`.
+
+        Args:
+            what: What went wrong.
+            step_of_epoch: Steps of this epoch done by then.
+
+        Raises:
+            Diverged: With the step, the learning rate and the last good checkpoint.
+        """
+        step = self.epoch * self.steps + step_of_epoch
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         good = checkpoints.latest(self.folder)
         raise Diverged(
@@ -145,17 +155,17 @@ class Keeper(keras.callbacks.Callback):
         seconds = round(time.perf_counter() - self.began, 3)
         self.history.append({**measured, "learning_rate": rate, "seconds": seconds})
         if not all(math.isfinite(value) for value in self.history[-1].values()):
-            self.guard.stop("the validation loss is not finite", self.guard.steps - 1)
+            self.guard.stop("the validation loss is not finite", self.guard.steps)
+        bad = checkpoints.first_bad(self.model)
+        if bad:
+            self.guard.stop(f"{bad} is not finite", self.guard.steps)
         if self.folder:
             self._write()
         if self.patience and len(self.history) - checkpoints.best_epoch(self.history) >= self.patience:
             self.model.stop_training = True
 
     def _write(self):
-        try:
-            checkpoints.save(self.folder / "checkpoints", self.model, self.history)
-        except FloatingPointError as error:
-            self.guard.stop(str(error), self.guard.steps - 1)
+        checkpoints.save(self.folder / "checkpoints", self.model, self.history)
         with replacing(self.folder / "history.csv") as temporary, temporary.open("w", newline="") as file:
             table = csv.DictWriter(file, ["epoch", *self.history[0]])
             table.writeheader()

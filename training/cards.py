@@ -16,6 +16,7 @@ from importlib import metadata
 from .files import replacing
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scikit-learn")
+REQUIRED = ("config.json", "model.weights.h5", "saved_model.pb", "golden.npz")
 PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "saved_models"
 
 
@@ -43,14 +44,26 @@ def folder_of(name_or_path):
 def read(folder):
     """Returns the card of a folder.
 
+    Args:
+        folder: A folder with a `card.json`.
+
+    Returns:
+        The card, a dictionary.
+
     Raises:
-        ValueError: If the card is not valid JSON.
+        ValueError: If it is not JSON, or lacks what every card has.
     """
     path = pathlib.Path(folder) / "card.json"
     try:
-        return json.loads(path.read_text())
+        card = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a valid card: {error}") from error
+    if not isinstance(card, dict) or not {"name", "data", "metrics", "files"} <= card.keys():
+        raise ValueError(f"{path} is not a valid card: it lacks name, data, metrics or files")
+    missing = [name for name in REQUIRED if name not in card["files"]]
+    if missing:
+        raise ValueError(f"{path} is not a valid card: its files lack {missing[0]}")
+    return card
 
 
 def hashes(folder):
@@ -86,7 +99,7 @@ def verify(folder):
     return card
 
 
-def describe_run(recipe, spec, *, provenance, scores, account, history, strategy, devices, command):
+def describe_run(recipe, spec, *, provenance, scores, account, history, place, devices, command):
     """Returns all that a card says but the hashes of its files.
 
     Args:
@@ -96,8 +109,8 @@ def describe_run(recipe, spec, *, provenance, scores, account, history, strategy
         scores: The test split's scores.
         account: The model's parameters and FLOPs, a `training.accounting.Account`.
         history: Logs of the epochs.
-        strategy: The strategy's name.
-        devices: The device types that TensorFlow computed on.
+        place: The strategy's name and the number of replicas.
+        devices: The device types that TensorFlow sees.
         command: The command line that repeats the run.
 
     Returns:
@@ -112,6 +125,7 @@ def describe_run(recipe, spec, *, provenance, scores, account, history, strategy
             "provenance": provenance,
             "source": spec.source,
             "licence": spec.licence,
+            "note": spec.note,
             "train": spec.train,
             "validation": spec.validation,
             "test": spec.test,
@@ -125,7 +139,7 @@ def describe_run(recipe, spec, *, provenance, scores, account, history, strategy
             "epochs": len(history),
             "seconds": round(sum(row["seconds"] for row in history), 1),
             "hardware": _hardware(devices),
-            "strategy": strategy,
+            **place,
         },
         "versions": {
             "python": platform.python_version(),

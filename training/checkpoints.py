@@ -28,15 +28,9 @@ def save(folder, model, history):
 
     Returns:
         The new checkpoint's path.
-
-    Raises:
-        FloatingPointError: If a weight is NaN or infinite; nothing is written then.
     """
     folder = pathlib.Path(folder)
     state = {name: np.asarray(variable) for name, variable in _variables(model)}
-    for name, value in state.items():
-        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
-            raise FloatingPointError(f"{name} is not finite")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"epoch-{len(history):04d}"
     with replacing(path) as temporary:
@@ -47,6 +41,15 @@ def save(folder, model, history):
     for old in set(every(folder)) - kept:
         remove(old)
     return path
+
+
+def first_bad(model):
+    """Returns the path of the first variable of a compiled model that is NaN or infinite, or `None`."""
+    for _, variable in _variables(model):
+        value = np.asarray(variable)
+        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+            return variable.path
+    return None
 
 
 def restore(path, model):
@@ -81,7 +84,8 @@ def restore(path, model):
 def every(folder):
     """Returns the whole checkpoints in a folder, oldest first."""
     folder = pathlib.Path(folder)
-    return sorted(p for p in folder.iterdir() if _NAME.fullmatch(p.name)) if folder.is_dir() else []
+    found = [p for p in folder.iterdir() if _NAME.fullmatch(p.name)] if folder.is_dir() else []
+    return sorted(found, key=lambda p: int(p.name.removeprefix("epoch-")))
 
 
 def latest(folder):

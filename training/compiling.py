@@ -19,7 +19,7 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
             execution are off then: Keras fails with them.
 
     Returns:
-        A compiled `keras.Model` with a built optimizer.
+        A compiled `keras.Model` with a built optimizer, which decays kernels only.
     """
     model = recipe.build(spec, **recipe.model)
     penalize(model, recipe.l1, recipe.l2)
@@ -30,12 +30,23 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
         jit_compile=recipe.jit_compile and not distributed,
         steps_per_execution=1 if distributed else recipe.steps_per_execution,
     )
+    if recipe.weight_decay:
+        others = [v for v in model.trainable_variables if v.name != "kernel"]
+        model.optimizer.exclude_from_weight_decay(var_list=others)
     model.optimizer.build(model.trainable_variables)
     return model
 
 
 def make_optimizer(recipe, steps_per_epoch):
-    """Returns the recipe's Keras optimizer, which decays kernels only (no bias, scale or shift)."""
+    """Returns the recipe's Keras optimizer.
+
+    Args:
+        recipe: The `Recipe`.
+        steps_per_epoch: Steps an epoch, for the schedule.
+
+    Returns:
+        A `keras.optimizers.Optimizer`.
+    """
     rate = learning_rate_schedule(
         recipe.schedule,
         recipe.learning_rate,
@@ -43,15 +54,10 @@ def make_optimizer(recipe, steps_per_epoch):
         round(recipe.warmup * steps_per_epoch),
     )
     decay = recipe.weight_decay or None
-    if recipe.optimizer == "sgd":
-        nesterov = recipe.momentum > 0
-        optimizer = keras.optimizers.SGD(rate, recipe.momentum, nesterov=nesterov, weight_decay=decay)
-    else:
-        kind = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW}[recipe.optimizer]
-        optimizer = kind(rate, weight_decay=recipe.weight_decay if recipe.optimizer == "adamw" else decay)
-    if decay:
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+    if recipe.optimizer == "adam":
+        return keras.optimizers.Adam(rate, weight_decay=decay)
+    nesterov = recipe.momentum > 0
+    return keras.optimizers.SGD(rate, recipe.momentum, nesterov=nesterov, weight_decay=decay)
 
 
 def penalize(model, l1, l2):
@@ -67,6 +73,7 @@ def penalize(model, l1, l2):
     if not l1 and not l2:
         return
     penalty, wrapped = keras.regularizers.L1L2(l1, l2), set()
+    # Keras has no public way to the layers inside layers.
     for layer in model._flatten_layers():
         if isinstance(layer, WeightNormalization):
             layer.regularizer = penalty

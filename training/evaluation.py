@@ -22,6 +22,26 @@ def logits_and_labels(model, split):
     return np.concatenate(logits), np.concatenate(labels)
 
 
+def images_at(split, indices):
+    """Returns some images of a split, holding one batch at a time.
+
+    Args:
+        split: A `tf.data.Dataset` of (images, labels).
+        indices: Places in the split's order.
+
+    Returns:
+        The images in the order of `indices`, one NumPy array.
+    """
+    found, first, wanted = {}, 0, set(map(int, indices))
+    for images, _ in split:
+        here = [i for i in wanted if first <= i < first + len(images)]
+        found |= {i: images[i - first].numpy() for i in here}
+        first += len(images)
+        if len(found) == len(wanted):
+            break
+    return np.stack([found[int(i)] for i in indices])
+
+
 def evaluate_classifier(model, splits, *, temperature=False):
     """Measures a classifier on the test split.
 
@@ -32,24 +52,37 @@ def evaluate_classifier(model, splits, *, temperature=False):
 
     Returns:
         The scores of `losses.calibration.classification_scores`; with `temperature`, also `temperature`,
-        `scaled_nll`, `scaled_ece` and `scaled_brier`.
-
-    Raises:
-        ValueError: If the model takes other images, or has other classes, than the data.
+        `scaled_nll`, `scaled_ece` and `scaled_brier`, all `None` where no validation example is wrong.
     """
-    check_fits(model, splits.spec)
     logits, labels = logits_and_labels(model, splits.test)
     scores = calibration.classification_scores(logits, labels)
     if temperature:
-        found = calibration.fit_temperature(*logits_and_labels(model, splits.validation))
-        scaled = calibration.classification_scores(logits / found, labels)
-        scores["temperature"] = found
-        scores |= {f"scaled_{key}": scaled[key] for key in ("nll", "ece", "brier")}
+        scores |= _scaled_scores(logits, labels, *logits_and_labels(model, splits.validation))
     return scores
 
 
+def _scaled_scores(logits, labels, validation_logits, validation_labels):
+    """The scores after temperature scaling; `None` where no temperature is best."""
+    keys = ("nll", "ece", "brier")
+    try:
+        temperature = calibration.fit_temperature(validation_logits, validation_labels)
+    except ValueError:
+        # A validation split without a mistake asks for ever colder probabilities.
+        return {"temperature": None, **{f"scaled_{key}": None for key in keys}}
+    scaled = calibration.classification_scores(logits / temperature, labels)
+    return {"temperature": temperature, **{f"scaled_{key}": scaled[key] for key in keys}}
+
+
 def check_fits(model, spec):
-    """Raises `ValueError` if a model does not take a data set's images or does not have its classes."""
+    """Checks that a model takes a data set's images and has its classes.
+
+    Args:
+        model: A `keras.Model` from images to logits.
+        spec: The data set's `Spec`.
+
+    Raises:
+        ValueError: If it does not; the message has both shapes, or both counts.
+    """
     shape, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
     if shape != tuple(spec.shape):
         raise ValueError(f"the model takes images of shape {shape}, {spec.name} has {tuple(spec.shape)}")

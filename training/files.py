@@ -27,12 +27,26 @@ def replacing(path):
         if path.is_dir():
             old = path.with_name(f".{path.name}.{os.getpid()}.old")
             path.rename(old)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except OSError:
+                old.rename(path)
+                raise
             remove(old)
         else:
             os.replace(temporary, path)
     finally:
         remove(temporary)
+
+
+def sweep(folder):
+    """Removes what killed processes left half-written below a folder.
+
+    Args:
+        folder: The folder; nobody else may be writing there.
+    """
+    for path in [*pathlib.Path(folder).rglob(".*.partial"), *pathlib.Path(folder).rglob(".*.old")]:
+        remove(path)
 
 
 def remove(path):

@@ -8,9 +8,10 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
-OPTIMIZERS = ("sgd", "adam", "adamw")
+from ..data.arguments import AUGMENTATIONS
+
+OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "cosine", "step")
-AUGMENTATIONS = ("flip", "crop")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -30,7 +31,7 @@ class Recipe:
         model: Arguments of the building function.
         epochs: Passes over the training split.
         batch_size: Examples a step, over all replicas together.
-        optimizer: `sgd` (with `momentum`), `adam` or `adamw`.
+        optimizer: `sgd`, with `momentum`, or `adam`.
         learning_rate: The peak rate.
         schedule: `constant`; `cosine`, to zero over the run; `step`, a tenth at 1/2 and again at 3/4.
         warmup: Epochs of linear rise to the peak rate.
@@ -134,8 +135,9 @@ class Recipe:
         return dataclasses.replace(self, model=model, **own)
 
     def settings(self):
-        """Returns every setting as plain values that JSON can hold, defaults of the model included."""
-        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "build"}
+        """Returns all that decides what a run computes, as values that JSON can hold."""
+        fields = [f.name for f in dataclasses.fields(self) if f.name not in _FIXED]
+        plain = {name: getattr(self, name) for name in fields}
         signature = inspect.signature(self.build).parameters.values()
         defaults = {p.name: p.default for p in signature if p.default is not p.empty}
         plain["model"] = {**defaults, **self.model}
@@ -161,7 +163,9 @@ def _read(key, value, kind):
         kind = next(k for k in typing.get_args(kind) if k is not type(None))
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
-        items = [s for s in value.split(",") if s] if isinstance(value, str) else value
+        if isinstance(value, str):
+            value = [s for s in value.split(",") if s]
+        items = value if isinstance(value, tuple | list) else [value]
         return tuple(_read(key, v, item) for v in items)
     if kind is bool and isinstance(value, str):
         if value.lower() in ("true", "yes", "1", "false", "no", "0"):

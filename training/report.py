@@ -5,7 +5,6 @@
 Shapes: N examples, K classes, H height, W width, C channels.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,12 +18,14 @@ from ..losses.calibration import expected_calibration_error, reliability_curve
 from .figures.classification import (
     confusion_counts,
     confusion_matrix,
+    highest_loss,
     most_confused,
     reliability_diagram,
     worst_mistakes,
 )
 from .figures.curves import loss_curves
 from .figures.style import data_uri
+from .files import replacing
 
 # The policy makes the browser itself refuse anything that is not in the file.
 _PAGE = Template("""\
@@ -63,6 +64,9 @@ $lead$summary$sections</main>
 </body>
 </html>
 """)
+
+
+_SHOWN = 16
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,8 @@ def write_report(path, title, summary, sections, lead=""):
     )
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return path
 
 
@@ -138,7 +138,8 @@ def classifier_report(
         history: lists of one number an epoch, as `figures.curves.loss_curves` takes them.
         logits: scores before the softmax of the examples judged, [N, K].
         labels: integers in 0 ... K-1, [N].
-        images: the examples, [N, H, W] or [N, H, W, C] with C of 1 or 3; None where they are not pictures.
+        images: function from indices to those examples, [n, H, W] or [n, H, W, C] with C of 1 or 3; None
+            where they are not pictures.
         label_names: names of the classes, K of them.
         rows: pairs (name, value) of the run's settings.
         confidence: the coverage with which the interval in `scores` was computed.
@@ -168,7 +169,10 @@ def classifier_report(
         _confusion_section(labels, probabilities.argmax(axis=1), label_names),
     ]
     if images is not None:
-        mistakes = worst_mistakes(images, labels, probabilities, label_names)
+        worst = highest_loss(labels, probabilities, _SHOWN)
+        mistakes = worst_mistakes(
+            images(worst), np.asarray(labels)[worst], probabilities[worst], label_names, _SHOWN
+        )
         caption = "True class → predicted class, and the probability that was given to the true class."
         sections.append(Section("Highest loss", figures=[(mistakes, caption)]))
     sections.append(Section("Settings", rows=rows))

@@ -11,7 +11,8 @@ _SECTIONS = {
         "Algorithmic differentiation",
         [
             (
-                lambda: figures.differentiation.draw(),
+                "differentiation",
+                figures.differentiation.draw,
                 "Error of finite differences against their step, Eq. 1.4.1 and 1.4.2: truncation on the "
                 "right, rounding on the left. The complex step and automatic differentiation have neither.",
             )
@@ -21,7 +22,8 @@ _SECTIONS = {
         "Propagation of information",
         [
             (
-                lambda: figures.propagation.propagation(),
+                "propagation",
+                figures.propagation.draw,
                 "Second moments of activations and gradients against depth, Eq. 5.1.6 to 5.1.15: "
                 "points are measured on random networks, lines are the theory.",
             )
@@ -30,17 +32,13 @@ _SECTIONS = {
 }
 
 
-def sections():
-    """Returns the sections that have figures."""
-    return list(_SECTIONS)
-
-
-def write_page(section, path=None):
+def write_page(section, path=None, pictures=None):
     """Measures and draws a section's figures, and writes them with captions to one HTML page.
 
     Args:
-        section: One of `sections()`.
+        section: A section that has figures.
         path: The page to write; `reproduce-SECTION.html` by default.
+        pictures: A folder for the figures as PNG files as well.
 
     Returns:
         The page's path.
@@ -53,5 +51,12 @@ def write_page(section, path=None):
     title, drawings = _SECTIONS[section]
     path = pathlib.Path(path or f"reproduce-{section}.html")
     track = rich.progress.track(drawings, "drawing", console=rich.progress.Console(stderr=True))
-    drawn = [(draw(), caption) for draw, caption in track]
+    drawn = []
+    for name, draw, caption in track:
+        figure = draw()
+        drawn.append((figure, caption))
+        if pictures:
+            folder = pathlib.Path(pictures)
+            folder.mkdir(parents=True, exist_ok=True)
+            figure.savefig(folder / f"{name}.png", dpi=150)
     return report.write_report(path, f"{section} {title}", [], [report.Section(title, figures=drawn)])

@@ -6,13 +6,13 @@ import json
 import pathlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from .. import data
+from ..losses import calibration
 from . import accounting, callbacks, cards, checkpoints, evaluation, fitting, publishing, report
 from .compiling import compiled_model
-from .files import write_json
+from .files import sweep, write_json
 from .strategies import is_chief, make_strategy
 
 
@@ -38,9 +38,7 @@ class Run:
     history: list
 
 
-def train(
-    recipe, out, *, strategy="default", data_dir=None, resume=False, progress=True, splits=None, command=None
-):
+def train(recipe, out, *, strategy="default", data_dir=None, resume=False, progress=True, command=None):
     """Trains a recipe's model, measures it, and writes everything down.
 
     Args:
@@ -51,7 +49,6 @@ def train(
         resume: Continue the run in `out` from its last checkpoint, to the weights that an uninterrupted
             run would have reached.
         progress: Show a bar on stderr.
-        splits: Data to use instead of the recipe's data set, a `curvezoo.data.Splits`.
         command: The command line to put on the card.
 
     Returns:
@@ -59,13 +56,15 @@ def train(
 
     Raises:
         ValueError: If an argument or the data is not valid, `out` holds another run, or `resume` finds none.
+        OSError: If the run's files can't be written.
         callbacks.Diverged: If the loss or a weight stops being a number, or grows far above the start.
         WorkerLost: If another worker of the cluster stopped.
     """
     out = pathlib.Path(out)
     _check_folder(out, recipe, resume)
     scope = make_strategy(strategy)
-    splits = splits or data.load(
+    chief = is_chief(scope)
+    splits = data.load(
         recipe.data,
         recipe.batch_size,
         data_dir,
@@ -74,26 +73,42 @@ def train(
         random_labels=recipe.random_labels,
         augment=recipe.augment,
     )
-    if splits.batch_size % scope.num_replicas_in_sync:
-        raise ValueError(
-            f"batch_size={splits.batch_size} must be a multiple of the {scope.num_replicas_in_sync} replicas"
-        )
-    chief = is_chief(scope)
-    if chief:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "run.json", recipe.settings())
-    with _precision(recipe.precision):
+    replicas = scope.num_replicas_in_sync
+    if splits.batch_size % replicas:
+        raise ValueError(f"batch_size={splits.batch_size} must be a multiple of the {replicas} replicas")
+    with _tensorflow_errors(out), _precision(recipe.precision):
         keras.utils.set_random_seed(recipe.seed)
         with scope.scope():
             distributed = strategy != "default"
             model = compiled_model(recipe, splits.spec, splits.steps_per_epoch, distributed=distributed)
+        if chief:
+            out.mkdir(parents=True, exist_ok=True)
+            sweep(out)
+            write_json(out / "run.json", recipe.settings())
         history = _fit(model, recipe, splits, out, scope, progress, chief, resume)
         if not chief:
             return Run(out, model, None, history)
         best = checkpoints.best_epoch(history) if recipe.patience else len(history)
         checkpoints.restore(out / "checkpoints" / f"epoch-{best:04d}", model)
-    scores = _write_results(model, recipe, splits, out, history, strategy, data_dir, command)
+        place = {"strategy": strategy, "replicas": replicas}
+        scores = _write_results(model, recipe, splits, out, history, place, data_dir, command)
     return Run(out, model, scores, history)
+
+
+@contextlib.contextmanager
+def _tensorflow_errors(out):
+    """Gives TensorFlow's errors their meaning: a lost worker, or a file that can't be written."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        last = checkpoints.latest(out / "checkpoints")
+        raise WorkerLost(f"a worker was lost; last good checkpoint: {last or 'none'}") from error
+    except (
+        tf.errors.OutOfRangeError,
+        tf.errors.PermissionDeniedError,
+        tf.errors.UnknownError,
+    ) as error:
+        raise OSError(f"{out} can't be written: {error.message.splitlines()[0]}") from error
 
 
 def _check_folder(out, recipe, resume):
@@ -135,7 +150,7 @@ def _fit(model, recipe, splits, out, scope, progress, chief, resume):
     stopped = recipe.patience and first and first - checkpoints.best_epoch(history) >= recipe.patience
     if first >= recipe.epochs or stopped:
         return history
-    guard = callbacks.Guard(folder, steps)
+    guard = callbacks.Guard(folder, steps, history)
     watchers = [guard, callbacks.Keeper(out if chief else None, history, recipe.patience, guard)]
     if chief:
         watchers.append(keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False))
@@ -144,16 +159,15 @@ def _fit(model, recipe, splits, out, scope, progress, chief, resume):
         watchers.append(bar)
     try:
         fitting.fit(model, splits, first, recipe.epochs, scope, watchers)
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-        raise WorkerLost(f"a worker was lost; last good checkpoint: {checkpoints.latest(folder)}") from error
     finally:
         bar.close()
     return history
 
 
-def _write_results(model, recipe, splits, out, history, strategy, data_dir, command):
+def _write_results(model, recipe, splits, out, history, place, data_dir, command):
     """Measures the model on the test split; writes the published folder, metrics and report."""
-    scores = evaluation.evaluate_classifier(model, splits)
+    logits, labels = evaluation.logits_and_labels(model, splits.test)
+    scores = calibration.classification_scores(logits, labels)
     card = cards.describe_run(
         recipe,
         splits.spec,
@@ -161,14 +175,12 @@ def _write_results(model, recipe, splits, out, history, strategy, data_dir, comm
         scores=scores,
         account=accounting.account(model),
         history=history,
-        strategy=strategy,
+        place=place,
         devices=[device.device_type for device in tf.config.list_logical_devices()],
-        command=command,
+        command=command or f"curvezoo train {recipe.name}",
     )
-    images = np.concatenate([batch.numpy() for batch, _ in splits.test])
-    card = publishing.publish(model, out / "model", card, images)
+    card = publishing.publish(model, out / "model", card, next(iter(splits.test))[0])
     write_json(out / "metrics.json", scores)
-    logits, labels = evaluation.logits_and_labels(model, splits.test)
     report.classifier_report(
         out / "report.html",
         name=recipe.name,
@@ -177,8 +189,8 @@ def _write_results(model, recipe, splits, out, history, strategy, data_dir, comm
         history={key: [row[key] for row in history] for key in history[0]},
         logits=logits,
         labels=labels,
-        images=images,
-        label_names=splits.spec.labels or tuple(str(k) for k in range(splits.spec.classes)),
+        images=lambda indices: evaluation.images_at(splits.test, indices),
+        label_names=splits.spec.labels or tuple(map(str, range(splits.spec.classes))),
         rows=[("command", card["command"]), *card["recipe"].items()],
     )
     return scores

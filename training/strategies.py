@@ -28,28 +28,34 @@ def make_strategy(name="default"):
             tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         )
     if name == "multiworker":
-        cluster_task()
+        check_cluster()
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.get_strategy()
 
 
-def cluster_task():
-    """Returns `(workers, index)`: the cluster's addresses and this process's place, from `TF_CONFIG`.
+def check_cluster():
+    """Checks the environment variable `TF_CONFIG`.
 
     Raises:
-        ValueError: If `TF_CONFIG` is missing or lacks `cluster.worker` or `task.index`.
+        ValueError: If it is missing, or does not describe a cluster of workers and this process's place.
     """
     form = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
     try:
         config = json.loads(os.environ["TF_CONFIG"])
-        workers, index = config["cluster"]["worker"], config["task"]["index"]
-        workers[index]
-    except (KeyError, IndexError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"strategy='multiworker' needs the environment variable TF_CONFIG={form}") from error
-    return workers, index
+        cluster, task = config["cluster"], config["task"]
+        valid = set(cluster) == {"worker"} and task["type"] == "worker" and task["index"] >= 0
+        cluster["worker"][task["index"]]
+    except (KeyError, IndexError, TypeError, json.JSONDecodeError):
+        valid = False
+    if not valid:
+        raise ValueError(f"strategy='multiworker' needs the environment variable TF_CONFIG={form}")
 
 
 def is_chief(strategy):
-    """Returns whether this process writes the run's files: it is the only one, or worker 0."""
+    """Returns whether this process writes the run's files: it is the only one, or worker 0.
+
+    Args:
+        strategy: A `tf.distribute.Strategy`.
+    """
     resolver = strategy.cluster_resolver
     return resolver is None or not resolver.cluster_spec().as_dict() or resolver.task_id == 0

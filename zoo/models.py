@@ -1,6 +1,8 @@
 """Building, training, loading and measuring the zoo's models."""
 
 import pathlib
+import re
+import shlex
 
 from .. import data
 from ..training import cards, evaluation, publishing, runs
@@ -62,12 +64,12 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
 
 def default_folder(name, resume=False):
     """Returns `runs/NAME`, or `runs/NAME-2` and so on: the first free one, or to resume the newest."""
-    root, number = pathlib.Path("runs"), 1
-    folder = free = root / name
-    while free.exists():
-        number, folder = number + 1, free
-        free = root / f"{name}-{number}"
-    return folder if resume else free
+    root = pathlib.Path("runs")
+    numbers = [1 if p.name == name else int(p.name.rpartition("-")[2]) for p in root.glob(f"{name}*")
+               if re.fullmatch(rf"{re.escape(name)}(-\d+)?", p.name)]  # fmt: skip
+    last = max(numbers, default=0)
+    number = max(1, last if resume else last + 1)
+    return root / (name if number == 1 else f"{name}-{number}")
 
 
 def _command(name, strategy, settings):
@@ -76,8 +78,8 @@ def _command(name, strategy, settings):
     words += ["--strategy", strategy] if strategy != "default" else []
     for key, value in settings.items():
         text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-        words += ["--set", f"{key}={text}"]
-    return " ".join(words)
+        words += ["--set", f"{key}={'none' if value is None else text}"]
+    return shlex.join(words)
 
 
 def evaluate(name, *, data_set=None, data_dir=None, temperature=False):
@@ -100,6 +102,7 @@ def evaluate(name, *, data_set=None, data_dir=None, temperature=False):
     card = cards.read(folder)
     model = publishing.load(folder)
     data_set = data_set or card["data"]["name"]
+    evaluation.check_fits(model, data.spec(data_set))
     splits = data.load(data_set, batch_size=128, data_dir=data_dir)
     scores = evaluation.evaluate_classifier(model, splits, temperature=temperature)
     return {"name": card["name"], "data": data_set, "split": "test", **scores}

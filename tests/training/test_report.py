@@ -77,7 +77,7 @@ def classifier_page(run, tmp_path_factory):
         history=HISTORY,
         logits=logits,
         labels=labels,
-        images=images,
+        images=images.__getitem__,
         label_names=["a", "<script>b", 'c"$x'],
         rows=[("learning rate", 0.01), ("command", 'train "<script>" --seed=1')],
     )
@@ -232,7 +232,7 @@ def test_a_wrong_number_of_names_is_refused(run, tmp_path):
             history=HISTORY,
             logits=logits,
             labels=labels,
-            images=images,
+            images=images.__getitem__,
             label_names=["a", "b"],
             rows=[],
         )

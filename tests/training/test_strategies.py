@@ -20,7 +20,6 @@ from curvezoo import zoo
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 zoo.train("mlp_digits", sys.argv[1], strategy="mirrored", progress=False, **{settings})
-assert tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).num_replicas_in_sync == 2
 """
 
 
@@ -29,9 +28,18 @@ def weights(folder):
         return [state[name] for name in state.files if name.startswith("model/")]
 
 
-def assert_close(one, other):
-    for a, b in zip(weights(one), weights(other), strict=True):
+def assert_two_replicas_did_as_one(one, two):
+    for a, b in zip(weights(one), weights(two), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+    for a, b in zip(history(one), history(two), strict=True):
+        for key in ("loss", "accuracy", "val_loss", "val_accuracy"):
+            assert abs(a[key] - b[key]) < 1e-5, key
+    card = json.loads((two / "model" / "card.json").read_text())
+    assert card["training"]["replicas"] == 2
+
+
+def history(folder):
+    return json.loads((checkpoints.latest(folder / "checkpoints") / "history.json").read_text())
 
 
 def free_ports(count):
@@ -72,27 +80,29 @@ def single(tmp_path_factory):
 def test_two_logical_devices_equal_one(single, tmp_path):
     code = MIRRORED.replace("{settings}", repr(SETTINGS))
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "two")], check=True, capture_output=True)
-    assert_close(single.folder, tmp_path / "two")
+    assert_two_replicas_did_as_one(single.folder, tmp_path / "two")
 
 
 def test_two_processes_equal_one(single, tmp_path):
     ports = free_ports(2)
     finish([worker(ports, index, tmp_path / "two") for index in range(2)])
-    assert_close(single.folder, tmp_path / "two")
+    assert_two_replicas_did_as_one(single.folder, tmp_path / "two")
     metrics = json.loads((tmp_path / "two" / "metrics.json").read_text())
     assert abs(metrics["nll"] - single.scores["nll"]) < 1e-5
 
 
-def test_a_killed_worker_comes_back_and_the_run_goes_on(single, tmp_path):
-    ports, out = free_ports(2), tmp_path / "two"
-    chief, other = (worker(ports, index, out) for index in range(2))
-    while not checkpoints.every(out / "checkpoints") and chief.poll() is None:
-        time.sleep(0.01)
-    other.send_signal(signal.SIGKILL)
-    other.wait()
-    assert len(checkpoints.every(out / "checkpoints")) < SETTINGS["epochs"]
-    finish([chief, worker(ports, 1, out, "--resume")])
-    assert_close(single.folder, out)
+@pytest.mark.parametrize("victim", [0, 1], ids=["the chief", "another"])
+def test_a_killed_worker_comes_back_and_the_run_goes_on(single, tmp_path, victim):
+    ports, out, limit = free_ports(2), tmp_path / "two", time.time() + 120
+    workers = [worker(ports, index, out) for index in range(2)]
+    while not checkpoints.every(out / "checkpoints") and workers[0].poll() is None and time.time() < limit:
+        time.sleep(0.005)
+    workers[victim].send_signal(signal.SIGKILL)
+    workers[victim].wait()
+    assert len(history(out)) < SETTINGS["epochs"]
+    workers[victim] = worker(ports, victim, out, "--resume")
+    finish(workers)
+    assert_two_replicas_did_as_one(single.folder, out)
 
 
 @pytest.mark.parametrize("config", [None, "", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}'])

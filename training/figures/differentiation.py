@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -83,11 +82,8 @@ def measure(example: Example, epsilons: np.ndarray) -> dict[str, np.ndarray]:
     return {**errors, "automatic differentiation": np.full(len(epsilons), automatic)}
 
 
-def draw(path: str | Path | None = None) -> Figure:
+def draw() -> Figure:
     """Draw the measured errors of both examples, with the theory's bounds dashed.
-
-    Args:
-        path: where to save the picture, if anywhere.
 
     Returns:
         The figure.
@@ -101,8 +97,6 @@ def draw(path: str | Path | None = None) -> Figure:
     left.annotate("the notes' step", (1e-3, 3e-15), rotation=90, ha="right", color="0.4", fontsize=8)
     left.set_ylabel("absolute error of f '(x)")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
-    if path is not None:
-        figure.savefig(path, dpi=150)
     return figure
 
 

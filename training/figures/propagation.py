@@ -1,7 +1,7 @@
 """Signals and gradients against depth at initialisation, measured and in closed form (Sec. 5.1).
 
-`measure` draws networks and averages; `draw` makes a figure of what was measured (points) and of
-`curvezoo.theory.propagation` (lines); `propagation` does both. Random seeds are set through
+`measure` draws networks and averages; `draw_measurements` makes a figure of what was measured (points) and of
+`curvezoo.theory.propagation` (lines); `draw` does both. Random seeds are set through
 `keras.utils.set_random_seed`.
 """
 
@@ -141,7 +141,7 @@ def measure(scheme, widths=WIDTHS, networks=8, batch_size=32):
     )
 
 
-def draw(measurements):
+def draw_measurements(measurements):
     """Two panels, activations and gradients against depth: points measured, lines in closed form.
 
     Args:
@@ -176,7 +176,7 @@ def draw(measurements):
     return figure
 
 
-def propagation(widths=WIDTHS, networks=8):
+def draw(widths=WIDTHS, networks=8):
     """Measure every scheme and draw the figure of Sec. 5.1.
 
     The residual networks have as many blocks as the plain ones have layers, at one width.
@@ -191,4 +191,4 @@ def propagation(widths=WIDTHS, networks=8):
     constant = (_RESIDUAL_WIDTH,) * len(widths)
     measurements = [measure(scheme, widths, networks) for scheme in PLAIN.values()]
     measurements += [measure(scheme, constant, networks) for scheme in RESIDUAL.values()]
-    return draw(measurements)
+    return draw_measurements(measurements)

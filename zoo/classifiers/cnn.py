@@ -3,13 +3,9 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-import lazy_loader
-
 from ... import layers
 from ...training.recipe import Recipe
-from .images import logits_of, standardized_images
-
-keras = lazy_loader.load("keras")
+from .images import LIMITS, logits_of, standardized_images
 
 
 def cnn(
@@ -38,6 +34,8 @@ def cnn(
     Raises:
         ValueError: If `downsampling` is neither of the two.
     """
+    import keras
+
     if downsampling not in ("pool", "stride"):
         raise ValueError(f"downsampling={downsampling!r} is not one of pool, stride")
     stride = 2 if downsampling == "stride" else 1
@@ -61,6 +59,7 @@ RECIPES = (
         summary="convolutions and pooling on 8x8 digits",
         build=cnn,
         data="digits",
+        limits=LIMITS["digits"],
         model={"channels": (32, 64), "units": 64, "dropout": 0.25},
         epochs=50,
         batch_size=64,
@@ -73,6 +72,7 @@ RECIPES = (
         summary="convolutions and pooling on MNIST",
         build=cnn,
         data="mnist",
+        limits=LIMITS["mnist"],
         model={"dropout": 0.25},
         epochs=12,
         learning_rate=2e-3,
@@ -85,6 +85,7 @@ RECIPES = (
         summary="convolutions with stride on Fashion-MNIST",
         build=cnn,
         data="fashion_mnist",
+        limits=LIMITS["fashion_mnist"],
         model={"downsampling": "stride", "dropout": 0.25},
         epochs=20,
         learning_rate=2e-3,
@@ -97,6 +98,7 @@ RECIPES = (
         summary="convolutions and pooling on house numbers",
         build=cnn,
         data="svhn_cropped",
+        limits=LIMITS["svhn_cropped"],
         model={"channels": (32, 64, 128), "dropout": 0.25},
         epochs=15,
         learning_rate=2e-3,

@@ -3,13 +3,9 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-import lazy_loader
-
 from ... import layers
 from ...training.recipe import Recipe
-from .images import logits_of, standardized_images
-
-keras = lazy_loader.load("keras")
+from .images import LIMITS, logits_of, standardized_images
 
 
 def mlp(
@@ -33,6 +29,8 @@ def mlp(
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
     """
+    import keras
+
     images, x = standardized_images(spec)
     x = keras.layers.Flatten()(x)  # [B, H*W*C]
     for units in widths:
@@ -47,13 +45,13 @@ RECIPES = (
         summary="two hidden layers on 8x8 digits",
         build=mlp,
         data="digits",
+        limits=LIMITS["digits"],
         model={"widths": (256, 256), "dropout": 0.3},
         epochs=80,
         batch_size=64,
         learning_rate=2e-3,
         schedule="cosine",
         weight_decay=1e-4,
-        optimizer="adamw",
     ),
     Recipe(
         name="mlp_mnist",
@@ -61,6 +59,7 @@ RECIPES = (
         summary="two hidden layers on MNIST",
         build=mlp,
         data="mnist",
+        limits=LIMITS["mnist"],
         model={"widths": (512, 512), "dropout": 0.2},
         epochs=30,
         learning_rate=1e-3,

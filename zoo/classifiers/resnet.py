@@ -3,13 +3,9 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-import lazy_loader
-
 from ... import layers
 from ...training.recipe import Recipe
-from .images import logits_of, standardized_images
-
-keras = lazy_loader.load("keras")
+from .images import LIMITS, logits_of, standardized_images
 
 
 def cifar_resnet(spec, blocks: int = 3, width: int = 1, version: int = 1, residual_scale: bool = False):
@@ -29,6 +25,8 @@ def cifar_resnet(spec, blocks: int = 3, width: int = 1, version: int = 1, residu
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
     """
+    import keras
+
     images, x = standardized_images(spec)
     x = _stem(x, 16, version)
     for stage, filters in enumerate((16 * width, 32 * width, 64 * width)):
@@ -55,6 +53,8 @@ def imagenet_resnet(spec, blocks: tuple[int, ...] = (3, 4, 6, 3), version: int =
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
     """
+    import keras
+
     images, x = standardized_images(spec)
     x = _stem(x, 64, version, kernel_size=7, strides=2)  # [B, H/2, W/2, 64]
     x = keras.layers.MaxPooling2D(3, 2, padding="same")(x)  # [B, H/4, W/4, 64]
@@ -75,6 +75,8 @@ def _stem(x, filters, version, **convolution):
 
 def _head(x, version):
     """The mean over positions; version 2 normalizes and rectifies the bare sum first."""
+    import keras
+
     if version == 2:
         x = keras.layers.ReLU()(layers.batch_normalization()(x))
     return keras.layers.GlobalAveragePooling2D()(x)
@@ -87,13 +89,15 @@ def _cifar_recipe(name, summary, data="cifar10", **model):
         summary=summary,
         build=cifar_resnet,
         data=data,
+        limits=LIMITS[data],
         model=model,
-        epochs=20,
+        epochs=30,
         optimizer="sgd",
         learning_rate=0.2,
         schedule="cosine",
         warmup=2.0,
-        weight_decay=3e-3,
+        weight_decay=5e-3,
+        label_smoothing=0.05,
         augment=("flip", "crop"),
     )
 
@@ -113,6 +117,7 @@ RECIPES = (
         summary="ResNet-50 on ImageNet",
         build=imagenet_resnet,
         data="imagenet2012",
+        limits=LIMITS["imagenet2012"],
         epochs=90,
         batch_size=256,
         optimizer="sgd",

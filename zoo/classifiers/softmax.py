@@ -3,12 +3,8 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-import lazy_loader
-
 from ...training.recipe import Recipe
-from .images import logits_of, standardized_images
-
-keras = lazy_loader.load("keras")
+from .images import LIMITS, logits_of, standardized_images
 
 
 def softmax_regression(spec):
@@ -20,6 +16,8 @@ def softmax_regression(spec):
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
     """
+    import keras
+
     images, x = standardized_images(spec)
     x = keras.layers.Flatten()(x)  # [B, H*W*C]
     return keras.Model(images, logits_of(x, spec, "zeros"), name="softmax_regression")
@@ -32,6 +30,7 @@ RECIPES = (
         summary="softmax regression on 8x8 digits",
         build=softmax_regression,
         data="digits",
+        limits=LIMITS["digits"],
         epochs=60,
         batch_size=64,
         learning_rate=5e-3,
@@ -44,6 +43,7 @@ RECIPES = (
         summary="softmax regression on MNIST",
         build=softmax_regression,
         data="mnist",
+        limits=LIMITS["mnist"],
         epochs=10,
         learning_rate=1e-3,
         schedule="cosine",

@@ -37,7 +37,7 @@ def test_residual_networks_follow_theory(name):
 
 def test_the_figure_draws_what_was_measured_as_points_and_theory_as_a_line():
     m = propagation.measure(propagation.PLAIN["fan_out"], (8, 16, 8), networks=1, batch_size=4)
-    figure = propagation.draw([m])
+    figure = propagation.draw_measurements([m])
     assert isinstance(figure, Figure)
     for panel, points, line in (
         (figure.axes[0], m.forward, m.forward_theory),
