@@ -23,11 +23,11 @@ LEDGER = Path(__file__).parent / "docs" / "equations.csv"
 class Equation:
     """One row of the ledger.
 
-    Attributes:
-        number: the equation's number in the notes, "4.5.9".
-        status: one of `STATUSES`.
-        by: the test that verifies it, or for a derivation step the equation that it leads to.
-        note: what else there is to say.
+    Args:
+        number: The equation's number in the notes, such as `4.5.9`.
+        status: One of `STATUSES`.
+        by: The test that verifies it, or for a derivation step the equation that it leads to.
+        note: What else there is to say.
     """
 
     number: str
@@ -37,13 +37,22 @@ class Equation:
 
     @property
     def section(self) -> str:
-        """The notes' section, "4.5" for "4.5.9"."""
+        """The notes' section, `4.5` for `4.5.9`."""
         return self.number.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
 class SectionCoverage:
-    """How many of a section's equations have each status."""
+    """How many of a section's equations have each status.
+
+    Args:
+        section: The section's number.
+        count: Its equations.
+        tested: Those that a test verifies.
+        definition: Those that are definitions.
+        derivation: Those that are steps of a derivation.
+        open: Those whose chapter is not built.
+    """
 
     section: str
     count: int
@@ -54,16 +63,16 @@ class SectionCoverage:
 
 
 def load(path: Path | str = LEDGER) -> dict[str, Equation]:
-    """Read the ledger.
+    """Reads the ledger.
 
     Args:
-        path: a CSV file with the columns equation, status, by, note.
+        path: A CSV file with the columns equation, status, by, note.
 
     Returns:
         The equations by number, in the file's order.
 
     Raises:
-        ValueError: if the columns are others, a number occurs twice or a status is unknown.
+        ValueError: If the columns are others, a number occurs twice or a status is unknown.
     """
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
@@ -80,10 +89,10 @@ def load(path: Path | str = LEDGER) -> dict[str, Equation]:
 
 
 def coverage(ledger: dict[str, Equation] | None = None) -> list[SectionCoverage]:
-    """Count the statuses section by section.
+    """Counts the statuses section by section.
 
     Args:
-        ledger: the equations by number, by default those of `load`.
+        ledger: The equations by number, by default those of `load`.
 
     Returns:
         One `SectionCoverage` a section, in the order of the notes.
@@ -99,10 +108,10 @@ def coverage(ledger: dict[str, Equation] | None = None) -> list[SectionCoverage]
 
 
 def render(ledger: dict[str, Equation] | None = None) -> list[tuple[str, ...]]:
-    """Lay the coverage out as a table of strings.
+    """Lays the coverage out as a table of strings.
 
     Args:
-        ledger: the equations by number, by default those of `load`.
+        ledger: The equations by number, by default those of `load`.
 
     Returns:
         A header, a row for each section, and a row of totals.

@@ -24,6 +24,7 @@ VARIANTS = {
         "curvezoo",
         "curvezoo jit_compile=false",
         "torch contiguous",
+        "torch channels_last",
         "torch contiguous foreach",
     ],
     "cnn_mnist": ["curvezoo", "curvezoo jit_compile=true", "torch contiguous", "torch channels_last"],
@@ -36,6 +37,7 @@ def curvezoo_step(name, settings):
     import keras
     import numpy as np
     import tensorflow as tf
+
     from curvezoo import data, zoo
     from curvezoo.training.compiling import compiled_model
 

@@ -1,6 +1,6 @@
 """Image sets: scikit-learn's digits, TensorFlow Datasets and your own arrays, split once, shuffled by key.
 
-``names()`` and ``spec(name)`` cost no TensorFlow; ``load(name)`` gives the ``Splits`` to train on.
+`names()` and `spec(name)` cost no TensorFlow; `load(name)` gives the `Splits` to train on.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""What ``load`` and ``from_arrays`` accept, checked before any TensorFlow is imported."""
+"""What `load` and `from_arrays` accept, checked before any TensorFlow is imported."""
 
 import numbers
 import os
@@ -11,7 +11,7 @@ def _is_int(value):
 
 
 def check_int(argument, value, low, high):
-    """Raises ValueError unless ``value`` is an integer in [low, high].
+    """Checks that `value` is an integer in [low, high].
 
     Args:
         argument: Name of the argument, for the message.
@@ -20,7 +20,7 @@ def check_int(argument, value, low, high):
         high: Largest valid value.
 
     Raises:
-        ValueError: Names the argument, the value and the valid range.
+        ValueError: If it is not; the message names the argument, the value and the valid range.
     """
     if not _is_int(value) or not low <= value <= high:
         raise ValueError(f"{argument}={value!r} is not valid: give an integer from {low} to {high}.")
@@ -31,13 +31,13 @@ def check_sampling(train, batch_size, seed, subset, random_labels):
 
     Args:
         train: Examples in the whole training split.
-        batch_size: Examples a batch, at most the examples left by ``subset``.
+        batch_size: Examples a batch, at most the examples left by `subset`.
         seed: Integer from 0 to 2^31 - 1.
-        subset: Examples kept, from 1 to ``train``, or None for all.
+        subset: Examples kept, from 1 to `train`, or `None` for all.
         random_labels: Fraction of the labels to replace, in [0, 1].
 
     Raises:
-        ValueError: Names the argument, the value and what is valid.
+        ValueError: If one is not valid; the message names it, its value and what is valid.
     """
     if subset is not None:
         check_int("subset", subset, 1, train)
@@ -49,13 +49,13 @@ def check_sampling(train, batch_size, seed, subset, random_labels):
 
 
 def check_augment(augment):
-    """Raises ValueError unless ``augment`` is a tuple or list of distinct names of augmentations.
+    """Checks that `augment` is a tuple or list of distinct names of augmentations.
 
     Args:
-        augment: Names among ``AUGMENTATIONS``.
+        augment: Names among `AUGMENTATIONS`.
 
     Raises:
-        ValueError: Names the value and lists the valid names.
+        ValueError: If it is not; the message names the value and lists the valid names.
     """
     if (
         not isinstance(augment, tuple | list)
@@ -66,13 +66,13 @@ def check_augment(augment):
 
 
 def check_data_dir(data_dir):
-    """Raises ValueError unless ``data_dir`` is None or an existing folder.
+    """Checks that `data_dir` is `None` or an existing folder.
 
     Args:
         data_dir: What the caller gave.
 
     Raises:
-        ValueError: Names the value.
+        ValueError: If it is not; the message names the value.
     """
     if data_dir is not None and not os.path.isdir(data_dir):
         raise ValueError(f"data_dir={str(data_dir)!r} is no folder: give one that holds prepared data sets.")

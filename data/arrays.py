@@ -1,6 +1,6 @@
 """Splits of a user's own images.
 
-Shapes: N examples, H height, W width, C channels, K classes.
+Legend: N examples, H height, W width, C channels, K classes.
 """
 
 import numpy as np
@@ -47,7 +47,7 @@ def _checked(argument, split, shape, classes):
 
 
 def _agreeing(given, shape, classes):
-    """Checks {argument: pair}: all of one dtype and one shape, that of the first where None is given."""
+    """Checks {argument: pair}: all of one dtype and one shape, that of the first where `None` is given."""
     parts = []
     for argument, split in given.items():
         images, labels = _checked(argument, split, shape, classes)
@@ -67,7 +67,7 @@ def _check_sizes(given, parts, spec):
 
 
 def _described(name, classes, parts):
-    """The ``Spec`` that the arrays themselves imply."""
+    """Returns the `Spec` that the arrays themselves imply."""
     train, validation, test = (images for images, _ in parts)
     pixels = train.astype("float64") / (255 if train.dtype == np.uint8 else 1)
     return Spec(
@@ -104,22 +104,22 @@ def from_arrays(
     """Makes splits of a user's own images.
 
     Args:
-        train: Pair ``(images, labels)``: images [N, H, W, C], uint8 in 0 .. 255 or floats in [0, 1], and
+        train: Pair `(images, labels)`: images [N, H, W, C], uint8 in 0 .. 255 or floats in [0, 1], and
             integer labels [N] in 0 .. K - 1.
         validation: Likewise.
         test: Likewise, all three of one dtype.
-        spec: The ``Spec`` that the arrays must agree with in shape, classes and sizes; None where ``classes``
+        spec: The `Spec` that the arrays must agree with in shape, classes and sizes; `None` where `classes`
             is given.
-        classes: K, where no spec is given.
+        classes: Number K of classes, where no spec is given.
         name: Name of the set, where no spec is given.
         batch_size: Training examples a batch.
-        seed: As for ``load``.
-        subset: As for ``load``.
-        random_labels: As for ``load``.
-        augment: As for ``load``; "crop" pads by ``spec.padding``, an eighth of the shorter side by default.
+        seed: As for `load`.
+        subset: As for `load`.
+        random_labels: As for `load`.
+        augment: As for `load`; `crop` pads by `spec.padding`, an eighth of the shorter side by default.
 
     Returns:
-        ``Splits``.
+        The `Splits`.
 
     Raises:
         ValueError: If an argument is not valid.

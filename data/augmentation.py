@@ -1,13 +1,13 @@
 """Random flips and crops of whole batches, pure functions of a stateless key.
 
-Shapes: B batch, H height, W width, C channels; a key is an integer tensor [2].
+Legend: B batch, H height, W width, C channels; a key is an integer tensor [2].
 """
 
 import tensorflow as tf
 
 
 def _pixels_at(images, rows, columns):
-    """Gathers pixel (rows[b, i], columns[b, j]) of image b: [B, H', W', C], rows [B, H], columns [B, W]."""
+    """Gathers pixel (rows[b, i], columns[b, j]) of image b: [B, H', W', C], rows [B, H'], columns [B, W']."""
     batch, height, width, channels = tf.unstack(tf.shape(images))
     starts = (tf.range(batch)[:, None] * height + rows) * width
     # One flat gather is two to three times cheaper than a broadcast tf.where or batched gathers by axis.
@@ -36,7 +36,7 @@ def crop_offsets(batch, padding, key):
     """Draws the corner of each crop, uniform on the (2 padding + 1)^2 positions.
 
     Args:
-        batch: B.
+        batch: Number B of images.
         padding: Zeros on each side, in pixels.
         key: Stateless key [2].
 
@@ -74,7 +74,7 @@ def crop(images, key, padding):
         Images [B, H, W, C].
 
     References:
-        He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016.
+        He et al., "Deep Residual Learning for Image Recognition" (2016).
     """
     return crop_at(images, crop_offsets(tf.shape(images)[0], padding, key), padding)
 
@@ -84,9 +84,9 @@ def augmented(images, names, key, padding):
 
     Args:
         images: Images [B, H, W, C] of any dtype.
-        names: Names among "flip" and "crop".
+        names: Names among `flip` and `crop`.
         key: Stateless key [2].
-        padding: Zeros on each side, in pixels, for "crop".
+        padding: Zeros on each side, in pixels, for `crop`.
 
     Returns:
         Images [B, H, W, C].

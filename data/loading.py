@@ -21,20 +21,20 @@ def load(
     """Loads a data set as training, validation and test splits.
 
     Args:
-        name: One of ``names()``.
+        name: One of `names()`.
         batch_size: Training examples a batch.
-        data_dir: Folder of data sets prepared by TensorFlow Datasets; None stands for the variable
-            TFDS_DATA_DIR of the environment, else the default of tfds. Not needed for "digits".
+        data_dir: Folder of data sets prepared by TensorFlow Datasets; `None` stands for the variable
+            `TFDS_DATA_DIR` of the environment, else the default of tfds. Not needed for `digits`.
         seed: Key of the order, of the augmentation and of the random labels; the splits do not depend on it.
-        subset: Keep this many training examples, the same ones for every seed; None keeps all.
-        random_labels: Replace this fraction of the training labels by uniform draws, fixed by ``seed``.
+        subset: Keep this many training examples, the same ones for every seed; `None` keeps all.
+        random_labels: Replace this fraction of the training labels by uniform draws, fixed by `seed`.
             Validation and test keep theirs.
-        augment: Names among "flip" (left to right, half of the images) and "crop" (random crops of the
-            zero-padded images). "imagenet2012" has its own augmentation and takes none.
-        image_size: Side in pixels of the square images of "imagenet2012", 224 by default; None elsewhere.
+        augment: Names among `flip` (left to right, half of the images) and `crop` (random crops of the
+            zero-padded images). `imagenet2012` has its own augmentation and takes none.
+        image_size: Side in pixels of the square images of `imagenet2012`, 224 by default; `None` elsewhere.
 
     Returns:
-        ``Splits``, whose spec carries the sizes of the splits as loaded.
+        The `Splits`, whose spec carries the sizes of the splits as loaded.
 
     Raises:
         ValueError: If an argument is not valid, or the data set is neither prepared nor preparable.
@@ -81,15 +81,15 @@ def _streamed(spec, data_dir, augment, image_size, options):
 
 
 def provenance(name, data_dir=None):
-    """Says which bytes ``load`` reads, for a card: the numbers of a model belong to them.
+    """Says which bytes `load` reads, for a card: the numbers of a model belong to them.
 
     Args:
-        name: One of ``names()``.
-        data_dir: Folder of prepared data sets, as for ``load``.
+        name: One of `names()`.
+        data_dir: Folder of prepared data sets, as for `load`.
 
     Returns:
-        "embedded" (comes with scikit-learn), "PNG, exact", "JPEG copies" (the published pixels were
-        compressed again when the set was prepared) or "JPEG, as published".
+        `embedded` (comes with scikit-learn), `PNG, exact`, `JPEG copies` (the published pixels were
+        compressed again when the set was prepared) or `JPEG, as published`.
 
     Raises:
         ValueError: If there is no such data set, or it is neither prepared nor preparable.

@@ -1,6 +1,6 @@
 """Splits of image sets that fit in memory: one tensor of pixels, batches gathered by shuffled indices.
 
-Shapes: B batch, N examples, H height, W width, C channels.
+Legend: B batch, N examples, H height, W width, C channels.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ def digits():
     """Reads scikit-learn's 1,797 digits and splits them, stratified by class, with a fixed seed.
 
     Returns:
-        Pairs ``(images, labels)`` for training (1,257), validation (180) and test (360): images uint8
+        Pairs `(images, labels)` for training (1,257), validation (180) and test (360): images uint8
         [N, 8, 8, 1] with values 0 .. 16, labels int32 [N].
     """
     images, labels = load_digits(return_X_y=True)
@@ -59,7 +59,7 @@ def _in_order(split, levels):
 
 
 def _shuffled(split, levels, batch_size, seed, augment, padding):
-    """Returns the function from epoch numbers to batches that ``Splits`` wants."""
+    """Returns the function from epoch numbers to batches that `Splits` wants."""
     images, labels = split
     size = len(labels)
     steps = size // batch_size
@@ -83,19 +83,19 @@ def splits(spec, train, validation, test, *, levels, batch_size, seed, subset, r
     """Builds the splits of a set held in memory.
 
     Args:
-        spec: The ``Spec`` of the whole set.
-        train: Pair ``(images, labels)``: [N, H, W, C] of any real dtype and integers [N].
+        spec: The `Spec` of the whole set.
+        train: Pair `(images, labels)`: [N, H, W, C] of any real dtype and integers [N].
         validation: Likewise.
         test: Likewise.
         levels: The pixel value that stands for 1: images are divided by it.
-        batch_size: B.
+        batch_size: Training examples B a batch.
         seed: Key of the order, of the augmentation and of the random labels.
-        subset: Training examples to keep, or None for all.
+        subset: Training examples to keep, or `None` for all.
         random_labels: Fraction of the training labels to replace by uniform draws.
-        augment: Names among "flip" and "crop".
+        augment: Names among `flip` and `crop`.
 
     Returns:
-        ``Splits``.
+        The `Splits`.
     """
     # On a machine with an accelerator the pixels stay beside tf.data, on the host.
     with tf.device("CPU:0"):

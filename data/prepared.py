@@ -1,6 +1,6 @@
 """Data sets prepared by TensorFlow Datasets: finding them, preparing them, reading their records.
 
-Shapes: N examples, H height, W width, C channels.
+Legend: N examples, H height, W width, C channels.
 """
 
 import functools
@@ -45,14 +45,14 @@ def _probe(urls):
 
 
 def builder(name, data_dir):
-    """Returns the prepared ``tfds`` builder of a data set, preparing it where that is possible.
+    """Returns the prepared `tfds` builder of a data set, preparing it where that is possible.
 
     Args:
         name: Name in TensorFlow Datasets.
-        data_dir: Folder of prepared data sets, or None for TFDS_DATA_DIR, else the default of tfds.
+        data_dir: Folder of prepared data sets; `None` for `TFDS_DATA_DIR`, else the default of tfds.
 
     Returns:
-        A ``tfds.core.DatasetBuilder`` whose records are TFRecord files.
+        A `tfds.core.DatasetBuilder` whose records are TFRecord files.
 
     Raises:
         ValueError: If it is neither prepared nor preparable, or holds other files than TFRecord.
@@ -76,14 +76,14 @@ def builder(name, data_dir):
 
 
 def check_sizes(found, spec):
-    """Raises ValueError unless the prepared copy has the published number of examples.
+    """Checks that the prepared copy has the published number of examples.
 
     Args:
         found: A prepared builder.
-        spec: The ``Spec`` of the data set.
+        spec: The `Spec` of the data set.
 
     Raises:
-        ValueError: Names both numbers.
+        ValueError: If it has not; the message names both numbers.
     """
     published = {"train": spec.train + spec.validation, test_split(spec.name): spec.test}
     for split, examples in published.items():
@@ -102,16 +102,16 @@ def test_split(name):
         name: Name of the data set.
 
     Returns:
-        "validation" for ImageNet, whose test labels are withheld; "test" elsewhere.
+        `validation` for ImageNet, whose test labels are withheld; `test` elsewhere.
     """
     return _PUBLISHED_TEST.get(name, "test")
 
 
 def parsed(records):
-    """Parses a batch of serialised examples.
+    """Parses a batch of serialized examples.
 
     Args:
-        records: Serialised ``tf.train.Example`` [N], strings.
+        records: Serialized `tf.train.Example` [N], strings.
 
     Returns:
         Encoded images [N], strings, and labels [N], int32.
@@ -157,12 +157,12 @@ def arrays(spec, data_dir):
     """Decodes a whole data set into memory; the last one decoded is kept for the next call.
 
     Args:
-        spec: Its ``Spec``; the last ``spec.validation`` images of the published training split are the
+        spec: Its `Spec`; the last `spec.validation` images of the published training split are the
             validation split.
-        data_dir: Folder of prepared data sets, or None.
+        data_dir: Folder of prepared data sets, or `None`.
 
     Returns:
-        Pairs ``(images, labels)`` for training, validation and test: uint8 [N, H, W, C] and int32 [N].
+        Pairs `(images, labels)` for training, validation and test: uint8 [N, H, W, C] and int32 [N].
 
     Raises:
         ValueError: If the set is not there, not whole, or not readable.
@@ -174,11 +174,11 @@ def encoding(spec, data_dir):
     """Says how the first stored training image is encoded.
 
     Args:
-        spec: The ``Spec`` of the data set.
-        data_dir: Folder of prepared data sets, or None.
+        spec: The `Spec` of the data set.
+        data_dir: Folder of prepared data sets, or `None`.
 
     Returns:
-        "PNG, exact", "JPEG copies" (of images that were not published as JPEG) or "JPEG, as published".
+        `PNG, exact`, `JPEG copies` (of images that were not published as JPEG) or `JPEG, as published`.
 
     Raises:
         ValueError: If the set is not there or the encoding is neither.

@@ -1,6 +1,6 @@
 """Which training examples are kept and which labels replaced: fixed draws, the same in memory and streamed.
 
-Shapes: N training examples, n kept examples, K classes.
+Legend: N training examples, n kept examples, K classes.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ def kept(total, subset):
     """Picks a nested subset: the first n of one fixed permutation, whatever the user's seed.
 
     Args:
-        total: N, examples in the training split.
-        subset: n, or None for all of them in their own order.
+        total: Examples N in the training split.
+        subset: Number n to keep; `None` for all of them in their own order.
 
     Returns:
         Positions [n], int64, into the training split.
@@ -30,8 +30,8 @@ def replacement_labels(examples, classes, fraction, seed):
     agreement with the true labels is 1 - fraction (1 - 1/K).
 
     Args:
-        examples: n, examples kept.
-        classes: K.
+        examples: Number n of examples kept.
+        classes: Number K of classes.
         fraction: Fraction of the labels to replace, in [0, 1].
         seed: The draw depends on this integer only.
 

@@ -1,6 +1,6 @@
 """What is known of each data set before a byte of it is read. Imports nothing heavy.
 
-Shapes: H height, W width, C channels, K classes.
+Legend: H height, W width, C channels, K classes.
 """
 
 import dataclasses
@@ -11,11 +11,11 @@ import difflib
 class Spec:
     """The fixed facts of one data set.
 
-    Attributes:
-        name: Name that ``load`` takes.
-        shape: Image shape ``(H, W, C)``.
-        classes: K, the number of classes.
-        labels: The K class names in label order, or ``()`` where they are not kept here.
+    Args:
+        name: Name that `load` takes.
+        shape: Image shape `(H, W, C)`.
+        classes: Number K of classes.
+        labels: The K class names in label order, or `()` where they are not kept here.
         train: Training examples, after the validation split was taken out.
         validation: Validation examples.
         test: Test examples.
@@ -24,7 +24,7 @@ class Spec:
         licence: Terms under which the images may be used.
         source: Whom to cite and where the images come from.
         note: What a user of the numbers should know.
-        padding: Zeros on each side, in pixels, before the random crop of ``augment=("crop",)``.
+        padding: Zeros on each side, in pixels, before the random crop of `augment=("crop",)`.
     """
 
     name: str
@@ -171,7 +171,7 @@ _SPECS = {
 
 
 def names():
-    """Returns the names that ``load`` takes, a list of strings, smallest set first."""
+    """Returns the names that `load` takes, a list of strings, smallest set first."""
     return list(_SPECS)
 
 
@@ -179,10 +179,10 @@ def spec(name):
     """Looks up the fixed facts of a data set.
 
     Args:
-        name: One of ``names()``.
+        name: One of `names()`.
 
     Returns:
-        Its ``Spec``.
+        Its `Spec`.
 
     Raises:
         ValueError: If there is no such data set.

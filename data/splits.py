@@ -1,6 +1,6 @@
 """The three splits of a data set, and the epochs of its training split.
 
-Shapes: B batch, H height, W width, C channels. Every data set here yields ``(images, labels)``: float32
+Legend: B batch, H height, W width, C channels. Every data set here yields `(images, labels)`: float32
 [B, H, W, C] in [0, 1] and int32 [B].
 """
 
@@ -10,28 +10,21 @@ import tensorflow as tf
 
 
 class Splits:
-    """Training, validation and test splits as ``tf.data.Dataset`` of ``(images, labels)``.
+    """Training, validation and test splits as `tf.data.Dataset` of `(images, labels)`.
 
-    Attributes:
-        spec: The ``Spec``, with the sizes of these very splits.
-        batch_size: B of the training batches.
-        steps_per_epoch: Training batches an epoch; the last partial batch is dropped.
-        train: One epoch. Iterated for the k-th time (from 0) it is ``epochs(k, k + 1)``.
-        validation: In order, nothing dropped.
-        test: In order, nothing dropped.
+    An epoch has `steps_per_epoch` training batches; the last partial batch is dropped. `train` is one epoch:
+    iterated for the k-th time (from 0) it is `epochs(k, k + 1)`.
+
+    Args:
+        spec: The `Spec`, with the sizes of these very splits.
+        batch_size: Examples B of a training batch.
+        batches: Function from a dataset of epoch numbers (int64 scalars) to the dataset of their batches,
+            each epoch a pure function of its number.
+        validation: Dataset of `(images, labels)`, in order, nothing dropped.
+        test: Dataset of `(images, labels)`, in order, nothing dropped.
     """
 
     def __init__(self, spec, batch_size, batches, validation, test):
-        """Assembles the splits.
-
-        Args:
-            spec: The ``Spec``.
-            batch_size: B of the training batches.
-            batches: Function from a dataset of epoch numbers (int64 scalars) to the dataset of their batches,
-                each epoch a pure function of its number.
-            validation: Dataset of ``(images, labels)``.
-            test: Dataset of ``(images, labels)``.
-        """
         self.spec = spec
         self.batch_size = batch_size
         self.steps_per_epoch = spec.train // batch_size
@@ -60,10 +53,10 @@ class Splits:
 
         Args:
             first: First epoch, from 0.
-            last: One past the last epoch, above ``first``.
+            last: One past the last epoch, above `first`.
 
         Returns:
-            Dataset of (last - first) * steps_per_epoch batches.
+            A dataset of `(last - first) * steps_per_epoch` batches.
 
         Raises:
             ValueError: If not 0 <= first < last.

@@ -1,6 +1,6 @@
 """Splits of ImageNet, streamed from its shards at constant memory.
 
-Shapes: B batch, N training examples, S image size.
+Legend: B batch, N training examples, S image size.
 """
 
 import dataclasses
@@ -18,11 +18,11 @@ _LEFT_OUT, _TRUE_LABEL = -2, -1
 
 
 def evaluation_image(encoded, size):
-    """Decodes, resizes the shorter side to 256/224 of ``size`` and cuts the centre out.
+    """Decodes an image, resizes its shorter side to 256/224 of `size` and cuts the center out.
 
     Args:
         encoded: JPEG bytes, a scalar string.
-        size: S in pixels.
+        size: Side S in pixels.
 
     Returns:
         Image [S, S, 3], float32 in [0, 1].
@@ -44,13 +44,13 @@ def training_image(encoded, key, size):
     Args:
         encoded: JPEG bytes, a scalar string.
         key: Stateless key [2].
-        size: S in pixels.
+        size: Side S in pixels.
 
     Returns:
         Image [S, S, 3], float32 in [0, 1].
 
     References:
-        Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6.
+        Szegedy et al., "Going deeper with convolutions" (2015), section 6.
     """
     window_key, flip_key = tf.unstack(tf.random.split(key, 2))
     begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
@@ -86,7 +86,7 @@ class _Shards:
             return cls(tf.constant(columns[0]), *(np.array(c, np.int64) for c in (*columns[1:], before)))
 
     def read(self, shard):
-        """Yields (position in the split, serialised example) of one file."""
+        """Yields (position in the split, serialized example) of one file."""
         skip, take, before = (tf.gather(c, shard) for c in (self.skips, self.takes, self.before))
         records = tf.data.TFRecordDataset(tf.gather(self.files, shard))
         return records.skip(skip).take(take).enumerate(before)
@@ -103,7 +103,7 @@ def _in_order(shards, size, batch_size):
 
 
 def _label_table(spec, seed, subset, random_labels):
-    """One int32 a training example: its replacement label, or that its own stays, or that it is left out."""
+    """Returns an int32 a training example: its replacement label, `_TRUE_LABEL` or `_LEFT_OUT`."""
     table = np.full(spec.train, _LEFT_OUT, np.int32)
     rows = kept(spec.train, subset)
     table[rows] = replacement_labels(len(rows), spec.classes, random_labels, seed)
@@ -112,7 +112,7 @@ def _label_table(spec, seed, subset, random_labels):
 
 
 def _shuffled(shards, table, size, batch_size, seed, steps):
-    """Returns the function from epoch numbers to batches that ``Splits`` wants."""
+    """Returns the function from epoch numbers to batches that `Splits` wants."""
 
     def mixed(files_key, records_key):
         def mix(number, block):
@@ -153,15 +153,15 @@ def splits(spec, builder, *, batch_size, seed, subset, random_labels):
     decoded on the way, so that memory holds a few blocks of JPEG files whatever the number of images.
 
     Args:
-        spec: The ``Spec``, its shape (S, S, 3).
-        builder: The prepared ``tfds`` builder.
-        batch_size: B, also of validation and test.
+        spec: The `Spec`, its shape (S, S, 3).
+        builder: The prepared `tfds` builder.
+        batch_size: Examples B a batch, also of validation and test.
         seed: Key of the order, of the augmentation and of the random labels.
-        subset: Training examples to keep, or None for all.
+        subset: Training examples to keep, or `None` for all.
         random_labels: Fraction of the training labels to replace by uniform draws.
 
     Returns:
-        ``Splits``.
+        The `Splits`.
     """
     size = spec.shape[0]
     table = _label_table(spec, seed, subset, random_labels)

@@ -1,4 +1,4 @@
-"""Keras layers and initializers: blocks, normalisation, residual connections; any Keras backend."""
+"""Keras layers and initializers: blocks, normalization, residual connections; any Keras backend."""
 
 import lazy_loader
 

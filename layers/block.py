@@ -1,4 +1,4 @@
-"""What the dense and the convolutional block share: affine map, normalisation, activation, dropout."""
+"""What the dense and the convolutional block share: affine map, normalization, activation, dropout."""
 
 import keras
 
@@ -10,20 +10,20 @@ _NORMALIZATIONS = (*KINDS, "weight")
 
 
 class AffineBlock(keras.layers.Layer):
-    """Base class: affine map, normalisation, activation, dropout, in this order.
+    """Base class: affine map, normalization, activation, dropout, in this order.
 
-    The notes normalise after the ReLU (Eqs. 5.1.3 to 5.1.5); here it is before, as Ioffe and Szegedy do.
+    The notes normalize after the ReLU (Eqs. 5.1.3 to 5.1.5); here it is before, as Ioffe and Szegedy do.
 
     Args:
-        activation: any Keras activation identifier; the notes' leaky form q x + (1 - q) ReLU(x) is
+        activation: Any Keras activation identifier; the notes' leaky form q x + (1 - q) ReLU(x) is
             `keras.layers.LeakyReLU(negative_slope=q)`.
-        normalization: None, "batch", "layer" or "weight".
-        dropout: probability that an output is set to zero while training.
-        kernel_initializer: any Keras initializer identifier; None for `fan_in()`, Eq. 5.1.10.
-        **kwargs: arguments of `keras.layers.Layer`.
+        normalization: `None`, `batch`, `layer` or `weight`.
+        dropout: Probability that an output is set to zero while training.
+        kernel_initializer: Any Keras initializer identifier; `None` for `fan_in()`, Eq. 5.1.10.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `normalization` is unknown, or Keras rejects an argument.
+        ValueError: If `normalization` is unknown, or Keras rejects an argument.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class AffineBlock(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer) or fan_in()
 
     def add_sublayers(self, layer_class, *args, **kwargs):
-        """Set up the affine layer with this block's initializer and penalties, then what follows it.
+        """Sets up the affine layer with this block's initializer and penalties, then what follows it.
 
         Args:
             layer_class: `keras.layers.Dense` or `keras.layers.Conv2D`.
-            *args: positional arguments of the class.
-            **kwargs: further arguments of the class.
+            *args: Positional arguments of the class.
+            **kwargs: Further arguments of the class.
         """
         affine = layer_class(
             *args,
@@ -69,24 +69,24 @@ class AffineBlock(keras.layers.Layer):
         self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="drop")
 
     def build(self, input_shape):
-        """Create the weights for inputs of this shape."""
+        """Creates the weights for inputs of this shape."""
         self.affine.build(input_shape)
         if self.norm is not None:
             self.norm.build(self.compute_output_shape(input_shape))
 
     def call(self, inputs, training=None):
-        """Apply the block."""
+        """Applies the block."""
         x = self.affine(inputs)
         if self.norm is not None:
             x = self.norm(x, training=training) if self.normalization == "batch" else self.norm(x)
         return self.drop(self.activation(x), training=training)
 
     def compute_output_shape(self, input_shape):
-        """Shape of the affine map's output."""
+        """Returns the shape of the affine map's output."""
         return self.affine.compute_output_shape(input_shape)
 
     def get_config(self):
-        """Arguments that rebuild this layer."""
+        """Returns the arguments that rebuild this layer."""
         return {
             **super().get_config(),
             "activation": keras.activations.serialize(self.activation),

@@ -10,24 +10,24 @@ from .block import AffineBlock
 
 @keras.saving.register_keras_serializable("curvezoo")
 class ConvBlock(AffineBlock):
-    """2-D convolution, normalisation, activation, dropout: [B, H, W, C] to [B, H', W', filters].
+    """2-D convolution, normalization, activation, dropout: [B, H, W, C] to [B, H', W', filters].
 
     As a matrix the weights are (kernel height * kernel width * C) by filters, shared by all positions:
     5 by 5 filters from 8 to 16 channels are 200 by 16. Layer norm runs over the channels of a position.
 
     Args:
-        filters: number of output channels.
-        kernel_size: height and width of the filters, one integer or a pair.
-        strides: steps between filter positions, one integer or a pair; above 1 the image shrinks.
-        activation: any Keras activation identifier.
-        normalization: None, "batch", "layer" or "weight"; with "batch" the convolution has no bias.
-        dropout: probability that an output is set to zero while training.
-        kernel_initializer: any Keras initializer identifier; None for `fan_in()`, Eq. 5.1.10.
-        padding: "same" or "valid".
-        **kwargs: arguments of `keras.layers.Layer`.
+        filters: Number of output channels.
+        kernel_size: Height and width of the filters, one integer or a pair.
+        strides: Steps between filter positions, one integer or a pair; above 1 the image shrinks.
+        activation: Any Keras activation identifier.
+        normalization: `None`, `batch`, `layer` or `weight`; with `batch` the convolution has no bias.
+        dropout: Probability that an output is set to zero while training.
+        kernel_initializer: Any Keras initializer identifier; `None` for `fan_in()`, Eq. 5.1.10.
+        padding: `same` or `valid`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `normalization` is unknown, or Keras rejects an argument.
+        ValueError: If `normalization` is unknown, or Keras rejects an argument.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ConvBlock(AffineBlock):
         )
 
     def get_config(self):
-        """Arguments that rebuild this layer."""
+        """Returns the arguments that rebuild this layer."""
         return {
             **super().get_config(),
             "filters": self.filters,

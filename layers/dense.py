@@ -10,18 +10,18 @@ from .block import AffineBlock
 
 @keras.saving.register_keras_serializable("curvezoo")
 class DenseBlock(AffineBlock):
-    """Dense layer, normalisation, activation, dropout: [B, D] to [B, units], Eq. 5.1.6.
+    """Dense layer, normalization, activation, dropout: [B, D] to [B, units], Eq. 5.1.6.
 
     Args:
-        units: number of outputs L_n.
-        activation: any Keras activation identifier.
-        normalization: None, "batch", "layer" or "weight"; with "batch" the dense layer has no bias.
-        dropout: probability that an output is set to zero while training.
-        kernel_initializer: any Keras initializer identifier; None for `fan_in()`, Eq. 5.1.10.
-        **kwargs: arguments of `keras.layers.Layer`.
+        units: Number L_n of outputs.
+        activation: Any Keras activation identifier.
+        normalization: `None`, `batch`, `layer` or `weight`; with `batch` the dense layer has no bias.
+        dropout: Probability that an output is set to zero while training.
+        kernel_initializer: Any Keras initializer identifier; `None` for `fan_in()`, Eq. 5.1.10.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `normalization` is unknown, or Keras rejects an argument.
+        ValueError: If `normalization` is unknown, or Keras rejects an argument.
     """
 
     def __init__(
@@ -38,5 +38,5 @@ class DenseBlock(AffineBlock):
         self.add_sublayers(keras.layers.Dense, units)
 
     def get_config(self):
-        """Arguments that rebuild this layer."""
+        """Returns the arguments that rebuild this layer."""
         return {**super().get_config(), "units": self.units}

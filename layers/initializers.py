@@ -20,45 +20,45 @@ _NUMERATOR = {"fan_in": 2.0, "fan_out": 2.0, "fan_avg": 1.0}
 
 
 def fan_in(gain=1.0, seed=None):
-    """Var(W) = 2 gain^2 / L_{n-1}, Eq. 5.1.10: forward signals keep their second moment.
+    """Returns the initializer with Var(W) = 2 gain^2 / L_{n-1}, which preserves <X^2> (Eq. 5.1.10).
 
     Args:
-        gain: factor on the standard deviation, such as `residual_gain(...)`.
-        seed: integer or `keras.random.SeedGenerator`.
+        gain: Factor on the standard deviation, such as `residual_gain(...)`.
+        seed: Integer or `keras.random.SeedGenerator`.
 
     Returns:
         A `keras.initializers.VarianceScaling`.
 
     References:
-        He et al., "Delving Deep into Rectifiers", arXiv:1502.01852 (2015).
+        He et al., "Delving Deep into Rectifiers" (2015), arXiv:1502.01852.
     """
     return variance_scaling("fan_in", gain, seed)
 
 
 def fan_out(gain=1.0, seed=None):
-    """Var(W) = 2 gain^2 / L_n, Eq. 5.1.11: gradients keep their second moment.
+    """Returns the initializer with Var(W) = 2 gain^2 / L_n, which preserves gradients (Eq. 5.1.11).
 
     Args:
-        gain: factor on the standard deviation.
-        seed: integer or `keras.random.SeedGenerator`.
+        gain: Factor on the standard deviation.
+        seed: Integer or `keras.random.SeedGenerator`.
 
     Returns:
         A `keras.initializers.VarianceScaling`.
 
     References:
-        He et al., "Delving Deep into Rectifiers", arXiv:1502.01852 (2015).
+        He et al., "Delving Deep into Rectifiers" (2015), arXiv:1502.01852.
     """
     return variance_scaling("fan_out", gain, seed)
 
 
 def fan_avg(gain=1.0, seed=None):
-    """Var(W) = 2 gain^2 / (L_n + L_{n-1}), Eq. 5.1.12: Glorot and Bengio's choice, Keras's default.
+    """Returns the initializer with Var(W) = 2 gain^2 / (L_n + L_{n-1}), as Keras's default (Eq. 5.1.12).
 
     `VarianceScaling` divides its `scale` by the mean fan (L_n + L_{n-1}) / 2, so the scale here is 1, not 2.
 
     Args:
-        gain: factor on the standard deviation.
-        seed: integer or `keras.random.SeedGenerator`.
+        gain: Factor on the standard deviation.
+        seed: Integer or `keras.random.SeedGenerator`.
 
     Returns:
         A `keras.initializers.VarianceScaling`.
@@ -70,18 +70,18 @@ def fan_avg(gain=1.0, seed=None):
 
 
 def standard_deviation(shape, scheme="fan_in", gain=1.0):
-    """Standard deviation that a scheme gives to a kernel, the square root of Eqs. 5.1.10 to 5.1.12.
+    """Returns the standard deviation of a kernel's entries, the square root of Eqs. 5.1.10 to 5.1.12.
 
     Args:
-        shape: kernel shape, (inputs, outputs) or (height, width, channels in, channels out).
-        scheme: "fan_in", "fan_out" or "fan_avg".
-        gain: factor on the standard deviation.
+        shape: Kernel shape, (inputs, outputs) or (height, width, channels in, channels out).
+        scheme: `fan_in`, `fan_out` or `fan_avg`.
+        gain: Factor on the standard deviation.
 
     Returns:
         A float.
 
     Raises:
-        ValueError: if `scheme` is unknown, or `shape` has fewer than two axes.
+        ValueError: If `scheme` is unknown, or `shape` has fewer than two axes.
     """
     check_scheme(scheme)
     if len(shape) < 2:
@@ -93,7 +93,7 @@ def standard_deviation(shape, scheme="fan_in", gain=1.0):
 
 
 def residual_gain(depth, sublayers):
-    """Gain L^(-1/(2m)) for each of the m weight layers in each of L residual branches.
+    """Returns the gain L^(-1/(2m)) for each of the m weight layers in each of L residual branches.
 
     Their product is L^(-1/2), so each branch adds 1/L of the variance that it would add unscaled, and
     (1 + 1/L)^L < e replaces 2^L. The notes (end of Sec. 5.1.4) say to divide by a power of 1/sqrt(L); one
@@ -101,17 +101,17 @@ def residual_gain(depth, sublayers):
     that a gradient step makes to the function; m - 1 layers are left to scale it, hence its L^(-1/(2m-2)).
 
     Args:
-        depth: number of residual blocks L.
-        sublayers: number of weight layers m within a block.
+        depth: Number L of residual blocks.
+        sublayers: Number m of weight layers within a block.
 
     Returns:
         A float.
 
     Raises:
-        ValueError: if either number is not a positive integer.
+        ValueError: If either number is not a positive integer.
 
     References:
-        Zhang, Dauphin and Ma, "Fixup Initialization", arXiv:1901.09321 (2019).
+        Zhang, Dauphin and Ma, "Fixup Initialization" (2019), arXiv:1901.09321.
     """
     for name, value in (("depth", depth), ("sublayers", sublayers)):
         if not isinstance(value, int) or value < 1:
@@ -120,18 +120,18 @@ def residual_gain(depth, sublayers):
 
 
 def variance_scaling(scheme, gain=1.0, seed=None):
-    """The initializer of the scheme called "fan_in", "fan_out" or "fan_avg".
+    """Returns the initializer of a scheme.
 
     Args:
-        scheme: name of the scheme.
-        gain: factor on the standard deviation.
-        seed: integer or `keras.random.SeedGenerator`.
+        scheme: `fan_in`, `fan_out` or `fan_avg`.
+        gain: Factor on the standard deviation.
+        seed: Integer or `keras.random.SeedGenerator`.
 
     Returns:
         A `keras.initializers.VarianceScaling`.
 
     Raises:
-        ValueError: if `scheme` is unknown.
+        ValueError: If `scheme` is unknown.
     """
     return keras.initializers.VarianceScaling(
         scale=_NUMERATOR[check_scheme(scheme)] * gain**2,
@@ -142,16 +142,13 @@ def variance_scaling(scheme, gain=1.0, seed=None):
 
 
 def check_scheme(scheme):
-    """Return `scheme` if it names one of the three schemes.
+    """Returns `scheme` if it names one of the three schemes.
 
     Args:
-        scheme: name of the scheme.
-
-    Returns:
-        The same name.
+        scheme: Name of the scheme.
 
     Raises:
-        ValueError: if `scheme` is unknown.
+        ValueError: If `scheme` is unknown.
     """
     if scheme not in _NUMERATOR:
         raise ValueError(f"`scheme` must be one of {sorted(_NUMERATOR)}. Received: scheme={scheme!r}")

@@ -33,13 +33,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Sets the kernel of all batch norms.
 
         Args:
-            kernel: Function of images `[B, H, W, C]`, scale and offset `[C]` and epsilon, to the normalised
-                images and the batch's mean and (biased) variance, both `[C]`; `None` for Keras's own way.
+            kernel: Function of images [B, H, W, C], scale and offset [C] and epsilon, to the normalized
+                images and the batch's mean and (biased) variance, both [C]; `None` for Keras's own way.
         """
         cls._fused_kernel = None if kernel is None else staticmethod(kernel)
 
     def call(self, inputs, training=None, mask=None):
-        """Normalise by the batch's moments while training, by the moving averages after."""
+        """Normalizes by the batch's moments while training, by the moving averages after."""
         fusible = (
             self._fused_kernel is not None
             and training
@@ -62,50 +62,50 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def batch_normalization(momentum=0.9, epsilon=1e-5, **kwargs):
-    """Batch norm over every axis but the last, Eqs. 5.1.4 and 5.1.5 with the average over the batch.
+    """Returns batch norm over every axis but the last, Eqs. 5.1.4 and 5.1.5 averaged over the batch.
 
     Args:
-        momentum: weight of the old value in the moving averages, per step.
-        epsilon: added to the variance.
-        **kwargs: further arguments of `keras.layers.BatchNormalization`.
+        momentum: Weight of the old value in the moving averages, per step.
+        epsilon: Added to the variance.
+        **kwargs: Further arguments of `keras.layers.BatchNormalization`.
 
     Returns:
         A `BatchNormalization`.
 
     References:
-        Ioffe and Szegedy, "Batch Normalization", arXiv:1502.03167 (2015).
+        Ioffe and Szegedy, "Batch Normalization" (2015), arXiv:1502.03167.
     """
     return BatchNormalization(momentum=momentum, epsilon=epsilon, **kwargs)
 
 
 def layer_normalization(epsilon=1e-5, **kwargs):
-    """Layer norm over the last axis, Eqs. 5.1.4 and 5.1.5, with a learned scale and offset.
+    """Returns layer norm over the last axis, Eqs. 5.1.4 and 5.1.5, with a learned scale and offset.
 
     Args:
-        epsilon: added to the variance.
-        **kwargs: further arguments of `keras.layers.LayerNormalization`.
+        epsilon: Added to the variance.
+        **kwargs: Further arguments of `keras.layers.LayerNormalization`.
 
     Returns:
         A `keras.layers.LayerNormalization`.
 
     References:
-        Ba, Kiros and Hinton, "Layer Normalization", arXiv:1607.06450 (2016).
+        Ba, Kiros and Hinton, "Layer Normalization" (2016), arXiv:1607.06450.
     """
     return keras.layers.LayerNormalization(epsilon=epsilon, **kwargs)
 
 
 def activation_normalization(kind, **kwargs):
-    """The normalisation layer of activations called `kind`.
+    """Returns the normalization layer of activations called `kind`.
 
     Args:
-        kind: None, "batch" or "layer".
-        **kwargs: further arguments of the Keras layer.
+        kind: `None`, `batch` or `layer`.
+        **kwargs: Further arguments of the Keras layer.
 
     Returns:
-        A Keras layer, or None where `kind` is None.
+        A Keras layer, or `None` where `kind` is `None`.
 
     Raises:
-        ValueError: if `kind` is unknown.
+        ValueError: If `kind` is unknown.
     """
     if kind not in KINDS:
         raise ValueError(f"`normalization` must be one of {KINDS}. Received: normalization={kind!r}")

@@ -1,14 +1,14 @@
 """Residual blocks: the identity plus a function (Sec. 5.1.4, Eqs. 5.1.13 to 5.1.15).
 
 Version 2, X + F(X), leaves the sum untouched: X_n = X_1 + sum_k F_k(X_k). Version 1, phi(X + F(X)), puts
-an activation on it. F is m weight layers, with normalisation and activation after each in version 1 (none
+an activation on it. F is m weight layers, with normalization and activation after each in version 1 (none
 after the last but the phi of the sum) and before each in version 2.
 
-Residual scale. X and F(X) are uncorrelated at initialisation, so unscaled the variance doubles with every
-block, 2^L after L of them. Without normalisation F is homogeneous of degree m in its weights: the gain
-L^(-1/(2m)) on each gives Var(F) = Var(X) / L and (1 + 1/L)^L < e. A normalisation within F undoes every
+Residual scale. X and F(X) are uncorrelated at initialization, so unscaled the variance doubles with every
+block, 2^L after L of them. Without normalization F is homogeneous of degree m in its weights: the gain
+L^(-1/(2m)) on each gives Var(F) = Var(X) / L and (1 + 1/L)^L < e. A normalization within F undoes every
 scale that comes before it, so the whole L^(-1/2) goes to what follows the last one: the last convolution
-in version 2, the initial gamma of the last normalisation in version 1.
+in version 2, the initial gamma of the last normalization in version 1.
 
 Legend: B batch, D features, H height, W width, C channels; images are [B, H, W, C] on every backend.
 """
@@ -25,35 +25,35 @@ _SHORTCUTS = ("projection", "pad")
 
 @keras.saving.register_keras_serializable("curvezoo")
 class ResidualBlock(keras.layers.Layer):
-    """Convolutional residual block: [B, H, W, C] to [B, H / strides, W / strides, filters].
+    """Convolutional residual block: [B, H, W, C] to [B, H / strides, W / strides, filters], rounded up.
 
     Two 3x3 convolutions, or a bottleneck 1x1, 3x3, 1x1 whose last has 4 `filters` outputs; the strides are
     the first 3x3's. Version 1 is Eq. 5.1.14 with phi the activation, version 2 Eq. 5.1.13 with
-    pre-activation; a network of version 2 needs one more normalisation and activation after its last block.
-    Where the shape changes, the shortcut is a 1x1 convolution (in version 1 normalised, in version 2 of the
-    normalised and activated input, as He et al. have it), or the subsampled input padded with zero channels.
+    pre-activation; a network of version 2 needs one more normalization and activation after its last block.
+    Where the shape changes, the shortcut is a 1x1 convolution (in version 1 normalized, in version 2 of the
+    normalized and activated input, as He et al. have it), or the subsampled input padded with zero channels.
 
     Args:
-        filters: number of channels within the block.
-        strides: steps between filter positions, one integer.
-        version: 1 or 2.
-        bottleneck: whether F is the bottleneck of three convolutions.
-        shortcut: "projection" or "pad" (option A of He et al. 2015), used only where the shape changes.
-        normalization: None, "batch" or "layer"; the convolutions have a bias only with None.
-        activation: any Keras activation identifier.
-        scheme: "fan_in", "fan_out" or "fan_avg", the initial weights.
-        depth: number of residual blocks L in the network, for `residual_scale`.
-        residual_scale: whether F starts smaller by L^(-1/2).
-        **kwargs: arguments of `keras.layers.Layer`.
+        filters: Number of channels within the block.
+        strides: Steps between filter positions, one integer.
+        version: Either 1 or 2.
+        bottleneck: Whether F is the bottleneck of three convolutions.
+        shortcut: `projection` or `pad` (option A of He et al. 2015), used only where the shape changes.
+        normalization: `None`, `batch` or `layer`; the convolutions have a bias only with `None`.
+        activation: Any Keras activation identifier.
+        scheme: `fan_in`, `fan_out` or `fan_avg`, the initial weights.
+        depth: Number L of residual blocks in the network, for `residual_scale`.
+        residual_scale: Whether F starts smaller by L^(-1/2).
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if an argument is not one of its valid values, `residual_scale` is set without a
-            `depth`, or "pad" would have to remove channels.
+        ValueError: If an argument is not one of its valid values, `residual_scale` is set without a
+            `depth`, or `pad` would have to remove channels.
 
     References:
-        He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385 (2015).
-        He et al., "Identity Mappings in Deep Residual Networks", arXiv:1603.05027 (2016).
-        Zhang, Dauphin and Ma, "Fixup Initialization", arXiv:1901.09321 (2019).
+        He et al., "Deep Residual Learning for Image Recognition" (2015), arXiv:1512.03385.
+        He et al., "Identity Mappings in Deep Residual Networks" (2016), arXiv:1603.05027.
+        Zhang, Dauphin and Ma, "Fixup Initialization" (2019), arXiv:1901.09321.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class ResidualBlock(keras.layers.Layer):
         self.projection = self.projection_norm = None
 
     def build(self, input_shape):
-        """Create the weights for inputs of this shape."""
+        """Creates the weights for inputs of this shape."""
         shape = tuple(input_shape)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             before, shape = shape, convolution.compute_output_shape(shape)
@@ -101,7 +101,7 @@ class ResidualBlock(keras.layers.Layer):
             )
 
     def call(self, inputs, training=None):
-        """Apply the block."""
+        """Applies the block."""
         if self.version == 1:
             shortcut = self._shortcut(inputs, inputs, training)
             return self.activation(shortcut + self.residual(inputs, training))
@@ -109,14 +109,14 @@ class ResidualBlock(keras.layers.Layer):
         return self._shortcut(inputs, first, training) + self._residual_v2(first, training)
 
     def residual(self, inputs, training=None):
-        """The branch F(X).
+        """Returns the branch F(X).
 
         Args:
-            inputs: [B, H, W, C].
-            training: whether batch norm uses the batch's own statistics.
+            inputs: Images [B, H, W, C].
+            training: Whether batch norm uses the batch's own statistics.
 
         Returns:
-            [B, H / strides, W / strides, filters], or 4 filters in a bottleneck.
+            Images [B, H / strides, W / strides, filters], 4 `filters` in a bottleneck.
         """
         if self.version == 2:
             return self._residual_v2(self._preactivate(inputs, 0, training), training)
@@ -126,14 +126,14 @@ class ResidualBlock(keras.layers.Layer):
         return x
 
     def compute_output_shape(self, input_shape):
-        """Shape of F's output, and of the block's."""
+        """Returns the shape of F's output, and of the block's."""
         shape = tuple(input_shape)
         for convolution in self.convolutions:
             shape = convolution.compute_output_shape(shape)
         return shape
 
     def get_config(self):
-        """Arguments that rebuild this layer."""
+        """Returns the arguments that rebuild this layer."""
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -219,21 +219,22 @@ class ResidualBlock(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("curvezoo")
 class ResidualDense(keras.layers.Layer):
-    """Fully connected residual block of version 2 without normalisation: [B, D] to [B, D], Eq. 5.1.13.
+    """Fully connected residual block of version 2 without normalization: [B, D] to [B, D], Eq. 5.1.13.
 
     F(X) = W_m ReLU(... W_2 ReLU(W_1 ReLU(X))), square matrices without bias: the plainest network that has
     the variance growth of Sec. 5.1.4.
 
     Args:
-        sublayers: number m of weight matrices in F.
-        activation: any Keras activation identifier.
-        scheme: "fan_in", "fan_out" or "fan_avg", the initial weights.
-        depth: number of residual blocks L in the network, for `residual_scale`.
-        residual_scale: whether each matrix starts smaller by L^(-1/(2m)).
-        **kwargs: arguments of `keras.layers.Layer`.
+        sublayers: Number m of weight matrices in F.
+        activation: Any Keras activation identifier.
+        scheme: `fan_in`, `fan_out` or `fan_avg`, the initial weights.
+        depth: Number L of residual blocks in the network, for `residual_scale`.
+        residual_scale: Whether each matrix starts smaller by L^(-1/(2m)).
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: if `scheme` is unknown, or `depth` or `sublayers` is not a positive integer.
+        ValueError: If `sublayers`, or with `residual_scale` the `depth`, is not a positive integer; when the
+            block is built, if `scheme` is unknown.
     """
 
     def __init__(
@@ -246,7 +247,7 @@ class ResidualDense(keras.layers.Layer):
         self.gain = residual_gain(depth if residual_scale else 1, sublayers)
 
     def build(self, input_shape):
-        """Create the weights for inputs of this shape."""
+        """Creates the weights for inputs of this shape."""
         self.matrices = [
             keras.layers.Dense(
                 input_shape[-1],
@@ -261,22 +262,22 @@ class ResidualDense(keras.layers.Layer):
             matrix.build(input_shape)
 
     def call(self, inputs):
-        """Apply the block."""
+        """Applies the block."""
         return inputs + self.residual(inputs)
 
     def residual(self, inputs):
-        """The branch F(X), [B, D] to [B, D]."""
+        """Returns the branch F(X), [B, D] to [B, D]."""
         x = inputs
         for matrix in self.matrices:
             x = matrix(self.activation(x))
         return x
 
     def compute_output_shape(self, input_shape):
-        """The shape of the input."""
+        """Returns the shape of the input."""
         return input_shape
 
     def get_config(self):
-        """Arguments that rebuild this layer."""
+        """Returns the arguments that rebuild this layer."""
         return {
             **super().get_config(),
             "sublayers": self.sublayers,

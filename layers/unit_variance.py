@@ -1,7 +1,7 @@
-"""Weights of order one with the scale in the forward pass, the parameterisation that ends Sec. 5.1.3.
+"""Weights of order one with the scale in the forward pass, the parameterization that ends Sec. 5.1.3.
 
 A weight is W = s u with u drawn at unit variance and s = sqrt(2 / L_{n-1}) (or the scale of another
-scheme) held fixed. At initialisation the function has the same distribution as under Eqs. 5.1.10 to
+scheme) held fixed. At initialization the function has the same distribution as under Eqs. 5.1.10 to
 5.1.12. Training differs: dLoss/du = s dLoss/dW, so a gradient step of rate r on u moves W as a step of
 rate r s^2 would, and a sign-like optimizer such as Adam moves W by r s instead of r. One rate then suits
 layers of every width, which is what the neural tangent kernel literature uses it for.
@@ -24,16 +24,16 @@ class _UnitVariance:
         self.gain = gain
 
     def build(self, input_shape):
-        """Create unit-variance weights for inputs of this shape."""
+        """Creates unit-variance weights for inputs of this shape."""
         super().build(input_shape)
         self.scale = standard_deviation(self.kernel.shape, self.scheme, self.gain)
 
     def call(self, inputs):
-        """Apply the layer with the weights s u; as it is linear, the inputs carry s."""
+        """Applies the layer with the weights s u; as it is linear, the inputs carry s."""
         return super().call(self.scale * inputs)
 
     def get_config(self):
-        """Arguments that rebuild this layer."""
+        """Returns the arguments that rebuild this layer."""
         return {**super().get_config(), "scheme": self.scheme, "gain": self.gain}
 
 
@@ -42,17 +42,17 @@ class UnitVarianceDense(_UnitVariance, keras.layers.Dense):
     """`keras.layers.Dense`, [B, D] to [B, units], with weights of unit variance and a fixed scale.
 
     Args:
-        units: number of outputs.
-        scheme: "fan_in", "fan_out" or "fan_avg": the scale is the standard deviation of Eq. 5.1.10, 5.1.11
+        units: Number of outputs.
+        scheme: `fan_in`, `fan_out` or `fan_avg`: the scale is the standard deviation of Eq. 5.1.10, 5.1.11
             or 5.1.12.
-        gain: factor on that scale.
-        **kwargs: further arguments of `keras.layers.Dense`.
+        gain: Factor on that scale.
+        **kwargs: Further arguments of `keras.layers.Dense`.
 
     Raises:
-        ValueError: if `scheme` is unknown.
+        ValueError: If `scheme` is unknown.
 
     References:
-        Jacot, Gabriel and Hongler, "Neural Tangent Kernel", arXiv:1806.07572 (2018).
+        Jacot, Gabriel and Hongler, "Neural Tangent Kernel" (2018), arXiv:1806.07572.
     """
 
 
@@ -61,16 +61,16 @@ class UnitVarianceConv2D(_UnitVariance, keras.layers.Conv2D):
     """`keras.layers.Conv2D`, [B, H, W, C] to [B, H', W', filters], with weights of unit variance and a scale.
 
     Args:
-        filters: number of output channels.
-        kernel_size: height and width of the filters.
-        scheme: "fan_in", "fan_out" or "fan_avg": the scale is the standard deviation of Eq. 5.1.10, 5.1.11
+        filters: Number of output channels.
+        kernel_size: Height and width of the filters.
+        scheme: `fan_in`, `fan_out` or `fan_avg`: the scale is the standard deviation of Eq. 5.1.10, 5.1.11
             or 5.1.12, a fan counting the filter's area times the channels.
-        gain: factor on that scale.
-        **kwargs: further arguments of `keras.layers.Conv2D`.
+        gain: Factor on that scale.
+        **kwargs: Further arguments of `keras.layers.Conv2D`.
 
     Raises:
-        ValueError: if `scheme` is unknown.
+        ValueError: If `scheme` is unknown.
 
     References:
-        Jacot, Gabriel and Hongler, "Neural Tangent Kernel", arXiv:1806.07572 (2018).
+        Jacot, Gabriel and Hongler, "Neural Tangent Kernel" (2018), arXiv:1806.07572.
     """

@@ -1,6 +1,6 @@
-"""Weight normalisation: the scale of a weight matrix as a parameter of its own (Sec. 5.1.2, Eq. 5.1.2).
+"""Weight normalization: the scale of a weight matrix as a parameter of its own (Sec. 5.1.2, Eq. 5.1.2).
 
-Symbols: v is the wrapped layer's `kernel`, g is `g`, N is the number of entries that share one g.
+Legend: v is the wrapped layer's `kernel`, g is `g`, N is the number of entries that share one g.
 """
 
 import keras
@@ -19,15 +19,16 @@ class WeightNormalization(keras.layers.Wrapper):
     penalty on v would change its length, on which nothing depends.
 
     Args:
-        layer: a `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D`.
-        per_unit: False for the notes' one g a layer. True for one g an output unit, as Salimans and Kingma
-            have it; their g is the length of a unit's weight vector, sqrt(N) times the g here.
+        layer: A `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D`.
+        per_unit: `False` for the notes' one g a layer. `True` for one g an output unit, as Salimans and
+            Kingma have it; their g is the length of a unit's weight vector, sqrt(N) times the g here.
+        **kwargs: Arguments of `keras.layers.Wrapper`.
 
     Raises:
-        ValueError: if `layer` is of another type, or its kernel starts at zero, which has no direction.
+        ValueError: If `layer` is of another type, or its kernel starts at zero, which has no direction.
 
     References:
-        Salimans and Kingma, "Weight Normalization", arXiv:1602.07868 (2016).
+        Salimans and Kingma, "Weight Normalization" (2016), arXiv:1602.07868.
     """
 
     def __init__(self, layer, per_unit=False, **kwargs):
@@ -42,7 +43,7 @@ class WeightNormalization(keras.layers.Wrapper):
         self.per_unit = per_unit
 
     def build(self, input_shape):
-        """Create v and g for inputs of this shape."""
+        """Creates v and g for inputs of this shape."""
         super().build(input_shape)
         self.kernel = self.layer.kernel
         self.regularizer, self.kernel.regularizer = self.kernel.regularizer, None
@@ -53,13 +54,13 @@ class WeightNormalization(keras.layers.Wrapper):
         )
 
     def normalized_kernel(self):
-        """The weights W that the layer runs with, in the shape of v."""
+        """Returns the weights W that the layer runs with, in the shape of v."""
         return ops.cast(self.g, self.compute_dtype) * (
             self.kernel / ops.cast(self._root_mean_square(), self.compute_dtype)
         )
 
     def call(self, inputs):
-        """Apply the wrapped layer with its kernel replaced by W."""
+        """Applies the wrapped layer with its kernel replaced by W."""
         kernel = self.normalized_kernel()
         if self.regularizer is not None:
             self.add_loss(self.regularizer(kernel))
@@ -69,11 +70,11 @@ class WeightNormalization(keras.layers.Wrapper):
             return self.layer.call(inputs)
 
     def compute_output_shape(self, input_shape):
-        """Shape of the wrapped layer's output."""
+        """Returns the shape of the wrapped layer's output."""
         return self.layer.compute_output_shape(input_shape)
 
     def get_config(self):
-        """Arguments that rebuild this layer."""
+        """Returns the arguments that rebuild this layer."""
         return {**super().get_config(), "per_unit": self.per_unit}
 
     def _root_mean_square(self):

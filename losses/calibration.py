@@ -4,7 +4,7 @@ A classifier is calibrated if, among the examples to which it gives probability 
 The expected loss -f log p - (1 - f) log(1 - p) of Eq. 3.4.20 is least at p = f, so maximum likelihood pulls
 towards calibration; these functions measure how far a real model got.
 
-Shapes: N examples, K classes, M bins. All sums are in float64; likelihoods are in nats.
+Legend: N examples, K classes, M bins. All sums are in float64; likelihoods are in nats.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ _ROUNDING = 1e-3
 class ReliabilityCurve:
     """Accuracy against confidence in M bins of equal width over [0, 1].
 
-    Attributes:
-        confidence: mean probability of the predicted class in each bin, [M]; NaN where the bin is empty.
-        accuracy: fraction of right predictions in each bin, [M]; NaN where the bin is empty.
-        count: examples in each bin, [M].
+    Args:
+        confidence: Mean probability of the predicted class in each bin, [M]; NaN where the bin is empty.
+        accuracy: Fraction of right predictions in each bin, [M]; NaN where the bin is empty.
+        count: Examples in each bin, [M].
     """
 
     confidence: np.ndarray
@@ -39,16 +39,16 @@ class ReliabilityCurve:
 
 
 def validate_labels(labels, examples, classes, name="labels"):
-    """Return `labels` as an int64 array [N] after checking every entry.
+    """Returns `labels` as an int64 array [N] after checking every entry.
 
     Args:
-        labels: integers in 0 ... K-1, [N].
-        examples: N.
-        classes: K.
-        name: what to call the labels in the message.
+        labels: Integers in 0 ... K-1, [N].
+        examples: Their number N.
+        classes: Number K of classes.
+        name: What to call the labels in the message.
 
     Raises:
-        ValueError: for another shape or type, or with the index of the first label out of range.
+        ValueError: If the shape or type is another, or a label is out of range; the message has its index.
     """
     labels = np.asarray(labels)
     if labels.shape != (examples,):
@@ -63,14 +63,14 @@ def validate_labels(labels, examples, classes, name="labels"):
 
 
 def validate_probabilities(probabilities, labels):
-    """Return (probabilities [N, K] in float64, labels [N] in int64) after checking every entry.
+    """Returns (probabilities [N, K] in float64, labels [N] in int64) after checking every entry.
 
     Args:
-        probabilities: predicted probabilities, [N, K]; each row sums to one within 0.001.
-        labels: integers in 0 ... K-1, [N].
+        probabilities: Predicted probabilities, [N, K]; each row sums to one within 0.001.
+        labels: Integers in 0 ... K-1, [N].
 
     Raises:
-        ValueError: naming the argument and the first row that is not a distribution over the classes.
+        ValueError: If a row is not a distribution over the classes, or as `validate_labels`.
     """
     probabilities = _matrix(probabilities, "probabilities")
     outside = ((probabilities < -_ROUNDING) | (probabilities > 1 + _ROUNDING)).any(axis=1)
@@ -86,20 +86,20 @@ def validate_probabilities(probabilities, labels):
 
 
 def reliability_curve(probabilities, labels, bins=15):
-    """Bin the predictions by confidence, the probability of the predicted class.
+    """Bins the predictions by confidence, the probability of the predicted class.
 
     Bin m of M holds the examples with (m-1)/M < confidence <= m/M.
 
     Args:
-        probabilities: predicted probabilities, [N, K].
-        labels: integers in 0 ... K-1, [N].
-        bins: M.
+        probabilities: Predicted probabilities, [N, K].
+        labels: Integers in 0 ... K-1, [N].
+        bins: Number M of bins.
 
     Returns:
         A `ReliabilityCurve`.
 
     Raises:
-        ValueError: as `validate_probabilities`, or if `bins` is not a positive integer.
+        ValueError: As `validate_probabilities`, or if `bins` is not a positive integer.
     """
     probabilities, labels = validate_probabilities(probabilities, labels)
     if not isinstance(bins, int | np.integer) or bins < 1:
@@ -117,25 +117,25 @@ def reliability_curve(probabilities, labels, bins=15):
 
 
 def expected_calibration_error(probabilities, labels, bins=15):
-    """Mean distance between accuracy and confidence, weighted by the examples in each bin.
+    """Returns the mean distance between accuracy and confidence, weighted by the examples in each bin.
 
         ECE = sum_m (n_m / N) |accuracy_m - confidence_m|
 
     The estimate is biased upwards: a perfectly calibrated model scores about sqrt(M / N), not zero.
 
     Args:
-        probabilities: predicted probabilities, [N, K].
-        labels: integers in 0 ... K-1, [N].
-        bins: M.
+        probabilities: Predicted probabilities, [N, K].
+        labels: Integers in 0 ... K-1, [N].
+        bins: Number M of bins.
 
     Returns:
         The error in [0, 1].
 
     Raises:
-        ValueError: as `reliability_curve`.
+        ValueError: As `reliability_curve`.
 
     References:
-        Guo et al. (2017), On Calibration of Modern Neural Networks, Eq. 3.
+        Guo et al., "On Calibration of Modern Neural Networks" (2017), Eq. 3.
     """
     curve = reliability_curve(probabilities, labels, bins)
     gap = np.abs(curve.accuracy - curve.confidence)
@@ -143,24 +143,24 @@ def expected_calibration_error(probabilities, labels, bins=15):
 
 
 def brier_score(probabilities, labels):
-    """Mean squared distance between the probabilities and the one-hot label.
+    """Returns the mean squared distance between the probabilities and the one-hot label.
 
         BS = (1 / N) sum_n sum_k (p_nk - y_nk)^2
 
     This is Brier's own sum over all K classes, in [0, 2]; for K = 2 some libraries halve it.
 
     Args:
-        probabilities: predicted probabilities, [N, K].
-        labels: integers in 0 ... K-1, [N].
+        probabilities: Predicted probabilities, [N, K].
+        labels: Integers in 0 ... K-1, [N].
 
     Returns:
         The score; 0 is best.
 
     Raises:
-        ValueError: as `validate_probabilities`.
+        ValueError: As `validate_probabilities`.
 
     References:
-        Brier (1950), Verification of forecasts expressed in terms of probability.
+        Brier, "Verification of forecasts expressed in terms of probability" (1950).
     """
     probabilities, labels = validate_probabilities(probabilities, labels)
     truth = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
@@ -168,24 +168,24 @@ def brier_score(probabilities, labels):
 
 
 def fit_temperature(logits, labels):
-    """Find the temperature T whose softmax(logits / T) has the least negative log-likelihood.
+    """Finds the temperature T whose softmax(logits / T) has the least negative log-likelihood.
 
     The likelihood is convex in 1 / T, so the minimum over log T is unique. Fit on validation data: on the
     data that is scored, the temperature is one more fitted parameter.
 
     Args:
-        logits: scores before the softmax, [N, K].
-        labels: integers in 0 ... K-1, [N].
+        logits: Scores before the softmax, [N, K].
+        labels: Integers in 0 ... K-1, [N].
 
     Returns:
-        T > 0. Above 1 the model was too sure of itself, below 1 too timid.
+        The temperature T > 0. Above 1 the model was too sure of itself, below 1 too timid.
 
     Raises:
-        ValueError: for bad shapes or labels; if no mistake bounds T from below (the best T is 0), or if the
-            labels' logits are no larger than the average logit (the best T is infinite).
+        ValueError: If a shape, logit or label is not valid; if no mistake bounds T from below (the best T is
+            0), or if the labels' logits are no larger than the average logit (the best T is infinite).
 
     References:
-        Guo et al. (2017), On Calibration of Modern Neural Networks, section 4.2.
+        Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4.2.
     """
     logits, labels = _validate_logits(logits, labels)
     margin = logits - np.take_along_axis(logits, labels[:, None], axis=1)
@@ -208,21 +208,21 @@ def fit_temperature(logits, labels):
 
 
 def wilson_interval(successes, trials, confidence=0.95):
-    """Wilson's score interval of a binomial proportion.
+    """Returns Wilson's score interval of a binomial proportion.
 
     Args:
-        successes: successes, 0 to `trials`.
-        trials: trials, at least 1.
-        confidence: coverage, between 0 and 1.
+        successes: Their number, 0 to `trials`.
+        trials: Their number, at least 1.
+        confidence: Coverage, between 0 and 1.
 
     Returns:
         (low, high), two proportions.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        ValueError: If an argument is out of its range.
 
     References:
-        Wilson (1927), Probable inference, the law of succession, and statistical inference.
+        Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
     """
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
@@ -233,20 +233,20 @@ def wilson_interval(successes, trials, confidence=0.95):
 
 
 def classification_scores(logits, labels, confidence=0.95):
-    """Score a classifier on labelled examples.
+    """Scores a classifier on labeled examples.
 
     Args:
-        logits: scores before the softmax, [N, K].
-        labels: integers in 0 ... K-1, [N].
-        confidence: coverage of the accuracy's interval (Wilson).
+        logits: Scores before the softmax, [N, K].
+        labels: Integers in 0 ... K-1, [N].
+        confidence: Coverage of the accuracy's interval (Wilson).
 
     Returns:
         A dict: `accuracy`, `accuracy_low`, `accuracy_high`; `nll`, the mean of -log p_actual in nats
         (Eq. 1.8.2); `ece` in 15 bins; `brier`; the counts `errors` and `examples`.
 
     Raises:
-        ValueError: for bad shapes, labels out of range, logits that are not finite, or a `confidence`
-            outside (0, 1).
+        ValueError: If a shape is another, a label out of range, a logit not finite, or `confidence` outside
+            (0, 1).
     """
     logits, labels = _validate_logits(logits, labels)
     log_probabilities = log_softmax(logits, axis=1)
@@ -267,13 +267,13 @@ def classification_scores(logits, labels, confidence=0.95):
 
 
 def _validate_logits(logits, labels):
-    """Return (logits [N, K] in float64, labels [N] in int64) after checking every entry."""
+    """Returns (logits [N, K] in float64, labels [N] in int64) after checking every entry."""
     logits = _matrix(logits, "logits")
     return logits, validate_labels(labels, *logits.shape)
 
 
 def _matrix(values, name):
-    """Return `values` as a finite float64 array [N, K] with N >= 1 and K >= 2."""
+    """Returns `values` as a finite float64 array [N, K] with N >= 1 and K >= 2."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2:
         raise ValueError(f"{name} must have shape [N, K] with N >= 1 and K >= 2, got {values.shape}")

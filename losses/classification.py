@@ -1,6 +1,6 @@
 """The likelihood of a classifier: cross-entropy between labels and a softmax of logits.
 
-Shapes: B batch, T positions, K classes.
+Legend: B batch, T positions, K classes.
 """
 
 import keras
@@ -23,21 +23,17 @@ class CategoricalNLL(keras.losses.Loss):
     float32 before the softmax and the mean. A label outside 0 ... K-1 is an error on TensorFlow's CPU
     kernels only; `losses.calibration` checks labels on every machine.
 
-    Call arguments:
-        y_true: integer labels, [B] or [B, T] (also with a last axis of 1).
-        y_pred: logits, [B, K] or [B, T, K].
-        sample_weight: weights, [B] for labels [B]; [B, T] or [B, 1] for labels [B, T].
+    Weights of examples are [B] for labels [B]; [B, T] or [B, 1] for labels [B, T].
 
     Args:
-        label_smoothing: s, a share of probability in [0, 1).
-        reduction: as in `keras.losses.Loss`.
-        name: name of the loss.
-        dtype: "float32" or "float64", the precision of the sum. The default is Keras's `floatx`, and
+        label_smoothing: Share s of probability, in [0, 1).
+        reduction: As in `keras.losses.Loss`.
+        name: Name of the loss.
+        dtype: `float32` or `float64`, the precision of the sum. The default is Keras's `floatx`, and
             float32 where that is half precision.
 
     Raises:
-        ValueError: if `label_smoothing` or `dtype` is not one of the above, or when called with shapes
-            other than the above.
+        ValueError: If `label_smoothing` or `dtype` is not one of the above.
 
     Example:
         >>> loss = CategoricalNLL()
@@ -45,8 +41,8 @@ class CategoricalNLL(keras.losses.Loss):
         0.6931471824645996
 
     References:
-        Kaplan, Notes on Contemporary Machine Learning for Physicists, section 1.8.
-        Szegedy et al. (2016), Rethinking the Inception Architecture, section 7 (label smoothing).
+        Kaplan, "Notes on Contemporary Machine Learning for Physicists", section 1.8.
+        Szegedy et al., "Rethinking the Inception Architecture for Computer Vision" (2016), section 7.
     """
 
     def __init__(
@@ -67,7 +63,15 @@ class CategoricalNLL(keras.losses.Loss):
         self.label_smoothing = float(label_smoothing)
 
     def call(self, y_true, y_pred):
-        """Return the loss of each example: [B] for logits [B, K], [B, T] for logits [B, T, K]."""
+        """Returns the loss of each example: [B] for logits [B, K], [B, T] for logits [B, T, K].
+
+        Args:
+            y_true: Integer labels, [B] or [B, T] (also with a last axis of 1).
+            y_pred: Logits, [B, K] or [B, T, K].
+
+        Raises:
+            ValueError: If the shapes are others.
+        """
         logits = ops.cast(y_pred, self.dtype)
         labels = ops.convert_to_tensor(y_true)
         if len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
@@ -82,12 +86,12 @@ class CategoricalNLL(keras.losses.Loss):
         return nll - self.label_smoothing * ops.mean(logits - chosen, axis=-1)
 
     def get_config(self):
-        """Return the arguments that rebuild this loss."""
+        """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing, "dtype": self.dtype}
 
 
 def _check_shapes(labels, logits):
-    """Refuse one-hot labels and single logits, which would otherwise broadcast or give a zero loss."""
+    """Refuses one-hot labels and single logits, which would otherwise broadcast or give a zero loss."""
     if len(logits) < 2 or logits[-1] == 1:
         raise ValueError(
             f"y_pred must hold logits [B, K] or [B, T, K] with K >= 2, got shape {tuple(logits)}"

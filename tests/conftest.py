@@ -15,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
 from curvezoo import equations
 
 MARKS, ABSENT = "equations", "absent data sets"

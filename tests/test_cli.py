@@ -2,21 +2,25 @@
 
 import errno
 import json
+import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
+
 from curvezoo import cli, data, zoo
 from curvezoo.training import cards
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder to work in, apart from one file and a damaged model."""
+    """A folder to work in, with a file, an empty folder, and a whole model to damage."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("not a folder")
     (tmp_path / "empty").mkdir()
+    cards.copy("softmax_digits", tmp_path / "model")
     return tmp_path
 
 
@@ -24,46 +28,96 @@ def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
 
 
+def nothing(monkeypatch):
+    """Leaves the scene as it is."""
+
+
+def no_network(monkeypatch):
+    def refuse(*_, **__):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("curvezoo.data.prepared._probe", refuse)
+
+
+def read_only(monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+
+
+def empty(file):
+    return lambda monkeypatch: pathlib.Path("model", file).write_bytes(b"")
+
+
+def truncated(file):
+    def damage(monkeypatch):
+        path = pathlib.Path("model", file)
+        path.write_bytes(path.read_bytes()[:-100])
+
+    return damage
+
+
 BAD = {
-    "unknown model": ("train mlp_digit", "no model is named 'mlp_digit'; did you mean mlp_digits"),
-    "unknown data set": (
-        "train mlp_digits --set data=mnits",
-        "name='mnits' is no data set. Did you mean 'mnist'",
-    ),
+    "unknown model": (nothing, "train mlp_digit", "no model is named 'mlp_digit'; did you mean mlp_digits"),
+    "unknown data": (nothing, "train --set data=mnits", "name='mnits' is no data set. Did you mean 'mnist'"),
     "unknown strategy": (
+        nothing,
         "train --strategy tpu",
-        "strategy='tpu' is not one of default, mirrored, multiworker",
+        "strategy='tpu' is not one of default, mirrored, mu",
     ),
-    "no cluster": ("train --strategy multiworker", "needs the environment variable TF_CONFIG="),
-    "unknown --set key": ("train --set epoch=3", "no setting 'epoch'; did you mean 'epochs'"),
-    "--set value": ("train --set widths=wide", "widths='wide' is not of type int"),
-    "--set without =": ("train --set epochs", "--set 'epochs' is not of the form KEY=VALUE"),
-    "negative epochs": ("train --epochs -3", "epochs=-3 must be positive"),
-    "negative batch": ("train --batch-size -1", "batch_size=-1 must be positive"),
-    "batch above the data": ("train --batch-size 100000", "batch_size=100000"),
-    "negative width": ("train --set widths=-64", "-64"),
-    "seed": ("train --seed x", "seed='x' is not of type int"),
-    "data folder": ("train mlp_mnist --data-dir nowhere", "data_dir='nowhere'"),
-    "data folder is a file": ("train mlp_mnist --data-dir file", "data_dir='file'"),
-    "out is a file": ("train --out file", "out='file' is a file, not a folder"),
-    "out below a file": ("train --out file/run", "Not a directory"),
-    "out is read-only": ("train --out /proc/run", "/proc/run"),
-    "nothing to resume": ("train --out empty --resume", "empty holds no run to resume"),
-    "list": ("list resnte20_cifar10", "no model is named 'resnte20_cifar10'; did you mean resnet20_cifar10"),
-    "evaluate unknown": ("evaluate mlp", "'mlp' is neither a published model nor a folder"),
-    "evaluate untrained": ("evaluate resnet50_imagenet", "'resnet50_imagenet' is neither a published"),
-    "evaluate empty folder": ("evaluate empty", "'empty' is neither a published model"),
-    "evaluate other images": (
-        "evaluate mlp_digits --data imagenet2012",
-        "the model takes images of shape (8, 8, 1)",
+    "no cluster": (nothing, "train --strategy multiworker", "needs the environment variable TF_CONFIG="),
+    "unknown --set key": (nothing, "train --set epoch=3", "no setting 'epoch'; did you mean 'epochs'"),
+    "--set value": (nothing, "train --set widths=wide", "widths='wide' is not of type int"),
+    "--set activation": (nothing, "train --set activation=relux", "relux"),
+    "--set without =": (nothing, "train --set epochs", "--set 'epochs' is not of the form KEY=VALUE"),
+    "negative epochs": (nothing, "train --epochs -3", "epochs=-3 must be positive"),
+    "negative batch": (nothing, "train --batch-size -1", "batch_size=-1 must be positive"),
+    "batch above the data": (nothing, "train --batch-size 100000", "batch_size=100000 is not valid: give an"),
+    "negative width": (nothing, "train --set widths=-64", "expected a positive integer. Received: units=-64"),
+    "seed": (nothing, "train --seed x", "seed='x' is not of type int"),
+    "data folder": (nothing, "train mlp_mnist --data-dir nowhere", "data_dir='nowhere' is no folder"),
+    "data folder a file": (nothing, "train mlp_mnist --data-dir file", "data_dir='file' is no folder"),
+    "no network": (
+        no_network,
+        "train cnn_svhn --data-dir empty",
+        "could not be prepared (no route to host): on",
     ),
-    "export over a folder": ("export mlp_digits --to empty", "empty exists already"),
-    "reproduce": ("reproduce 9", "section '9' has no figures; valid: 1.4, 5.1"),
+    "out is a file": (nothing, "train --out file", "out='file' is a file, not a folder"),
+    "out below a file": (nothing, "train --out file/run", "Not a directory: file/run"),
+    "out is read-only": (read_only, "train --out new", "Read-only file system: new"),
+    "out is in use": (nothing, "train --out model", "model is not empty; resume the run in it, or name"),
+    "nothing to resume": (nothing, "train --out empty --resume", "empty holds no run to resume"),
+    "list": (nothing, "list resnte20_cifar10", "no model is named 'resnte20_cifar10'; did you mean resnet20"),
+    "evaluate unknown": (nothing, "evaluate mlp", "'mlp' is neither a published model nor a folder"),
+    "evaluate untrained": (
+        nothing,
+        "evaluate resnet50_imagenet",
+        "'resnet50_imagenet' is neither a published",
+    ),
+    "evaluate empty folder": (nothing, "evaluate empty", "'empty' is neither a published model"),
+    "images of another shape": (
+        nothing,
+        "evaluate model --data mnist",
+        "shape (8, 8, 1), mnist has (28, 28, 1)",
+    ),
+    "empty SavedModel": (empty("saved_model.pb"), "evaluate model", "model/saved_model.pb is corrupted"),
+    "truncated weights": (truncated("model.weights.h5"), "evaluate model", "model.weights.h5 is corrupted"),
+    "truncated variables": (
+        truncated("variables/variables.data-00000-of-00001"),
+        "evaluate model",
+        "variables.data-00000-of-00001 is corrupted",
+    ),
+    "empty card": (empty("card.json"), "evaluate model", "model/card.json is not a valid card"),
+    "export a damaged one": (empty("golden.npz"), "export model --to new", "model/golden.npz is corrupted"),
+    "export over a folder": (nothing, "export model --to empty", "empty exists already; name a new folder"),
+    "reproduce": (nothing, "reproduce 9", "section '9' has no figures; valid: 1.4, 5.1"),
 }
 
 
-@pytest.mark.parametrize(("words", "message"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_line_and_code_two(words, message, here, capsys):
+@pytest.mark.parametrize(("scene", "words", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line_and_code_two(scene, words, message, here, capsys, monkeypatch):
+    scene(monkeypatch)
     before = files(here)
     assert cli.main(words.split()) == 2
     captured = capsys.readouterr()
@@ -73,42 +127,32 @@ def test_bad_input_is_one_line_and_code_two(words, message, here, capsys):
     assert files(here) == before
 
 
-@pytest.mark.parametrize("file", ["saved_model.pb", "variables/variables.data-00000-of-00001", "config.json"])
-def test_a_damaged_model_is_named(file, here, capsys):
-    folder = cards.copy("softmax_digits", here / "model")
-    (folder / file).write_bytes(b"")
-    assert cli.main(["evaluate", str(folder)]) == 2
-    assert f"{file} is corrupted" in capsys.readouterr().err
+def test_an_error_is_one_line_in_a_process_of_its_own_too(here):
+    words = ["train", "--set", "widths=-64"]
+    run = subprocess.run([sys.executable, "-m", "curvezoo", *words], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert len(run.stderr.splitlines()) == 1, run.stderr
 
 
-def test_no_network_says_how_to_get_the_data(here, capsys, monkeypatch):
-    monkeypatch.setattr("tensorflow_datasets.core.DatasetBuilder.download_and_prepare", refuse)
-    assert cli.main(["train", "cnn_fashion_mnist", "--data-dir", "empty"]) == 2
-    message = capsys.readouterr().err
-    assert "fashion_mnist" in message and "TFDS_DATA_DIR" in message
-    assert len(message.splitlines()) == 1
+@pytest.mark.parametrize("where", ["numpy.savez", "curvezoo.training.publishing._export"])
+def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(where, here, capsys, monkeypatch):
+    def full(*arguments, **_):
+        if where == "numpy.savez":
+            arguments[0].write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device", str(arguments[0]))
+        arguments[1].mkdir()
+        raise tf.errors.OutOfRangeError(None, None, "No space left on device")
 
-
-def refuse(*_, **__):
-    raise ConnectionError("no route to host")
-
-
-def test_a_full_disk_stops_the_run_and_leaves_no_half_checkpoint(here, capsys, monkeypatch):
-    def full(file, **_):
-        file.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device", str(file))
-
-    monkeypatch.setattr("numpy.savez", full)
+    monkeypatch.setattr(where, full)
     assert cli.main(["train", "softmax_digits", "--epochs", "2", "--out", "run"]) == 2
-    assert "No space left on device" in capsys.readouterr().err
-    assert list((here / "run" / "checkpoints").iterdir()) == []
-    assert not (here / "run" / "model").exists()
+    assert "No space left on device" in capsys.readouterr().err.splitlines()[-1]
+    assert [name for name in files(here / "run") if "partial" in name or name.startswith("model")] == []
 
 
 def test_labels_out_of_range_are_refused():
     images = np.zeros((4, 8, 8, 1), "float32")
     bad = (images, np.array([0, 1, 2, 10]))
-    with pytest.raises(ValueError, match="10"):
+    with pytest.raises(ValueError, match="labels from 0 to 10"):
         data.from_arrays(bad, bad, bad, spec=data.spec("digits"), batch_size=2)
 
 

@@ -24,11 +24,11 @@ from operator import add
 class Count:
     """Parameters and multiplications of a layer or of a stack of layers.
 
-    Attributes:
-        parameters: number of trainable weights and biases.
-        forward: multiplications of the forward pass.
-        backward_weights: multiplications of the derivatives with respect to the weights.
-        backward_input: multiplications of the derivatives with respect to the inputs.
+    Args:
+        parameters: Number of trainable weights and biases.
+        forward: Multiplications of the forward pass.
+        backward_weights: Multiplications of the derivatives with respect to the weights.
+        backward_input: Multiplications of the derivatives with respect to the inputs.
     """
 
     parameters: int
@@ -56,25 +56,25 @@ class Count:
 
 
 def matrix_product(rows: int, inner: int, columns: int) -> int:
-    """Multiplications of a [rows, inner] by [inner, columns] matrix product."""
+    """Returns the multiplications of a [rows, inner] by [inner, columns] matrix product."""
     return rows * inner * columns
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Count:
-    """Count a fully connected layer, W x + b of Eq. 1.1.1.
+    """Counts a fully connected layer, W x + b of Eq. 1.1.1.
 
     Args:
-        inputs: features D_in.
-        outputs: features D_out.
-        bias: whether the layer has a bias.
-        batch: examples B.
+        inputs: Features D_in.
+        outputs: Features D_out.
+        bias: Whether the layer has a bias.
+        batch: Examples B.
 
     Returns:
         The `Count`: D_in D_out + D_out parameters and B D_in D_out multiplications for each of the three
         matrix products.
 
     Raises:
-        ValueError: if a size is not a positive integer.
+        ValueError: If a size is not a positive integer.
     """
     _require_positive(inputs=inputs, outputs=outputs, batch=batch)
     products = matrix_product(batch, inputs, outputs)
@@ -95,20 +95,20 @@ def convolution(
     batch: int = 1,
     count_padding: bool = True,
 ) -> Count:
-    """Count a two-dimensional convolution; depthwise with `groups=in_channels`.
+    """Counts a two-dimensional convolution; depthwise with `groups=in_channels`.
 
     Args:
-        size: H, W of the input.
-        in_channels: C_in, a multiple of `groups`.
-        out_channels: C_out, a multiple of `groups`.
-        kernel: R, S.
-        strides: steps along H, W.
-        dilation: spacing of the kernel's taps along H, W.
-        padding: "valid" or "same".
-        groups: independent groups of channels.
-        bias: whether the layer has a bias.
-        batch: examples B.
-        count_padding: count products with padded zeros, as TensorFlow and the papers do. False leaves them
+        size: Height H and width W of the input.
+        in_channels: Channels C_in, a multiple of `groups`.
+        out_channels: Channels C_out, a multiple of `groups`.
+        kernel: Rows R and columns S of the kernel.
+        strides: Steps along H, W.
+        dilation: Spacing of the kernel's taps along H, W.
+        padding: `valid` or `same`.
+        groups: Independent groups of channels.
+        bias: Whether the layer has a bias.
+        batch: Examples B.
+        count_padding: Count products with padded zeros, as TensorFlow and the papers do. `False` leaves them
             out, as XLA does.
 
     Returns:
@@ -117,8 +117,8 @@ def convolution(
         with T_H = H_out R (less the taps on padding).
 
     Raises:
-        ValueError: if a size is not positive, the groups do not divide the channels, the padding is
-            unknown, or the kernel is larger than a "valid" input.
+        ValueError: If a size is not positive, the groups do not divide the channels, the padding is
+            unknown, or the kernel is larger than a `valid` input.
     """
     kernel, strides, dilation = (_pair(value) for value in (kernel, strides, dilation))
     _require_positive(in_channels=in_channels, out_channels=out_channels, groups=groups, batch=batch)
@@ -139,21 +139,18 @@ def convolution(
 def output_length(
     length: int, kernel: int, stride: int = 1, dilation: int = 1, padding: str = "valid"
 ) -> int:
-    """Positions of a convolution's or a pooling's output along one axis.
+    """Returns the positions of a convolution's or a pooling's output along one axis.
 
     Args:
-        length: positions of the input.
-        kernel: taps of the kernel.
-        stride: step.
-        dilation: spacing of the taps.
-        padding: "valid", floor((length - extent) / stride) + 1 with extent = dilation (kernel - 1) + 1; or
-            "same", ceil(length / stride).
-
-    Returns:
-        The number of output positions.
+        length: Positions of the input.
+        kernel: Taps of the kernel.
+        stride: Step between positions.
+        dilation: Spacing of the taps.
+        padding: `valid`, floor((length - extent) / stride) + 1 positions with
+            extent = dilation (kernel - 1) + 1; or `same`, ceil(length / stride).
 
     Raises:
-        ValueError: if a size is not positive, the padding is unknown, or a "valid" kernel does not fit.
+        ValueError: If a size is not positive, the padding is unknown, or a `valid` kernel does not fit.
     """
     _require_positive(length=length, kernel=kernel, stride=stride, dilation=dilation)
     if padding == "same":
@@ -167,18 +164,18 @@ def output_length(
 
 
 def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
-    """Add up a chain of layers, the first of which sees the data.
+    """Adds up a chain of layers, the first of which sees the data.
 
     Args:
-        layers: counts in forward order.
-        data_gradient: whether the derivative with respect to the data is computed too. Training does not
+        layers: Counts in forward order.
+        data_gradient: Whether the derivative with respect to the data is computed too. Training does not
             need it, which saves one of the first layer's two backward products.
 
     Returns:
         The sum. Its `backward` is exact; the rule of thumb is twice its `forward`.
 
     Raises:
-        ValueError: if there are no layers.
+        ValueError: If there are no layers.
     """
     if not layers:
         raise ValueError("layers must hold at least one Count, got none")
@@ -188,19 +185,19 @@ def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
 
 
 def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gradient: bool = False) -> Count:
-    """Count a fully connected net, Eq. 1.1.2; two layers are the net of Eq. 1.4.5.
+    """Counts a fully connected net, Eq. 1.1.2; two layers are the net of Eq. 1.4.5.
 
     Args:
-        widths: D_0 (the data), D_1, ..., D_L (the outputs).
-        bias: whether the layers have biases.
-        batch: examples B.
-        data_gradient: whether the derivative with respect to the data is computed too.
+        widths: Features D_0 (the data), D_1, ..., D_L (the outputs).
+        bias: Whether the layers have biases.
+        batch: Examples B.
+        data_gradient: Whether the derivative with respect to the data is computed too.
 
     Returns:
         The `Count`. For D_0, D_1, D_2: D_2 D_1 + D_1 D_0 forward, 2 D_2 D_1 + D_1 D_0 backward.
 
     Raises:
-        ValueError: if there are fewer than two widths, or one is not a positive integer.
+        ValueError: If there are fewer than two widths, or one is not a positive integer.
     """
     if len(widths) < 2:
         raise ValueError(f"widths must name the data and at least one layer, got {widths}")
@@ -209,7 +206,7 @@ def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gra
 
 
 def _taps(length, kernel, stride, dilation, *, padding, count_padding):
-    """Pairs of an output position and a kernel tap along one axis."""
+    """Counts the pairs of an output position and a kernel tap along one axis."""
     outputs = output_length(length, kernel, stride, dilation, padding)
     if count_padding or padding == "valid":
         return outputs * kernel

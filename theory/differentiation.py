@@ -14,9 +14,9 @@ Legend: D coordinates of x (any shape, flattened), D_0, D_1, D_2 widths of the d
 layers, M derivatives compared.
 
 References:
-    A. Griewank and A. Walther, Evaluating Derivatives, SIAM 2008.
-    W. Squire and G. Trapp, Using complex variables to estimate derivatives of real functions, SIAM Review
-    40 (1998) 110-112.
+    Griewank and Walther, "Evaluating Derivatives" (2008), SIAM.
+    Squire and Trapp, "Using complex variables to estimate derivatives of real functions" (1998), SIAM Review
+    40, 110-112.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ import numpy as np
 UNIT_ROUNDOFF = 2.0**-53
 """Relative rounding error u of one operation in double precision."""
 
-_ROUNDINGS = 8  # a function rounds in every operation: allow its value this many u
+_ROUNDINGS = 8  # A function rounds in every operation: allow its value this many u.
 
 Scalar = Callable[[np.ndarray], float]
 
 
 def forward_difference(function: Scalar, x: np.ndarray, epsilon: float | None = None) -> np.ndarray:
-    """Estimate the gradient by (f(x + epsilon) - f(x)) / epsilon, Eq. 1.4.1.
+    """Estimates the gradient by (f(x + epsilon) - f(x)) / epsilon, Eq. 1.4.1.
 
     The notes' "=" holds in the limit epsilon -> 0 of exact arithmetic: the estimate is off by
     epsilon f'' / 2 + O(epsilon^2), see docs/errata.md.
 
     Args:
-        function: f, from an array shaped like `x` to a number.
-        x: the point, any shape.
-        epsilon: the step; by default sqrt(u) max(1, |x_i|) for coordinate i.
+        function: The function f, from an array shaped like `x` to a number.
+        x: The point, any shape.
+        epsilon: The step; by default sqrt(u) max(1, |x_i|) for coordinate i.
 
     Returns:
         The gradient, shaped like `x`.
 
     Raises:
-        ValueError: if `x` or a value of `function` is not finite, or `epsilon` is not positive or is
+        ValueError: If `x` or a value of `function` is not finite, or `epsilon` is not positive or is
             rounded away in x + epsilon.
     """
     x, steps = _point_and_steps(x, epsilon, UNIT_ROUNDOFF ** (1 / 2))
@@ -59,18 +59,18 @@ def forward_difference(function: Scalar, x: np.ndarray, epsilon: float | None = 
 
 
 def central_difference(function: Scalar, x: np.ndarray, epsilon: float | None = None) -> np.ndarray:
-    """Estimate the gradient by (f(x + epsilon) - f(x - epsilon)) / (2 epsilon), off by epsilon^2 f''' / 6.
+    """Estimates the gradient by (f(x + epsilon) - f(x - epsilon)) / (2 epsilon), off by epsilon^2 f''' / 6.
 
     Args:
-        function: f, from an array shaped like `x` to a number.
-        x: the point, any shape.
-        epsilon: the step; by default u^(1/3) max(1, |x_i|) for coordinate i.
+        function: The function f, from an array shaped like `x` to a number.
+        x: The point, any shape.
+        epsilon: The step; by default u^(1/3) max(1, |x_i|) for coordinate i.
 
     Returns:
         The gradient, shaped like `x`.
 
     Raises:
-        ValueError: as for `forward_difference`.
+        ValueError: As for `forward_difference`.
     """
     x, steps = _point_and_steps(x, epsilon, UNIT_ROUNDOFF ** (1 / 3))
 
@@ -82,19 +82,19 @@ def central_difference(function: Scalar, x: np.ndarray, epsilon: float | None = 
 
 
 def complex_step(function: Scalar, x: np.ndarray, epsilon: float = 1e-20) -> np.ndarray:
-    """Compute the gradient by Im f(x + i epsilon) / epsilon, exact to rounding for small epsilon.
+    """Computes the gradient by Im f(x + i epsilon) / epsilon, exact to rounding for small epsilon.
 
     Args:
-        function: f, complex-analytic near `x`, from a complex array shaped like `x` to a complex number: no
-            `abs`, `max` or comparison on the way.
-        x: the point, any shape.
-        epsilon: the imaginary step. The error is epsilon^2 f''' / 6 and no difference is taken.
+        function: The function f, complex-analytic near `x`, from a complex array shaped like `x` to a complex
+            number: no `abs`, `max` or comparison on the way.
+        x: The point, any shape.
+        epsilon: The imaginary step. The error is epsilon^2 f''' / 6 and no difference is taken.
 
     Returns:
         The gradient, shaped like `x`.
 
     Raises:
-        ValueError: if `x` or a value is not finite, `epsilon` is not positive, or `function` returns a real.
+        ValueError: If `x` or a value is not finite, `epsilon` is not positive, or `function` returns a real.
     """
     x = _finite_array(x)
     _require_positive_step(epsilon)
@@ -109,18 +109,18 @@ def complex_step(function: Scalar, x: np.ndarray, epsilon: float = 1e-20) -> np.
 
 
 def optimal_step(value: float, derivative: float, *, order: int) -> float:
-    """Return the step that minimizes `difference_error`.
+    """Returns the step that minimizes `difference_error`.
 
     Args:
-        value: f(x).
-        derivative: f''(x) for order 1, f'''(x) for order 2; not zero.
-        order: 1 for the forward difference, 2 for the central one.
+        value: The value f(x).
+        derivative: For order 1 f''(x), for order 2 f'''(x); not zero.
+        order: For the forward difference 1, for the central one 2.
 
     Returns:
         2 (u |f| / |f''|)^(1/2) or (3 u |f| / |f'''|)^(1/3).
 
     Raises:
-        ValueError: if `order` is neither 1 nor 2 or `derivative` is zero, when there is no optimum.
+        ValueError: If `order` is neither 1 nor 2 or `derivative` is zero, when there is no optimum.
     """
     _require_order(order)
     if derivative == 0:
@@ -130,19 +130,19 @@ def optimal_step(value: float, derivative: float, *, order: int) -> float:
 
 
 def difference_error(epsilon: float, value: float, derivative: float, *, order: int) -> float:
-    """Bound a difference quotient's error: truncation plus rounding of the two values.
+    """Bounds a difference quotient's error: truncation plus rounding of the two values.
 
     Args:
-        epsilon: the step, a number or an array.
-        value: f(x).
-        derivative: f''(x) for order 1, f'''(x) for order 2.
-        order: 1 for the forward difference, 2 for the central one.
+        epsilon: The step, a number or an array.
+        value: The value f(x).
+        derivative: For order 1 f''(x), for order 2 f'''(x).
+        order: For the forward difference 1, for the central one 2.
 
     Returns:
         epsilon |f''| / 2 + 2 u |f| / epsilon, or epsilon^2 |f'''| / 6 + u |f| / epsilon.
 
     Raises:
-        ValueError: if `order` is neither 1 nor 2, or a step is not positive.
+        ValueError: If `order` is neither 1 nor 2, or a step is not positive.
     """
     _require_order(order)
     _require_positive_step(epsilon)
@@ -153,20 +153,23 @@ def difference_error(epsilon: float, value: float, derivative: float, *, order: 
 
 
 class TwoLayerDerivatives(NamedTuple):
-    """Value and derivatives of `two_layer_derivatives`."""
+    """Value and derivatives of `two_layer_derivatives`.
+
+    Args:
+        y: Outputs, [D_2].
+        w2: Derivatives dy^i / dW_2^{ij}, [D_2, D_1]; zero for any other row of W_2.
+        hidden: Derivatives dy^i / dphi_j, [D_2, D_1].
+        w1: Derivatives dy^i / dW_1^{jk}, [D_2, D_1, D_0].
+    """
 
     y: np.ndarray
-    """Outputs, [D_2]."""
     w2: np.ndarray
-    """dy^i / dW_2^{ij}, [D_2, D_1]; zero for any other row of W_2."""
     hidden: np.ndarray
-    """dy^i / dphi_j, [D_2, D_1]."""
     w1: np.ndarray
-    """dy^i / dW_1^{jk}, [D_2, D_1, D_0]."""
 
 
 def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivatives:
-    """Backpropagate by hand through y = phi(W_2 phi(W_1 x + b_1) + b_2), Eq. 1.4.5 to 1.4.7.
+    """Backpropagates by hand through y = phi(W_2 phi(W_1 x + b_1) + b_2), Eq. 1.4.5 to 1.4.7.
 
     With a_1 = W_1 x + b_1, h = phi(a_1) and a_2 = W_2 h + b_2, no index summed:
 
@@ -177,16 +180,16 @@ def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivati
     Eq. 1.4.7 prints b_1^b where b_1^k is meant, see docs/errata.md.
 
     Args:
-        x: data, [D_0].
-        w1: [D_1, D_0].
-        b1: [D_1].
-        w2: [D_2, D_1].
-        b2: [D_2].
-        phi: the non-linearity, elementwise.
-        phi_prime: its derivative.
+        x: Data, [D_0].
+        w1: Weights W_1, [D_1, D_0].
+        b1: Biases b_1, [D_1].
+        w2: Weights W_2, [D_2, D_1].
+        b2: Biases b_2, [D_2].
+        phi: The non-linearity, elementwise.
+        phi_prime: Its derivative.
 
     Returns:
-        y and its derivatives with respect to W_2, the hidden activations and W_1.
+        A `TwoLayerDerivatives`.
     """
     before_hidden = w1 @ x + b1
     hidden = phi(before_hidden)
@@ -201,12 +204,12 @@ def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivati
 class GradientReport:
     """A gradient beside numerical estimates of it.
 
-    Attributes:
-        labels: what each of the M derivatives is taken along.
-        given: the gradient under test, [M].
-        estimates: numerical values by method, each [M].
-        resolutions: what rounding may do to each estimate, [M]: an error below it cannot be seen.
-        tolerance: allowed error, relative to the largest derivative.
+    Args:
+        labels: What each of the M derivatives is taken along.
+        given: The gradient under test, [M].
+        estimates: Numerical values by method, each [M].
+        resolutions: What rounding may do to each estimate, [M]: an error below it cannot be seen.
+        tolerance: Allowed error, relative to the largest derivative.
     """
 
     labels: tuple[str, ...]
@@ -260,21 +263,21 @@ def gradient_check(
     analytic: bool = False,
     tolerance: float = 1e-6,
 ) -> GradientReport:
-    """Compare a gradient, from automatic differentiation say, with differences of the function.
+    """Compares a gradient, from automatic differentiation say, with differences of the function.
 
     Args:
-        function: f, from an array shaped like `x` to a number.
-        gradient: its gradient under test, from an array shaped like `x` to one.
-        x: the point, any shape.
-        epsilon: step of the central difference, by default that of `central_difference`.
-        analytic: whether `function` takes complex arrays and is analytic, so that the complex step applies.
-        tolerance: allowed error, relative to the largest derivative.
+        function: The function f, from an array shaped like `x` to a number.
+        gradient: Its gradient under test, from an array shaped like `x` to one.
+        x: The point, any shape.
+        epsilon: Step of the central difference, by default that of `central_difference`.
+        analytic: Whether `function` takes complex arrays and is analytic, so that the complex step applies.
+        tolerance: Allowed error, relative to the largest derivative.
 
     Returns:
-        A `GradientReport`, M = D, with the methods "central difference" and, if analytic, "complex step".
+        A `GradientReport`, M = D, with the methods `central difference` and, if analytic, `complex step`.
 
     Raises:
-        ValueError: if the gradient's shape is not that of `x`, or something is not finite or not positive.
+        ValueError: If the gradient's shape is not that of `x`, or something is not finite or not positive.
     """
     x = _finite_array(x)
     require_tolerance(tolerance)
@@ -293,12 +296,12 @@ def gradient_check(
 
 
 def resolution(value: float, epsilon: np.ndarray) -> np.ndarray:
-    """Estimate the rounding error of a central difference, 8 u |f| / epsilon for some 8 roundings in f."""
+    """Estimates the rounding error of a central difference, 8 u |f| / epsilon for some 8 roundings in f."""
     return _ROUNDINGS * UNIT_ROUNDOFF * abs(value) / np.asarray(epsilon)
 
 
 def require_tolerance(tolerance: float) -> None:
-    """Raise ValueError unless `tolerance` is positive and finite."""
+    """Raises ValueError unless `tolerance` is positive and finite."""
     if not 0 < tolerance < np.inf:
         raise ValueError(f"tolerance must be positive and finite, got {tolerance}")
 
@@ -313,7 +316,7 @@ def _per_coordinate(x: np.ndarray, quotient: Callable[[np.ndarray, int], float])
 
 
 def _point_and_steps(x, epsilon, relative) -> tuple[np.ndarray, np.ndarray]:
-    """Return x and one step per coordinate, rounded so that x + step is exact."""
+    """Returns `x` and one step per coordinate, rounded so that x + step is exact."""
     x = _finite_array(x)
     flat = x.ravel()
     if epsilon is None:

@@ -1,4 +1,4 @@
-"""How signals and gradients scale through a deep ReLU network at initialisation (Secs. 5.1.3 and 5.1.4).
+"""How signals and gradients scale through a deep ReLU network at initialization (Secs. 5.1.3 and 5.1.4).
 
 Averages <.> run over the random weights; L_n is the width of layer n, X_n its activations, and all weights
 of a layer are independent, symmetric around zero, with variance Var(W_n).
@@ -19,13 +19,13 @@ _SCHEMES = ("fan_in", "fan_out", "fan_avg")
 
 
 def variance_of_product(mean_a, variance_a, mean_b, variance_b):
-    """Variance of the product of two independent random variables A and B, Eq. 5.1.7.
+    """Returns the variance of the product of two independent random variables A and B, Eq. 5.1.7.
 
     Args:
-        mean_a: <A>.
-        variance_a: Var(A).
-        mean_b: <B>.
-        variance_b: Var(B).
+        mean_a: Mean <A>.
+        variance_a: Variance Var(A).
+        mean_b: Mean <B>.
+        variance_b: Variance Var(B).
 
     Returns:
         Var(AB) = Var(A) <B>^2 + <A>^2 Var(B) + Var(A) Var(B).
@@ -34,54 +34,45 @@ def variance_of_product(mean_a, variance_a, mean_b, variance_b):
 
 
 def relu_second_moment(variance):
-    """<ReLU(x)^2> = Var(x) / 2 for any x symmetric around zero, Eq. 5.1.8.
+    """Returns <ReLU(x)^2> = Var(x) / 2 for any x symmetric around zero, Eq. 5.1.8.
 
     Args:
-        variance: Var(x).
-
-    Returns:
-        The second moment.
+        variance: Variance Var(x).
     """
     return variance / 2
 
 
 def relu_mean(variance):
-    """<ReLU(x)> = sqrt(Var(x) / (2 pi)) for Gaussian x of mean zero.
+    """Returns <ReLU(x)> = sqrt(Var(x) / (2 pi)) for Gaussian x of mean zero.
 
     Args:
-        variance: Var(x).
-
-    Returns:
-        The mean.
+        variance: Variance Var(x).
     """
     return np.sqrt(variance / (2 * np.pi))
 
 
 def relu_variance(variance):
-    """Var(ReLU(x)) = (1/2 - 1/(2 pi)) Var(x) for Gaussian x of mean zero; Eq. 5.1.9 has 1/2 Var(x).
+    """Returns Var(ReLU(x)) = (1/2 - 1/(2 pi)) Var(x) for Gaussian x of mean zero; Eq. 5.1.9 has 1/2.
 
     Args:
-        variance: Var(x).
-
-    Returns:
-        The variance.
+        variance: Variance Var(x).
     """
     return (1 / 2 - 1 / (2 * np.pi)) * variance
 
 
 def weight_variance(widths, scheme, gain=1.0):
-    """Variance of the weights of each layer, Eq. 5.1.10 (fan_in), 5.1.11 (fan_out) or 5.1.12 (fan_avg).
+    """Returns each layer's Var(W), Eq. 5.1.10 (`fan_in`), 5.1.11 (`fan_out`) or 5.1.12 (`fan_avg`).
 
     Args:
-        widths: L_0 (the inputs), L_1, ..., L_N.
-        scheme: "fan_in", "fan_out" or "fan_avg".
-        gain: factor on the standard deviation.
+        widths: Widths L_0 (the inputs), L_1, ..., L_N.
+        scheme: `fan_in`, `fan_out` or `fan_avg`.
+        gain: Factor on the standard deviation.
 
     Returns:
-        Array of N variances.
+        An array of N variances.
 
     Raises:
-        ValueError: if `scheme` is unknown or a width is not positive.
+        ValueError: If `scheme` is unknown or a width is not positive.
     """
     widths = _check_widths(widths)
     fans = {"fan_in": widths[:-1], "fan_out": widths[1:], "fan_avg": widths[:-1] + widths[1:]}
@@ -91,19 +82,19 @@ def weight_variance(widths, scheme, gain=1.0):
 
 
 def forward_second_moment(widths, weight_variances, inputs=1.0, bias_variance=0.0):
-    """<X_n^2> against depth, Eq. 5.1.9 corrected: (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b)) / 2.
+    """Returns <X_n^2> against depth, Eq. 5.1.9 corrected: (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b)) / 2.
 
     Args:
-        widths: L_0 (the inputs), L_1, ..., L_N.
-        weight_variances: Var(W_1), ..., Var(W_N).
-        inputs: <X_0^2>.
-        bias_variance: Var(b), the same for all layers.
+        widths: Widths L_0 (the inputs), L_1, ..., L_N.
+        weight_variances: Variances Var(W_1), ..., Var(W_N).
+        inputs: Second moment <X_0^2>.
+        bias_variance: Variance Var(b), the same for all layers.
 
     Returns:
-        Array of N + 1 second moments, the inputs' first.
+        An array of N + 1 second moments, the inputs' first.
 
     Raises:
-        ValueError: if the numbers of widths and variances do not fit, or a width is not positive.
+        ValueError: If the numbers of widths and variances do not fit, or a width is not positive.
     """
     widths, variances = _check_layers(widths, weight_variances)
     moments = [float(inputs)]
@@ -113,73 +104,73 @@ def forward_second_moment(widths, weight_variances, inputs=1.0, bias_variance=0.
 
 
 def gradient_second_moment(widths, weight_variances, outputs=1.0):
-    """<(dLoss/dX_n)^2> against depth: that of layer n - 1 is L_n Var(W_n) / 2 times that of layer n.
+    """Returns <(dLoss/dX_n)^2> against depth: layer n - 1 has L_n Var(W_n) / 2 times that of layer n.
 
     The transposed matrix sums over L_n units of which ReLU passes half: L_{n-1} of Eq. 5.1.9 becomes L_n.
 
     Args:
-        widths: L_0 (the inputs), L_1, ..., L_N.
-        weight_variances: Var(W_1), ..., Var(W_N).
-        outputs: <(dLoss/dX_N)^2>.
+        widths: Widths L_0 (the inputs), L_1, ..., L_N.
+        weight_variances: Variances Var(W_1), ..., Var(W_N).
+        outputs: Second moment <(dLoss/dX_N)^2>.
 
     Returns:
-        Array of N + 1 second moments, the inputs' first.
+        An array of N + 1 second moments, the inputs' first.
 
     Raises:
-        ValueError: if the numbers of widths and variances do not fit, or a width is not positive.
+        ValueError: If the numbers of widths and variances do not fit, or a width is not positive.
     """
     widths, variances = _check_layers(widths, weight_variances)
     return forward_second_moment(widths[::-1], variances[::-1], outputs)[::-1]
 
 
 def relative_variance(widths):
-    """Spread of |X_n|^2 over draws of Gaussian weights: Var(|X_n|^2) / <|X_n|^2>^2 for a fixed input.
+    """Returns Var(|X_n|^2) / <|X_n|^2>^2 over draws of Gaussian weights, for a fixed input.
 
     A unit's ReLU(h)^2 has <ReLU(h)^4> / <ReLU(h)^2>^2 = (3/2) / (1/4) = 6, so layer n multiplies
     <|X|^4> / <|X|^2>^2 by 1 + 5 / L_n: no choice of Var(W) keeps one network of depth far above its width
     near the average.
 
     Args:
-        widths: L_0 (the inputs), L_1, ..., L_N.
+        widths: Widths L_0 (the inputs), L_1, ..., L_N.
 
     Returns:
-        Array of N + 1 relative variances, the inputs' zero first.
+        An array of N + 1 relative variances, the inputs' zero first.
 
     Raises:
-        ValueError: if a width is not positive.
+        ValueError: If a width is not positive.
 
     References:
-        Hanin, "Which neural net architectures give rise to exploding and vanishing gradients?",
-        arXiv:1801.03744 (2018).
+        Hanin, "Which neural net architectures give rise to exploding and vanishing gradients?" (2018),
+        arXiv:1801.03744.
     """
     widths = _check_widths(widths)
     return np.concatenate([[0.0], np.cumprod(1 + 5 / widths[1:]) - 1])
 
 
 def residual_second_moment(blocks, gain=1.0, sublayers=2):
-    """<X^2> of the residual stream X + F(X) relative to its input, after 0, 1, ... blocks (Eq. 5.1.15).
+    """Returns <X^2> of the residual stream X + F(X) over its input's, after 0, 1, ... blocks (Eq. 5.1.15).
 
     F(X) is uncorrelated with X, and with fan_in weights of gain a on each of its m matrices it has a^(2m)
     times the second moment of X, so every block multiplies by 1 + a^(2m). Gradients grow alike, from the
     last block to the first.
 
     Args:
-        blocks: number of residual blocks.
-        gain: a, the factor on the standard deviation of every matrix.
-        sublayers: m, the number of matrices in a block.
+        blocks: Number of residual blocks.
+        gain: Factor a on the standard deviation of every matrix.
+        sublayers: Number m of matrices in a block.
 
     Returns:
-        Array of blocks + 1 ratios.
+        An array of blocks + 1 ratios.
     """
     return (1 + gain ** (2 * sublayers)) ** np.arange(blocks + 1.0)
 
 
 def residual_growth(depth, strength=1.0):
-    """(1 + c / L)^L, the growth of <X^2> through L residual blocks that each add c / L of it.
+    """Returns (1 + c / L)^L, the growth of <X^2> through L residual blocks that each add c / L of it.
 
     Args:
-        depth: L, the number of blocks.
-        strength: c, the second moment of F(X) over that of X before the scale 1 / L.
+        depth: Number L of blocks.
+        strength: Second moment c of F(X) over that of X before the scale 1 / L.
 
     Returns:
         The growth, below its limit e^c; unscaled it would be (1 + c)^L.

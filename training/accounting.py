@@ -25,10 +25,10 @@ from ..theory.counting import matrix_product
 class Account:
     """What a model costs.
 
-    Attributes:
-        parameters: all weights, moving averages included.
-        trainable_parameters: the weights that training changes.
-        multiplications: multiply-adds of one example's forward pass.
+    Args:
+        parameters: All weights, moving averages included.
+        trainable_parameters: The weights that training changes.
+        multiplications: Multiply-adds of one example's forward pass.
     """
 
     parameters: int
@@ -42,19 +42,20 @@ class Account:
 
 
 def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> Account:
-    """Count a model's parameters and the operations of one example's forward pass.
+    """Counts a model's parameters and the operations of one example's forward pass.
 
     Args:
-        model: a Keras model on the TensorFlow backend.
-        input_shape: shape of one example, without the batch. Needed where the model does not know it: for
+        model: A Keras model on the TensorFlow backend.
+        input_shape: Shape of one example, without the batch. Needed where the model does not know it: for
             subclassed models and for inputs with free axes.
 
     Returns:
         The `Account`.
 
     Raises:
-        ValueError: if the input's shape is not known, or the graph holds a product whose count is not: one
-            under a branch or a loop of unknown length, or of unknown shape.
+        ValueError: If `model` is no Keras model, the input's shape is not known, `input_shape` is given for
+            several inputs, or the graph holds a product whose count is not known: one under a branch or a
+            loop of unknown length, or of unknown shape.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {model!r}")
@@ -91,7 +92,7 @@ def _products(graph: tf.Graph) -> int:
 
 
 def _live(graph: tf.Graph) -> set[tf.Operation]:
-    """Operations that the outputs need: layers may trace others, to learn a shape, that never run."""
+    """Returns the operations that the outputs need: layers may trace others that never run."""
     live, reached = set(), [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
     while reached:
         operation = reached.pop()
@@ -102,7 +103,7 @@ def _live(graph: tf.Graph) -> set[tf.Operation]:
 
 
 def _operation(operation: tf.Operation) -> int:
-    """Multiplications of one node, those of the functions that it calls included."""
+    """Counts the multiplications of one node, those of the functions that it calls included."""
     if operation.type in _COUNTS:
         shapes = [tensor.shape for tensor in (*operation.inputs, *operation.outputs)]
         if not all(shape.is_fully_defined() for shape in shapes):
@@ -123,7 +124,7 @@ def _called(operation: tf.Operation) -> list[tf.Graph]:
 
 def _repetitions(operation: tf.Operation) -> int:
     if operation.type in ("While", "StatelessWhile"):
-        # the loop's second operand is its maximum number of iterations: for a recurrent layer, the time axis
+        # The loop's second operand is its maximum number of iterations: for a recurrent layer, the time axis.
         steps = _constant(operation.inputs[1])
         if steps is not None and steps > 0:
             return int(steps)
@@ -134,7 +135,7 @@ def _repetitions(operation: tf.Operation) -> int:
 
 
 def _constant(tensor: tf.Tensor):
-    """Evaluate a tensor of the graph that follows from shapes alone; None where it depends on data."""
+    """Evaluates a tensor of the graph that follows from shapes alone; `None` where it depends on data."""
     with tf.compat.v1.Session(graph=tensor.graph) as session:
         try:
             return session.run(tensor)
@@ -150,7 +151,7 @@ def _matmul(operation: tf.Operation) -> int:
 
 
 def _einsum(operation: tf.Operation) -> int:
-    """Every element of the output sums over the labels that are missing in it."""
+    """Counts an einsum: every element of the output sums over the labels that are missing in it."""
     operands, output = operation.get_attr("equation").decode().replace(" ", "").split("->")
     sizes = {}
     for labels, tensor in zip(operands.split(","), operation.inputs, strict=True):

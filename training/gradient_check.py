@@ -1,4 +1,4 @@
-"""Check a Keras model's gradient against central differences, in double precision (notes, section 1.4).
+"""A Keras model's gradient against central differences, in double precision (notes, section 1.4).
 
 Single precision leaves a difference quotient two or three digits, so the model is rebuilt in float64 with
 the same weights, and the model itself is not touched. The derivatives are checked along random directions,
@@ -35,27 +35,27 @@ def gradient_check(
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> GradientReport:
-    """Compare the loss's gradient by automatic differentiation with central differences.
+    """Compares the loss's gradient by automatic differentiation with central differences.
 
     Args:
-        model: a built Keras model that its config rebuilds.
-        x: inputs, [B, ...] or a structure of such arrays.
-        y: targets, [B, ...].
-        loss: the loss, by default the one that the model was compiled with. A plain function is averaged
+        model: A built Keras model that its config rebuilds.
+        x: Inputs, [B, ...] or a structure of such arrays.
+        y: Targets, [B, ...].
+        loss: The loss, by default the one that the model was compiled with. A plain function is averaged
             over its values.
-        directions: random unit directions in the space of all P parameters.
-        coordinates: single parameters, drawn without repetition (all if there are fewer).
-        epsilon: the step, by default u^(1/3), times max(1, |theta_i|) for single parameters.
-        training: the model's mode. In training mode random states and moving averages are put back before
+        directions: Random unit directions in the space of all P parameters.
+        coordinates: Single parameters, drawn without repetition (all if there are fewer).
+        epsilon: The step, by default u^(1/3), times max(1, |theta_i|) for single parameters.
+        training: The model's mode. In training mode random states and moving averages are put back before
             every evaluation, so that dropout draws the same mask.
-        tolerance: allowed error, relative to the largest derivative.
-        seed: of the directions and the drawn parameters.
+        tolerance: Allowed error, relative to the largest derivative.
+        seed: Of the directions and the drawn parameters.
 
     Returns:
-        A `GradientReport` with M = directions + coordinates derivatives and the method "central difference".
+        A `GradientReport` with M = directions + coordinates derivatives and the method `central difference`.
 
     Raises:
-        ValueError: if the model is not built, has no trainable parameters or cannot be rebuilt in float64,
+        ValueError: If the model is not built, has no trainable parameters or cannot be rebuilt in float64,
             if there is no loss, x and y hold different numbers of examples, a number is out of range, or
             the loss is not finite.
     """
@@ -110,7 +110,7 @@ class _Objective:
         return np.concatenate([np.ravel(part) for part in parts])
 
     def label(self, index: int) -> str:
-        """Name the parameter at a place of the flat vector, "dense/kernel[3, 2]"."""
+        """Names the parameter at a place of the flat vector, such as `dense/kernel[3, 2]`."""
         for variable in self._variables:
             size = int(np.prod(variable.shape))
             if index < size:
@@ -128,7 +128,7 @@ class _Objective:
 
 
 def _steps(point, directions, coordinates, epsilon, rng) -> Iterator[tuple[int | None, np.ndarray, float]]:
-    """Yield the place of a single parameter or None, the step's unit vector [P] and its length."""
+    """Yields the place of a single parameter or `None`, the step's unit vector [P] and its length."""
     base = UNIT_ROUNDOFF ** (1 / 3)
     for _ in range(directions):
         direction = rng.standard_normal(point.size)
@@ -145,7 +145,7 @@ def _compare(objective: _Objective, steps, tolerance: float) -> GradientReport:
     for number, (index, unit, step) in enumerate(steps):
         above, below = objective.point + step * unit, objective.point - step * unit
         labels.append(f"direction {number}" if index is None else objective.label(index))
-        # along the step as rounded, so that rounding the parameters costs nothing
+        # Along the step as rounded, so that rounding the parameters costs nothing.
         given.append(gradient @ (above - below) / (2 * step))
         differences.append((objective(above) - objective(below)) / (2 * step))
         lengths.append(step)
@@ -172,7 +172,7 @@ def _double_precision():
 
 
 def _in_double_precision(model: keras.Model, x) -> keras.Model:
-    """Rebuild the model from its config in float64, with its weights."""
+    """Rebuilds the model from its config in float64, with its weights."""
     try:
         twin = type(model).from_config(_with_double_dtypes(model.get_config()))
         twin(_double(keras.tree.map_structure(lambda part: part[:1], x)))

@@ -2,7 +2,7 @@
 
 `write_report` lays out any title, tables and figures; `classifier_report` fills it for a classifier.
 
-Shapes: N examples, K classes, H height, W width, C channels.
+Legend: N examples, K classes, H height, W width, C channels.
 """
 
 from collections.abc import Sequence
@@ -73,11 +73,11 @@ _SHOWN = 16
 class Section:
     """One headed part of a report: text, then figures, then a table. Empty parts are left out.
 
-    Attributes:
-        heading: the heading.
-        text: one paragraph.
-        figures: pairs (`matplotlib.figure.Figure`, caption).
-        rows: pairs (name, value) of a table.
+    Args:
+        heading: The heading.
+        text: One paragraph.
+        figures: Pairs (`matplotlib.figure.Figure`, caption).
+        rows: Pairs (name, value) of a table.
     """
 
     heading: str
@@ -87,16 +87,16 @@ class Section:
 
 
 def write_report(path, title, summary, sections, lead=""):
-    """Write a report as one HTML file with its pictures inside.
+    """Writes a report as one HTML file with its pictures inside.
 
     All text is escaped. The file appears whole or not at all: it is written beside its place and moved there.
 
     Args:
-        path: where to write; missing folders are made.
-        title: title of the page.
-        summary: pairs (name, value) of the table at the top.
-        sections: the `Section`s that follow.
-        lead: a sentence under the title.
+        path: Where to write; missing folders are made.
+        title: Title of the page.
+        summary: Pairs (name, value) of the table at the top.
+        sections: The `Section`s that follow.
+        lead: A sentence under the title.
 
     Returns:
         The path, a `pathlib.Path`.
@@ -128,27 +128,27 @@ def classifier_report(
     rows,
     confidence=0.95,
 ):
-    """Write the report of a classifier: scores, training, calibration, confusions, worst mistakes, settings.
+    """Writes the report of a classifier: scores, training, calibration, confusions, worst mistakes, settings.
 
     Args:
-        path: where to write.
-        name: name of the model, the page's title.
-        description: one sentence about the model and its data.
-        scores: the dict of `losses.calibration.classification_scores`; other entries are shown as they are.
-        history: lists of one number an epoch, as `figures.curves.loss_curves` takes them.
-        logits: scores before the softmax of the examples judged, [N, K].
-        labels: integers in 0 ... K-1, [N].
-        images: function from indices to those examples, [n, H, W] or [n, H, W, C] with C of 1 or 3; None
-            where they are not pictures.
-        label_names: names of the classes, K of them.
-        rows: pairs (name, value) of the run's settings.
-        confidence: the coverage with which the interval in `scores` was computed.
+        path: Where to write.
+        name: Name of the model, the page's title.
+        description: One sentence about the model and its data.
+        scores: The dict of `losses.calibration.classification_scores`; other entries are shown as they are.
+        history: Lists of one number an epoch, as `figures.curves.loss_curves` takes them.
+        logits: Scores before the softmax of the examples judged, [N, K].
+        labels: Integers in 0 ... K-1, [N].
+        images: Function from n indices to those examples, [n, H, W] or [n, H, W, C] with C of 1 or 3;
+            `None` where they are not pictures.
+        label_names: Names of the classes, K of them.
+        rows: Pairs (name, value) of the run's settings.
+        confidence: The coverage with which the interval in `scores` was computed.
 
     Returns:
         The path, a `pathlib.Path`.
 
     Raises:
-        ValueError: for bad shapes, labels out of range, or a wrong number of names or images.
+        ValueError: If a shape is another, a label out of range, or the number of names or images wrong.
     """
     probabilities = softmax(np.asarray(logits, dtype=np.float64), axis=-1)
     ece = expected_calibration_error(probabilities, labels)
@@ -180,7 +180,7 @@ def classifier_report(
 
 
 def _confusion_section(labels, predictions, names):
-    """Make the section of the confusion matrix and the commonest mistakes."""
+    """Makes the section of the confusion matrix and the commonest mistakes."""
     counts = confusion_counts(labels, predictions, len(names))
     commonest = most_confused(counts)
     return Section(
@@ -198,7 +198,7 @@ def _confusion_section(labels, predictions, names):
 
 
 def _score_rows(scores, confidence):
-    """Put the scores into table rows: known ones in words, others under their own name."""
+    """Puts the scores into table rows: known ones in words, others under their own name."""
     words = {
         "accuracy": ("Accuracy", _percent),
         "nll": ("Negative log-likelihood", "{:.4f} nats".format),
@@ -221,19 +221,19 @@ def _score_rows(scores, confidence):
 
 
 def _percent(fraction):
-    """Write a fraction as a percentage."""
+    """Writes a fraction as a percentage."""
     return f"{100 * fraction:.2f} %"
 
 
 def _section(section):
-    """Lay out one section."""
+    """Lays out one section."""
     figures = "".join(_figure(figure, caption) for figure, caption in section.figures)
     body = _paragraph(section.text) + figures + _table(section.rows)
     return f"<section>\n<h2>{escape(section.heading)}</h2>\n{body}</section>\n"
 
 
 def _figure(figure, caption):
-    """Lay out one picture with its caption."""
+    """Lays out one picture with its caption."""
     width, height = figure.get_size_inches()
     text = escape(caption)
     # Given its size, the page does not jump while the picture is decoded; CSS has 96 pixels to the inch.
@@ -243,16 +243,16 @@ def _figure(figure, caption):
 
 
 def _paragraph(text):
-    """Lay out a paragraph, or nothing."""
+    """Lays out a paragraph, or nothing."""
     return f"<p>{escape(text)}</p>\n" if text else ""
 
 
 def _table(rows):
-    """Lay out pairs (name, value), or nothing."""
+    """Lays out pairs (name, value), or nothing."""
     lines = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>\n" for name, value in rows)
     return f"<table>\n{lines}</table>\n" if lines else ""
 
 
 def _text(value):
-    """Escape a value; floats to six significant digits."""
+    """Escapes a value; floats to six significant digits."""
     return escape(f"{value:.6g}" if isinstance(value, float) else str(value))

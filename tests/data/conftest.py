@@ -6,6 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+
 from curvezoo.data import specs
 
 

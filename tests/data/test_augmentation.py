@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
+
 from curvezoo.data import augmentation
 
 

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from curvezoo import data
 from curvezoo.data import memory
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+
 from curvezoo import data
 from curvezoo.data import prepared
 

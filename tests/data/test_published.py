@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from curvezoo import data
 from curvezoo.data import prepared
 

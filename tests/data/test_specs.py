@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from curvezoo import data
 from curvezoo.data import memory
 

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from curvezoo import data
 from curvezoo.data import specs, stream
 

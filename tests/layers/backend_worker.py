@@ -9,6 +9,7 @@ import sys
 
 import keras
 import numpy as np
+
 from curvezoo import data, layers, zoo
 
 IMAGE, VECTOR = (6, 6, 4), (12,)
@@ -62,6 +63,11 @@ CLASSIFIERS = {
 }
 
 
+def names():
+    """Names of the cases and of the classifiers."""
+    return [*cases(), *CLASSIFIERS]
+
+
 def build(name):
     """Functional model of one case, or a classifier of 8x8 images."""
     if name in CLASSIFIERS:
@@ -97,7 +103,7 @@ def run(model):
 def run_all(reference, path):
     """Run every case from the weights `CASE/before/i` of `reference` and save the results."""
     results = {}
-    for name in [*cases(), *CLASSIFIERS]:
+    for name in names():
         model = build(name)
         model.set_weights([reference[f"{name}/before/{i}"] for i in range(len(model.weights))])
         results.update({f"{name}/{key}": value for key, value in run(model).items()})

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from curvezoo import layers
 from scipy.signal import correlate2d
+
+from curvezoo import layers
 
 
 def test_filters_slide_over_all_channels_as_scipy_correlates_them():

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.special
+
 from curvezoo import layers
 
 

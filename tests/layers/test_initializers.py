@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from curvezoo import layers
 
 DENSE, CONV = (400, 900), (3, 5, 40, 60)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from curvezoo import layers
 
 X = np.random.default_rng(0).normal(loc=2.0, scale=3.0, size=(8, 5))

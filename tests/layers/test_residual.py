@@ -1,8 +1,9 @@
 import keras
 import numpy as np
 import pytest
-from curvezoo import layers
 from keras import ops
+
+from curvezoo import layers
 
 X = np.random.default_rng(0).normal(size=(3, 6, 6, 4))
 

@@ -1,21 +1,11 @@
-import importlib.util
 import io
-from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
-
-_SPEC = importlib.util.spec_from_file_location(
-    "backend_worker", Path(__file__).with_name("backend_worker.py")
-)
-worker = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(worker)
 
 
-@pytest.mark.parametrize("name", worker.cases())
-def test_a_saved_model_returns_with_the_same_outputs_penalties_and_shapes(tmp_path, name):
-    model = worker.build(name)
+def test_a_saved_model_returns_with_the_same_outputs_penalties_and_shapes(worker, tmp_path, case):
+    model = worker.build(case)
     rng = np.random.default_rng(0)
     model.set_weights([w + 0.1 * rng.uniform(size=w.shape) for w in model.get_weights()])
     model.save(tmp_path / "model.keras")
@@ -30,14 +20,13 @@ def test_a_saved_model_returns_with_the_same_outputs_penalties_and_shapes(tmp_pa
     assert f"{model.count_params():,}" in text.getvalue()
 
 
-@pytest.mark.parametrize("name", worker.cases())
-def test_mixed_precision_computes_in_bfloat16_close_to_float32(name):
-    model = worker.build(name)
+def test_mixed_precision_computes_in_bfloat16_close_to_float32(worker, case):
+    model = worker.build(case)
     x, _ = worker.batch(model)
     policy = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")
-        mixed = worker.build(name)
+        mixed = worker.build(case)
     finally:
         keras.config.set_dtype_policy(policy)
     assert {w.dtype for w in mixed.weights} <= {"float32", "uint32", "int64"}

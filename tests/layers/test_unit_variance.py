@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from curvezoo import layers
 
 SCALES = {"fan_in": np.sqrt(2 / 6), "fan_out": np.sqrt(2 / 4), "fan_avg": np.sqrt(2 / 10)}

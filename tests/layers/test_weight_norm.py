@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from curvezoo import layers
 
 X = np.random.default_rng(0).normal(size=(6, 5))

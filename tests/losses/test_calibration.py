@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+
 from curvezoo.losses import (
     brier_score,
     classification_scores,
@@ -10,9 +14,6 @@ from curvezoo.losses import (
     reliability_curve,
     wilson_interval,
 )
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
-from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
 
 def draw_labels(rng, probabilities):

@@ -3,8 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from curvezoo.losses import CategoricalNLL
 from scipy.special import log_softmax, softmax
+
+from curvezoo.losses import CategoricalNLL
 
 # The other backends round float64 arrays to float32 on their way in.
 EXACT = 1e-12 if keras.backend.backend() == "tensorflow" else 1e-6

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from curvezoo.optimizers import learning_rate_schedule
 
 

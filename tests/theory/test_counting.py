@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 import pytest
-from curvezoo.theory import counting
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from curvezoo.theory import counting
 
 
 class Multiplied:

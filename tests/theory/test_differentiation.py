@@ -4,6 +4,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.differentiate import derivative
+
 from curvezoo.theory import differentiation
 from curvezoo.theory.differentiation import (
     central_difference,
@@ -14,7 +16,6 @@ from curvezoo.theory.differentiation import (
     optimal_step,
     two_layer_derivatives,
 )
-from scipy.differentiate import derivative
 
 EXACT = 20 / 9  # f' of the notes' example
 

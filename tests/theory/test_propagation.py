@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from curvezoo.theory import propagation
 from scipy.integrate import quad
 from scipy.stats import laplace, norm, t
+
+from curvezoo.theory import propagation
 
 WIDTHS = (40, 64, 96, 32, 80)
 

@@ -2,9 +2,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
+
 from curvezoo.theory import counting
 from curvezoo.training.accounting import account
-from keras import layers
 
 
 def resnet20():

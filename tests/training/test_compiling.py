@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+
 from curvezoo import data, zoo
 from curvezoo.training.compiling import compiled_model, penalize
 
@@ -28,7 +29,7 @@ def test_weight_decay_shrinks_kernels_and_nothing_else(optimizer, normalization)
         "schedule": "constant",
         "momentum": 0,
     }
-    recipe = zoo.recipe("cnn_digits").override(settings)
+    recipe = zoo.recipe("cnn_digits").override(settings | {"normalization": normalization})
     model = compiled_model(recipe, data.spec("digits"), 10)
     before = [v.numpy() for v in model.trainable_variables]
     model.optimizer.apply([0 * v for v in model.trainable_variables])

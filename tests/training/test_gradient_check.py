@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from curvezoo.theory.differentiation import GradientReport
 from curvezoo.training.gradient_check import gradient_check
 

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from curvezoo.layers import BatchNormalization
 from curvezoo.training import kernels
 

@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+
 from curvezoo.training.recipe import Recipe
 
 

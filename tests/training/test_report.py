@@ -7,12 +7,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from curvezoo.losses import classification_scores
-from curvezoo.training.figures import loss_curves, style
-from curvezoo.training.report import Section, classifier_report, write_report
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.special import softmax
+
+from curvezoo.losses import classification_scores
+from curvezoo.training.figures import loss_curves, style
+from curvezoo.training.report import Section, classifier_report, write_report
 
 HISTORY = {
     "epoch": [1, 2, 3],

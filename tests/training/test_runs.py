@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
-from curvezoo import zoo
-from curvezoo.training import callbacks, checkpoints
+import tensorflow as tf
+
+from curvezoo import cli, zoo
+from curvezoo.training import callbacks, checkpoints, publishing
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"

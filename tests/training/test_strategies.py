@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+
 from curvezoo import zoo
 from curvezoo.training import checkpoints, strategies
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+
 from curvezoo import data, zoo
 from curvezoo.theory import counting
 from curvezoo.training import account

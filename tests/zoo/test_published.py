@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from curvezoo import zoo
 from curvezoo.training import account, cards, publishing
 

@@ -2,7 +2,7 @@
 
 Each picture has a function that selects the data and one that draws it.
 
-Shapes: N examples, K classes, M bins, H height, W width, C channels.
+Legend: N examples, K classes, M bins, H height, W width, C channels.
 """
 
 import math
@@ -19,13 +19,13 @@ _NAME_LENGTH = 20
 
 
 def reliability_diagram(curve, ece):
-    """Draw accuracy against confidence, with 95 % Wilson intervals, above the count of each bin.
+    """Draws accuracy against confidence, with 95 % Wilson intervals, above the count of each bin.
 
     A calibrated model lies on the diagonal; points below it are too sure.
 
     Args:
-        curve: a `losses.calibration.ReliabilityCurve` with M bins.
-        ece: the expected calibration error, a fraction.
+        curve: A `losses.calibration.ReliabilityCurve` with M bins.
+        ece: The expected calibration error, a fraction.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -64,18 +64,18 @@ def reliability_diagram(curve, ece):
 
 
 def confusion_counts(labels, predictions, classes):
-    """Count the examples of each true class that were put in each class.
+    """Counts the examples of each true class that were put in each class.
 
     Args:
-        labels: true classes, integers in 0 ... K-1, [N].
-        predictions: predicted classes, integers in 0 ... K-1, [N].
-        classes: K.
+        labels: True classes, integers in 0 ... K-1, [N].
+        predictions: Predicted classes, integers in 0 ... K-1, [N].
+        classes: Number K of classes.
 
     Returns:
         Counts [K, K]: rows are true classes, columns predicted ones.
 
     Raises:
-        ValueError: for differing shapes, or with the index of the first class out of range.
+        ValueError: If the shapes differ, or a class is out of range; the message has its index.
     """
     labels = validate_labels(labels, np.size(labels), classes)
     predictions = validate_labels(predictions, len(labels), classes, name="predictions")
@@ -83,11 +83,11 @@ def confusion_counts(labels, predictions, classes):
 
 
 def most_confused(counts, count=5):
-    """List the commonest mistakes.
+    """Lists the commonest mistakes.
 
     Args:
-        counts: the matrix of `confusion_counts`, [K, K].
-        count: how many to list at most.
+        counts: The matrix of `confusion_counts`, [K, K].
+        count: How many to list at most.
 
     Returns:
         Triples (true class, predicted class, examples), the commonest first, none without examples.
@@ -99,21 +99,21 @@ def most_confused(counts, count=5):
 
 
 def confusion_matrix(labels, predictions, names):
-    """Draw the confusion matrix: true classes down, predicted classes across.
+    """Draws the confusion matrix: true classes down, predicted classes across.
 
     Blue is the share of a true class that was predicted right, on a scale up to 100 %; orange the share that
     went to each wrong class, on a scale up to the commonest mistake. Up to 20 classes the cells carry counts.
 
     Args:
-        labels: true classes, integers in 0 ... K-1, [N].
-        predictions: predicted classes, integers in 0 ... K-1, [N].
-        names: names of the classes, K of them.
+        labels: True classes, integers in 0 ... K-1, [N].
+        predictions: Predicted classes, integers in 0 ... K-1, [N].
+        names: Names of the classes, K of them.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: as `confusion_counts`.
+        ValueError: As `confusion_counts`.
     """
     classes = len(names)
     counts = confusion_counts(labels, predictions, classes)
@@ -149,7 +149,7 @@ def confusion_matrix(labels, predictions, names):
 
 
 def _write_counts(axis, counts, darkness):
-    """Write each count that is not zero, in white where its cell is dark."""
+    """Writes each count that is not zero, in white where its cell is dark."""
     for (row, column), count in np.ndenumerate(counts):
         if count:
             colour = "white" if darkness[row, column] > 0.6 else style.INK
@@ -157,18 +157,18 @@ def _write_counts(axis, counts, darkness):
 
 
 def highest_loss(labels, probabilities, count):
-    """Select the examples whose label got the least probability.
+    """Selects the examples whose label got the least probability.
 
     Args:
-        labels: integers in 0 ... K-1, [N].
-        probabilities: predicted probabilities, [N, K].
-        count: how many examples.
+        labels: Integers in 0 ... K-1, [N].
+        probabilities: Predicted probabilities, [N, K].
+        count: How many examples.
 
     Returns:
         Indices of at most `count` examples, the highest loss first.
 
     Raises:
-        ValueError: as `losses.calibration.validate_probabilities`, or if `count` is below 1.
+        ValueError: As `losses.calibration.validate_probabilities`, or if `count` is below 1.
     """
     probabilities, labels = validate_probabilities(probabilities, labels)
     if count < 1:
@@ -177,19 +177,19 @@ def highest_loss(labels, probabilities, count):
 
 
 def displayable(images):
-    """Scale pictures to [0, 1] for drawing.
+    """Scales pictures to [0, 1] for drawing.
 
-    Bytes are divided by 255; floats within [0, 1] stay; any others, such as standardised pixels, are mapped
+    Bytes are divided by 255; floats within [0, 1] stay; any others, such as standardized pixels, are mapped
     linearly from their common range.
 
     Args:
-        images: pictures, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
+        images: Pictures, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
 
     Returns:
         Pictures in [0, 1], [N, H, W] or [N, H, W, 3].
 
     Raises:
-        ValueError: for another shape, or pixels that are not finite.
+        ValueError: If the shape is another, or a pixel is not finite.
     """
     images = np.asarray(images)
     if images.ndim == 4 and images.shape[-1] == 1:
@@ -210,23 +210,23 @@ def displayable(images):
 
 
 def worst_mistakes(images, labels, probabilities, names, count=16):
-    """Draw the examples with the highest loss, the worst first.
+    """Draws the examples with the highest loss, the worst first.
 
     Above each picture stand "true class → predicted class" and the probability that the model gave to the
-    true class. A title in grey belongs to an example that was predicted right, if only just.
+    true class. A title in gray belongs to an example that was predicted right, if only just.
 
     Args:
-        images: pictures, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
-        labels: integers in 0 ... K-1, [N].
-        probabilities: predicted probabilities, [N, K].
-        names: names of the classes, K of them.
-        count: how many examples.
+        images: Pictures, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
+        labels: Integers in 0 ... K-1, [N].
+        probabilities: Predicted probabilities, [N, K].
+        names: Names of the classes, K of them.
+        count: How many examples.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: as `highest_loss` and `displayable`, or if the lengths disagree.
+        ValueError: As `highest_loss` and `displayable`, or if the lengths disagree.
     """
     chosen = highest_loss(labels, probabilities, count)
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
@@ -254,12 +254,12 @@ def worst_mistakes(images, labels, probabilities, names, count=16):
 
 
 def _verdict(truth, guess):
-    """Say what was taken for what, on two lines where the names are long."""
+    """Says what was taken for what, on two lines where the names are long."""
     truth, guess = _shorten(truth), _shorten(guess)
     return f"{truth} → {guess}" if len(truth) + len(guess) <= 20 else f"{truth}\n→ {guess}"
 
 
 def _shorten(name):
-    """Cut a long class name so that it fits beside its picture."""
+    """Cuts a long class name so that it fits beside its picture."""
     name = str(name)
     return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"

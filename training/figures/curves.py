@@ -12,21 +12,21 @@ _MARKERS_UP_TO = 30
 
 
 def loss_curves(history):
-    """Draw every quantity of a run against the epoch, training and validation together.
+    """Draws every quantity of a run against the epoch, training and validation together.
 
     A quantity `x` and its `val_x` share a panel. A positive quantity that spans more than a factor of 20 gets
     a logarithmic axis. A ring marks the epoch with the least validation loss.
 
     Args:
-        history: lists of equal length, one number an epoch, such as `loss`, `val_loss`, `accuracy`,
-            `val_accuracy`, `learning_rate`; optionally `epoch` (else 1, 2, ...). None stands for a value
+        history: Lists of equal length, one number an epoch, such as `loss`, `val_loss`, `accuracy`,
+            `val_accuracy`, `learning_rate`; optionally `epoch` (else 1, 2, ...). `None` stands for a value
             that was not measured.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: if there is nothing to draw, or the lists differ in length.
+        ValueError: If there is nothing to draw, or the lists differ in length.
     """
     epochs, values = _read(history)
     panels = list(dict.fromkeys(name.removeprefix("val_") for name in values))
@@ -41,7 +41,7 @@ def loss_curves(history):
 
 
 def _read(history):
-    """Return (epochs [E], values {name: [E]}) with None turned into NaN."""
+    """Returns (epochs [E], values {name: [E]}) with `None` turned into NaN."""
     columns = {name: np.array(column, dtype=np.float64) for name, column in history.items()}
     epochs = columns.pop("epoch", None)
     if not columns:
@@ -57,7 +57,7 @@ def _read(history):
 
 
 def _draw_panel(axis, epochs, name, train, validation):
-    """Draw one quantity and, where there is one, its validation twin."""
+    """Draws one quantity and, where there is one, its validation twin."""
     marker = "o" if len(epochs) <= _MARKERS_UP_TO else ""
     curves = [(train, style.BLUE, "training"), (validation, style.VERMILION, "validation")]
     curves = [curve for curve in curves if curve[0] is not None]

@@ -13,24 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ...theory import differentiation
+from . import style
 
-_FLOOR = 1e-17  # a logarithmic axis has no zero: an exact derivative is drawn here
+_FLOOR = 1e-17  # A logarithmic axis has no zero: an exact derivative is drawn here.
 
 
 @dataclass(frozen=True)
 class Example:
     """A function with known derivatives at a point.
 
-    Attributes:
-        title: for the plot.
-        function: in NumPy, complex-analytic.
-        function_in_tensorflow: the same for automatic differentiation.
-        x: the point.
-        derivatives: f, f', f'', f''' there.
+    Args:
+        title: For the plot.
+        function: In NumPy, complex-analytic.
+        function_in_tensorflow: The same for automatic differentiation.
+        x: The point.
+        derivatives: Values of f, f', f'' and f''' there.
     """
 
     title: str
@@ -54,11 +54,11 @@ EXPONENTIAL = Example(r"$f = e^x$ at $x = 1$", np.exp, tf.exp, 1.0, (np.e,) * 4)
 
 
 def measure(example: Example, epsilons: np.ndarray) -> dict[str, np.ndarray]:
-    """Measure the absolute error of the derivative for every step and method.
+    """Measures the absolute error of the derivative for every step and method.
 
     Args:
-        example: the function and its point.
-        epsilons: steps, [E].
+        example: The function and its point.
+        epsilons: Steps, [E].
 
     Returns:
         Errors by method, [E] each; automatic differentiation has no step and repeats its one error.
@@ -83,46 +83,48 @@ def measure(example: Example, epsilons: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def draw() -> Figure:
-    """Draw the measured errors of both examples, with the theory's bounds dashed.
+    """Draws the measured errors of both examples, with the theory's bounds dashed.
 
     Returns:
-        The figure.
+        A `matplotlib.figure.Figure`.
     """
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    figure, axes = style.canvas(8.3, 4.2, columns=2)
+    left, right = axes[0]
     _panel(left, NOTES)
     _panel(right, EXPONENTIAL)
-    left.axvline(1e-3, color="0.6", linewidth=0.8)
-    left.annotate("the notes' step", (1e-3, 3e-15), rotation=90, ha="right", color="0.4", fontsize=8)
-    left.set_ylabel("absolute error of f '(x)")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+    left.axvline(1e-3, color=style.MUTED, linewidth=0.8)
+    left.annotate("the notes' step", (1e-3, 3e-15), rotation=90, ha="right", color=style.MUTED, fontsize=9)
+    left.set_ylabel("absolute error of $f'(x)$")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
 
 
 def _panel(axes: Axes, example: Example) -> None:
     epsilons = np.logspace(-14, 0, 141)
     points = {"linestyle": "none", "markersize": 3}
-    styles = {
-        "forward difference": {"color": "tab:red", "marker": "o", "zorder": 3, **points},
-        "central difference": {"color": "tab:blue", "marker": "s", **points},
-        "complex step": {"color": "tab:green", "marker": "x", "zorder": 3, **points},
-        "automatic differentiation": {"color": "black"},
+    looks = {
+        "forward difference": {"color": style.VERMILION, "marker": "o", "zorder": 3, **points},
+        "central difference": {"color": style.BLUE, "marker": "s", **points},
+        "complex step": {"color": style.GREEN, "marker": "x", "zorder": 3, **points},
+        "automatic differentiation": {"color": style.INK},
     }
     for name, errors in measure(example, epsilons).items():
-        axes.plot(epsilons, np.maximum(errors, _FLOOR), label=name, **styles[name])
-    for order, color in ((1, "tab:red"), (2, "tab:blue")):
+        axes.plot(epsilons, np.maximum(errors, _FLOOR), label=name, **looks[name])
+    for order, color in ((1, style.VERMILION), (2, style.BLUE)):
         value, derivative = example.derivatives[0], example.derivatives[order + 1]
         bound = differentiation.difference_error(epsilons, value, derivative, order=order)
         label = "truncation + rounding" if order == 1 else None
         axes.plot(epsilons, bound, "--", color=color, linewidth=1, label=label)
-    axes.set(xscale="log", yscale="log", xlabel=r"step $\epsilon$", title=example.title)
+    axes.set(xscale="log", yscale="log", xlabel=r"step $\epsilon$")
+    axes.set_title(example.title, loc="left", fontsize=11)
     axes.set_ylim(bottom=1e-19)
     axes.text(
-        0.98,
+        0.02,
         0.015,
         r"exact results are drawn at $10^{-17}$",
         transform=axes.transAxes,
-        ha="right",
-        fontsize=8,
+        color=style.INK,
+        fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
     )

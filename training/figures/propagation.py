@@ -1,4 +1,4 @@
-"""Signals and gradients against depth at initialisation, measured and in closed form (Sec. 5.1).
+"""Signals and gradients against depth at initialization, measured and in closed form (Sec. 5.1).
 
 `measure` draws networks and averages; `draw_measurements` makes a figure of what was measured (points) and of
 `curvezoo.theory.propagation` (lines); `draw` does both. Random seeds are set through
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from ...layers import ResidualDense, UnitVarianceDense, residual_gain, variance_scaling
 from ...theory import propagation as theory
+from . import style
 
 WIDTHS = (256, *(512, 320, 640, 256) * 6)
 _RESIDUAL_WIDTH = 256
@@ -22,15 +22,15 @@ _RESIDUAL_WIDTH = 256
 
 @dataclass(frozen=True)
 class Scheme:
-    """A way to initialise a deep network.
+    """A way to initialize a deep network.
 
-    Attributes:
-        label: what the figure calls it.
-        layers: from `widths` to the list of Keras layers.
-        forward: from `widths` to <X_n^2>, n = 0 ... N, for inputs of unit variance.
-        gradient: from `widths` to <(dLoss/dX_n)^2>, n = 0 ... N, for a unit gradient at the output.
-        color: of the curve.
-        marker: of the points.
+    Args:
+        label: What the figure calls it.
+        layers: Function from `widths` to the list of Keras layers.
+        forward: Function from `widths` to <X_n^2>, n = 0 ... N, for inputs of unit variance.
+        gradient: Function from `widths` to <(dLoss/dX_n)^2>, n = 0 ... N, for a unit gradient at the output.
+        color: Color of the curve.
+        marker: Marker of the points.
     """
 
     label: str
@@ -45,12 +45,12 @@ class Scheme:
 class Measurement:
     """Second moments of one scheme against depth, arrays of N + 1 values, averaged over networks.
 
-    Attributes:
-        scheme: the `Scheme`.
-        forward: measured <X_n^2>.
-        gradient: measured <(dLoss/dX_n)^2>.
-        forward_theory: the closed form of `forward`.
-        gradient_theory: the closed form of `gradient`.
+    Args:
+        scheme: The `Scheme`.
+        forward: Measured <X_n^2>.
+        gradient: Measured <(dLoss/dX_n)^2>.
+        forward_theory: The closed form of `forward`.
+        gradient_theory: The closed form of `gradient`.
     """
 
     scheme: Scheme
@@ -91,29 +91,29 @@ def _residual(label, scaled, color, marker):
 
 
 PLAIN = {
-    "fan_in": _plain("fan_in, 2/L$_{n-1}$", "fan_in", 1.0, "#0072b2", "o"),
-    "unit_variance": _plain("unit variance, scale outside", "fan_in", 1.0, "#56b4e9", "x", True),
-    "fan_out": _plain("fan_out, 2/L$_n$", "fan_out", 1.0, "#009e73", "s"),
-    "fan_avg": _plain("fan_avg, 2/(L$_n$+L$_{n-1}$)", "fan_avg", 1.0, "#e69f00", "D"),
-    "too_large": _plain("fan_in, weights × 1.25", "fan_in", 1.25, "#999999", "^"),
-    "too_small": _plain("fan_in, weights × 0.8", "fan_in", 0.8, "#999999", "v"),
+    "fan_in": _plain("fan_in, 2/L$_{n-1}$", "fan_in", 1.0, style.BLUE, "o"),
+    "unit_variance": _plain("unit variance, scale outside", "fan_in", 1.0, style.SKY, "x", True),
+    "fan_out": _plain("fan_out, 2/L$_n$", "fan_out", 1.0, style.GREEN, "s"),
+    "fan_avg": _plain("fan_avg, 2/(L$_n$+L$_{n-1}$)", "fan_avg", 1.0, style.ORANGE, "D"),
+    "too_large": _plain("fan_in, weights × 1.25", "fan_in", 1.25, style.INK, "^"),
+    "too_small": _plain("fan_in, weights × 0.8", "fan_in", 0.8, style.MUTED, "v"),
 }
 RESIDUAL = {
-    "residual": _residual("residual, unscaled", False, "#d55e00", "P"),
-    "residual_scaled": _residual("residual, scaled by 1/$\\sqrt{L}$", True, "#cc79a7", "*"),
+    "residual": _residual("residual, unscaled", False, style.VERMILION, "P"),
+    "residual_scaled": _residual("residual, scaled by 1/$\\sqrt{L}$", True, style.PURPLE, "*"),
 }
 
 
 def measure(scheme, widths=WIDTHS, networks=8, batch_size=32):
-    """Average second moments of activations and gradients over random networks and random inputs.
+    """Averages second moments of activations and gradients over random networks and random inputs.
 
     Inputs and the gradient at the output are standard normal, drawn anew for each network.
 
     Args:
-        scheme: a `Scheme`.
-        widths: L_0 (the inputs), L_1, ..., L_N; all equal for a residual scheme.
-        networks: number of networks, with seeds 0, 1, ...
-        batch_size: number of examples for each.
+        scheme: A `Scheme`.
+        widths: Widths L_0 (the inputs), L_1, ..., L_N; all equal for a residual scheme.
+        networks: Number of networks, with seeds 0, 1, ...
+        batch_size: Number of examples for each.
 
     Returns:
         A `Measurement`.
@@ -142,48 +142,52 @@ def measure(scheme, widths=WIDTHS, networks=8, batch_size=32):
 
 
 def draw_measurements(measurements):
-    """Two panels, activations and gradients against depth: points measured, lines in closed form.
+    """Draws activations and gradients against depth: points measured, lines in closed form.
 
     Args:
-        measurements: `Measurement`s, one a curve.
+        measurements: The `Measurement`s, one a curve.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True)
+    figure, axes = style.canvas(8.3, 4.6, columns=2, sharex=True)
+    panels = axes[0]
     for m in measurements:
-        style = {"color": m.scheme.color, "marker": m.scheme.marker, "linestyle": "none", "markersize": 4.5}
+        look = {"color": m.scheme.color, "marker": m.scheme.marker, "linestyle": "none", "markersize": 4}
         for panel, points, line in (
             (panels[0], m.forward, m.forward_theory),
             (panels[1], m.gradient, m.gradient_theory),
         ):
             depth = np.arange(len(points))
             panel.plot(depth, line, color=m.scheme.color, linewidth=1)
-            panel.plot(depth, points, label=m.scheme.label, **style)
-    panels[0].set(title="Activations", ylabel="second moment $\\langle X_n^2 \\rangle$")
-    panels[1].set(
-        title="Gradients",
-        ylabel="second moment $\\langle (\\partial\\mathrm{Loss}/\\partial X_n)^2 \\rangle$",
-    )
-    for panel in panels:
+            panel.plot(depth, points, label=m.scheme.label, **look)
+    panels[0].set_ylabel("second moment $\\langle X_n^2 \\rangle$")
+    panels[1].set_ylabel("second moment $\\langle (\\partial\\mathrm{Loss}/\\partial X_n)^2 \\rangle$")
+    for panel, title in zip(panels, ("Activations", "Gradients"), strict=True):
         panel.set(yscale="log", xlabel="layer or residual block $n$")
-        panel.spines[["top", "right"]].set_visible(False)
+        panel.set_title(title, loc="left", fontsize=11)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside right center", frameon=False, title="points measured,\nlines Sec. 5.1"
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+        title="points measured, lines Sec. 5.1",
+        title_fontsize=9,
     )
     return figure
 
 
 def draw(widths=WIDTHS, networks=8):
-    """Measure every scheme and draw the figure of Sec. 5.1.
+    """Measures every scheme and draws the figure of Sec. 5.1.
 
     The residual networks have as many blocks as the plain ones have layers, at one width.
 
     Args:
-        widths: L_0 (the inputs), L_1, ..., L_N of the plain networks.
-        networks: number of random networks per scheme.
+        widths: Widths L_0 (the inputs), L_1, ..., L_N of the plain networks.
+        networks: Number of random networks per scheme.
 
     Returns:
         A `matplotlib.figure.Figure`.

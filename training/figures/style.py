@@ -9,21 +9,20 @@ import io
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, distinct under every common colour blindness.
+# Okabe and Ito's palette, distinct under every common color blindness.
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
-PALETTE = (BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE)
 INK, MUTED, RULE = "#222222", "#6B6B6B", "#E3E3E3"
 
 
 def canvas(width, height, rows=1, columns=1, **gridspec):
-    """Make a figure with a grid of clean axes.
+    """Makes a figure with a grid of clean axes.
 
     Args:
-        width: width in inches.
-        height: height in inches.
-        rows: rows of axes.
-        columns: columns of axes.
-        **gridspec: further arguments of `Figure.subplots`, such as `sharex` or `height_ratios`.
+        width: Width in inches.
+        height: Height in inches.
+        rows: Rows of axes.
+        columns: Columns of axes.
+        **gridspec: Further arguments of `Figure.subplots`, such as `sharex` or `height_ratios`.
 
     Returns:
         (figure, axes), the axes as an array [rows, columns].
@@ -37,7 +36,7 @@ def canvas(width, height, rows=1, columns=1, **gridspec):
 
 
 def clean(axis):
-    """Give one pair of axes the shared look: two thin spines, quiet ticks, a light grid behind the data."""
+    """Gives one pair of axes the shared look: two thin spines, quiet ticks, a light grid behind the data."""
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(MUTED)
     axis.tick_params(colors=MUTED, labelcolor=INK, labelsize=9, length=3)
@@ -49,14 +48,14 @@ def clean(axis):
 
 
 def data_uri(figure, dpi=144):
-    """Draw a figure as PNG inside a `data:` address, for a page that needs no other file.
+    """Draws a figure as PNG inside a `data:` address, for a page that needs no other file.
 
     Args:
-        figure: a `matplotlib.figure.Figure`.
-        dpi: pixels per inch.
+        figure: A `matplotlib.figure.Figure`.
+        dpi: Pixels per inch.
 
     Returns:
-        The address, "data:image/png;base64,...".
+        The address, `data:image/png;base64,...`.
     """
     buffer = io.BytesIO()
     # Without the version stamp equal figures give equal bytes.

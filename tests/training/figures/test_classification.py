@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
+
 from curvezoo.losses import expected_calibration_error, reliability_curve
 from curvezoo.training.figures import classification, confusion_matrix, reliability_diagram, worst_mistakes
-from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 
 def cell_texts(figure):

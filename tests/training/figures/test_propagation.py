@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+
 from curvezoo.theory.propagation import relative_variance
 from curvezoo.training.figures import propagation
-from matplotlib.figure import Figure
 
 WIDTHS = (96, 192, 128, 256, 96, 160, 192, 128, 96)
 NETWORKS = 6
