@@ -194,7 +194,7 @@ def fit_temperature(logits, labels):
         raise ValueError("logits classify every label right: the likelihood grows without end as T -> 0")
     if margin.mean() >= 0.0:
         raise ValueError(
-            "logits favour the labels no more than chance does: the best temperature is infinite"
+            "logits favor the labels no more than chance does: the best temperature is infinite"
         )
 
     def nll(log_temperature):

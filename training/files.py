@@ -58,6 +58,11 @@ def remove(path):
 
 
 def write_json(path, value):
-    """Writes a value as indented JSON, whole or not at all."""
+    """Writes a value as indented JSON, whole or not at all.
+
+    Args:
+        path: The file to write.
+        value: What `json` can hold.
+    """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")

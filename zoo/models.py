@@ -6,6 +6,7 @@ import shlex
 
 from .. import data
 from ..training import cards, evaluation, publishing, runs
+from ..training.recipe import model_arguments
 from . import catalogue
 
 
@@ -22,7 +23,12 @@ def build(name, **overrides):
     Raises:
         ValueError: If there is no such model or argument.
     """
-    recipe = catalogue.recipe(name).override(overrides)
+    recipe = catalogue.recipe(name)
+    extra = set(overrides) - {"data", *model_arguments(recipe.build)}
+    if extra:
+        valid = ", ".join(["data", *model_arguments(recipe.build)])
+        raise ValueError(f"{name} is not built with {min(extra)!r}; valid: {valid}")
+    recipe = recipe.override(overrides)
     return recipe.build(data.spec(recipe.data), **recipe.model)
 
 
@@ -63,10 +69,18 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
 
 
 def default_folder(name, resume=False):
-    """Returns `runs/NAME`, or `runs/NAME-2` and so on: the first free one, or to resume the newest."""
+    """Returns the folder of a run that names none: `runs/NAME`, `runs/NAME-2` and so on.
+
+    Args:
+        name: The model's name.
+        resume: Whether to return the last one there is, not the next.
+
+    Returns:
+        A `pathlib.Path`.
+    """
     root = pathlib.Path("runs")
-    numbers = [1 if p.name == name else int(p.name.rpartition("-")[2]) for p in root.glob(f"{name}*")
-               if re.fullmatch(rf"{re.escape(name)}(-\d+)?", p.name)]  # fmt: skip
+    matches = [re.fullmatch(rf"{re.escape(name)}(?:-(\d+))?", p.name) for p in root.glob(f"{name}*")]
+    numbers = [int(match[1] or 1) for match in matches if match]
     last = max(numbers, default=0)
     number = max(1, last if resume else last + 1)
     return root / (name if number == 1 else f"{name}-{number}")

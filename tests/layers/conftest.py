@@ -1,4 +1,4 @@
-"""Runs a test on the models of backend_worker.py: on each `case`, or on each `model_name`, classifiers too."""
+"""Runs a test on each `case` of backend_worker.py, or on each `model_name`, classifiers included."""
 
 import importlib.util
 import pathlib

@@ -21,7 +21,7 @@ def results(worker, tmp_path_factory):
         reference.update({f"{name}/before/{i}": w.astype("float32") for i, w in enumerate(weights)})
     np.savez(folder / "reference.npz", **reference)
     command = [sys.executable, worker.__file__, str(folder / "reference.npz"), str(folder / "jax.npz")]
-    # XLA's optimisation passes would take most of the test's time.
+    # XLA's optimization passes would take most of the test's time.
     jax = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     environment = {**os.environ, "KERAS_BACKEND": "jax", **jax}
     child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)

@@ -1,6 +1,9 @@
+import pathlib
+
 import pytest
 
 from curvezoo import zoo
+from curvezoo.zoo import models
 
 
 def test_wildcards_choose_names():
@@ -21,6 +24,16 @@ def test_unknown_names_are_answered_with_the_nearest(name, hint):
     for use in (zoo.describe, zoo.build, zoo.train):
         with pytest.raises(ValueError, match=f"no model is named '{name}'; {hint}"):
             use(name)
+
+
+def test_a_run_that_names_no_folder_gets_the_next_one_and_resumes_the_last(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = models.default_folder
+    assert folder("mlp_mnist") == folder("mlp_mnist", resume=True) == pathlib.Path("runs/mlp_mnist")
+    for name in ("mlp_mnist", "mlp_mnist-2", "mlp_mnist-10", "mlp_mnist_other", "mlp_mnist-x"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert folder("mlp_mnist").name == "mlp_mnist-11"
+    assert folder("mlp_mnist", resume=True).name == "mlp_mnist-10"
 
 
 @pytest.mark.parametrize("name", zoo.names())

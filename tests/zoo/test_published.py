@@ -68,10 +68,11 @@ def test_a_saved_model_needs_no_curvezoo(tmp_path):
         "import sys, numpy as np, tensorflow as tf; sys.modules['curvezoo'] = None\n"
         "stored = np.load(sys.argv[1] + '/golden.npz')\n"
         "found = tf.saved_model.load(sys.argv[1]).serve(stored['inputs'])\n"
-        "assert np.allclose(found, stored['outputs'], atol=1e-4)"
+        "print(np.abs(found - stored['outputs']).max())"
     )
-    folder = str(cards.folder_of(PUBLISHED[0]))
-    subprocess.run([sys.executable, "-c", code, folder], check=True, cwd=tmp_path)
+    command = [sys.executable, "-c", code, str(cards.folder_of("cnn_digits"))]
+    run = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert float(run.stdout) < 1e-4
 
 
 @pytest.fixture
