@@ -193,9 +193,7 @@ def fit_temperature(logits, labels):
     if margin.max() <= 0.0:
         raise ValueError("logits classify every label right: the likelihood grows without end as T -> 0")
     if margin.mean() >= 0.0:
-        raise ValueError(
-            "logits favor the labels no more than chance does: the best temperature is infinite"
-        )
+        raise ValueError("logits favor the labels no more than chance does: the best temperature is infinite")
 
     def nll(log_temperature):
         return np.mean(logsumexp(margin * np.exp(-log_temperature), axis=1))

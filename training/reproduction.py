@@ -14,7 +14,8 @@ _SECTIONS = {
                 "differentiation",
                 figures.differentiation.draw,
                 "Error of finite differences against their step, Eq. 1.4.1 and 1.4.2: truncation on the "
-                "right, rounding on the left. The complex step has no rounding error, automatic differentiation neither.",
+                "right, rounding on the left. The complex step has no rounding error; automatic "
+                "differentiation has neither.",
             )
         ],
     ),

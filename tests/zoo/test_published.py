@@ -67,7 +67,8 @@ def test_a_saved_model_needs_no_curvezoo(tmp_path):
     code = (
         "import sys, numpy as np, tensorflow as tf; sys.modules['curvezoo'] = None\n"
         "stored = np.load(sys.argv[1] + '/golden.npz')\n"
-        "found = tf.saved_model.load(sys.argv[1]).serve(stored['inputs'])\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "found = model.serve(stored['inputs'])\n"
         "print(np.abs(found - stored['outputs']).max())"
     )
     command = [sys.executable, "-c", code, str(cards.folder_of("cnn_digits"))]
@@ -103,7 +104,7 @@ def test_a_damaged_card_is_named(copied):
 
 
 def test_images_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"expected shape=\(None, 8, 8, 1\), found shape=\(2, 28, 28, 1\)"):
+    with pytest.raises(ValueError, match=r"expected shape=\(None, 8, 8, 1\), found shape=\(2, 28, 28"):
         zoo.load("softmax_digits")(np.zeros((2, 28, 28, 1), "float32"))
 
 
