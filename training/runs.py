@@ -84,7 +84,7 @@ def train(recipe, out, *, strategy="default", data_dir=None, resume=False, progr
         if chief:
             out.mkdir(parents=True, exist_ok=True)
             sweep(out)
-            write_json(out / "run.json", recipe.settings())
+            write_json(out / "run.json", {"name": recipe.name, "settings": recipe.settings()})
         history = _fit(model, recipe, splits, out, scope, progress, chief, resume)
         if not chief:
             return Run(out, model, None, history)
@@ -113,22 +113,41 @@ def _tensorflow_errors(out):
 
 def _check_folder(out, recipe, resume):
     """Refuses to mix two runs in one folder."""
-    path = out / "run.json"
     if out.exists() and not out.is_dir():
         raise ValueError(f"out={str(out)!r} is a file, not a folder")
     if not resume:
-        if path.exists() or (out.is_dir() and any(out.iterdir())):
+        if out.is_dir() and any(out.iterdir()):
             raise ValueError(f"{out} is not empty; resume the run in it, or name another folder")
         return
-    if not path.exists():
-        raise ValueError(f"{out} holds no run to resume")
-    before, now = json.loads(path.read_text()), json.loads(json.dumps(recipe.settings()))
+    before, now = saved_settings(out, recipe.name), json.loads(json.dumps(recipe.settings()))
     changed = [key for key in now if before.get(key) != now[key]]
     if changed:
         raise ValueError(
             f"{out} was begun with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
             f"resume it with the same"
         )
+
+
+def saved_settings(out, name):
+    """Returns the settings that a run was begun with, as `Recipe.settings` gives them.
+
+    Args:
+        out: The run's folder.
+        name: The model's name.
+
+    Returns:
+        A dictionary.
+
+    Raises:
+        ValueError: If the folder holds no run, or a run of another model.
+    """
+    path = pathlib.Path(out) / "run.json"
+    if not path.is_file():
+        raise ValueError(f"{out} holds no run to resume")
+    run = json.loads(path.read_text())
+    if run["name"] != name:
+        raise ValueError(f"{out} holds a run of {run['name']}, not of {name}")
+    return run["settings"]
 
 
 @contextlib.contextmanager

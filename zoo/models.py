@@ -45,7 +45,7 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
         out: The run's folder; by default `runs/NAME`, numbered where there is one already.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets.
-        resume: Continue the run in `out`, by default the newest of this model.
+        resume: Continue the run in `out`, by default the newest of this model, with its settings.
         progress: Show a bar.
         **settings: Changes to the recipe: its fields, or arguments of the building function.
 
@@ -55,8 +55,11 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
     Raises:
         ValueError: If a name or a value is not valid; the message says what is.
     """
-    recipe = catalogue.recipe(name).override(settings)
+    recipe = catalogue.recipe(name)
     folder = pathlib.Path(out) if out else default_folder(name, resume)
+    if resume:
+        recipe = recipe.override(_flat(runs.saved_settings(folder, name)))
+    recipe = recipe.override(settings)
     return runs.train(
         recipe,
         folder,
@@ -64,7 +67,7 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
         data_dir=data_dir,
         resume=resume,
         progress=progress,
-        command=_command(name, strategy, settings),
+        command=_command(recipe, strategy),
     )
 
 
@@ -86,11 +89,19 @@ def default_folder(name, resume=False):
     return root / (name if number == 1 else f"{name}-{number}")
 
 
-def _command(name, strategy, settings):
-    """The command line that repeats a run."""
-    words = ["curvezoo", "train", name]
+def _flat(settings):
+    """Settings of a recipe with those of its model beside them, as `Recipe.override` takes them."""
+    return {key: value for key, value in settings.items() if key != "model"} | settings["model"]
+
+
+def _command(recipe, strategy):
+    """The command line that repeats a run: what differs from the zoo's recipe."""
+    words = ["curvezoo", "train", recipe.name]
     words += ["--strategy", strategy] if strategy != "default" else []
-    for key, value in settings.items():
+    usual = _flat(catalogue.recipe(recipe.name).settings())
+    for key, value in _flat(recipe.settings()).items():
+        if value == usual[key]:
+            continue
         text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
         words += ["--set", f"{key}={'none' if value is None else text}"]
     return shlex.join(words)
