@@ -18,7 +18,7 @@ from curvezoo.training import callbacks, checkpoints, publishing
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"
-SETTINGS = {"epochs": 6, "batch_size": 32, "channels": "8,8", "units": 16, "augment": "crop"}
+SETTINGS = {"epochs": 24, "batch_size": 32, "channels": "8,8", "units": 16, "augment": "crop"}
 RUN = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
 
 
@@ -68,7 +68,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(whole, tmp
 def test_a_stopped_run_resumes_to_the_weights_of_an_uninterrupted_one(whole, tmp_path, sign):
     out = tmp_path / "stopped"
     code, message = start_and_stop(out, sign)
-    assert len(json.loads((checkpoints.latest(out / "checkpoints") / "history.json").read_text())) < 6
+    assert (
+        len(json.loads((checkpoints.latest(out / "checkpoints") / "history.json").read_text()))
+        < SETTINGS["epochs"]
+    )
     assert not (out / "model").exists()
     if sign == signal.SIGINT:
         assert code == 130
@@ -85,7 +88,7 @@ def test_a_run_leaves_what_it_promises(whole):
     assert names == {
         "checkpoints", "history.csv", "metrics.json", "model", "report.html", "run.json", "tensorboard",
     }  # fmt: skip
-    assert len((whole.folder / "history.csv").read_text().splitlines()) == 7
+    assert len((whole.folder / "history.csv").read_text().splitlines()) == 1 + SETTINGS["epochs"]
     card = json.loads((whole.folder / "model" / "card.json").read_text())
     assert card["metrics"]["accuracy"] == whole.scores["accuracy"] > 0.3
     assert sorted(card["command"].split()) == sorted(["curvezoo", "train", MODEL, *RUN])

@@ -14,7 +14,7 @@ import pytest
 from curvezoo import zoo
 from curvezoo.training import checkpoints, strategies
 
-SETTINGS = {"epochs": 5, "subset": 512, "batch_size": 64, "dropout": 0, "augment": "crop", "l2": 1e-4}
+SETTINGS = {"epochs": 8, "subset": 512, "batch_size": 64, "dropout": 0, "augment": "crop", "l2": 1e-4}
 MIRRORED = """
 import sys, tensorflow as tf
 from curvezoo import zoo
