@@ -56,7 +56,13 @@ class Count:
 
 
 def matrix_product(rows: int, inner: int, columns: int) -> int:
-    """Returns the multiplications of a [rows, inner] by [inner, columns] matrix product."""
+    """Returns the multiplications of a matrix product.
+
+    Args:
+        rows: Rows of the first matrix, [rows, inner].
+        inner: Columns of the first matrix and rows of the second.
+        columns: Columns of the second matrix, [inner, columns].
+    """
     return rows * inner * columns
 
 

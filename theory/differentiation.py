@@ -296,7 +296,15 @@ def gradient_check(
 
 
 def resolution(value: float, epsilon: np.ndarray) -> np.ndarray:
-    """Estimates the rounding error of a central difference, 8 u |f| / epsilon for some 8 roundings in f."""
+    """Estimates the rounding error of a central difference, 8 u |f| / epsilon for some 8 roundings in f.
+
+    Args:
+        value: The function's value f.
+        epsilon: The steps, any shape.
+
+    Returns:
+        The errors, in the shape of `epsilon`.
+    """
     return _ROUNDINGS * UNIT_ROUNDOFF * abs(value) / np.asarray(epsilon)
 
 
