@@ -3,5 +3,22 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["counting", "differentiation", "propagation"]
+    __name__,
+    submodules=[
+        "counting",
+        "cumulants",
+        "differential_entropy",
+        "differentiation",
+        "estimators",
+        "fisher",
+        "geometry",
+        "information",
+        "landauer",
+        "maxent",
+        "propagation",
+        "sampling",
+        "sequences",
+        "sne",
+        "transport",
+    ],
 )
