@@ -1,0 +1,1 @@
+"""Small seeded experiments, the numbers behind the figures of the notes' sections."""
