@@ -109,8 +109,8 @@ def _parser():
     export.add_argument("--to", required=True, help="the new folder")
     export.set_defaults(run=_export)
 
-    reproduce = commands.add_parser("reproduce", help="draw the figures of a section of the notes")
-    reproduce.add_argument("section", help="a section that has figures, such as 1.4 or 5.1")
+    reproduce = commands.add_parser("reproduce", help="draw the figures of a chapter or section of the notes")
+    reproduce.add_argument("section", help="a chapter or section that has figures, such as 2 or 5.1")
     reproduce.add_argument("--out", help="the page to write (default reproduce-SECTION.html)")
     reproduce.add_argument("--pictures", help="a folder for the figures as PNG files, beside the page")
     reproduce.set_defaults(run=_reproduce)

@@ -1,7 +1,7 @@
 """The three splits of a data set, and the epochs of its training split.
 
 Legend: B batch, H height, W width, C channels. Every data set here yields `(images, labels)`: float32
-[B, H, W, C] in [0, 1] and int32 [B].
+[B, H, W, C] in [0, 1] and int32 [B]; `corruption.noisy_splits` yields (noisy images, targets).
 """
 
 import itertools
@@ -30,7 +30,7 @@ class Splits:
         self.steps_per_epoch = spec.train // batch_size
         self.validation = validation
         self.test = test
-        self._batches = batches
+        self.batches = batches
         passes = itertools.count()
         # A Python counter: tf.data's own seeds would mix in the global seed.
         number = tf.data.Dataset.from_generator(
@@ -43,7 +43,7 @@ class Splits:
         options.deterministic = True
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         cardinality = tf.data.experimental.assert_cardinality(count * self.steps_per_epoch)
-        return self._batches(numbers).apply(cardinality).prefetch(tf.data.AUTOTUNE).with_options(options)
+        return self.batches(numbers).apply(cardinality).prefetch(tf.data.AUTOTUNE).with_options(options)
 
     def epochs(self, first, last):
         """Runs through the epochs first .. last - 1 back to back.

@@ -4,10 +4,9 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cards", "checkpoints", "figures", "publishing", "report", "strategies"],
+    submodules=["cards", "checkpoints", "figures", "publishing", "report", "strategies", "tasks"],
     submod_attrs={
         "accounting": ["account"],
-        "evaluation": ["evaluate_classifier"],
         "gradient_check": ["gradient_check"],
         "publishing": ["load"],
         "recipe": ["Recipe"],

@@ -58,8 +58,8 @@ def read(folder):
         card = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a valid card: {error}") from error
-    if not isinstance(card, dict) or not {"name", "data", "metrics", "files"} <= card.keys():
-        raise ValueError(f"{path} is not a valid card: it lacks name, data, metrics or files")
+    if not isinstance(card, dict) or not {"name", "data", "recipe", "metrics", "files"} <= card.keys():
+        raise ValueError(f"{path} is not a valid card: it lacks name, data, recipe, metrics or files")
     missing = [name for name in REQUIRED if name not in card["files"]]
     if missing:
         raise ValueError(f"{path} is not a valid card: its files lack {missing[0]}")

@@ -3,7 +3,6 @@
 import keras
 
 from ..layers.weight_norm import WeightNormalization
-from ..losses.classification import CategoricalNLL
 from ..optimizers.schedules import learning_rate_schedule
 from . import kernels  # noqa: F401 (batch norms train by its kernel from here on)
 
@@ -25,8 +24,8 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
     penalize(model, recipe.l1, recipe.l2)
     model.compile(
         optimizer=make_optimizer(recipe, steps_per_epoch),
-        loss=CategoricalNLL(label_smoothing=recipe.label_smoothing),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=recipe.task.loss(recipe),
+        metrics=recipe.task.metrics(),
         jit_compile=recipe.jit_compile and not distributed,
         steps_per_execution=1 if distributed else recipe.steps_per_execution,
     )

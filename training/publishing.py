@@ -16,17 +16,17 @@ from .files import replacing, write_json
 GOLDEN = 4
 
 
-def publish(model, folder, card, examples):
+def publish(model, folder, card, examples, endpoints):
     """Writes a model's folder: SavedModel, config, weights, golden inputs with outputs, and card.
 
-    The SavedModel has two endpoints, both free in the batch size: `serve` (the default) gives logits,
-    `probabilities` their softmax.
+    The SavedModel's endpoints are free in the batch size.
 
     Args:
-        model: A `keras.Model` from images to logits.
+        model: A `keras.Model` from images.
         folder: Where to write; what stood there is replaced, once the new folder is whole.
         card: The card without its `files`.
         examples: Images `[B, H, W, C]` of which a few are kept as golden inputs.
+        endpoints: Functions of images by name, `serve` first: the default of its readers.
 
     Returns:
         The card as written.
@@ -34,7 +34,7 @@ def publish(model, folder, card, examples):
     folder = pathlib.Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder) as temporary:
-        _export(model, temporary)
+        _export(model, temporary, endpoints)
         (temporary / "config.json").write_text(model.to_json(indent=1) + "\n")
         model.save_weights(temporary / "model.weights.h5")
         images = np.asarray(examples[:GOLDEN], "float32")
@@ -45,14 +45,11 @@ def publish(model, folder, card, examples):
     return card
 
 
-def _export(model, folder):
+def _export(model, folder, endpoints):
     archive = keras.export.ExportArchive()
     archive.track(model)
     signature = [keras.InputSpec(shape=(None, *model.input_shape[1:]), dtype="float32")]
-    for name, function in (
-        ("serve", lambda images: model(images, training=False)),
-        ("probabilities", lambda images: keras.ops.softmax(model(images, training=False))),
-    ):
+    for name, function in endpoints.items():
         archive.add_endpoint(name, function, input_signature=signature)
     archive.write_out(folder, verbose=False)
 
@@ -66,7 +63,8 @@ def load(name_or_path):
         name_or_path: A published name, or a folder with a card, such as a run's `model`.
 
     Returns:
-        A `keras.Model`, not compiled, from images with pixels in [0, 1] to logits.
+        A `keras.Model`, not compiled, from images with pixels in [0, 1] to what its task says: a classifier's
+        logits, a denoiser's images.
 
     Raises:
         ValueError: If there is no such model, or a file is missing or corrupted; the message names it.
@@ -77,6 +75,8 @@ def load(name_or_path):
     for name in layers.__all__:
         getattr(layers, name)
     config = json.loads((folder / "config.json").read_text())
+    # What it was trained with is the recipe's affair.
+    config.pop("compile_config", None)
     model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     model.load_weights(folder / "model.weights.h5")
     return model

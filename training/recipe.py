@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..data.arguments import AUGMENTATIONS
+from . import tasks
 
 OPTIMIZERS = ("sgd", "adam")
 SCHEDULES = ("constant", "cosine", "step")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
-_FIXED = ("name", "section", "summary", "limits", "build", "model")
+_FIXED = ("name", "section", "summary", "limits", "build", "model", "task")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +27,10 @@ class Recipe:
         name: The model's name in the zoo.
         section: The section of the notes that it comes from.
         summary: One line on what it is.
-        build: The building function, `build(spec, **model)`, which returns a `keras.Model` of logits.
+        build: The building function, `build(spec, **model)`, which returns a `keras.Model`.
         data: The data set's name, as `curvezoo.data.names()` lists them.
         model: Arguments of the building function.
+        task: What the model is trained to do: one of `training.tasks`.
         epochs: Passes over the training split.
         batch_size: Examples a step, over all replicas together.
         optimizer: `sgd`, with `momentum`, or `adam`.
@@ -61,6 +63,7 @@ class Recipe:
     build: Callable[..., Any]
     data: str
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    task: Any = dataclasses.field(default_factory=tasks.Classification)
     epochs: int = 10
     batch_size: int = 128
     optimizer: str = "adam"
@@ -109,8 +112,9 @@ class Recipe:
         """Returns the recipe with some settings changed.
 
         Args:
-            settings: A mapping of recipe fields, or of arguments of the building function, to values;
-                a string is read as the type of the value that it replaces (`"64,32"` as a tuple).
+            settings: A mapping of fields of the recipe or its task, or of arguments of the building
+                function, to values; a string is read as the type of the value that it replaces (`"64,32"`
+                as a tuple).
 
         Returns:
             A new `Recipe`.
@@ -121,18 +125,22 @@ class Recipe:
         fields = {f.name for f in dataclasses.fields(self)} - set(_FIXED)
         types = typing.get_type_hints(Recipe)
         arguments = model_arguments(self.build)
-        own, model = {}, dict(self.model)
+        task_types = typing.get_type_hints(type(self.task))
+        task_fields = {f.name for f in dataclasses.fields(self.task)}
+        own, model, task = {}, dict(self.model), {}
         for key, value in settings.items():
             if key in fields:
                 own[key] = _read(key, value, types[key])
             elif key in arguments:
                 model[key] = _read(key, value, arguments[key])
+            elif key in task_fields:
+                task[key] = _read(key, value, task_types[key])
             else:
-                valid = sorted(fields | set(arguments))
+                valid = sorted(fields | set(arguments) | task_fields)
                 near = difflib.get_close_matches(key, valid, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"{self.name} has no setting {key!r}{hint} Valid: {', '.join(valid)}")
-        return dataclasses.replace(self, model=model, **own)
+        return dataclasses.replace(self, model=model, task=dataclasses.replace(self.task, **task), **own)
 
     def settings(self):
         """Returns all that decides what a run computes, as values that JSON can hold."""
@@ -141,6 +149,7 @@ class Recipe:
         signature = inspect.signature(self.build).parameters.values()
         defaults = {p.name: p.default for p in signature if p.default is not p.empty}
         plain["model"] = {**defaults, **self.model}
+        plain["task"] = tasks.settings(self.task)
         return {key: list(v) if isinstance(v, tuple) else v for key, v in plain.items()}
 
 

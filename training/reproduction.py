@@ -1,43 +1,24 @@
-"""The figures of a section of the notes, measured and drawn again, on one page."""
+"""The figures of a chapter or section of the notes, computed and drawn again, on one page."""
 
 import pathlib
 
 import rich.progress
 
-from . import figures, report
+from . import report
+from .pictures import PICTURES, TITLES
 
-_SECTIONS = {
-    "1.4": (
-        "Algorithmic differentiation",
-        [
-            (
-                "differentiation",
-                figures.differentiation.draw,
-                "Error of finite differences against their step, Eq. 1.4.1 and 1.4.2: truncation on the "
-                "right, rounding on the left. The complex step has no rounding error; automatic "
-                "differentiation has neither.",
-            )
-        ],
-    ),
-    "5.1": (
-        "Propagation of information",
-        [
-            (
-                "propagation",
-                figures.propagation.draw,
-                "Second moments of activations and gradients against depth, Eq. 5.1.6 to 5.1.15: "
-                "points are measured on random networks, lines are the theory.",
-            )
-        ],
-    ),
-}
+
+def sections():
+    """Returns what `write_page` takes: the chapters and sections that have figures, in the notes' order."""
+    numbers = dict.fromkeys(picture.section for picture in PICTURES)
+    return sorted({number.split(".")[0] for number in numbers} | numbers.keys(), key=_order)
 
 
 def write_page(section, path=None, pictures=None):
-    """Measures and draws a section's figures, and writes them with captions to one HTML page.
+    """Computes and draws the figures of a chapter or section, and writes them with captions to one HTML page.
 
     Args:
-        section: A section that has figures.
+        section: A chapter such as `2`, or a section such as `2.3`, that has figures.
         path: The page to write; `reproduce-SECTION.html` by default.
         pictures: A folder for the figures as PNG files as well.
 
@@ -47,17 +28,39 @@ def write_page(section, path=None, pictures=None):
     Raises:
         ValueError: If the section has no figures; the message lists those that have.
     """
-    if section not in _SECTIONS:
-        raise ValueError(f"section {section!r} has no figures; valid: {', '.join(_SECTIONS)}")
-    title, drawings = _SECTIONS[section]
-    path = pathlib.Path(path or f"reproduce-{section}.html")
-    track = rich.progress.track(drawings, "drawing", console=rich.progress.Console(stderr=True))
-    drawn = []
-    for name, draw, caption in track:
-        figure = draw()
-        drawn.append((figure, caption))
+    if section not in sections():
+        raise ValueError(f"section {section!r} has no figures; valid: {', '.join(sections())}")
+    wanted = [picture for picture in PICTURES if f"{picture.section}.".startswith(f"{section}.")]
+    parts = {number: ([], []) for number in dict.fromkeys(picture.section for picture in wanted)}
+    for picture in _tracked(wanted):
+        figure, table = picture.draw(), None
+        # Where a picture comes with a table, both are drawn from the same numbers.
+        if isinstance(figure, tuple):
+            figure, table = figure
+        parts[picture.section][0].append((figure, picture.caption))
+        parts[picture.section][1].extend([table] if table else [])
         if pictures:
             folder = pathlib.Path(pictures)
             folder.mkdir(parents=True, exist_ok=True)
-            figure.savefig(folder / f"{name}.png", dpi=150)
-    return report.write_report(path, f"{section} {title}", [], [report.Section(title, figures=drawn)])
+            figure.savefig(folder / f"{picture.name}.png", dpi=150)
+    body = [
+        report.Section(f"{number} {TITLES[number]}", figures=drawn, grids=grids)
+        for number, (drawn, grids) in parts.items()
+    ]
+    title = f"{section} {TITLES[section]}"
+    return report.write_report(pathlib.Path(path or f"reproduce-{section}.html"), title, [], body)
+
+
+def _tracked(wanted):
+    """Yields the pictures under a bar that names the one being drawn."""
+    console = rich.console.Console(stderr=True)
+    with rich.progress.Progress(console=console) as bar:
+        task = bar.add_task("", total=len(wanted))
+        for picture in wanted:
+            bar.update(task, description=f"{picture.section} {picture.name}")
+            yield picture
+            bar.advance(task)
+
+
+def _order(number):
+    return [int(part) for part in number.split(".")]

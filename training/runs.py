@@ -9,8 +9,7 @@ import keras
 import tensorflow as tf
 
 from .. import data
-from ..losses import calibration
-from . import accounting, callbacks, cards, checkpoints, evaluation, fitting, publishing, report
+from . import accounting, callbacks, cards, checkpoints, fitting, publishing
 from .compiling import compiled_model
 from .files import sweep, write_json
 from .strategies import is_chief, make_strategy
@@ -73,6 +72,7 @@ def train(recipe, out, *, strategy="default", data_dir=None, resume=False, progr
         random_labels=recipe.random_labels,
         augment=recipe.augment,
     )
+    splits = recipe.task.prepare(splits, recipe.seed)
     replicas = scope.num_replicas_in_sync
     if splits.batch_size % replicas:
         raise ValueError(f"batch_size={splits.batch_size} must be a multiple of the {replicas} replicas")
@@ -185,8 +185,7 @@ def _fit(model, recipe, splits, out, scope, progress, chief, resume):
 
 def _write_results(model, recipe, splits, out, history, place, data_dir, command):
     """Measures the model on the test split; writes the published folder, metrics and report."""
-    logits, labels = evaluation.logits_and_labels(model, splits.test)
-    scores = calibration.classification_scores(logits, labels)
+    scores, predictions = recipe.task.measure(model, splits)
     card = cards.describe_run(
         recipe,
         splits.spec,
@@ -198,18 +197,16 @@ def _write_results(model, recipe, splits, out, history, place, data_dir, command
         devices=[device.device_type for device in tf.config.list_logical_devices()],
         command=command or f"curvezoo train {recipe.name}",
     )
-    card = publishing.publish(model, out / "model", card, next(iter(splits.test))[0])
+    examples = next(iter(splits.test))[0]
+    card = publishing.publish(model, out / "model", card, examples, recipe.task.endpoints(model))
     write_json(out / "metrics.json", scores)
-    report.classifier_report(
+    recipe.task.report(
         out / "report.html",
-        name=recipe.name,
-        description=recipe.summary,
+        recipe=recipe,
+        splits=splits,
         scores=scores,
+        predictions=predictions,
         history={key: [row[key] for row in history] for key in history[0]},
-        logits=logits,
-        labels=labels,
-        images=lambda indices: evaluation.images_at(splits.test, indices),
-        label_names=splits.spec.labels or tuple(map(str, range(splits.spec.classes))),
         rows=[("command", card["command"]), *card["recipe"].items()],
     )
     return scores

@@ -7,7 +7,13 @@ import importlib
 
 from ..training import cards
 
-_MODULES = ("classifiers.softmax", "classifiers.mlp", "classifiers.cnn", "classifiers.resnet")
+_MODULES = (
+    "classifiers.softmax",
+    "classifiers.mlp",
+    "classifiers.cnn",
+    "classifiers.resnet",
+    "denoisers.residual",
+)
 
 
 @functools.cache

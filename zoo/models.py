@@ -5,7 +5,7 @@ import re
 import shlex
 
 from .. import data
-from ..training import cards, evaluation, publishing, runs
+from ..training import cards, evaluation, publishing, runs, tasks
 from ..training.recipe import model_arguments
 from . import catalogue
 
@@ -90,8 +90,10 @@ def default_folder(name, resume=False):
 
 
 def _flat(settings):
-    """Settings of a recipe with those of its model beside them, as `Recipe.override` takes them."""
-    return {key: value for key, value in settings.items() if key != "model"} | settings["model"]
+    """Settings of a recipe with those of its model and task beside them, as `Recipe.override` takes them."""
+    own = {key: value for key, value in settings.items() if key not in ("model", "task")}
+    task = {key: value for key, value in settings["task"].items() if key != "kind"}
+    return own | settings["model"] | task
 
 
 def _command(recipe, strategy):
@@ -114,20 +116,29 @@ def evaluate(name, *, data_set=None, data_dir=None, temperature=False):
         name: A published name, or a folder with a card.
         data_set: Another data set to measure it on.
         data_dir: The folder of TensorFlow Datasets.
-        temperature: Fit a temperature on the validation split, and report the scaled scores as well.
+        temperature: Of a classifier: fit a temperature on the validation split, and report the scaled scores
+            as well.
 
     Returns:
-        A dictionary of `name`, `data`, `split` and the scores: `accuracy` with its interval, `nll` in nats,
-        `ece`, `brier`.
+        A dictionary of `name`, `data`, `split` and the scores of the model's task: of a classifier
+        `accuracy` with its interval, `nll` in nats, `ece`, `brier`; of a denoiser `psnr` in dB.
 
     Raises:
-        ValueError: If there is no such model, its files are damaged, or the data does not fit it.
+        ValueError: If there is no such model, its files are damaged, the data does not fit it, or
+            `temperature` is asked of what is no classifier.
     """
     folder = cards.folder_of(name)
     card = cards.read(folder)
+    task = tasks.from_settings(card["recipe"]["task"])
+    if temperature and task.kind != "classification":
+        raise ValueError(
+            f"temperature=True is not valid: {card['name']} does {task.kind}, not classification"
+        )
     model = publishing.load(folder)
     data_set = data_set or card["data"]["name"]
-    evaluation.check_fits(model, data.spec(data_set))
+    task.check(model, data.spec(data_set))
     splits = data.load(data_set, batch_size=128, data_dir=data_dir)
-    scores = evaluation.evaluate_classifier(model, splits, temperature=temperature)
+    scores, _ = task.measure(model, task.prepare(splits, seed=0))
+    if temperature:
+        scores |= evaluation.temperature_scores(model, splits)
     return {"name": card["name"], "data": data_set, "split": "test", **scores}

@@ -3,29 +3,39 @@
 import rich.console
 import rich.table
 
-_COLUMNS = (
-    "model",
-    "section",
-    "data",
-    "test accuracy (95 % interval)",
-    "NLL, nats",
-    "ECE",
-    "parameters",
-    "MFLOPs",
-    "training",
-)
+# The columns of each task's scores, the first of them the one that a short table shows.
+_SCORES = {
+    "classification": {
+        "test accuracy (95 % interval)": lambda scores: (
+            f"{100 * scores['accuracy']:.2f} % "
+            f"({100 * scores['accuracy_low']:.2f}-{100 * scores['accuracy_high']:.2f})"
+        ),
+        "NLL, nats": lambda scores: f"{scores['nll']:.4f}",
+        "ECE": lambda scores: f"{scores['ece']:.4f}",
+    },
+    "denoising": {
+        "test PSNR, dB (two standard errors)": lambda scores: (
+            f"{scores['psnr']:.2f} ({scores['psnr_low']:.2f}-{scores['psnr_high']:.2f})"
+        ),
+        "PSNR of the noisy images, dB": lambda scores: f"{scores['psnr_noisy']:.2f}",
+    },
+}
+_SHORT = {
+    "classification": lambda scores: f"{scores['accuracy']:.2%} accuracy",
+    "denoising": lambda scores: f"{scores['psnr']:.1f} dB PSNR",
+}
 
 
 def show(entries):
-    """Prints the models' names, sections, accuracy where they are published, and what they are.
+    """Prints the models' names, sections, test scores where they are published, and what they are.
 
     Args:
         entries: What `describe` returns, for each model.
     """
-    table = rich.table.Table("model", "section", "data", "test accuracy", "what it is", box=None)
+    table = rich.table.Table("model", "section", "data", "on test data", "what it is", box=None)
     for entry in entries:
-        accuracy = f"{entry['card']['metrics']['accuracy']:.2%}" if entry["trained"] else "not trained"
-        table.add_row(entry["name"], entry["section"], entry["data"], accuracy, entry["summary"])
+        score = _SHORT[_kind(entry)](entry["card"]["metrics"]) if entry["trained"] else "not trained"
+        table.add_row(entry["name"], entry["section"], entry["data"], score, entry["summary"])
     console = rich.console.Console()
     if not console.is_terminal:
         console.width = 200
@@ -33,33 +43,36 @@ def show(entries):
 
 
 def markdown(entries):
-    """Returns the published models as a Markdown table, every number from the cards.
+    """Returns the published models as Markdown tables, one for each task, every number from the cards.
 
     Args:
         entries: What `describe` returns, for each model.
 
     Returns:
-        The table's lines as one string.
+        The tables' lines as one string.
     """
-    rows = [
-        "| " + " | ".join(_COLUMNS) + " |",
-        "|" + "---|" * len(_COLUMNS),
-    ]
-    rows += [_row(entry["card"]) for entry in entries if entry["trained"]]
-    return "\n".join(rows)
+    tables = []
+    for kind, scores in _SCORES.items():
+        cards = [entry["card"] for entry in entries if entry["trained"] and _kind(entry) == kind]
+        if cards:
+            columns = ["model", "section", "data", *scores, "parameters", "MFLOPs", "training"]
+            rows = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+            tables.append("\n".join(rows + [_row(card, scores.values()) for card in cards]))
+    return "\n\n".join(tables)
 
 
-def _row(card):
-    scores, data, training = card["metrics"], card["data"], card["training"]
+def _kind(entry):
+    return entry["recipe"]["task"]["kind"]
+
+
+def _row(card, scores):
+    data, training = card["data"], card["training"]
     provenance = "" if data["provenance"] == "embedded" else f" ({data['provenance']})"
-    interval = f"{100 * scores['accuracy_low']:.2f}-{100 * scores['accuracy_high']:.2f}"
     cells = (
         f"`{card['name']}`",
         card["section"],
         data["name"] + provenance,
-        f"{100 * scores['accuracy']:.2f} % ({interval})",
-        f"{scores['nll']:.4f}",
-        f"{scores['ece']:.4f}",
+        *(write(card["metrics"]) for write in scores),
         f"{card['parameters']:,}",
         f"{card['flops'] / 1e6:.3g}",
         f"{training['seconds']:,.0f} s",

@@ -11,7 +11,7 @@ def test_a_bad_entry_is_named_with_its_first_index():
         arguments.finite("x", [[1, 2], [np.nan, np.inf]])
     with pytest.raises(ValueError, match=r"sigma\[2\] must be positive, got 0.0"):
         arguments.positive("sigma", [1, 2, 0, -1])
-    with pytest.raises(ValueError, match="sigma must be positive, got -1.0"):
+    with pytest.raises(ValueError, match=r"sigma must be positive, got -1\.0"):
         arguments.positive("sigma", -1)
     with pytest.raises(ValueError, match=r"x must have 2 axes, got shape \(2,\)"):
         arguments.finite("x", [1, 2], ndim=2)

@@ -12,8 +12,9 @@ from PIL import Image
 from scipy.special import softmax
 
 from curvezoo.losses import classification_scores
+from curvezoo.training import classifier_report
 from curvezoo.training.figures import loss_curves, style
-from curvezoo.training.report import Section, classifier_report, write_report
+from curvezoo.training.report import Section, write_report
 
 HISTORY = {
     "epoch": [1, 2, 3],
@@ -70,7 +71,7 @@ def run():
 def classifier_page(run, tmp_path_factory):
     logits, labels, images = run
     path = tmp_path_factory.mktemp("report") / "deep" / "report.html"
-    returned = classifier_report(
+    returned = classifier_report.write(
         path,
         name="net <script>alert(1)</script>",
         description="Made data & <b>noise</b>.",
@@ -130,7 +131,7 @@ def test_the_pictures_decode_at_their_size(classifier_page):
 
 def test_data_without_pictures_leave_out_the_mistakes(run, tmp_path):
     logits, labels, _ = run
-    path = classifier_report(
+    path = classifier_report.write(
         tmp_path / "page.html",
         name="flat",
         description="",
@@ -158,6 +159,14 @@ def test_any_page_can_be_written(tmp_path):
     assert page.images[0]["alt"] == 'A "caption"'
     assert "i" not in page.tags
     assert page.tags.count("table") == 2
+
+
+def test_a_table_of_several_columns_keeps_its_rows_and_is_escaped(tmp_path):
+    grid = (("loss", "<noise>"), [("Huber", 0.123456789), ("a & b", 2)])
+    page = Page(write_report(tmp_path / "page.html", "Title", [], [Section("s", grids=[grid])]))
+    assert page.cells == ["loss", "<noise>", "Huber", "0.123457", "a & b", "2"]
+    assert page.tags.count("tr") == 3
+    assert "noise" not in page.tags
 
 
 def test_equal_runs_write_equal_bytes(tmp_path):
@@ -225,7 +234,7 @@ def test_figures_leave_pyplot_alone():
 def test_a_wrong_number_of_names_is_refused(run, tmp_path):
     logits, labels, images = run
     with pytest.raises(ValueError, match="label_names must have 3 names, got 2"):
-        classifier_report(
+        classifier_report.write(
             tmp_path / "page.html",
             name="n",
             description="d",

@@ -1,0 +1,99 @@
+"""Noise on images, and the pairs that a denoiser learns from (section 3.3.4).
+
+Legend: B batch, H height, W width, C channels; a key is an integer tensor [2]. Pixels are in [0, 1].
+"""
+
+import tensorflow as tf
+
+from .splits import Splits
+
+_TEST_SEED = 0
+
+
+def gaussian(images, level, key):
+    """Adds independent Gaussian noise of mean zero to every pixel: its mean is the clean pixel.
+
+    Args:
+        images: Clean images [B, H, W, C].
+        level: Standard deviation of the noise, in units of the pixels' range.
+        key: Stateless key [2].
+
+    Returns:
+        Noisy images [B, H, W, C], not clipped: clipping would move the mean.
+    """
+    return images + level * tf.random.stateless_normal(tf.shape(images), key)
+
+
+def impulse(images, level, key):
+    """Replaces pixels by uniform draws from [0, 1]: below `level` = 1/2 its median is the clean pixel.
+
+    The clean value keeps probability 1 - level > 1/2, and the rest lies on both sides of it, so no other
+    value is a median. The mean, (1 - level) x + level / 2, is not x.
+
+    Args:
+        images: Clean images [B, H, W, C].
+        level: Probability of a pixel to be replaced.
+        key: Stateless key [2].
+
+    Returns:
+        Noisy images [B, H, W, C].
+    """
+    where_key, value_key = tf.unstack(tf.random.split(key, 2))
+    shape = tf.shape(images)
+    replaced = tf.random.stateless_uniform(shape, where_key) < level
+    return tf.where(replaced, tf.random.stateless_uniform(shape, value_key), images)
+
+
+_CORRUPTIONS = {"gaussian": gaussian, "impulse": impulse}
+
+
+def noisy_splits(splits, noise, level, targets, seed):
+    """Turns splits of (images, labels) into splits of (noisy images, targets).
+
+    Every epoch draws its noise anew from (seed, epoch), the same in every run. The validation split has the
+    training split's kind of target, under one fixed noise. The test split has clean targets, and noise that
+    does not depend on `seed`, so that all models are measured on the same pictures.
+
+    Args:
+        splits: The `Splits` of clean images.
+        noise: `gaussian` or `impulse`.
+        level: Its strength, as the function of that name takes it.
+        targets: `noisy`, a second and independent corruption of the same image, or `clean`.
+        seed: Key of the training and validation noise.
+
+    Returns:
+        `Splits` of pairs, both float32 [B, H, W, C].
+    """
+    corrupt = _CORRUPTIONS[noise]
+
+    def pair(images, key, noisy_target):
+        one, other = tf.unstack(tf.random.split(key, 2))
+        return corrupt(images, level, one), corrupt(images, level, other) if noisy_target else images
+
+    def batches(epochs):
+        keys = epochs.flat_map(lambda epoch: _keys(tf.stack([seed, epoch]), splits.steps_per_epoch))
+        clean = splits.batches(epochs)
+        return tf.data.Dataset.zip((clean, keys)).map(
+            lambda example, key: pair(example[0], key, targets == "noisy"),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def evaluation(split, seed, noisy_target):
+        # One key for each batch, told apart by its number.
+        return split.enumerate().map(
+            lambda number, example: pair(example[0], tf.stack([seed, number]), noisy_target),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    return Splits(
+        splits.spec,
+        splits.batch_size,
+        batches,
+        evaluation(splits.validation, seed + 1, targets == "noisy"),
+        evaluation(splits.test, _TEST_SEED, False),
+    )
+
+
+def _keys(key, count):
+    """The keys of one epoch's batches."""
+    return tf.data.Dataset.from_tensor_slices(tf.random.split(key, count))

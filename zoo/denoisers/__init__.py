@@ -1,0 +1,1 @@
+"""Denoisers: one file a family, each a building function and its recipes."""

@@ -1,0 +1,74 @@
+"""A convolutional denoiser that corrects its input, learned without clean images (section 3.3.4).
+
+B batch, H height, W width, C channels.
+"""
+
+from ... import layers
+from ...training.recipe import Recipe
+from ...training.tasks import Denoising
+
+_LIMITS = (
+    "Single digits as 8x8 grey images under the very noise of its recipe, of known strength; other noise, "
+    "other strengths and other pictures come out wrong without a warning."
+)
+
+
+def residual_denoiser(
+    spec, filters: int = 64, blocks: int = 4, activation: str = "relu", normalization: str | None = "batch"
+):
+    """Returns a stack of 3x3 convolutions whose output is added to the noisy image.
+
+    Args:
+        spec: The data set's `Spec`.
+        filters: Channels between the layers.
+        blocks: Convolutions before the last.
+        activation: A Keras activation.
+        normalization: `batch`, `layer`, `weight` or `None`, before each activation.
+
+    Returns:
+        A `keras.Model` from noisy images `[B, H, W, C]` to clean ones, of the same shape.
+
+    References:
+        Zhang et al., "Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising" (2017).
+    """
+    import keras
+
+    images = keras.Input(spec.shape, name="images")
+    x = images
+    for _ in range(blocks):
+        x = layers.ConvBlock(filters, activation=activation, normalization=normalization)(x)
+    # From zero, so that the first answer is the input itself.
+    correction = keras.layers.Conv2D(
+        spec.shape[-1], 3, padding="same", kernel_initializer="zeros", dtype="float32", name="correction"
+    )(x)
+    cleaned = keras.layers.Add(dtype="float32", name="cleaned")([images, correction])
+    return keras.Model(images, cleaned, name="residual_denoiser")
+
+
+RECIPES = tuple(
+    Recipe(
+        name=name,
+        section="3.3.4",
+        summary=summary,
+        build=residual_denoiser,
+        data="digits",
+        limits=_LIMITS,
+        task=task,
+        epochs=120,
+        batch_size=64,
+        learning_rate=3e-3,
+        schedule="cosine",
+    )
+    for name, summary, task in (
+        (
+            "denoiser_digits",
+            "takes Gaussian noise off digits, from noisy pairs by squared error",
+            Denoising(noise="gaussian", level=0.25, likelihood="gaussian"),
+        ),
+        (
+            "denoiser_digits_impulse",
+            "restores randomly replaced pixels of digits, from noisy pairs by absolute error",
+            Denoising(noise="impulse", level=0.3, likelihood="laplace"),
+        ),
+    )
+)
