@@ -1,4 +1,4 @@
-"""Closed-form results of the notes in NumPy and SciPy: counts, derivatives, propagation."""
+"""The notes' results for arrays in NumPy and SciPy: closed forms, exact sums, quadrature."""
 
 import lazy_loader
 
@@ -14,7 +14,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "geometry",
         "information",
         "landauer",
+        "likelihood",
         "maxent",
+        "perplexity",
         "propagation",
         "sampling",
         "sequences",

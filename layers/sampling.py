@@ -1,0 +1,259 @@
+"""Layers that draw random samples and pass gradients: Gaussian, Gumbel-softmax, straight-through (Sec. 3.5).
+
+Noise is drawn and transformed in float32 also under half precision: eight bits of uniform noise would cut the
+Gumbel distribution's tail at 5.5. A saved model keeps no state of the noise: loaded, it begins with the seed
+again, as `keras.layers.Dropout` does.
+
+Legend: B batch, D features, K categories, ... any axes between.
+"""
+
+import math
+import numbers
+
+import keras
+from keras import ops
+
+_TINY = 2.0**-126  # The smallest normal float32: -log(-log u) stays finite.
+_SURROGATES = ("softmax", "identity")
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class GaussianSampling(keras.layers.Layer):
+    """Draws mu + sigma z with z of N(0, 1): a pair of [B, ...] to [B, ...], Eq. 3.5.1.
+
+    The inputs are the mean mu and the logarithm of the variance, log sigma^2, which a network can output
+    without a constraint. It samples in training and in inference; for the mode take the mean itself.
+
+    Args:
+        seed: Seed of the noise; `None` for a random one.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: When it is built, if the inputs are not two tensors of one shape.
+
+    Example:
+        >>> mean = log_variance = keras.ops.zeros((2, 3))
+        >>> GaussianSampling(seed=0)([mean, log_variance]).shape
+        TensorShape([2, 3])
+
+    References:
+        Kingma and Welling, "Auto-Encoding Variational Bayes" (2013), arXiv:1312.6114.
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        """Checks that the inputs are a mean and a log variance of one shape."""
+        shapes = [tuple(shape) for shape in input_shape if isinstance(shape, (tuple, list))]
+        if len(shapes) != 2 or len(input_shape) != 2 or shapes[0] != shapes[1]:
+            raise ValueError(f"inputs must be [mean, log_variance] of one shape, got shapes {input_shape}")
+        self.built = True
+
+    def call(self, inputs):
+        """Returns one draw for each entry of the mean."""
+        mean, log_variance = (ops.cast(x, _wide(self.compute_dtype)) for x in inputs)
+        noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
+        return ops.cast(mean + ops.exp(log_variance / 2) * noise, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the mean."""
+        return input_shape[0]
+
+    def get_config(self):
+        """Returns the arguments that rebuild this layer."""
+        return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class GumbelSoftmax(keras.layers.Layer):
+    """Draws a differentiable, almost one-hot sample: logits [B, ..., K] to [B, ..., K].
+
+    In training the output is the softened argmax of Eq. 3.5.7, a point inside the simplex,
+
+        f_i = e^(beta (x_i + z_i)) / sum_j e^(beta (x_j + z_j)),
+
+    with Gumbel noise z. Its argmax is an exact sample of p = softmax(x), f itself is not: at finite beta its
+    mean is not p (docs/errata.md). So its gradients are biased, less with larger beta, while their variance
+    grows as beta. In inference the output is an exact one-hot sample of p, Eq. 3.5.3; for the mode take the
+    argmax of the logits.
+
+    The notes' beta multiplies x + z: it is the inverse of the temperature of Jang et al.
+
+    Args:
+        beta: Inverse temperature, positive.
+        final_beta: Inverse temperature at the end of annealing; `None` for a constant one.
+        annealing_steps: Number of training calls over which beta goes to `final_beta`, at a constant rate of
+            log beta. The calls are counted by a weight, so that a checkpoint keeps the place.
+        straight_through: Whether the output in training is the one-hot argmax of f, with the gradient of f.
+        seed: Seed of the noise; `None` for a random one.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `beta` or `final_beta` is not positive, `annealing_steps` is no positive integer, only
+            one of the last two is given, or (when it is built) K is below 2.
+
+    References:
+        Jang, Gu and Poole, "Categorical Reparameterization with Gumbel-Softmax" (2017), arXiv:1611.01144.
+        Maddison, Mnih and Teh, "The Concrete Distribution" (2017), arXiv:1611.00712.
+    """
+
+    def __init__(
+        self,
+        beta=1.0,
+        final_beta=None,
+        annealing_steps=None,
+        straight_through=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.initial_beta = _check_positive("beta", beta)
+        self.final_beta = None if final_beta is None else _check_positive("final_beta", final_beta)
+        if (final_beta is None) != (annealing_steps is None):
+            raise ValueError(
+                "final_beta and annealing_steps must be given together, "
+                f"got final_beta={final_beta!r} and annealing_steps={annealing_steps!r}"
+            )
+        if annealing_steps is not None and not (
+            _is(numbers.Integral, annealing_steps) and annealing_steps >= 1
+        ):
+            raise ValueError(f"annealing_steps must be a positive integer, got {annealing_steps!r}")
+        self.annealing_steps = annealing_steps
+        self.straight_through = straight_through
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        """Creates the counter of training calls, if beta is annealed."""
+        _check_categories(input_shape)
+        if self.final_beta is not None:
+            self.calls = self.add_weight(
+                (),
+                initializer="zeros",
+                dtype="int32",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="calls",
+            )
+        self.built = True
+
+    @property
+    def beta(self):
+        """The present inverse temperature: a number, or a float32 scalar where it is annealed."""
+        if self.final_beta is None:
+            return self.initial_beta
+        progress = ops.cast(ops.minimum(self.calls, self.annealing_steps), "float32") / self.annealing_steps
+        return self.initial_beta * ops.exp(progress * math.log(self.final_beta / self.initial_beta))
+
+    def call(self, inputs, training=None):
+        """Returns a relaxed sample in training (one-hot with `straight_through`), a one-hot one otherwise."""
+        logits = ops.cast(inputs, _wide(self.compute_dtype))
+        noisy = logits + self._gumbel(logits)
+        if not training:
+            return _one_hot_argmax(noisy, self.compute_dtype)
+        relaxed = ops.softmax(ops.cast(self.beta, noisy.dtype) * noisy)
+        if self.final_beta is not None:
+            self.calls.assign_add(1)
+        if self.straight_through:
+            relaxed = _with_gradient_of(_one_hot_argmax(noisy, noisy.dtype), relaxed)
+        return ops.cast(relaxed, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the logits."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the arguments that rebuild this layer."""
+        return {
+            **super().get_config(),
+            "beta": self.initial_beta,
+            "final_beta": self.final_beta,
+            "annealing_steps": self.annealing_steps,
+            "straight_through": self.straight_through,
+            "seed": self.seed,
+        }
+
+    def _gumbel(self, logits):
+        uniform = keras.random.uniform(
+            ops.shape(logits), minval=_TINY, maxval=1.0, dtype=logits.dtype, seed=self.seed_generator
+        )
+        return -ops.log(-ops.log(uniform))
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class StraightThrough(keras.layers.Layer):
+    """One-hot argmax of logits, [B, ..., K] to [B, ..., K], with the gradient of something smoother.
+
+    No noise: the forward pass is the limit beta -> infinity of Eq. 3.5.7 at z = 0. The true gradient is zero
+    almost everywhere, and the one put in its place is biased.
+
+    Args:
+        surrogate: Whose gradient flows back: `softmax` of the logits, or `identity`, the logits themselves.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `surrogate` is unknown, or (when it is built) K is below 2.
+
+    References:
+        Bengio, Leonard and Courville, "Estimating or Propagating Gradients Through Stochastic Neurons for
+            Conditional Computation" (2013), arXiv:1308.3432.
+    """
+
+    def __init__(self, surrogate="softmax", **kwargs):
+        super().__init__(**kwargs)
+        if surrogate not in _SURROGATES:
+            raise ValueError(f"surrogate must be one of {_SURROGATES}, got {surrogate!r}")
+        self.surrogate = surrogate
+
+    def build(self, input_shape):
+        """Checks the number of categories."""
+        _check_categories(input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        """Returns the one-hot argmax."""
+        surrogate = ops.softmax(inputs) if self.surrogate == "softmax" else inputs
+        return _with_gradient_of(_one_hot_argmax(inputs, self.compute_dtype), surrogate)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the logits."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the arguments that rebuild this layer."""
+        return {**super().get_config(), "surrogate": self.surrogate}
+
+
+def _wide(dtype):
+    return "float64" if dtype == "float64" else "float32"
+
+
+def _one_hot_argmax(x, dtype):
+    return ops.one_hot(ops.argmax(x, axis=-1), x.shape[-1], dtype=dtype)
+
+
+def _with_gradient_of(value, surrogate):
+    """Returns `value`, to which the gradient of `surrogate` is attached."""
+    difference = surrogate - ops.stop_gradient(surrogate)
+    # A logit of -inf, a forbidden category, would make it NaN.
+    return ops.stop_gradient(value) + ops.where(
+        ops.isfinite(surrogate), difference, ops.zeros_like(surrogate)
+    )
+
+
+def _check_positive(name, value):
+    if not (_is(numbers.Real, value) and 0 < value < math.inf):
+        raise ValueError(f"{name} must be a positive finite number, got {value!r}")
+    return float(value)
+
+
+def _is(kind, value):
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _check_categories(shape):
+    if not shape or shape[-1] is None or shape[-1] < 2:
+        raise ValueError(f"inputs must hold the logits of at least 2 categories, got shape {tuple(shape)}")

@@ -1,0 +1,276 @@
+"""The Cramer-Rao bound of `theory.estimators`: estimators that attain it, that miss it, and that beat it.
+
+Oracles: all data sets of a small discrete model, quadrature, laws of SciPy. Where an experiment is simulated,
+the tolerance is 5 of its own standard errors.
+"""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import cauchy, gamma, norm, poisson, uniform
+
+from curvezoo.theory import estimators
+
+
+def simulate(estimator, law, truth, n, repeats=40_000, seed=0):
+    def sample(rng, shape):
+        return law.rvs(size=shape, random_state=rng)
+
+    return estimators.simulate(estimator, sample, truth, n, repeats, np.random.default_rng(seed))
+
+
+def expectation(statistic, p, n):
+    """Exact expectation of a statistic of n rolls of a loaded die, over all len(p)^n data sets."""
+    rolls = np.array(list(product(range(len(p)), repeat=n)))
+    return np.tensordot(np.prod(np.asarray(p)[rolls], axis=1), np.asarray(statistic(rolls)), axes=(0, 0))
+
+
+@pytest.mark.equation("3.4.8")
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.floats(-9, 9), st.floats(-9, 9), st.floats(0.01, 1)),
+        min_size=2,
+        max_size=6,
+        unique_by=(lambda t: round(t[0], 3), lambda t: round(t[1], 3)),
+    )
+)
+def test_a_covariance_is_bounded_by_the_variances(outcomes):
+    a, b, p = np.array(outcomes).T
+    p = p / p.sum()
+    a, b = a - p @ a, b - p @ b
+    assert (p @ (a * b)) ** 2 <= (p @ a**2) * (p @ b**2) * (1 + 1e-9)
+    # Equality for proportional variables.
+    assert (p @ (a * 3 * a)) ** 2 == pytest.approx((p @ a**2) * (p @ (3 * a) ** 2), rel=1e-9)
+
+
+def bernoulli_score(rolls, p):
+    return np.sum(rolls / p - (1 - rolls) / (1 - p), axis=1)
+
+
+@pytest.mark.equation("3.4.9")
+@pytest.mark.equation("3.4.10")
+@pytest.mark.equation("3.4.11")
+@pytest.mark.equation("3.4.12")
+@pytest.mark.equation("3.4.13")
+def test_the_cramer_rao_argument_is_exact_for_coins():
+    p, n, h = 0.3, 4, 1e-5
+    chances = np.array([1 - p, p])
+
+    def log_likelihood(rolls, p):
+        return np.sum(np.log(np.where(rolls == 1, p, 1 - p)), axis=1)
+
+    rolls = np.array(list(product(range(2), repeat=n)))
+    difference = (log_likelihood(rolls, p + h) - log_likelihood(rolls, p - h)) / (2 * h)
+    np.testing.assert_allclose(bernoulli_score(rolls, p), difference, rtol=1e-6)
+    assert expectation(lambda r: bernoulli_score(r, p), chances, n) == pytest.approx(0, abs=1e-13)
+    fisher = expectation(lambda r: bernoulli_score(r, p) ** 2, chances, n)
+    assert fisher == pytest.approx(n / (p * (1 - p)), rel=1e-12)
+    for statistic, phi, slope in (
+        (lambda r: r.mean(axis=1), p, 1.0),
+        (lambda r: r[:, 0] * r[:, 1], p**2, 2 * p),
+        (lambda r: r[:, 0] * (1 - r[:, -1]), p * (1 - p), 1 - 2 * p),
+    ):
+        assert expectation(statistic, chances, n) == pytest.approx(phi, rel=1e-12)
+        covariance = expectation(lambda r, s=statistic: s(r) * bernoulli_score(r, p), chances, n)
+        assert covariance == pytest.approx(slope, rel=1e-12)
+        variance = expectation(lambda r, s=statistic: s(r) ** 2, chances, n) - phi**2
+        bound = estimators.cramer_rao_bound(slope, 1 / (p * (1 - p)), n)
+        assert bound == pytest.approx(slope**2 / fisher, rel=1e-12)
+        # Only the mean is proportional to the score, and attains the bound.
+        attained = estimators.efficiency(variance, bound)
+        assert attained <= 1 + 1e-12
+        assert (attained > 0.9) == (slope == 1.0)
+
+
+@pytest.mark.equation("3.4.10")
+def test_where_the_edge_moves_the_score_has_a_mean_and_the_bound_is_beaten():
+    # Uniform on (0, theta): S = -1/theta wherever there is data, and "F" = 1/theta^2.
+    theta, n = 2.0, 10
+    result = simulate(lambda x: (n + 1) / n * x.max(axis=1), uniform(0, theta), theta, n)
+    assert abs(result.bias) < 5 * result.mean_error
+    assert result.variance == pytest.approx(theta**2 / (n * (n + 2)), abs=5 * result.variance_error)
+    assert result.variance + 5 * result.variance_error < 0.2 * estimators.cramer_rao_bound(1, 1 / theta**2, n)
+
+
+@pytest.mark.equation("3.4.14")
+def test_the_matrix_bound_holds_for_a_die_and_its_trace_is_the_printed_one():
+    p, n = np.array([0.2, 0.3, 0.5]), 4
+    # theta = (p_0, p_1), p_2 = 1 - p_0 - p_1.
+    fisher = np.diag(1 / p[:2]) + 1 / p[2]
+
+    def score(rolls):
+        counts = np.stack([(rolls == k).sum(axis=1) for k in range(3)], axis=1)
+        return counts[:, :2] / p[:2] - counts[:, 2:] / p[2]
+
+    def estimate(rolls):
+        return np.stack([(rolls == 0).mean(axis=1), (rolls[:, 0] == 0) * (rolls[:, 1] == 1)], axis=1)
+
+    phi = np.array([p[0], p[0] * p[1]])
+    jacobian = np.array([[1.0, 0.0], [p[1], p[0]]])
+    np.testing.assert_allclose(expectation(estimate, p, n), phi, rtol=1e-12)
+    second = expectation(lambda r: score(r)[:, :, None] * score(r)[:, None, :], p, n)
+    np.testing.assert_allclose(second, n * fisher, rtol=1e-12)
+    aligned = expectation(lambda r: estimate(r)[:, :, None] * score(r)[:, None, :], p, n)
+    np.testing.assert_allclose(aligned, jacobian, atol=1e-14)
+    covariance = expectation(lambda r: estimate(r)[:, :, None] * estimate(r)[:, None, :], p, n)
+    covariance = covariance - np.outer(phi, phi)
+    bound = estimators.cramer_rao_bound(jacobian, fisher, n)
+    np.testing.assert_allclose(bound, jacobian @ np.linalg.inv(n * fisher) @ jacobian.T, rtol=1e-12)
+    assert np.linalg.eigvalsh(covariance - bound).min() > -1e-14
+    assert np.trace(covariance) > np.trace(bound)
+    shares = estimators.efficiency(covariance, bound)
+    # The frequency of a face attains its bound, the product of two rolls does not.
+    assert bound[0, 0] == pytest.approx(covariance[0, 0], rel=1e-12)
+    assert shares[0] < 0.6
+    assert shares[-1] == pytest.approx(1, rel=1e-10)
+    # Other units of phi change neither share.
+    a = np.array([[3.0, 1.0], [-40.0, 0.2]])
+    np.testing.assert_allclose(
+        estimators.efficiency(a @ covariance @ a.T, a @ bound @ a.T), shares, rtol=1e-9
+    )
+
+
+@pytest.mark.equation("3.4.14")
+def test_the_bounds_along_the_axes_that_diagonalize_fisher_are_not_enough():
+    # Two means of unit Gaussians, phi their sum: 1 from each axis, 2 in truth, which the plain sum attains.
+    gradient, fisher = np.array([1.0, 1.0]), np.eye(2)
+    axes = [estimators.cramer_rao_bound(g, 1.0) for g in gradient]
+    bound = estimators.cramer_rao_bound(gradient, fisher)
+    assert max(axes) == 1.0
+    assert bound == pytest.approx(2.0, rel=1e-14)
+    result = simulate(lambda x: x.sum(axis=1), norm(), 0.0, 2)
+    assert result.variance == pytest.approx(bound, abs=5 * result.variance_error)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4))
+def test_no_linear_unbiased_estimator_beats_the_matrix_bound(seed, parameters, quantities):
+    # y_k = theta + noise of covariance C has F = C^-1; the estimate is sum_k W_k y_k, and J = sum_k W_k.
+    rng = np.random.default_rng(seed)
+    root = rng.normal(size=(parameters, parameters)) + 3 * np.eye(parameters)
+    c = root @ root.T
+    weights = rng.normal(size=(3, quantities, parameters))
+    jacobian = weights.sum(axis=0)
+    covariance = sum(w @ c @ w.T for w in weights)
+    bound = estimators.cramer_rao_bound(jacobian, np.linalg.inv(c), 3)
+    assert np.linalg.eigvalsh(covariance - bound).min() > -1e-9 * np.trace(covariance)
+
+
+def test_the_gaussian_mean_attains_the_bound_and_the_unbiased_variance_does_not():
+    sigma, n = 1.5, 7
+    fisher = np.diag([1 / sigma**2, 1 / (2 * sigma**4)])
+    bound = estimators.cramer_rao_bound(np.eye(2), fisher, n)
+    np.testing.assert_allclose(bound, np.diag([sigma**2 / n, 2 * sigma**4 / n]), rtol=1e-14)
+    law = norm(0.4, sigma)
+    result = simulate(lambda x: np.stack([x.mean(1), x.var(1, ddof=1)], 1), law, [0.4, sigma**2], n)
+    assert np.all(np.abs(result.bias) < 5 * result.mean_error)
+    assert result.variance[0] == pytest.approx(bound[0, 0], abs=5 * result.variance_error[0])
+    assert result.variance[1] > bound[1, 1] + 5 * result.variance_error[1]
+    share = estimators.efficiency(estimators.variance_of_variance(sigma**2, n), bound[1, 1])
+    assert share == pytest.approx((n - 1) / n, rel=1e-12)
+    # With the mean known, the variance about it attains the bound.
+    known = simulate(lambda x: np.mean((x - 0.4) ** 2, axis=1), law, sigma**2, n)
+    assert known.variance == pytest.approx(bound[1, 1], abs=5 * known.variance_error)
+
+
+def test_the_median_of_a_gaussian_wastes_a_third_of_the_data():
+    share = estimators.efficiency(estimators.variance_of_median(norm(), 10_001), 1 / 10_001)
+    assert share == pytest.approx(2 / np.pi, rel=1e-3)
+
+
+def test_the_mean_of_cauchy_data_is_as_uncertain_as_one_example():
+    x = cauchy.rvs(size=(20_000, 50), random_state=5)
+    quartiles = np.quantile(x.mean(axis=1), [0.25, 0.75])
+    # Standard error of a quartile: sqrt(3/16 / R) / p(1), and p(1) = 1 / (2 pi).
+    np.testing.assert_allclose(quartiles, [-1, 1], atol=5 * np.sqrt(3 / 16 / 20_000) * 2 * np.pi)
+    # The median has a variance, at 8 / pi^2 of the bound 2 / N for large N.
+    share = estimators.efficiency(estimators.variance_of_median(cauchy(), 10_001), 2 / 10_001)
+    assert share == pytest.approx(8 / np.pi**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("n", [2, 5, 50])
+def test_biased_variances_have_less_squared_error_than_the_bound_of_the_unbiased(n):
+    sigma = 1.3
+    bound = estimators.cramer_rao_bound(1.0, 1 / (2 * sigma**4), n)
+
+    def squared_error(ddof):
+        bias = estimators.variance_bias(sigma**2, n, ddof)
+        return bias**2 + estimators.variance_of_variance(sigma**2, n, ddof=ddof)
+
+    assert squared_error(0) == pytest.approx((2 * n - 1) / n**2 * sigma**4, rel=1e-12)
+    assert squared_error(-1) == pytest.approx(2 * sigma**4 / (n + 1), rel=1e-12)
+    assert squared_error(-1) < squared_error(0) < bound < squared_error(1)
+    # Its own bound, with the bias in the Jacobian, is obeyed.
+    own = estimators.cramer_rao_bound((n - 1) / n, 1 / (2 * sigma**4), n)
+    assert estimators.variance_of_variance(sigma**2, n, ddof=0) > own
+
+
+@pytest.mark.parametrize("length", [0.0, 1.0, 4.0])
+def test_james_stein_beats_the_unbiased_estimate_wherever_the_mean_is(length):
+    d = 6
+    mean = np.full(d, length / np.sqrt(d))
+    k = np.arange(200)
+    # Stein: the risk is D - (D - 2)^2 <1 / |x|^2>, and |x|^2 is noncentral chi-square.
+    inverse = np.sum(poisson.pmf(k, length**2 / 2) / (d - 2 + 2 * k))
+    exact = d - (d - 2) ** 2 * inverse
+
+    def error(x):
+        return np.sum((estimators.james_stein(mean + x) - mean) ** 2, axis=1)
+
+    result = simulate(error, norm(), 0.0, d)
+    assert result.mean == pytest.approx(exact, abs=5 * result.mean_error)
+    bound = np.trace(estimators.cramer_rao_bound(np.eye(d), np.eye(d)))
+    assert result.mean + 5 * result.mean_error < bound
+
+
+def test_the_exponential_rates_mle_is_biased_and_its_unbiased_form_misses_the_bound():
+    rate, n = 2.0, 5
+    total = gamma(n, scale=1 / rate)
+    mean = quad(lambda s: n / s * total.pdf(s), 0, np.inf)[0]
+    assert mean == pytest.approx(rate * n / (n - 1), rel=1e-8)
+    variance = quad(lambda s: ((n - 1) / s - rate) ** 2 * total.pdf(s), 0, np.inf)[0]
+    assert variance == pytest.approx(rate**2 / (n - 2), rel=1e-7)
+    bound = estimators.cramer_rao_bound(1.0, 1 / rate**2, n)
+    assert estimators.efficiency(variance, bound) == pytest.approx((n - 2) / n, rel=1e-7)
+    # So the estimate is not proportional to the score N / rate - s.
+    covariance = quad(lambda s: n / s * (n / rate - s) * total.pdf(s), 0, np.inf)[0]
+    mle_variance = (n / (n - 1)) ** 2 * variance
+    assert covariance**2 / (mle_variance * n / rate**2) == pytest.approx((n - 2) / n, rel=1e-7)
+    # The mean life, 1 / rate, is aligned: unbiased, with the least variance.
+    life = estimators.cramer_rao_bound(-1 / rate**2, 1 / rate**2, n)
+    assert estimators.efficiency(1 / (rate**2 * n), life) == pytest.approx(1, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: estimators.cramer_rao_bound([1.0, 0.0], np.ones((2, 2))),
+            "fisher must be positive definite",
+        ),
+        (lambda: estimators.cramer_rao_bound(1.0, -1.0), "fisher must be positive definite"),
+        (
+            lambda: estimators.cramer_rao_bound([1, 0], [[1, 0.5], [0, 1]]),
+            r"symmetric, which fails at \[0, 1\]",
+        ),
+        (lambda: estimators.cramer_rao_bound(1.0, [1.0, 2.0]), "fisher must be a square matrix"),
+        (
+            lambda: estimators.cramer_rao_bound([1, 2, 3], np.eye(2)),
+            r"jacobian must have shape \[A, 2\] or \[2\]",
+        ),
+        (lambda: estimators.cramer_rao_bound([np.nan, 0.0], np.eye(2)), r"jacobian\[0\] must be finite"),
+        (lambda: estimators.cramer_rao_bound(1.0, 1.0, 0), "n must be an integer of at least 1, got 0"),
+        (lambda: estimators.efficiency(0.0, 1.0), "covariance must be positive definite"),
+        (lambda: estimators.efficiency(np.eye(2), 1.0), "covariance and bound must have the same shape"),
+        (lambda: estimators.james_stein([1.0, 2.0]), "x must have at least 3 coordinates"),
+        (lambda: estimators.james_stein([[1.0, 2, 3], [0, 0, 0]]), r"x\[1\] must not be the origin"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

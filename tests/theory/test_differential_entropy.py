@@ -1,0 +1,254 @@
+"""Oracles: SciPy's and TFP's closed forms."""
+
+import numpy as np
+import pytest
+import scipy.stats as laws
+
+from curvezoo.theory import differential_entropy, information
+from curvezoo.theory.differential_entropy import Density
+
+CONTINUOUS = [
+    laws.norm(3, 0.2),
+    laws.norm(1000, 1e-3),
+    laws.norm(0, 1e-30),
+    laws.cauchy(2, 3),
+    laws.laplace(-1, 5),
+    laws.logistic(),
+    laws.t(0.5),
+    laws.t(2.5, scale=3),
+    laws.expon(scale=100),
+    laws.uniform(2, 0.1),
+    laws.gamma(0.3),
+    laws.gamma(100),
+    laws.gamma(3, scale=1e-12),
+    laws.beta(0.5, 2),
+    laws.beta(3, 2),
+    laws.gumbel_r(),
+    laws.lognorm(2.0),
+    laws.weibull_min(0.5),
+    laws.pareto(1.5),
+    laws.levy(),
+    laws.rayleigh(),
+    laws.triang(0.3),
+    laws.truncnorm(-1, 3),
+    laws.invgamma(0.5),
+]
+
+
+@pytest.mark.equation("2.1.5")
+@pytest.mark.parametrize("law", CONTINUOUS, ids=lambda law: f"{law.dist.name}{law.args}")
+def test_quadrature_equals_scipys_closed_form(law):
+    assert differential_entropy.entropy(law) == pytest.approx(law.entropy(), rel=1e-7, abs=1e-7)
+
+
+def test_a_singularity_at_one_is_as_exact_as_floats_beside_one():
+    law = laws.beta(0.5, 0.5)
+    # Floats near 1 are 1e-16 apart, and the square root of that is the mass between two of them.
+    assert differential_entropy.entropy(law) == pytest.approx(law.entropy(), abs=1e-6)
+
+
+@pytest.mark.equation("2.1.5")
+def test_entropy_of_a_density_can_be_negative_and_changes_with_the_unit_of_x():
+    assert differential_entropy.entropy(laws.uniform(0, 0.5), base=2) == pytest.approx(-1, abs=1e-10)
+    assert differential_entropy.gaussian_entropy(1e-4) < 0
+    for law, scaled in ((laws.norm(0, 1), laws.norm(0, 1000)), (laws.gamma(2), laws.gamma(2, scale=1000))):
+        shift = differential_entropy.entropy(scaled) - differential_entropy.entropy(law)
+        assert shift == pytest.approx(np.log(1000), abs=1e-8)
+    # A divergence has no unit.
+    metres = differential_entropy.kl_divergence(laws.norm(0, 1), laws.norm(1, 2))
+    millimetres = differential_entropy.kl_divergence(laws.norm(0, 1000), laws.norm(1000, 2000))
+    assert metres == pytest.approx(millimetres, rel=1e-9)
+
+
+@pytest.mark.equation("2.1.5")
+@pytest.mark.parametrize("law", [laws.norm(), laws.expon(), laws.beta(3, 2)], ids=lambda law: law.dist.name)
+def test_entropy_of_bins_grows_without_end_and_only_with_the_log_of_their_width_tends_to_the_integral(law):
+    low, high = law.ppf(1e-15), law.isf(1e-15)
+    gaps, entropies = [], []
+    for bins in (2**8, 2**10, 2**12):
+        p = np.diff(law.cdf(np.linspace(low, high, bins + 1)))
+        entropies.append(information.entropy(p / p.sum()))
+        gaps.append(abs(entropies[-1] + np.log((high - low) / bins) - law.entropy()))
+    np.testing.assert_allclose(np.diff(entropies), np.log(4), atol=0.01)
+    assert gaps[2] < gaps[0] / 10 and gaps[2] < 1e-4
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 5])
+def test_gaussians_of_any_dimension(dimensions):
+    factor = np.random.default_rng(dimensions).normal(size=(dimensions, dimensions + 1))
+    covariance = factor @ factor.T
+    ours = differential_entropy.gaussian_entropy(covariance)
+    assert ours == pytest.approx(laws.multivariate_normal(cov=covariance).entropy(), rel=1e-12)
+    assert differential_entropy.gaussian_entropy(covariance, base=2) == pytest.approx(
+        ours / np.log(2), rel=1e-14
+    )
+    assert differential_entropy.gaussian_entropy(0.25) == pytest.approx(
+        laws.norm(0, 0.5).entropy(), rel=1e-14
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "expected"),
+    [
+        # (mu^2 + sigma^2) / (2 s^2) - 1/2 + log(s / sigma)
+        (laws.norm(), laws.norm(1, 2), 0.25 - 0.5 + np.log(2)),
+        (laws.norm(1000, 1e-3), laws.norm(1000.001, 2e-3), 0.25 - 0.5 + np.log(2)),
+        (laws.expon(), laws.expon(scale=3), np.log(3) + 1 / 3 - 1),
+        (laws.uniform(0, 1), laws.expon(), 0.5),
+        (laws.uniform(0, 1), laws.uniform(-1, 4), np.log(4)),
+        (laws.laplace(), laws.laplace(2), 2 + np.exp(-2) - 1),
+        # log of ((s + t)^2 + shift^2) / (4 s t)
+        (laws.cauchy(), laws.cauchy(1, 2), np.log((3**2 + 1) / 8)),
+        (laws.norm(), laws.norm(), 0),
+    ],
+    ids=lambda law: law.dist.name if hasattr(law, "dist") else None,
+)
+def test_divergence_and_cross_entropy_equal_closed_forms(p, q, expected):
+    assert differential_entropy.kl_divergence(p, q) == pytest.approx(expected, rel=1e-8, abs=1e-9)
+    assert differential_entropy.kl_divergence(p, q, base=2) == pytest.approx(expected / np.log(2), abs=1e-8)
+    cross = differential_entropy.cross_entropy(p, q)
+    assert cross == pytest.approx(p.entropy() + expected, abs=1e-8)
+
+
+def test_infinite_where_the_model_excludes_what_happens(recwarn):
+    assert differential_entropy.kl_divergence(laws.norm(), laws.uniform(-3, 6)) == np.inf
+    assert differential_entropy.cross_entropy(laws.expon(), laws.uniform(0, 9)) == np.inf
+    assert not len(recwarn)
+
+
+def two_bumps(x):
+    return np.logaddexp(laws.norm.logpdf(x, -5, 0.01), laws.norm.logpdf(x, 5, 0.01)) - np.log(2)
+
+
+def test_a_density_by_its_logarithm():
+    half_normal = Density(lambda x: np.log(2) + laws.norm.logpdf(x), support=(0, np.inf))
+    assert differential_entropy.entropy(half_normal) == pytest.approx(laws.halfnorm.entropy(), rel=1e-9)
+    # Two bumps that do not overlap: one bit more than one of them.
+    bumps = Density(two_bumps, points=(-5, 5))
+    with pytest.raises(ValueError, match="p must integrate to 1"):
+        differential_entropy.entropy(Density(two_bumps))
+    one = laws.norm(0, 0.01).entropy()
+    assert differential_entropy.entropy(bumps) == pytest.approx(one + np.log(2), rel=1e-8)
+    assert differential_entropy.kl_divergence(laws.norm(5, 0.01), bumps) == pytest.approx(np.log(2), rel=1e-8)
+    jumps = Density(lambda x: np.log(np.where(np.abs(x - 0.3) < 0.5, 1.0, 1e-300)), points=(-0.2, 0.8))
+    assert differential_entropy.entropy(jumps) == pytest.approx(0, abs=1e-9)
+
+
+def test_an_overflow_beside_an_end_is_no_obstacle():
+    law = laws.gamma(0.5)
+    rounded = Density(lambda x: law.logpdf(x.astype(np.float32)), support=(0, np.inf))
+    assert law.logpdf(np.float32(1e-60)) == np.inf
+    assert differential_entropy.entropy(rounded) == pytest.approx(law.entropy(), abs=1e-5)
+    for c in (0.3, 0.1):
+        weibull = laws.weibull_min(c)
+        mirrored = Density(lambda x, law=weibull: law.logpdf(-x), support=(-np.inf, 0))
+        assert differential_entropy.entropy(mirrored) == pytest.approx(weibull.entropy(), abs=1e-7)
+
+
+def test_jumps_of_the_model_split_the_integral():
+    heights = np.array([0.5, 0.85 / 0.7])
+    steps = Density(lambda x: np.log(heights[(x > 0.3).astype(int)]), support=(0, 1), points=(0.3,))
+    expected = -(0.3 * np.log(heights[0]) + 0.7 * np.log(heights[1]))
+    assert differential_entropy.kl_divergence(laws.uniform(0, 1), steps) == pytest.approx(expected, abs=1e-10)
+
+
+def test_tfp_distributions_equal_their_own_closed_forms():
+    import tensorflow_probability as tfp
+
+    tfd = tfp.distributions
+    for precision, accuracy in ((np.float64, 1e-7), (np.float32, 1e-5)):
+        one, two = precision(1), precision(2)
+        p = tfd.Normal(one, two)
+        for q in (
+            p,
+            tfd.Laplace(two, one),
+            tfd.Cauchy(two, one),
+            tfd.Gumbel(one, two),
+            tfd.Uniform(one, two),
+            tfd.Exponential(two),
+            tfd.Gamma(two, one),
+        ):
+            assert differential_entropy.entropy(q) == pytest.approx(float(q.entropy()), abs=accuracy)
+        divergence = differential_entropy.kl_divergence(p, tfd.Normal(two, one))
+        assert divergence == pytest.approx(float(p.kl_divergence(tfd.Normal(two, one))), abs=accuracy)
+        # A mixture has no quantiles: it is integrated over the whole line.
+        coin = tfd.Categorical(probs=np.array([0.5, 0.5], precision))
+        mixture = tfd.MixtureSameFamily(coin, tfd.Normal(np.array([-9, 9], precision), one))
+        expected = float(tfd.Normal(two, one).entropy()) + np.log(2)
+        assert differential_entropy.entropy(mixture) == pytest.approx(expected, abs=accuracy)
+    with pytest.raises(ValueError, match=r"p must be one distribution, got a batch of shape \(2,\)"):
+        differential_entropy.entropy(tfd.Normal([0.0, 1.0], 1.0))
+    with pytest.raises(ValueError, match="p must be one density in one dimension"):
+        differential_entropy.entropy(tfd.MultivariateNormalDiag([0.0, 1.0]))
+
+
+def slowly_normalized(x):
+    return -np.log(x) - 2 * np.log(np.log(x))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: differential_entropy.entropy(laws.poisson(3)),
+            "p must be a continuous frozen SciPy .* rv_discrete",
+        ),
+        (lambda: differential_entropy.entropy(3.0), "got float"),
+        (lambda: differential_entropy.entropy(laws.norm([0, 1])), r"p must be one distribution, .* \(2,\)"),
+        (
+            lambda: differential_entropy.entropy(Density(lambda x: -(x**2))),
+            r"p must integrate to 1 over its support \(-inf, inf\), got 1.7724538",
+        ),
+        (
+            lambda: differential_entropy.entropy(Density(lambda x: 0 * x)),
+            "the integral of p does not converge",
+        ),
+        (
+            lambda: differential_entropy.entropy(Density(slowly_normalized, (np.e, np.inf))),
+            "p must integrate to 1",
+        ),
+        (
+            lambda: differential_entropy.entropy(laws.beta(0.1, 0.1)),
+            "p must integrate to 1 over .*, got 0.98",
+        ),
+        (
+            lambda: differential_entropy.kl_divergence(laws.t(2), laws.norm()),
+            "the divergence of p from q does not converge: .* it may be infinite",
+        ),
+        (
+            lambda: differential_entropy.cross_entropy(laws.lomax(1), laws.expon()),
+            "the cross-entropy of p and q does not converge",
+        ),
+        (
+            lambda: differential_entropy.kl_divergence(laws.norm(), Density(lambda x: -x, (0, 1))),
+            r"q must integrate to 1 over its support \(0, 1\), got 0.632",
+        ),
+        (
+            lambda: differential_entropy.kl_divergence(
+                laws.norm(),
+                Density(lambda x: np.where(np.abs(x) < 5, laws.norm.logpdf(x), np.nan), points=(-5, 5)),
+            ),
+            "q must have a log density where p has, got nan at x = ",
+        ),
+        (lambda: Density(np.log, (1, 1)), r"support must be \(low, high\) with low < high, got \(1, 1\)"),
+        (lambda: Density(np.log, (0, 1), (0.5, 2)), r"points\[1\] must be inside \(0, 1\), got 2.0"),
+        (
+            lambda: differential_entropy.gaussian_entropy([[1, 2], [2, 1]]),
+            "covariance must be positive definite",
+        ),
+        (
+            lambda: differential_entropy.gaussian_entropy([[1, 0.5], [0, 1]]),
+            r"covariance\[0, 1\] must equal its",
+        ),
+        (
+            lambda: differential_entropy.gaussian_entropy([1.0, 2.0]),
+            r"covariance must be a square .* \(1, 2\)",
+        ),
+        (lambda: differential_entropy.gaussian_entropy(-1.0), "covariance must be positive definite"),
+        (lambda: differential_entropy.gaussian_entropy(np.nan), "covariance.* must be finite"),
+        (lambda: differential_entropy.entropy(laws.norm(), base=0.5), "base must be above 1, got 0.5"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

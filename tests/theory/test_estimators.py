@@ -1,0 +1,300 @@
+"""Oracles: all data sets of a small discrete model, Gauss-Hermite moments, quadrature, laws of SciPy.
+
+Where an experiment is simulated, the tolerance is 5 of its own standard errors.
+"""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import cauchy, chi2, expon, laplace, norm, uniform
+
+from curvezoo.theory import estimators
+
+LAWS = {
+    "normal": norm(1.5, 2.0),
+    "exponential": expon(scale=0.7),
+    "uniform": uniform(-1, 4),
+    "laplace": laplace(0.3, 1.2),
+}
+
+
+def draw(law):
+    return lambda rng, shape: law.rvs(size=shape, random_state=rng)
+
+
+def fourth_moment(law):
+    return (law.stats("k") + 3) * law.var() ** 2
+
+
+def simulate(estimator, law, truth, n, repeats=40_000, seed=0):
+    rng = np.random.default_rng(seed)
+    return estimators.simulate(estimator, draw(law), truth, n, repeats, rng)
+
+
+def expectation(statistic, p, n):
+    """Exact expectation of a statistic of n rolls of a loaded die, over all len(p)^n data sets."""
+    rolls = np.array(list(product(range(len(p)), repeat=n)))
+    return np.tensordot(np.prod(np.asarray(p)[rolls], axis=1), np.asarray(statistic(rolls)), axes=(0, 0))
+
+
+def die_variance(rolls, ddof):
+    return np.var(VALUES[rolls], axis=1, ddof=ddof)
+
+
+VALUES = np.array([-1.0, 0.5, 3.0])
+CHANCES = np.array([0.5, 0.3, 0.2])
+DIE_MEAN = CHANCES @ VALUES
+DIE_VARIANCE = CHANCES @ (VALUES - DIE_MEAN) ** 2
+DIE_FOURTH = CHANCES @ (VALUES - DIE_MEAN) ** 4
+
+
+@pytest.mark.equation("3.3.3")
+def test_the_gaussian_of_the_notes_is_normalized():
+    mu, sigma = -0.7, 2.5
+    x = np.linspace(-9, 8, 11)
+    printed = np.exp(-((x - mu) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(printed, norm.pdf(x, mu, sigma), rtol=1e-14)
+
+
+@pytest.mark.equation("3.4.16")
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
+def test_the_regression_likelihood_is_normalized_with_sigma_outside_of_the_root(sigma):
+    def shape(y):
+        return np.exp(-(y**2) / (2 * sigma**2))
+
+    total, _ = quad(shape, -40 * sigma, 40 * sigma, points=[0])
+    assert total / (sigma * np.sqrt(2 * np.pi)) == pytest.approx(1, rel=1e-9)
+    # As printed it integrates to the square root of sigma.
+    assert total / np.sqrt(2 * np.pi * sigma) == pytest.approx(np.sqrt(sigma), rel=1e-9)
+
+
+@pytest.mark.equation("3.3.1")
+@pytest.mark.equation("3.3.2")
+def test_a_simulation_finds_the_exact_bias_and_variance():
+    # The largest of n uniform numbers is Beta(n, 1).
+    n = 6
+    result = simulate(lambda x: x.max(axis=1), uniform(), 1.0, n)
+    assert result.mean == pytest.approx(n / (n + 1), abs=5 * result.mean_error)
+    assert result.bias == pytest.approx(-1 / (n + 1), abs=5 * result.mean_error)
+    assert result.variance == pytest.approx(n / ((n + 1) ** 2 * (n + 2)), abs=5 * result.variance_error)
+
+
+def test_the_standard_errors_of_a_simulation_are_the_spread_over_simulations():
+    results = [simulate(lambda x: x[:, 0], expon(), 1.0, 1, repeats=400, seed=s) for s in range(600)]
+    for value, error in (("mean", "mean_error"), ("variance", "variance_error")):
+        spread = np.std([getattr(r, value) for r in results])
+        # Relative standard error of a spread over 600: at most 0.1 for these tails.
+        assert np.sqrt(np.mean([getattr(r, error) ** 2 for r in results])) == pytest.approx(spread, rel=0.2)
+
+
+def test_several_quantities_are_simulated_together():
+    law = norm(2.0, 3.0)
+    both = simulate(lambda x: np.stack([x.mean(1), x.var(1)], axis=1), law, [2.0, 9.0], 5)
+    assert both.bias.shape == both.variance_error.shape == (2,)
+    expected = [0.0, estimators.variance_bias(9.0, 5)]
+    np.testing.assert_array_less(np.abs(both.bias - expected), 5 * both.mean_error)
+
+
+@pytest.mark.equation("3.3.4")
+@pytest.mark.equation("3.3.5")
+@pytest.mark.equation("3.3.9")
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_mean_is_unbiased_with_variance_sigma_squared_over_n(n):
+    first = expectation(lambda rolls: VALUES[rolls].mean(axis=1), CHANCES, n)
+    second = expectation(lambda rolls: VALUES[rolls].mean(axis=1) ** 2, CHANCES, n)
+    assert first == pytest.approx(DIE_MEAN, rel=1e-13)
+    assert second - first**2 == pytest.approx(estimators.variance_of_mean(DIE_VARIANCE, n), rel=1e-12)
+    for law in LAWS.values():
+        result = simulate(lambda x: x.mean(axis=1), law, law.mean(), n)
+        assert abs(result.bias) < 5 * result.mean_error
+        assert result.variance == pytest.approx(law.var() / n, abs=5 * result.variance_error)
+
+
+@pytest.mark.equation("3.3.6")
+@pytest.mark.equation("3.3.7")
+@pytest.mark.equation("3.3.8")
+@pytest.mark.parametrize("n", [2, 3, 6])
+@pytest.mark.parametrize("ddof", [-1, 0, 1])
+def test_bessels_factor_is_exact_for_a_loaded_die(n, ddof):
+    mean = expectation(lambda rolls: die_variance(rolls, ddof), CHANCES, n)
+    bias = estimators.variance_bias(DIE_VARIANCE, n, ddof)
+    assert mean - DIE_VARIANCE == pytest.approx(bias, abs=1e-12)
+    assert (bias == 0) == (ddof == 1)
+    if ddof == 0:
+        assert bias == pytest.approx(-DIE_VARIANCE / n, rel=1e-12)
+
+
+@pytest.mark.equation("3.3.7")
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_the_cross_terms_of_the_naive_variance_have_the_factor_minus_one_over_n(n):
+    x = np.random.default_rng(n).normal(1.0, 2.0, n)
+    squares = np.sum(x**2)
+    cross = np.sum(x) ** 2 - squares  # Ordered pairs, i not j.
+    right = ((1 + n / n**2 - 2 / n) * squares + (n / n**2 - 2 / n) * cross) / n
+    printed = ((1 + n / n**2 - 2 / n) * squares + (2 / n**2 - 2 / n) * cross) / n
+    assert right == pytest.approx(np.var(x), rel=1e-12)
+    # 2 / N^2 is N / N^2 for two examples only.
+    assert (printed == pytest.approx(np.var(x), rel=1e-6)) == (n == 2)
+
+
+@pytest.mark.equation("3.3.7")
+@pytest.mark.equation("3.3.8")
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_bessels_factor_holds_for_any_distribution(law):
+    for ddof in (0, 1):
+        result = simulate(lambda x, d=ddof: np.var(x, axis=1, ddof=d), law, law.var(), 4)
+        assert result.bias == pytest.approx(
+            estimators.variance_bias(law.var(), 4, ddof), abs=5 * result.mean_error
+        )
+
+
+def test_the_naive_variance_is_too_small_on_average_but_too_large_in_a_third_of_all_samples():
+    n = 10
+    x = norm.rvs(size=(20_000, n), random_state=3)
+    above = np.mean(np.var(x, axis=1) > 1)
+    exact = chi2(n - 1).sf(n)
+    assert 0.3 < exact < 0.4
+    assert above == pytest.approx(exact, abs=5 * np.sqrt(exact * (1 - exact) / 20_000))
+
+
+def test_unbiased_is_not_consistent_and_consistent_is_not_unbiased():
+    # The first example alone is an unbiased estimator of the mean whose variance never falls.
+    sizes = np.array([10, 1000])
+    first = [simulate(lambda x: x[:, 0], norm(), 0.0, int(n), 2000) for n in sizes]
+    assert all(abs(r.bias) < 5 * r.mean_error for r in first)
+    assert all(abs(r.variance - 1) < 5 * r.variance_error for r in first)
+    # The naive variance is biased, and its squared error vanishes.
+    error = estimators.variance_bias(1.0, sizes) ** 2 + estimators.variance_of_variance(1.0, sizes, ddof=0)
+    np.testing.assert_allclose(error, (2 * sizes - 1) / sizes**2, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 3, 30, 2000])
+def test_the_root_of_the_unbiased_variance_is_too_small(n):
+    # s sqrt(N - 1) / sigma is chi-distributed.
+    density = chi2(n - 1).pdf
+    exact = quad(lambda q: np.sqrt(q / (n - 1)) * density(q), 0, n, limit=200)[0]
+    exact += quad(lambda q: np.sqrt(q / (n - 1)) * density(q), n, n + 60 * np.sqrt(n), limit=200)[0]
+    assert estimators.expected_standard_deviation(3.0, n) == pytest.approx(3 * exact, rel=1e-6)
+    assert estimators.expected_standard_deviation(3.0, n) < 3
+
+
+def gaussian_fourth_moments(mean, sigma, n):
+    """<x_a x_b x_c x_d> for independent Gaussians, exact by Gauss-Hermite quadrature of one example."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(8)
+    powers = [weights @ (mean + sigma * nodes) ** k / np.sqrt(2 * np.pi) for k in range(5)]
+    moments = np.empty((n,) * 4)
+    for index in np.ndindex(*moments.shape):
+        moments[index] = np.prod([powers[k] for k in np.unique(index, return_counts=True)[1]])
+    return moments
+
+
+@pytest.mark.equation("3.3.11")
+def test_the_squared_estimator_is_four_centering_matrices():
+    n = 5
+    x = np.random.default_rng(1).normal(2.0, 1.5, n)
+    v = estimators.centering_matrix(n)
+    contracted = np.einsum("ia,ib,jc,jd,a,b,c,d", v, v, v, v, x, x, x, x) / (n - 1) ** 2
+    assert contracted == pytest.approx(np.var(x, ddof=1) ** 2, rel=1e-12)
+    np.testing.assert_allclose(np.linalg.eigvalsh(v), [0, 1, 1, 1, 1], atol=1e-12)
+    np.testing.assert_allclose(v @ x, x - x.mean(), atol=1e-12)
+
+
+@pytest.mark.equation("3.3.12")
+@pytest.mark.equation("3.3.13")
+@pytest.mark.parametrize("mean", [0.0, 1.3])
+def test_pairings_give_the_gaussian_fourth_moment_and_the_mean_drops_out(mean):
+    n, sigma = 4, 0.8
+    one = np.eye(n)
+    pairings = sum(np.einsum(s, one, one) for s in ("ab,cd->abcd", "ac,bd->abcd", "ad,bc->abcd")) * sigma**4
+    moments = gaussian_fourth_moments(mean, sigma, n)
+    assert (mean == 0) == np.allclose(moments, pairings, rtol=1e-12)
+    v = estimators.centering_matrix(n)
+    contract = "ia,ib,jc,jd,abcd"
+    contracted = np.einsum(contract, v, v, v, v, moments)
+    assert contracted == pytest.approx(np.einsum(contract, v, v, v, v, pairings), rel=1e-12)
+    traces = np.trace(v @ v) ** 2 + 2 * np.trace(v @ v @ v @ v)
+    assert contracted == pytest.approx(sigma**4 * traces, rel=1e-12)
+    assert traces == pytest.approx((n - 1) ** 2 + 2 * (n - 1), rel=1e-12)
+    assert contracted / (n - 1) ** 2 == pytest.approx((1 + 2 / (n - 1)) * sigma**4, rel=1e-12)
+
+
+@pytest.mark.equation("3.3.10")
+@pytest.mark.parametrize("n", [2, 3, 6])
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_the_variance_of_the_variance_is_exact_for_a_loaded_die(n, ddof):
+    first = expectation(lambda rolls: die_variance(rolls, ddof), CHANCES, n)
+    second = expectation(lambda rolls: die_variance(rolls, ddof) ** 2, CHANCES, n)
+    ours = estimators.variance_of_variance(DIE_VARIANCE, n, DIE_FOURTH, ddof)
+    assert ours == pytest.approx(second - first**2, rel=1e-11)
+
+
+@pytest.mark.equation("3.3.14")
+@pytest.mark.parametrize("n", [2, 5, 100])
+def test_the_variance_of_a_gaussians_variance_is_that_of_chi_square(n):
+    sigma = 1.7
+    ours = estimators.variance_of_variance(sigma**2, n)
+    assert ours == pytest.approx(2 * sigma**4 / (n - 1), rel=1e-12)
+    assert ours == pytest.approx((sigma**2 / (n - 1)) ** 2 * chi2(n - 1).var(), rel=1e-12)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_other_distributions_have_another_variance_of_the_variance(law):
+    result = simulate(lambda x: np.var(x, axis=1, ddof=1), law, law.var(), 6)
+    ours = estimators.variance_of_variance(law.var(), 6, fourth_moment(law))
+    assert result.variance == pytest.approx(ours, abs=5 * result.variance_error)
+    gaussian = abs(ours / estimators.variance_of_variance(law.var(), 6) - 1) < 1e-12
+    assert gaussian == (law is LAWS["normal"])
+
+
+@pytest.mark.parametrize("law", [norm(1.0, 2.0), laplace(0.0, 1.5), cauchy(3.0, 0.5)])
+def test_the_variance_of_the_median_is_simulated_and_has_its_limit(law):
+    result = simulate(lambda x: np.median(x, axis=1), law, law.median(), 15)
+    ours = estimators.variance_of_median(law, 15)
+    assert result.variance == pytest.approx(ours, abs=5 * result.variance_error)
+    n = 40_001
+    limit = 1 / (4 * n * law.pdf(law.median()) ** 2)
+    # The next term is of order 1/N, but of order 1/sqrt(N) at the Laplace density's corner.
+    assert estimators.variance_of_median(law, n) == pytest.approx(limit, rel=0.01)
+
+
+def test_one_and_three_examples_have_a_median_of_known_variance():
+    assert estimators.variance_of_median(norm(0, 3), 1) == pytest.approx(9, rel=1e-8)
+    # The middle of three uniform numbers is Beta(2, 2).
+    assert estimators.variance_of_median(uniform(), 3) == pytest.approx(1 / 20, rel=1e-10)
+    for n in (1, 3):
+        with pytest.raises(ValueError, match=f"n = {n} examples are too few"):
+            estimators.variance_of_median(cauchy(), n)
+
+
+NORMAL = draw(norm())
+
+
+def attempt(estimator, n=3, repeats=4):
+    return estimators.simulate(estimator, NORMAL, 0.0, n, repeats, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: attempt(np.mean), r"estimator\(data\) must have shape \(4,\)"),
+        (lambda: attempt(lambda x: x[:, 0] * np.nan), r"estimator\(data\)\[0\] must be finite"),
+        (lambda: attempt(len, repeats=1), "repeats must be an integer of at least 2, got 1"),
+        (lambda: attempt(len, n=0), "n must be an integer of at least 1, got 0"),
+        (lambda: estimators.variance_of_mean(0.0, 3), "variance must be positive"),
+        (
+            lambda: estimators.variance_of_mean(1.0, [3, 2.5]),
+            r"n\[1\] must be an integer of at least 1, got 2.5",
+        ),
+        (lambda: estimators.variance_bias(1.0, [4, 1]), r"n\[1\] must be an integer of at least 2, got 1"),
+        (lambda: estimators.variance_bias(1.0, 2, ddof=2), "n must be above ddof = 2, got 2"),
+        (lambda: estimators.variance_of_variance(2.0, 5, [9.0, 3.9]), r"fourth_moment\[1\] must be at least"),
+        (lambda: estimators.expected_standard_deviation(-1.0, 5), "sigma must be positive, got -1.0"),
+        (lambda: estimators.centering_matrix(0), "n must be an integer of at least 1"),
+        (lambda: estimators.variance_of_median(norm(), 4), "n must be odd, got 4"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

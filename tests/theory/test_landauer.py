@@ -1,0 +1,142 @@
+"""Oracles: counting every input, exact powers of two, the SI value of Boltzmann's constant."""
+
+from math import log
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+
+from curvezoo.theory import landauer
+
+BOLTZMANN = 1.380649e-23  # Exact by the definition of the kelvin.
+
+
+def all_pairs(bits):
+    x, y = np.indices((2**bits, 2**bits)).reshape(2, -1)
+    return x, y
+
+
+@pytest.mark.equation("2.7.1")
+@pytest.mark.equation("2.7.8")
+def test_the_notes_sum_keeps_one_summand():
+    x, total = landauer.add_reversibly(58, 23)
+    assert (int(x), int(total)) == (58, 81)
+    assert tuple(map(int, landauer.undo_addition(58, 81))) == (58, 23)
+
+
+@pytest.mark.equation("2.7.2")
+@pytest.mark.parametrize("bits", [1, 2, 5, 8])
+def test_addition_erases_k_log_2_only_where_it_wraps(bits):
+    x, y = all_pairs(bits)
+    for total, wraps in (((x + y) % 2**bits, True), (x + y, False)):
+        counted = 2 * bits * log(2) - entropy(np.bincount(total))
+        assert landauer.addition_entropy(bits, wraps) == pytest.approx(counted, rel=1e-13)
+        assert landauer.erased_entropy(total) == pytest.approx(counted, rel=1e-12)
+    assert landauer.addition_entropy(bits, True) == pytest.approx(bits * log(2), rel=1e-15)
+    assert landauer.addition_entropy(bits, False) < bits * log(2) - 0.3
+
+
+@pytest.mark.equation("2.7.2")
+def test_exact_addition_of_16_bits_erases_half_a_nat_less_than_printed():
+    erased = landauer.addition_entropy(16, wraps=False)
+    assert 16 * log(2) - erased == pytest.approx(0.5, abs=1e-8)
+    # From 17 bits on a series takes the place of the sum.
+    m = 2.0**17
+    j = np.arange(1, m)
+    summed = (2 * np.sum(j * np.log(j)) + m * log(m)) / m**2
+    assert landauer.addition_entropy(17, wraps=False) == pytest.approx(summed, abs=1e-13)
+
+
+@pytest.mark.equation("2.7.7")
+@pytest.mark.parametrize("bits", [1, 3, 6])
+def test_keeping_a_summand_makes_addition_a_bijection_of_the_registers(bits):
+    x, y = all_pairs(bits)
+    images = np.stack(landauer.add_reversibly(x, y, bits), axis=1)
+    assert len(np.unique(images, axis=0)) == 4**bits
+    assert images.max() == 2**bits - 1
+    assert landauer.erased_entropy(images) == 0.0
+    np.testing.assert_array_equal(landauer.undo_addition(*images.T, bits), (x, y))
+    # The plain sum cannot be undone: 2^k pairs share each value.
+    assert np.all(np.bincount(images[:, 1].astype(int)) == 2**bits)
+
+
+@pytest.mark.equation("2.7.7")
+@pytest.mark.parametrize("bits", [16, 63, 64])
+def test_wide_words_are_added_as_python_adds_them(bits):
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 2**bits, (2, 50), dtype=np.uint64, endpoint=False)
+    _, total = landauer.add_reversibly(x, y, bits)
+    assert [int(t) for t in total] == [(int(a) + int(b)) % 2**bits for a, b in zip(x, y, strict=True)]
+    np.testing.assert_array_equal(landauer.undo_addition(x, total, bits)[1], y)
+
+
+def test_erased_entropy_is_the_conditional_entropy_of_the_inputs():
+    p = np.array([0.5, 0.2, 0.0, 0.3])
+    # Outputs a, b, a, b: what is left to know is which of the second and fourth input it was.
+    expected = 0.5 * entropy([0.2, 0.3])
+    assert landauer.erased_entropy(["a", "b", "a", "b"], p) == pytest.approx(expected, rel=1e-14)
+    assert landauer.erased_entropy([7, 7, 7, 7], p) == pytest.approx(entropy(p), rel=1e-14)
+    # Inputs that never occur may share an output.
+    assert landauer.erased_entropy([1, 2, 1, 3], p) == 0.0
+
+
+@pytest.mark.equation("2.7.3")
+def test_one_addition_of_16_bits_creates_5e_20_joules():
+    heat = landauer.erasure_heat(16, 300.0)
+    assert heat == pytest.approx(BOLTZMANN * 300 * 16 * log(2), rel=1e-12)
+    assert f"{heat:.0e}" == "5e-20"
+    assert heat == pytest.approx(4.594e-20, rel=1e-4)
+
+
+@pytest.mark.equation("2.7.4")
+@pytest.mark.equation("2.7.5")
+def test_training_alphago_zero_erased_9200_joules_and_not_8000():
+    heat = landauer.computation_heat(1e23, 32, 300.0)
+    assert heat == pytest.approx(BOLTZMANN * 300 * 32 * log(2) * 1e23, rel=1e-12)
+    assert heat == pytest.approx(9187, rel=1e-3)
+    # The printed number would be right at 261 K.
+    assert 260 < 300 * 8000 / heat < 262
+
+
+@pytest.mark.equation("2.7.6")
+def test_a_gpu_of_1e14_operations_of_16_bits_needs_5e_6_watts_and_not_1e_5():
+    power = landauer.minimal_power(1e14, 16, 300.0)
+    assert power == pytest.approx(1e14 * BOLTZMANN * 300 * 16 * log(2), rel=1e-12)
+    assert power == pytest.approx(4.594e-6, rel=1e-4)
+    # The printed power is that of 32 bits; the conclusion holds with either.
+    assert f"{landauer.minimal_power(1e14, 32, 300.0):.0e}" == "9e-06"
+    assert landauer.excess(250.0, 1e14, 16, 300.0) == pytest.approx(5.44e7, rel=1e-3)
+    assert landauer.excess(250.0, 1e14, 32, 300.0) == pytest.approx(2.72e7, rel=1e-3)
+
+
+def test_heat_is_proportional_to_temperature_and_broadcasts():
+    heat = landauer.erasure_heat([0.0, 1.0, 2.0], [[1.0], [300.0]])
+    assert heat.shape == (2, 3)
+    np.testing.assert_allclose(heat[1], 300 * heat[0], rtol=1e-15)
+    assert heat[0, 1] == pytest.approx(BOLTZMANN * log(2), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: landauer.erasure_heat([1.0, -2.0]), r"bits\[1\] must not be negative, got -2.0"),
+        (lambda: landauer.erasure_heat(1, [300.0, 0.0]), r"temperature\[1\] must be positive, got 0.0"),
+        (lambda: landauer.erasure_heat(np.nan), "bits must be finite, got nan"),
+        (lambda: landauer.computation_heat(-1.0), "operations must not be negative"),
+        (lambda: landauer.minimal_power(np.inf), "rate must be finite"),
+        (lambda: landauer.excess(250.0, 0.0), "rate must be positive, got 0.0"),
+        (lambda: landauer.excess(0.0, 1e14), "power must be positive"),
+        (lambda: landauer.erased_entropy([]), "outputs must have shape"),
+        (lambda: landauer.erased_entropy([1, 2], [0.5, 0.6]), "probabilities must sum to 1"),
+        (lambda: landauer.erased_entropy([1, 2], [1.0]), r"probabilities must have shape \(2,\), got \(1,\)"),
+        (lambda: landauer.addition_entropy(0), "bits must be an integer of at least 1, got 0"),
+        (lambda: landauer.add_reversibly([3, 16], [1, 1], 4), r"x\[1\] must be in 0 ... 15, got 16"),
+        (lambda: landauer.add_reversibly(1, -1, 4), "y must be in 0 ... 15, got -1"),
+        (lambda: landauer.add_reversibly(1.0, 1, 4), "x must hold integers, got dtype float64"),
+        (lambda: landauer.undo_addition(1, 4, 2), "total must be in 0 ... 3, got 4"),
+        (lambda: landauer.add_reversibly(1, 1, 65), "bits must be at most 64, got 65"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,260 @@
+"""Oracles: the printed sums in naive form with complex steps, scikit-learn's exact loss and its final KL,
+and a ring of points, which SNE must map to itself exactly.
+"""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist, squareform
+from scipy.special import logsumexp, rel_entr
+from sklearn.datasets import load_digits
+from sklearn.manifold import TSNE, _t_sne
+
+from curvezoo.theory import differentiation, sne
+from curvezoo.theory import perplexity as neighbors
+
+N = 600  # Above 362 points a matrix has several blocks.
+
+
+def problem(points, seed=0, spread=1.0):
+    """(conditional p, joint p, y) of a random cloud."""
+    rng = np.random.default_rng(seed)
+    p, _ = neighbors.conditional_probabilities(rng.standard_normal((points, 5)), 8)
+    return p, neighbors.joint_probabilities(p), spread * rng.standard_normal((points, 2))
+
+
+def naive_sne(p, y):
+    """Eq. 2.6.3 with Eq. 2.6.2 for real or complex y; the sum leaves out j = i."""
+    weights = np.exp(-np.sum((y[:, None] - y) ** 2, axis=-1)) * (1 - np.eye(len(y)))
+    q = weights / weights.sum(axis=1, keepdims=True)
+    off = ~np.eye(len(y), dtype=bool)
+    return np.sum(p[off] * np.log(p[off] / q[off]))
+
+
+def naive_tsne(p, y):
+    weights = (1 - np.eye(len(y))) / (1 + np.sum((y[:, None] - y) ** 2, axis=-1))
+    q = weights / weights.sum()
+    off = ~np.eye(len(y), dtype=bool)
+    return np.sum(p[off] * np.log(p[off] / q[off]))
+
+
+def tsne_gradient(p, y, exaggeration=1.0):
+    """4 sum_j (p_ij - q_ij) w_ij (y_i - y_j) with exaggerated p."""
+    differences = y[:, None] - y
+    weights = (1 - np.eye(len(y))) / (1 + np.sum(differences**2, axis=-1))
+    forces = (exaggeration * p - weights / weights.sum()) * weights
+    return 4 * np.einsum("ij,ijd->id", forces, differences)
+
+
+def ring(points):
+    angles = 2 * np.pi * np.arange(points) / points
+    return 3 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+@pytest.mark.equation("2.6.2")
+@pytest.mark.equation("2.6.3")
+def test_the_loss_of_sne_is_the_sum_of_divergences_over_other_points():
+    p, _, y = problem(N)
+    q = neighbors.gaussian_probabilities(y)
+    loss, _ = sne.sne_loss_and_gradient(p, y)
+    assert loss == pytest.approx(np.sum(rel_entr(p, q)), rel=1e-12)
+    assert loss == pytest.approx(naive_sne(p, y), rel=1e-12)
+
+
+@pytest.mark.equation("2.6.3")
+def test_the_gradient_of_sne_is_that_of_complex_steps():
+    p, _, y = problem(25)
+    _, gradient = sne.sne_loss_and_gradient(p, y)
+    exact = differentiation.complex_step(lambda flat: naive_sne(p, flat.reshape(y.shape)), y.ravel(), 1e-30)
+    np.testing.assert_allclose(gradient.ravel(), exact, rtol=1e-11, atol=1e-12)
+
+
+def test_the_gradient_of_tsne_is_that_of_complex_steps():
+    _, p, y = problem(25)
+    loss, gradient = sne.tsne_loss_and_gradient(p, y)
+    assert loss == pytest.approx(naive_tsne(p, y), rel=1e-12)
+    exact = differentiation.complex_step(lambda flat: naive_tsne(p, flat.reshape(y.shape)), y.ravel(), 1e-30)
+    np.testing.assert_allclose(gradient.ravel(), exact, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("spread", [1e-4, 1.0, 50.0])
+def test_the_loss_and_gradient_of_tsne_are_scikit_learns(spread):
+    _, p, y = problem(N, spread=spread)
+    loss, gradient = sne.tsne_loss_and_gradient(p, y)
+    theirs, their_gradient = _t_sne._kl_divergence(y.ravel(), squareform(p), 1, N, 2)
+    # Scikit-learn cuts q at 1e-16 and p too, which costs its loss a little.
+    assert loss == pytest.approx(theirs, rel=1e-9)
+    scale = np.abs(their_gradient).max()
+    np.testing.assert_allclose(gradient.ravel(), their_gradient, rtol=1e-9, atol=1e-11 * scale)
+
+
+@pytest.mark.equation("2.6.2")
+def test_the_printed_q_is_not_that_of_tsne():
+    _, _, y = problem(40)
+    conditional = neighbors.gaussian_probabilities(y)
+    weights = squareform(1 / (1 + pdist(y, "sqeuclidean")))
+    assert sne.sne_loss_and_gradient(conditional, y)[0] == pytest.approx(0, abs=1e-11)
+    assert sne.tsne_loss_and_gradient(weights / weights.sum(), y)[0] == pytest.approx(0, abs=1e-12)
+    # Neither the rows' normalization nor the kernel agrees: symmetrized, the printed q is still another one.
+    assert not np.allclose(conditional, conditional.T)
+    assert sne.tsne_loss_and_gradient(neighbors.joint_probabilities(conditional), y)[0] > 0.1
+
+
+def test_far_points_do_not_underflow():
+    p, _, y = problem(30, spread=1e3)
+    loss, gradient = sne.sne_loss_and_gradient(p, y)
+    exponents = -squareform(pdist(y, "sqeuclidean"))
+    np.fill_diagonal(exponents, -np.inf)
+    log_q = exponents - logsumexp(exponents, axis=1, keepdims=True)
+    off = ~np.eye(30, dtype=bool)
+    assert loss == pytest.approx(np.sum(p[off] * (np.log(p[off]) - log_q[off])), rel=1e-12)
+    assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.equation("2.6.3")
+def test_sne_finds_the_ring_that_it_was_given():
+    x = np.hstack([ring(12), np.zeros((12, 3))])
+    y = sne.embed(x, "sne", perplexity=4, iterations=3000, min_gradient_norm=1e-9)
+    # All bandwidths are equal, so y = x / sigma has q = p: the loss is zero, and only there.
+    assert y.kl == pytest.approx(0, abs=1e-12)
+    np.testing.assert_allclose(pdist(y.points), pdist(x) / y.bandwidths[0], rtol=1e-6)
+    assert y.iterations < 3000
+    assert y.iterations % 50 == 0
+
+
+def test_the_first_iterations_are_those_of_the_paper():
+    x = np.random.default_rng(3).standard_normal((20, 4))
+    y = np.random.default_rng(4).standard_normal((20, 2))
+    p = neighbors.joint_probabilities(neighbors.conditional_probabilities(x, 5)[0])
+    ours = sne.embed(
+        x, perplexity=5, initial=y, iterations=12, exaggerated_iterations=7, exaggeration=4, learning_rate=20
+    )
+    for count, momentum, exaggeration in ((7, 0.3 + 0.2, 4), (5, 0.8, 1)):
+        step, gains = np.zeros_like(y), np.ones_like(y)
+        for _ in range(count):
+            gradient = tsne_gradient(p, y, exaggeration)
+            for index in np.ndindex(y.shape):
+                downhill = step[index] * gradient[index] < 0
+                gains[index] = max(gains[index] + 0.2 if downhill else gains[index] * 0.8, 0.01)
+            step = momentum * step - 20 * gains * gradient
+            y = y + step
+    np.testing.assert_allclose(ours.points, y - y.mean(axis=0), rtol=1e-8, atol=1e-9)
+    assert ours.kl == pytest.approx(naive_tsne(p, y), rel=1e-9)
+
+
+def test_the_final_divergence_on_digits_is_no_worse_than_scikit_learns():
+    x = load_digits().data[:300]
+    p, bandwidths = neighbors.conditional_probabilities(x, 30)
+    joint = neighbors.joint_probabilities(p)
+    theirs = TSNE(method="exact", max_iter=700, random_state=0).fit_transform(x)
+    ours = sne.embed(x, iterations=700)
+    limit, _ = sne.tsne_loss_and_gradient(joint, theirs)
+    assert ours.kl <= 1.02 * limit
+    assert ours.kl == sne.tsne_loss_and_gradient(joint, ours.points)[0]
+    np.testing.assert_array_equal(ours.bandwidths, bandwidths)
+    # An embedding that was not optimized is far from that.
+    assert sne.tsne_loss_and_gradient(joint, ours.points[::-1])[0] > 4 * limit
+
+
+def test_the_history_and_the_progress_are_those_of_the_unexaggerated_loss():
+    x = np.random.default_rng(0).standard_normal((40, 3))
+    calls = []
+    y = sne.embed(
+        x, perplexity=5, iterations=330, exaggerated_iterations=120, progress=lambda *a: calls.append(a)
+    )
+    assert [call[0] for call in calls] == [0, 50, 100, 150, 200, 250, 300, 330]
+    assert {call[1] for call in calls} == {330}
+    np.testing.assert_array_equal(y.history, [(call[0], call[2]) for call in calls])
+    joint = neighbors.joint_probabilities(neighbors.conditional_probabilities(x, 5)[0])
+    # At 1e-4 all q_ij are equal: the first loss is log(N (N - 1)) less the entropy of p.
+    start = np.log(40 * 39) + np.sum(joint[joint > 0] * np.log(joint[joint > 0]))
+    assert y.history[0, 1] == pytest.approx(start, rel=1e-6)
+    assert y.history[-1, 1] == y.kl
+
+
+@pytest.mark.parametrize("method", ["sne", "tsne"])
+def test_a_seed_repeats_a_random_start_and_an_array_is_left_as_it_was(method):
+    x = np.random.default_rng(0).standard_normal((30, 3))
+    first, again, other = (
+        sne.embed(x, method, perplexity=5, initial="random", iterations=20, seed=s).points for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+    start = np.random.default_rng(5).standard_normal((30, 3))
+    kept = start.copy()
+    moved = sne.embed(x, method, perplexity=5, initial=start, iterations=20).points
+    np.testing.assert_array_equal(start, kept)
+    assert moved.shape == (30, 3)
+    assert not np.allclose(moved, start)
+
+
+def test_the_principal_components_are_scikit_learns_up_to_scale():
+    from sklearn.decomposition import PCA
+
+    x = load_digits().data[:100]
+    y = sne._initial(x, "pca", 2, 0)
+    theirs = PCA(2, svd_solver="full").fit_transform(x)
+    np.testing.assert_allclose(y / 1e-4, theirs / theirs[:, 0].std(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["sne", "tsne"])
+def test_duplicates_are_embedded_like_others(method):
+    x = np.random.default_rng(0).standard_normal((30, 3))
+    kl = sne.embed(x, method, perplexity=5).kl
+    x[5] = x[6]
+    doubled = sne.embed(x, method, perplexity=5)
+    assert np.all(np.isfinite(doubled.points))
+    assert doubled.kl == pytest.approx(kl, rel=0.25)
+
+
+def test_few_points_that_exaggeration_pulls_into_one_begin_again():
+    x = np.random.default_rng(0).standard_normal((30, 3))
+    p, _ = neighbors.conditional_probabilities(x, 5)
+    joint = neighbors.joint_probabilities(p)
+    # The attraction by 12 p exceeds the repulsion of coincident points in every direction but the mean's:
+    # the smallest eigenvalue of its Laplacian is above that of q_ij = 1 / (N (N - 1)).
+    laplacian = 12 * (np.diag(joint.sum(axis=1)) - joint)
+    assert np.linalg.eigvalsh(laplacian)[1] > 1 / 29
+    slow = sne.embed(x, perplexity=5, learning_rate=2, iterations=1000)
+    assert slow.history[4, 1] == pytest.approx(slow.history[0, 1], rel=1e-6)
+    plain = sne.embed(x, perplexity=5, exaggeration=1, iterations=1000)
+    assert slow.kl <= 1.1 * plain.kl < 0.3 * slow.history[0, 1]
+
+
+def test_bad_arguments_are_named():
+    x = np.random.default_rng(0).standard_normal((12, 3))
+    with pytest.raises(ValueError, match=r"method must be one of .*'umap'"):
+        sne.embed(x, "umap", perplexity=3)
+    with pytest.raises(ValueError, match=r"below the number of other points \(11\), got 30"):
+        sne.embed(x)
+    with pytest.raises(ValueError, match=r"learning_rate must be positive, got -1.0"):
+        sne.embed(x, perplexity=3, learning_rate=-1)
+    with pytest.raises(ValueError, match=r"learning_rate 1e\+09 is too large: the descent diverges"):
+        sne.embed(x, "sne", perplexity=3, learning_rate=1e9, iterations=200)
+    with pytest.raises(ValueError, match="iterations must be an integer of at least 1, got 0"):
+        sne.embed(x, perplexity=3, iterations=0)
+    with pytest.raises(ValueError, match=r"momenta must be two numbers.*\(0.5, 1\)"):
+        sne.embed(x, perplexity=3, momenta=(0.5, 1))
+    with pytest.raises(ValueError, match=r"initial must be 'pca', 'random' or an array.*'spectral'"):
+        sne.embed(x, perplexity=3, initial="spectral")
+    with pytest.raises(ValueError, match=r"initial must have shape \(12, d\).*\(11, 2\)"):
+        sne.embed(x, perplexity=3, initial=np.zeros((11, 2)))
+    with pytest.raises(ValueError, match="initial='pca' needs x to span 2 directions"):
+        sne.embed(np.outer(np.arange(12.0), [1, 2]), perplexity=3)
+    broken = x.copy()
+    broken[7, 2] = np.inf
+    with pytest.raises(ValueError, match=r"x\[7, 2\] must be finite"):
+        sne.embed(broken, perplexity=3)
+
+
+def test_bad_probabilities_are_named():
+    p, joint, y = problem(12)
+    with pytest.raises(ValueError, match=r"p\[3\] must sum to 1, got 2"):
+        sne.sne_loss_and_gradient(np.where(np.arange(12)[:, None] == 3, 2 * p, p), y)
+    with pytest.raises(ValueError, match="p must sum to 1, got 12"):
+        sne.tsne_loss_and_gradient(p, y)
+    with pytest.raises(ValueError, match=r"p must be symmetric, p\[0, 1\]"):
+        sne.tsne_loss_and_gradient(p / 12, y)
+    with pytest.raises(ValueError, match=r"y\[2, 0\] must be finite"):
+        sne.tsne_loss_and_gradient(joint, np.where(np.arange(24).reshape(12, 2) == 4, np.nan, y))
+    with pytest.raises(ValueError, match=r"y must have shape \(12, d\)"):
+        sne.sne_loss_and_gradient(p, y[:5])

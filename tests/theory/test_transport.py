@@ -1,0 +1,368 @@
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+from scipy.special import rel_entr
+from scipy.stats import norm, wasserstein_distance
+
+from curvezoo.theory import transport
+
+PROPERTY = settings(max_examples=50, deadline=None, derandomize=True)
+UNIFORM = np.full(5, 0.2)
+
+
+def clouds(size_x=7, size_y=5, dimensions=2, seed=0):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(size_x, dimensions)), rng.normal(size=(size_y, dimensions)) + 0.7
+    return x, y, rng.dirichlet(np.ones(size_x)), rng.dirichlet(np.ones(size_y))
+
+
+def samples(dimensions):
+    """Three sets of four points on a coarse grid, so that ties happen, with weights."""
+    numbers = st.integers(-6, 6)
+    shape = 4 * dimensions
+    points = st.lists(numbers, min_size=shape, max_size=shape).map(
+        lambda v: np.reshape(v, (4, dimensions)) / 2.0
+    )
+    weights = (
+        st.lists(st.integers(0, 5), min_size=4, max_size=4).filter(any).map(lambda w: np.array(w) / sum(w))
+    )
+    return st.lists(st.tuples(points, weights), min_size=3, max_size=3)
+
+
+# One dimension
+
+
+def test_order_one_on_a_line_is_scipys():
+    x, y, p, q = clouds(9, 6, dimensions=1)
+    expected = wasserstein_distance(x[:, 0], y[:, 0], p, q)
+    assert transport.wasserstein_1d(x[:, 0], y[:, 0], 1, p, q) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("order", [1, 1.5, 2, 4])
+def test_any_order_on_a_line_is_the_linear_program(order):
+    x, y, p, q = clouds(9, 6, dimensions=1)
+    expected = transport.optimal_transport(p, q, transport.cost_matrix(x, y, order)).cost ** (1 / order)
+    assert transport.wasserstein_1d(x[:, 0], y[:, 0], order, p, q) == pytest.approx(expected, rel=1e-12)
+
+
+def test_order_infinity_is_the_longest_move_and_the_limit_of_large_orders():
+    x, y = np.array([0.0, 1.0, 5.0]), np.array([2.0, 0.5, 7.0])
+    assert transport.wasserstein_1d(x, y, np.inf) == 2.0
+    assert transport.wasserstein_1d(x, y, 2000) == pytest.approx(2.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("order", [1, 2, np.inf])
+def test_rounded_cumulative_weights_pair_no_wrong_points(order):
+    # Sums of 1/147 and of 1/49 differ in their last digits where they should agree.
+    y = np.arange(49.0)
+    assert transport.wasserstein_1d(np.repeat(y, 3), y, order) <= 1e-12
+
+
+def test_gaussians_on_a_line_by_their_quantiles():
+    levels = (np.arange(200_000) + 0.5) / 200_000
+    a, b = norm(1.0, 0.5).ppf(levels), norm(-0.4, 2.0).ppf(levels)
+    closed = transport.gaussian_wasserstein([1.0], [[0.25]], [-0.4], [[4.0]])
+    assert closed == pytest.approx(np.hypot(1.4, 1.5), rel=1e-14)
+    # The midpoint rule loses the tails: for W_2^2 = <(1.4 + 1.5 z)^2> about 2 log(n) / n of the z^2.
+    assert transport.wasserstein_1d(a, b, 2) == pytest.approx(closed, rel=1e-4)
+
+
+def test_gaussians_in_many_dimensions_move_by_the_linear_map_of_brenier():
+    rng = np.random.default_rng(1)
+    m, n = rng.normal(size=(2, 3))
+    a, b = (x @ x.T for x in rng.normal(size=(2, 3, 3)))
+    values, vectors = np.linalg.eigh(a)
+    root, inverse = ((vectors * values**power) @ vectors.T for power in (0.5, -0.5))
+    values, vectors = np.linalg.eigh(root @ b @ root)
+    move = inverse @ (vectors * np.sqrt(values)) @ vectors.T @ inverse
+    np.testing.assert_allclose(move @ a @ move, b, rtol=1e-10)
+    step = np.eye(3) - move
+    expected = np.sum((m - n) ** 2) + np.trace(step @ a @ step)
+    assert transport.gaussian_wasserstein(m, a, n, b) ** 2 == pytest.approx(expected, rel=1e-10)
+
+
+def test_singular_gaussians_are_points_and_lines():
+    zero, line = np.zeros((2, 2)), np.diag([4.0, 0.0])
+    assert transport.gaussian_wasserstein([0, 0], zero, [3, 4], zero) == pytest.approx(5.0, rel=1e-14)
+    assert transport.gaussian_wasserstein([0, 0], zero, [0, 0], line) == pytest.approx(2.0, rel=1e-14)
+
+
+# Exact plans
+
+
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_equal_weights_give_the_best_assignment(power):
+    x, y, *_ = clouds(30, 30)
+    cost, weights = transport.cost_matrix(x, y, power), np.full(30, 1 / 30)
+    result = transport.optimal_transport(weights, weights, cost)
+    rows, columns = linear_sum_assignment(cost)
+    assert result.cost == pytest.approx(cost[rows, columns].mean(), rel=1e-12)
+    np.testing.assert_allclose(result.plan[rows, columns], 1 / 30, rtol=1e-9)
+    assert result.marginal_error < 1e-12
+
+
+def test_the_potentials_prove_that_the_plan_is_the_cheapest():
+    x, y, a, b = clouds(12, 9)
+    cost = transport.cost_matrix(x, y)
+    result = transport.optimal_transport(a, b, cost)
+    f, g = result.potentials
+    assert np.all(f[:, None] + g <= cost + 1e-9)
+    assert f @ a + g @ b == pytest.approx(result.cost, rel=1e-9)
+    np.testing.assert_allclose(result.plan.sum(axis=1), a, atol=1e-12)
+    np.testing.assert_allclose(result.plan.sum(axis=0), b, atol=1e-12)
+
+
+def test_the_scale_of_costs_and_masses_costs_no_digits():
+    x, y, a, b = clouds(12, 9)
+    cost = transport.cost_matrix(x, y)
+    result = transport.optimal_transport(a, b, cost)
+    for scale in (1e-9, 1e9):
+        assert transport.optimal_transport(a, b, scale * cost).cost == pytest.approx(
+            scale * result.cost, rel=1e-9
+        )
+
+
+def test_the_distance_depends_on_the_geometry_and_kl_does_not():
+    places = np.arange(6.0)
+    a = np.array([0.5, 0.3, 0.1, 0.05, 0.03, 0.02])
+    b = a[::-1]
+    near, far = (transport.wasserstein_1d(places * scale, places * scale, 1, a, b) for scale in (1.0, 10.0))
+    assert far == pytest.approx(10 * near, rel=1e-12)
+    # The same two histograms with the bins in another order: as far apart for KL, not for W.
+    shuffle = [0, 5, 1, 4, 2, 3]
+    shuffled = transport.wasserstein_1d(places, places, 1, a[shuffle], b[shuffle])
+    assert np.sum(rel_entr(a[shuffle], b[shuffle])) == pytest.approx(np.sum(rel_entr(a, b)), rel=1e-12)
+    assert shuffled < 0.5 * near
+    # Where all moves cost the same it is the total variation.
+    flat = transport.optimal_transport(a, b, 1 - np.eye(6))
+    assert flat.cost == pytest.approx(np.abs(a - b).sum() / 2, rel=1e-12)
+
+
+@PROPERTY
+@given(samples(dimensions=1), st.sampled_from([1, 2, 3.5, np.inf]))
+def test_on_a_line_it_is_a_metric(sets, order):
+    (x, p), (y, q), (z, r) = ((points[:, 0], weights) for points, weights in sets)
+    xy, yz, xz = (
+        transport.wasserstein_1d(u, v, order, s, t)
+        for u, s, v, t in ((x, p, y, q), (y, q, z, r), (x, p, z, r))
+    )
+    assert xz <= xy + yz + 1e-9
+    assert transport.wasserstein_1d(y, x, order, q, p) == pytest.approx(xy, abs=1e-12)
+    assert transport.wasserstein_1d(x[::-1], x, order, p[::-1], p) == 0
+
+
+@settings(PROPERTY, max_examples=25)
+@given(samples(dimensions=2), st.sampled_from([1, 2]))
+def test_in_the_plane_it_is_a_metric(sets, order):
+    (x, p), (y, q), (z, r) = sets
+    xy = transport.wasserstein(x, y, order, p, q)
+    assert transport.wasserstein(x, z, order, p, r) <= xy + transport.wasserstein(y, z, order, q, r) + 1e-7
+    assert transport.wasserstein(y, x, order, q, p) == pytest.approx(xy, abs=1e-7)
+    assert transport.wasserstein(x[::-1], x, order, p[::-1], p) == pytest.approx(0, abs=1e-7)
+
+
+def test_in_one_dimension_both_functions_agree():
+    x, y, p, q = clouds(9, 6, dimensions=1)
+    line = transport.wasserstein_1d(x[:, 0], y[:, 0], 2, p, q)
+    assert transport.wasserstein(x, y, 2, p, q) == pytest.approx(line, rel=1e-10)
+    assert transport.wasserstein(x, y) == pytest.approx(
+        transport.wasserstein_1d(x[:, 0], y[:, 0], 2), rel=1e-10
+    )
+
+
+# Sinkhorn
+
+
+def log_domain(a, b, cost, epsilon, iterations):
+    """The textbook iteration on logarithms."""
+    f, g = np.zeros(len(a)), np.zeros(len(b))
+    for _ in range(iterations):
+        f = -epsilon * np.logaddexp.reduce(np.log(b) + (g - cost) / epsilon, axis=1)
+        g = -epsilon * np.logaddexp.reduce(np.log(a) + (f - cost.T) / epsilon, axis=1)
+    return np.outer(a, b) * np.exp((f[:, None] + g - cost) / epsilon)
+
+
+@pytest.mark.parametrize("epsilon", [3.0, 0.3, 0.05])
+def test_the_plan_is_that_of_the_textbook_iteration(epsilon):
+    x, y, a, b = clouds()
+    cost = transport.cost_matrix(x, y)
+    result = transport.sinkhorn(a, b, cost, epsilon, tolerance=1e-13)
+    np.testing.assert_allclose(result.plan, log_domain(a, b, cost, epsilon, 5000), atol=1e-11)
+    assert result.cost == pytest.approx(np.sum(result.plan * cost), rel=1e-13)
+
+
+def test_two_points_in_closed_form():
+    # P = [[s, 1/2 - s], [1/2 - s, s]] with s / (1/2 - s) = exp(1 / epsilon).
+    cost, half = 1 - np.eye(2), np.full(2, 0.5)
+    for epsilon in (0.2, 1.0, 5.0):
+        stays = 0.5 / (1 + np.exp(-1 / epsilon))
+        result = transport.sinkhorn(half, half, cost, epsilon)
+        np.testing.assert_allclose(np.diag(result.plan), stays, rtol=1e-12)
+        assert result.cost == pytest.approx(1 - 2 * stays, rel=1e-12)
+
+
+def test_potentials_plan_and_minimum_belong_together():
+    x, y, a, b = clouds()
+    cost, epsilon = transport.cost_matrix(x, y), 0.2
+    result = transport.sinkhorn(a, b, cost, epsilon, tolerance=1e-12)
+    f, g = result.potentials
+    form = np.outer(a, b) * np.exp((f[:, None] + g - cost) / epsilon)
+    np.testing.assert_allclose(result.plan, form, rtol=1e-9)
+    minimum = result.cost + epsilon * np.sum(rel_entr(result.plan, np.outer(a, b)))
+    assert f @ a + g @ b == pytest.approx(minimum, rel=1e-9)
+    # Any other plan with these marginals costs more.
+    direction = np.zeros_like(cost)
+    direction[:2, :2] = [[1, -1], [-1, 1]]
+    for step in (1e-3, -1e-3):
+        other = result.plan + step * direction
+        assert np.sum(other * cost) + epsilon * np.sum(rel_entr(other, np.outer(a, b))) > minimum
+
+
+def test_the_bias_of_entropy_falls_to_zero_with_the_regularization():
+    x, y, a, b = clouds(12, 9)
+    cost = transport.cost_matrix(x, y)
+    exact = transport.optimal_transport(a, b, cost).cost
+    costs = [transport.sinkhorn(a, b, cost, eps, max_iterations=100_000).cost for eps in (100, 1, 0.1, 0.03)]
+    assert np.all(np.diff(costs) < 0)
+    assert costs[-1] > exact
+    assert costs[-1] == pytest.approx(exact, rel=0.01)
+    # Infinite regularization leaves the product of the marginals.
+    assert costs[0] == pytest.approx(a @ cost @ b, rel=0.02)
+    # The excess is at most epsilon times the largest mutual information.
+    entropy = -np.sum(a * np.log(a))
+    assert costs[2] - exact < 0.1 * entropy
+
+
+def test_debiasing_vanishes_for_equal_clouds_and_is_closer_to_the_exact_cost():
+    x, y, a, b = clouds(12, 9)
+    cost, cost_x, cost_y = (transport.cost_matrix(u, v) for u, v in ((x, y), (x, x), (y, y)))
+    exact = transport.optimal_transport(a, b, cost).cost
+    # With exact rows the minimum is off by the square of the marginals' error only.
+    loose = {"tolerance": 1e-5}
+    reverse = (a, a[::-1], cost_x[:, ::-1], cost_x, cost_x[::-1, ::-1])
+    for epsilon in (0.1, 0.5):
+        f, g = transport.sinkhorn(a, b, cost, epsilon, **loose).potentials
+        debiased = transport.sinkhorn_divergence(a, b, cost, cost_x, cost_y, epsilon, **loose)
+        assert abs(debiased - exact) < 0.5 * abs(f @ a + g @ b - exact)
+        # The same cloud in another order.
+        assert transport.sinkhorn_divergence(*reverse, epsilon, **loose) == pytest.approx(0, abs=1e-9)
+        assert transport.sinkhorn(a, a, cost_x, epsilon, **loose).cost > 0.1 * epsilon
+    # As epsilon grows, it tends to half of the energy distance of the costs.
+    far = transport.sinkhorn_divergence(a, b, cost, cost_x, cost_y, 1e4)
+    assert far == pytest.approx(a @ cost @ b - (a @ cost_x @ a + b @ cost_y @ b) / 2, rel=1e-3)
+
+
+@settings(PROPERTY, max_examples=30)
+@given(samples(dimensions=2), st.sampled_from([0.5, 2.0]))
+def test_the_divergence_is_never_negative(sets, epsilon):
+    (x, p), (y, q), _ = sets
+    costs = (transport.cost_matrix(u, v, power=1) for u, v in ((x, y), (x, x), (y, y)))
+    assert transport.sinkhorn_divergence(p, q, *costs, epsilon, tolerance=1e-5) > -1e-7
+
+
+def test_a_kernel_that_underflows_is_run_on_logarithms():
+    x, y, a, b = clouds()
+    cost = 1000 * transport.cost_matrix(x, y)
+    assert np.all(np.exp(-cost.max(axis=1) / 0.5) == 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = transport.sinkhorn(a, b, cost, 0.5, max_iterations=200_000)
+    assert result.marginal_error < 2e-9
+    assert result.cost == pytest.approx(transport.optimal_transport(a, b, cost).cost, rel=1e-3)
+
+
+def test_scalings_are_absorbed_before_they_overflow():
+    # Far rows and columns, equal in pairs: exp(-C / epsilon) spans more than 1e-308 ... 1e308.
+    offsets = np.array([0.0, 3.0, -7.0, 400.0, 900.0])
+    cost = np.add.outer(offsets, -offsets[::-1]) + 1 - np.eye(5)
+    result = transport.sinkhorn(UNIFORM, UNIFORM, cost, 0.4)
+    # Offsets of rows and columns change the potentials, not the plan.
+    np.testing.assert_allclose(
+        result.plan, transport.sinkhorn(UNIFORM, UNIFORM, 1 - np.eye(5), 0.4).plan, atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 1e-3])
+def test_points_without_weight_change_nothing(epsilon):
+    x, y, a, b = clouds()
+    cost = transport.cost_matrix(x, y)
+    reference = transport.sinkhorn(a, b, cost, epsilon, max_iterations=100_000)
+    wide = np.insert(np.insert(cost, 2, 5e3, axis=0), 0, 1e-9, axis=1)
+    result = transport.sinkhorn(np.insert(a, 2, 0), np.insert(b, 0, 0), wide, epsilon, max_iterations=100_000)
+    np.testing.assert_allclose(np.delete(np.delete(result.plan, 2, 0), 0, 1), reference.plan, atol=1e-8)
+    assert np.all(result.plan[2] == 0) and np.all(result.plan[:, 0] == 0)
+    assert np.all(np.isfinite(np.concatenate(result.potentials)))
+
+
+def test_too_few_iterations_warn_and_return_the_plan_so_far():
+    x, y, a, b = clouds()
+    cost = transport.cost_matrix(x, y)
+    with pytest.warns(RuntimeWarning, match=r"misses its marginals by .* after 3 iterations.*max_iterations"):
+        result = transport.sinkhorn(a, b, cost, 0.05, max_iterations=3)
+    assert result.iterations == 3
+    np.testing.assert_allclose(result.plan.sum(axis=1), a, rtol=1e-12)
+    assert result.marginal_error == pytest.approx(np.abs(result.plan.sum(axis=0) - b).sum(), rel=1e-9)
+
+
+# Bad input
+
+GOOD = {"a": UNIFORM, "b": UNIFORM, "cost": np.ones((5, 5))}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"a": [0.5, 0.6, 0, 0, 0]}, "a must sum to 1, got 1.1"),
+        ({"b": [0.5, 0.6, -0.1, 0, 0]}, r"b\[2\] must not be negative"),
+        ({"a": [0.5, np.nan, 0.5, 0, 0]}, r"a\[1\] must be finite"),
+        ({"a": np.full((1, 5), 0.2)}, "a must have one axis"),
+        ({"cost": np.ones((4, 5))}, r"cost must have shape \(5, 5\)"),
+        ({"cost": np.where(np.eye(5), np.inf, 1)}, r"cost\[0, 0\] must be finite"),
+    ],
+)
+def test_bad_problems_are_named(change, message):
+    for solve in (transport.optimal_transport, lambda **k: transport.sinkhorn(**k, regularization=1.0)):
+        with pytest.raises(ValueError, match=message):
+            solve(**{**GOOD, **change})
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan])
+@pytest.mark.parametrize("name", ["regularization", "tolerance"])
+def test_settings_of_sinkhorn_must_be_positive(name, value):
+    with pytest.raises(ValueError, match=name):
+        transport.sinkhorn(**{**GOOD, "regularization": 1.0, name: value})
+
+
+def test_other_bad_arguments_are_named():
+    x, y, *_ = clouds()
+    line = np.arange(3.0)
+    with pytest.raises(ValueError, match="max_iterations must be an integer of at least 1"):
+        transport.sinkhorn(**GOOD, regularization=1.0, max_iterations=0)
+    with pytest.raises(ValueError, match="same number of coordinates"):
+        transport.cost_matrix(x, y[:, :1])
+    with pytest.raises(ValueError, match="power must be positive"):
+        transport.cost_matrix(x, y, 0)
+    for order, function in itertools.product(
+        (0.5, np.nan), (transport.wasserstein_1d, transport.wasserstein)
+    ):
+        with pytest.raises(ValueError, match="order must be"):
+            function(line, line, order)
+    with pytest.raises(ValueError, match="order must be finite"):
+        transport.wasserstein(x, y, np.inf)
+    with pytest.raises(ValueError, match=r"x_weights must have shape \(3,\)"):
+        transport.wasserstein_1d(line, line, 1, [0.5, 0.5])
+    with pytest.raises(ValueError, match=r"y\[1\] must be finite"):
+        transport.wasserstein_1d(line, [0.0, np.nan])
+    with pytest.raises(ValueError, match="x_weights must hold at least one"):
+        transport.wasserstein_1d([], line)
+    with pytest.raises(ValueError, match=r"covariance_b must be symmetric, its entry \[0, 1\]"):
+        transport.gaussian_wasserstein([0, 0], np.eye(2), [0, 0], [[1, 0.5], [0, 1]])
+    with pytest.raises(ValueError, match="covariance_a must be positive semidefinite"):
+        transport.gaussian_wasserstein([0, 0], np.diag([1, -1]), [0, 0], np.eye(2))
+    with pytest.raises(ValueError, match=r"covariance_a must have shape \(2, 2\)"):
+        transport.gaussian_wasserstein([0, 0], np.eye(3), [0, 0], np.eye(2))

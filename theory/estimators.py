@@ -1,0 +1,349 @@
+"""Bias and variance of estimators, and the least variance they can have (Secs. 3.3 and 3.4.2).
+
+An estimator maps N independent examples to a guess of a parameter, so the guess is a random variable with a
+mean, hence a bias, and a variance. The closed forms below hold at every N; `simulate` measures the same for
+any estimator. The Cramer-Rao bound limits the variance of unbiased ones.
+
+The notes say that maximum likelihood is unbiased and has the least possible variance. Both hold only as N
+goes to infinity: see docs/errata.md, and `curvezoo.theory.likelihood` for maximum likelihood itself.
+
+Legend: R repeats, N examples, P parameters theta, A estimated quantities phi(theta).
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.integrate import IntegrationWarning, quad
+from scipy.linalg import LinAlgError, cholesky, eigh, solve_triangular
+from scipy.special import betaln, gammaln
+
+from . import arguments
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What R repetitions of an experiment say of an estimator: numbers, or arrays [A].
+
+    Args:
+        mean: Mean of the estimates.
+        bias: Their mean less the truth, Eq. 3.3.2.
+        variance: Their variance, unbiased (Eq. 3.3.8).
+        mean_error: Standard error of `mean`, and of `bias`.
+        variance_error: Standard error of `variance`, from the fourth moment of the estimates.
+    """
+
+    mean: np.ndarray
+    bias: np.ndarray
+    variance: np.ndarray
+    mean_error: np.ndarray
+    variance_error: np.ndarray
+
+
+def simulate(estimator, sample, truth, n, repeats, rng):
+    """Measures the bias and the variance of an estimator by repeating the experiment (Eqs. 3.3.1 and 3.3.2).
+
+    Args:
+        estimator: Function from data [R, N, ...] to estimates [R] or [R, A].
+        sample: Function `sample(rng, shape)` that draws independent examples of shape [R, N].
+        truth: The estimated quantity's true value, a number or [A].
+        n: Number N of examples of one experiment.
+        repeats: Number R of experiments; all R N examples are held at once.
+        rng: A `numpy.random.Generator`.
+
+    Returns:
+        A `Simulation`. If the estimator has no variance, as the mean of Cauchy data, neither do the standard
+        errors mean anything.
+
+    Raises:
+        ValueError: If `n` or `repeats` is below 1 or 2, an estimate is not finite or there are not R of them.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> normal = lambda rng, shape: rng.normal(size=shape)
+        >>> result = simulate(lambda x: np.var(x, axis=1), normal, truth=1.0, n=5, repeats=100_000, rng=rng)
+        >>> round(float(result.bias), 2)  # -1 / N
+        -0.2
+    """
+    n, repeats = arguments.integer("n", n, 1), arguments.integer("repeats", repeats, 2)
+    estimates = arguments.finite("estimator(data)", estimator(sample(rng, (repeats, n))))
+    if estimates.shape[:1] != (repeats,):
+        raise ValueError(
+            f"estimator(data) must have shape ({repeats},) or ({repeats}, A), got {estimates.shape}"
+        )
+    mean, variance = estimates.mean(axis=0), estimates.var(axis=0, ddof=1)
+    fourth = np.mean((estimates - mean) ** 4, axis=0)
+    return Simulation(
+        mean=mean,
+        bias=mean - arguments.finite("truth", truth),
+        variance=variance,
+        mean_error=np.sqrt(variance / repeats),
+        variance_error=np.sqrt(_variance_of_variance(variance, fourth, repeats)),
+    )
+
+
+def variance_of_mean(variance, n):
+    """Returns the variance of the mean of N examples, sigma^2 / N, of any distribution (Eq. 3.3.9).
+
+    Args:
+        variance: Variance sigma^2 of one example.
+        n: Number N of examples, or an array of numbers.
+
+    Raises:
+        ValueError: If `variance` is not positive or `n` not an integer of at least 1.
+    """
+    return arguments.positive("variance", variance) / _sizes(n, 1)
+
+
+def variance_bias(variance, n, ddof=0):
+    """Returns the bias of sum_i (X_i - mean)^2 / (N - d) as an estimator of sigma^2, for any distribution.
+
+    Its expectation is sigma^2 (N - 1) / (N - d): -sigma^2 / N is the bias of the naive d = 0 (Eq. 3.3.7), and
+    Bessel's d = 1 has none (Eq. 3.3.8).
+
+    Args:
+        variance: Variance sigma^2 of one example.
+        n: Number N of examples, or an array of numbers.
+        ddof: The d of the divisor N - d, as in `numpy.var`.
+
+    Raises:
+        ValueError: If `variance` is not positive, or `n` not an integer of at least 2 and above d.
+    """
+    variance, n, divisor = _variance_arguments(variance, n, ddof)
+    return variance * ((n - 1) / divisor - 1)
+
+
+def variance_of_variance(variance, n, fourth_moment=None, ddof=1):
+    """Returns the variance of sum_i (X_i - mean)^2 / (N - d), an estimator of sigma^2 (Eqs. 3.3.10-3.3.14).
+
+    For the unbiased d = 1 and any distribution it is
+
+        mu_4 / N - sigma^4 (N - 3) / (N (N - 1)),
+
+    which for a Gaussian, mu_4 = 3 sigma^4, is the 2 sigma^4 / (N - 1) of Eq. 3.3.14. Other divisors scale it.
+
+    Args:
+        variance: Variance sigma^2 of one example.
+        n: Number N of examples, or an array of numbers.
+        fourth_moment: Fourth central moment mu_4 of one example; a Gaussian's if None.
+        ddof: The d of the divisor N - d, as in `numpy.var`.
+
+    Raises:
+        ValueError: As `variance_bias`, or if `fourth_moment` is below sigma^4, which no distribution allows.
+    """
+    variance, n, divisor = _variance_arguments(variance, n, ddof)
+    fourth = 3 * variance**2
+    if fourth_moment is not None:
+        fourth = arguments.positive("fourth_moment", fourth_moment)
+        bad = fourth < variance**2 * (1 - 1e-12)
+        if bad.any():
+            index = arguments.first_index(bad)
+            raise ValueError(f"fourth_moment{index} must be at least variance^2, got {fourth[bad][0]}")
+    return ((n - 1) / divisor) ** 2 * _variance_of_variance(variance, fourth, n)
+
+
+def expected_standard_deviation(sigma, n, ddof=1):
+    """Returns the expectation of sqrt(sum_i (X_i - mean)^2 / (N - d)) for Gaussian data.
+
+    The square root of the unbiased variance (d = 1) is itself biased: with N = 2 it is sqrt(2 / pi) sigma on
+    average. By Jensen's inequality no unbiased variance that fluctuates has an unbiased root.
+
+    Args:
+        sigma: Standard deviation of one example.
+        n: Number N of examples, or an array of numbers.
+        ddof: The d of the divisor N - d, as in `numpy.std`.
+
+    Raises:
+        ValueError: If `sigma` is not positive, or `n` not an integer of at least 2 and above d.
+    """
+    sigma = arguments.positive("sigma", sigma)
+    _, n, divisor = _variance_arguments(1.0, n, ddof)
+    return sigma * np.sqrt(2 / divisor) * np.exp(gammaln(n / 2) - gammaln((n - 1) / 2))
+
+
+def centering_matrix(n):
+    """Returns v = 1 - (1/N) 1 1^T, which subtracts the mean (Eq. 3.3.11).
+
+    Args:
+        n: Number N of examples.
+
+    Returns:
+        The matrix [N, N], with N - 1 eigenvalues 1 and one 0: sum_i (X_i - mean)^2 = X^T v X, since v^2 = v.
+
+    Raises:
+        ValueError: If `n` is not an integer of at least 1.
+    """
+    n = arguments.integer("n", n, 1)
+    return np.eye(n) - 1 / n
+
+
+def variance_of_median(law, n):
+    """Returns the variance of the median of an odd number of examples, by quadrature.
+
+    The median of N = 2 m + 1 examples is the quantile at u, where u has the density Beta(m + 1, m + 1). At
+    large N the variance is 1 / (4 N p(median)^2): pi / 2 times that of the mean for Gaussians, half of it for
+    Laplace data; and it is finite for Cauchy data from N = 5 on, where the mean never is.
+
+    Args:
+        law: A frozen continuous distribution of `scipy.stats`; its `ppf` is used.
+        n: Number N of examples, odd.
+
+    Returns:
+        The variance.
+
+    Raises:
+        ValueError: If `n` is not an odd integer of at least 1, or the variance is infinite.
+    """
+    n = arguments.integer("n", n, 1)
+    if n % 2 == 0:
+        raise ValueError(f"n must be odd, got {n}")
+    m = (n - 1) / 2
+    log_norm = betaln(m + 1, m + 1)
+
+    def moment(power):
+        def integrand(u):
+            return law.ppf(u) ** power * np.exp(m * np.log(u * (1 - u)) - log_norm)
+
+        # Halves, so that the peak at 1/2 of a large sample is not missed.
+        return quad(integrand, 0, 0.5, limit=200)[0] + quad(integrand, 0.5, 1, limit=200)[0]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IntegrationWarning)
+        try:
+            return moment(2) - moment(1) ** 2
+        except IntegrationWarning:
+            raise ValueError(
+                f"n = {n} examples are too few: the median of this law has no variance"
+            ) from None
+
+
+def cramer_rao_bound(jacobian, fisher, n=1):
+    """Returns the least covariance of unbiased estimators of phi(theta), J F^-1 J^T / N (Eq. 3.4.14).
+
+    Cov - J F^-1 J^T / N has no negative eigenvalue, for every unbiased estimator and every regular model.
+    With one parameter this is Eq. 3.4.13. The printed Eq. 3.4.14 is its trace, and has the gradient of the
+    estimator, which does not depend on theta, where that of phi belongs (docs/errata.md).
+
+    For an estimator with a bias b(theta), J is the Jacobian of phi + b. The bound then says nothing of the
+    squared error, which can be below that of all unbiased estimators.
+
+    Args:
+        jacobian: d phi^a / d theta^i, [A, P]; for a single phi [P], or a number if P = 1.
+        fisher: Fisher matrix F of one example, [P, P], or a number if P = 1.
+        n: Number N of independent examples.
+
+    Returns:
+        The bound, [A, A], or a number for a single phi.
+
+    Raises:
+        ValueError: If `fisher` is not symmetric and positive definite, or the shapes do not fit.
+
+    Example:
+        >>> sigma = 2.0
+        >>> fisher = np.diag([1 / sigma**2, 1 / (2 * sigma**4)])  # of a Gaussian, for (mu, sigma^2)
+        >>> np.diag(cramer_rao_bound(np.eye(2), fisher, n=8))  # sigma^2 / N and 2 sigma^4 / N
+        array([0.5, 4. ])
+    """
+    n = arguments.integer("n", n, 1)
+    factor = _factor("fisher", fisher)
+    jacobian = arguments.finite("jacobian", jacobian)
+    if jacobian.ndim > 2 or np.atleast_1d(jacobian).shape[-1] != len(factor):
+        size = len(factor)
+        raise ValueError(f"jacobian must have shape [A, {size}] or [{size}], got {jacobian.shape}")
+    # F = L L^T makes the bound a square, exactly symmetric.
+    root = solve_triangular(factor, np.atleast_2d(jacobian).T, lower=True)
+    bound = root.T @ root / n
+    return bound if jacobian.ndim == 2 else float(bound[0, 0])
+
+
+def efficiency(covariance, bound):
+    """Returns the share of the Cramer-Rao bound in an estimator's covariance: 1 where the bound is attained.
+
+    Args:
+        covariance: Covariance of the estimator, [A, A], or its variance.
+        bound: The bound, of the same shape.
+
+    Returns:
+        For a number the ratio bound / covariance. For matrices the eigenvalues [A], ascending, of
+        covariance^-1 bound: the least and greatest efficiency at which any combination of the A quantities is
+        estimated. They do not depend on the units of phi, and none is above 1 if the estimator is unbiased.
+
+    Raises:
+        ValueError: If `covariance` is not symmetric and positive definite, or the shapes differ.
+    """
+    _factor("covariance", covariance)
+    bound = arguments.finite("bound", bound)
+    arguments.same_shape(covariance=covariance, bound=bound)
+    if bound.ndim == 0:
+        return float(bound / covariance)
+    return eigh(bound, covariance, eigvals_only=True)
+
+
+def james_stein(x, variance=1.0):
+    """Returns James and Stein's estimate of the mean of a Gaussian in three or more dimensions.
+
+        (1 - (D - 2) sigma^2 / |x|^2) x
+
+    It is biased towards the origin. Wherever the mean is, its mean squared error is below the D sigma^2 of
+    the unbiased x, which attains the Cramer-Rao bound: that bound does not bind biased estimators.
+
+    Args:
+        x: One observation of all D coordinates, or the mean of several, [..., D].
+        variance: Variance sigma^2 of each coordinate.
+
+    Returns:
+        The estimate, [..., D].
+
+    Raises:
+        ValueError: If D is below 3, `variance` is not positive, or an observation is all zero.
+
+    References:
+        James and Stein, "Estimation with quadratic loss" (1961).
+    """
+    x = arguments.finite("x", x)
+    if x.ndim == 0 or x.shape[-1] < 3:
+        raise ValueError(f"x must have at least 3 coordinates on its last axis, got shape {x.shape}")
+    square = np.sum(x**2, axis=-1, keepdims=True)
+    bad = square[..., 0] == 0
+    if bad.any():
+        raise ValueError(f"x{arguments.first_index(bad)} must not be the origin")
+    return (1 - (x.shape[-1] - 2) * arguments.positive("variance", variance) / square) * x
+
+
+def _sizes(n, low):
+    """Returns `n` as a float64 array after checking that it holds integers of at least `low`."""
+    sizes = arguments.finite("n", n)
+    bad = (sizes < low) | (sizes != np.floor(sizes))
+    if bad.any():
+        index = arguments.first_index(bad)
+        raise ValueError(f"n{index} must be an integer of at least {low}, got {sizes[bad][0]:g}")
+    return sizes
+
+
+def _variance_arguments(variance, n, ddof):
+    variance, ddof = arguments.positive("variance", variance), arguments.finite("ddof", ddof, ndim=0)
+    n = _sizes(n, 2)
+    bad = n <= ddof
+    if bad.any():
+        raise ValueError(f"n{arguments.first_index(bad)} must be above ddof = {ddof:g}, got {n[bad][0]:g}")
+    return variance, n, n - ddof
+
+
+def _variance_of_variance(variance, fourth, n):
+    return fourth / n - variance**2 * (n - 3) / (n * (n - 1))
+
+
+def _factor(name, matrix):
+    """Returns the lower Cholesky factor of a symmetric, positive definite matrix [P, P], or of a number."""
+    matrix = arguments.finite(name, matrix)
+    square = np.atleast_2d(matrix) if matrix.ndim == 0 else matrix
+    if square.ndim != 2 or square.shape[0] != square.shape[1]:
+        raise ValueError(f"{name} must be a square matrix, got shape {matrix.shape}")
+    bad = np.abs(square - square.T) > 1e-8 * np.abs(square).max()
+    if bad.any():
+        raise ValueError(f"{name} must be symmetric, which fails at {arguments.first_index(bad)}")
+    try:
+        return cholesky(square, lower=True)
+    except LinAlgError:
+        least = np.linalg.eigvalsh(square)[0]
+        raise ValueError(f"{name} must be positive definite, got least eigenvalue {least:.6g}") from None

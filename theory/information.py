@@ -1,0 +1,284 @@
+"""Entropy, divergence and mutual information of discrete distributions (Secs. 2.1, 2.3, 2.5 and 3.6).
+
+Results are in nats; `base=2` gives bits. 0 log 0 is 0, and a divergence is infinite where q = 0 < p. None of
+these quantities is negative: a sum that rounding leaves below zero is returned as zero.
+
+Legend: K outcomes; X, Y, Z random variables. A joint table has one axis per variable, so that of X and Y is
+[X, Y]; arguments `x`, `y` and `given` are an axis of it or a tuple of axes that count as one variable, and
+axes that none of them names are summed over.
+"""
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+from scipy.special import entr, rel_entr, xlogy
+
+from . import arguments
+
+
+def in_base(nats, base=None):
+    """Converts an amount of information from nats.
+
+    Args:
+        nats: The amount, any shape.
+        base: Base of the logarithm, above 1: 2 for bits, 10 for decimal digits, `None` for nats.
+
+    Returns:
+        nats / log(base).
+
+    Raises:
+        ValueError: If `base` is not a number above 1.
+    """
+    if base is None:
+        return nats
+    base = arguments.finite("base", base, ndim=0)
+    if base <= 1:
+        raise ValueError(f"base must be above 1, got {base}")
+    return nats / np.log(base)
+
+
+def entropy(p, axis=-1, base=None):
+    """Returns S = -sum_i p_i log p_i, Eq. 2.1.4.
+
+    Args:
+        p: Probabilities, [..., K].
+        axis: The axis or axes of the K outcomes; `None` for all, the entropy of a joint table S(X, Y, ...).
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The entropies, [...], between 0 and log K.
+
+    Raises:
+        ValueError: If `p` holds no distributions along `axis`, or `base` is not above 1.
+
+    Example:
+        >>> float(entropy([0.5, 0.25, 0.25], base=2))
+        1.5
+    """
+    p = arguments.distributions("p", p, axis)
+    return _amount(entr(p).sum(axis=axis), base)
+
+
+def perplexity(p, axis=-1):
+    """Returns e^S, the number of equally likely outcomes that have the entropy of p, Eq. 2.6.4.
+
+    The notes write 2^S with S in bits, which is the same: it has no base.
+
+    Args:
+        p: Probabilities, [..., K].
+        axis: The axis or axes of the K outcomes; `None` for all.
+
+    Returns:
+        The perplexities, [...], between 1 and K.
+
+    Raises:
+        ValueError: If `p` holds no distributions along `axis`.
+    """
+    return np.exp(entropy(p, axis))
+
+
+def cross_entropy(p, q, axis=-1, base=None):
+    """Returns -sum_i p_i log q_i = S(p) + D_KL(p||q), the mean code length under a model q.
+
+    Args:
+        p: Probabilities of the data, [..., K].
+        q: Probabilities of the model, [..., K].
+        axis: The axis or axes of the K outcomes; `None` for all.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The cross-entropies, [...], infinite where q_i = 0 < p_i.
+
+    Raises:
+        ValueError: If `p` or `q` holds no distributions, their shapes differ, or `base` is not above 1.
+    """
+    p, q = _pair(p, q, axis)
+    return _amount(-xlogy(p, q).sum(axis=axis), base)
+
+
+def kl_divergence(p, q, axis=-1, base=None):
+    """Returns D_KL(p||q) = sum_i p_i log(p_i / q_i), Eq. 2.3.3, which is never negative (Eq. 2.3.4).
+
+    Args:
+        p: Probabilities of the data, [..., K].
+        q: Probabilities of the model, [..., K].
+        axis: The axis or axes of the K outcomes; `None` for all.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The divergences, [...], infinite where q_i = 0 < p_i.
+
+    Raises:
+        ValueError: If `p` or `q` holds no distributions, their shapes differ, or `base` is not above 1.
+    """
+    p, q = _pair(p, q, axis)
+    return _amount(rel_entr(p, q).sum(axis=axis), base)
+
+
+def jensen_shannon(p, q, axis=-1, base=None):
+    """Returns D_KL(p||m) / 2 + D_KL(q||m) / 2 with m = (p + q) / 2, Eq. 3.6.2.
+
+    Its square root is a metric.
+
+    Args:
+        p: Probabilities, [..., K].
+        q: Probabilities, [..., K].
+        axis: The axis or axes of the K outcomes; `None` for all.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The divergences, [...], between 0 and log 2.
+
+    Raises:
+        ValueError: If `p` or `q` holds no distributions, their shapes differ, or `base` is not above 1.
+
+    References:
+        Endres and Schindelin, "A new metric for probability distributions" (2003).
+    """
+    p, q = _pair(p, q, axis)
+    # Twice the mixture: half of the smallest float would round to zero and the divergence to infinity.
+    total = p + q
+    return _amount((rel_entr(2 * p, total) + rel_entr(2 * q, total)).sum(axis=axis) / 4, base)
+
+
+def joint_entropy(joint, x=None, base=None):
+    """Returns the entropy S(X) of some variables of a joint table, by default of all together.
+
+    Strong subadditivity S(X,Y) + S(Y,Z) >= S(Y) + S(X,Y,Z) reads
+
+        joint_entropy(t, (0, 1)) + joint_entropy(t, (1, 2)) >= joint_entropy(t, 1) + joint_entropy(t)
+
+    Args:
+        joint: Joint probabilities, one axis per variable.
+        x: Axis or axes of the variables; `None` for all.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The entropy.
+
+    Raises:
+        ValueError: If `joint` is no distribution, has no such axis, or `base` is not above 1.
+    """
+    joint, axes = _table(joint, x=range(np.ndim(joint)) if x is None else x)
+    return _amount(_entropy(joint, axes["x"]), base)
+
+
+def conditional_entropy(joint, x=0, given=1, base=None):
+    """Returns S(X|Y) = S(X,Y) - S(Y) = -sum_xy p(x,y) log p(x|y), Eqs. 2.5.1 and 2.5.2.
+
+    Args:
+        joint: Joint probabilities, one axis per variable.
+        x: Axis or axes of X.
+        given: Axis or axes of Y.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The conditional entropy, between 0 and S(X).
+
+    Raises:
+        ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
+            above 1.
+    """
+    joint, axes = _table(joint, x=x, given=given)
+    return _amount(_entropy(joint, axes["x"] + axes["given"]) - _entropy(joint, axes["given"]), base)
+
+
+def mutual_information(joint, x=0, y=1, base=None):
+    """Returns I(X,Y) = S(X) + S(Y) - S(X,Y) = D_KL(p(x,y) || p(x) p(y)), Eqs. 2.5.3 and 2.5.4.
+
+    The three entropies take a quarter of the time of the divergence; their rounding is absolute, 1e-15 or so.
+
+    Args:
+        joint: Joint probabilities, one axis per variable.
+        x: Axis or axes of X.
+        y: Axis or axes of Y.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The mutual information, zero for independent variables and at most the smaller of S(X) and S(Y).
+
+    Raises:
+        ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
+            above 1.
+    """
+    joint, axes = _table(joint, x=x, y=y)
+    separate = _entropy(joint, axes["x"]) + _entropy(joint, axes["y"])
+    return _amount(separate - _entropy(joint, axes["x"] + axes["y"]), base)
+
+
+def conditional_mutual_information(joint, x, y, given, base=None):
+    """Returns I(X,Z|Y) = S(X,Y) + S(Y,Z) - S(Y) - S(X,Y,Z), not negative by strong subadditivity (Sec. 2.5).
+
+    Args:
+        joint: Joint probabilities, one axis per variable.
+        x: Axis or axes of the first variable, X above.
+        y: Axis or axes of the second, Z above.
+        given: Axis or axes of the one that is known, Y above.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The information about each other that two variables share once the third is known.
+
+    Raises:
+        ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
+            above 1.
+    """
+    joint, axes = _table(joint, x=x, y=y, given=given)
+    x, y, given = axes.values()
+    pairs = _entropy(joint, x + given) + _entropy(joint, y + given)
+    return _amount(pairs - _entropy(joint, given) - _entropy(joint, x + y + given), base)
+
+
+def conditional_kl_divergence(p, q, given=0, base=None):
+    """Returns sum_x p(x) D_KL(p(Y|x) || q(Y|x)), by which observing Y adds to the divergence (Eq. 2.5.6).
+
+    It is D_KL(p(x,y)||q(x,y)) - D_KL(p(x)||q(x)) where these are finite, which proves Eq. 2.5.5.
+
+    Args:
+        p: Joint probabilities of the data, one axis per variable.
+        q: Joint probabilities of the model, the same shape.
+        given: Axis or axes of X; Y is all the others.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        The average divergence, infinite where q(y|x) = 0 < p(x,y), and where q(x) = 0 < p(x), which leaves
+        q(y|x) undefined.
+
+    Raises:
+        ValueError: If `p` or `q` is no distribution, their shapes differ, `given` is no axis of them, or
+            `base` is not above 1.
+    """
+    p, q = _pair(p, q, axis=None)
+    given = normalize_axis_tuple(given, p.ndim, argname="given")
+    others = tuple(set(range(p.ndim)) - set(given))
+    p_x, q_x = p.sum(axis=others, keepdims=True), q.sum(axis=others, keepdims=True)
+    conditional = np.divide(q, q_x, out=np.zeros_like(q), where=q_x > 0)
+    return _amount(rel_entr(p, p_x * conditional).sum(), base)
+
+
+def _amount(nats, base):
+    """Returns a non-negative amount of information in a base; what is below zero is rounding."""
+    # Adding zero turns the -0.0 of a certain outcome into 0.0.
+    return in_base(np.maximum(nats, 0.0) + 0.0, base)
+
+
+def _pair(p, q, axis):
+    p, q = arguments.distributions("p", p, axis), arguments.distributions("q", q, axis)
+    arguments.same_shape(p=p, q=q)
+    return p, q
+
+
+def _table(joint, **variables):
+    """Returns (joint, the axes of each variable by name) after checking that no axis has two names."""
+    joint = arguments.distributions("joint", joint, axis=None)
+    axes = {name: normalize_axis_tuple(axis, joint.ndim, argname=name) for name, axis in variables.items()}
+    owner = {}
+    for name, axis in ((name, axis) for name, several in axes.items() for axis in several):
+        if axis in owner:
+            raise ValueError(f"{owner[axis]} and {name} must be different variables, both have axis {axis}")
+        owner[axis] = name
+    return joint, axes
+
+
+def _entropy(joint, axes):
+    others = tuple(set(range(joint.ndim)) - set(axes))
+    return entr(joint.sum(axis=others) if others else joint).sum()

@@ -1,0 +1,216 @@
+"""Sampling that can be differentiated: Gaussian reparameterization and the Gumbel trick (Sec. 3.5).
+
+Adding noise z_i from g(z) = exp(-z - e^-z) to logits x_i and taking the argmax draws k with probability
+p_k = e^(x_k) / sum_j e^(x_j), exactly. Given z_k = z, every other x_j + z_j is below x_k + z with probability
+G(x_k - x_j + z), G(z) = exp(-e^-z), so
+
+    P(k) = integral dz g(z) prod_{j != k} G(x_k - x_j + z)
+         = integral_0^inf dy exp(-y sum_j e^(x_j - x_k)) = p_k
+
+with y = e^-z (the notes print e^z). `argmax_probabilities` does this integral for any noise.
+
+The softened argmax of Eq. 3.5.7 has a density on the simplex and is no sample from p at finite beta: its
+mean is not p (docs/errata.md). Only its argmax is. The notes' beta multiplies x + z: it is the inverse of the
+temperature of Maddison et al., Jang et al. and TensorFlow Probability, but their density at temperature
+1 / beta.
+
+Legend: K categories, S samples, ... any leading axes.
+
+References:
+    Maddison, Mnih and Teh, "The Concrete Distribution" (2017), arXiv:1611.00712.
+    Jang, Gu and Poole, "Categorical Reparameterization with Gumbel-Softmax" (2017), arXiv:1611.01144.
+    Yellott, "The relationship between Luce's choice axiom, Thurstone's theory of comparative judgment, and
+        the double exponential distribution" (1977), J. Math. Psychology 15, 109-144.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special, stats
+from scipy.integrate import quad_vec
+
+from . import arguments
+
+_TAILS = 10.0 ** -np.arange(1, 18)  # Noise beyond the last quantile changes no digit of an integral.
+
+
+def reparameterized_gaussian(mean: np.ndarray, scale: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Returns mu + sigma z, Eq. 3.5.1: a draw of N(mu, sigma^2) if z is one of N(0, 1).
+
+    Args:
+        mean: Mean mu.
+        scale: Standard deviation sigma, positive.
+        noise: Standard normal z.
+
+    Returns:
+        The draws, of the broadcast shape.
+
+    Raises:
+        ValueError: If an entry is not finite or `scale` is not positive.
+    """
+    mean, noise = arguments.finite("mean", mean), arguments.finite("noise", noise)
+    return mean + arguments.positive("scale", scale) * noise
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns p_i = e^(x_i) / sum_j e^(x_j), Eq. 3.5.2.
+
+    Args:
+        logits: Logits x, [..., K].
+
+    Returns:
+        Probabilities, [..., K].
+
+    Raises:
+        ValueError: If a logit is not finite.
+    """
+    return special.softmax(_logits(logits), axis=-1)
+
+
+def gumbel_density(z: np.ndarray) -> np.ndarray:
+    """Returns g(z) = exp(-z - e^-z), Eq. 3.5.6, for an array of any shape."""
+    with np.errstate(over="ignore"):
+        return stats.gumbel_r.pdf(arguments.finite("z", z))
+
+
+def gumbel_cumulative(z: np.ndarray) -> np.ndarray:
+    """Returns G(z) = exp(-e^-z), whose derivative is g (Eq. 3.5.6), for an array of any shape.
+
+    G(z)^n = G(z - log n): the largest of n draws has the same law, log n higher.
+    """
+    with np.errstate(over="ignore"):
+        return stats.gumbel_r.cdf(arguments.finite("z", z))
+
+
+def gumbel_max(logits: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws categories from softmax(logits) by argmax_i (x_i + z_i), Eq. 3.5.3.
+
+    Args:
+        logits: Logits x, [..., K].
+        count: Number S of samples.
+        rng: A NumPy generator.
+
+    Returns:
+        Categories 0 ... K-1, [S, ...].
+
+    Raises:
+        ValueError: If a logit is not finite or `count` is no positive integer.
+    """
+    logits, count = _logits(logits), arguments.integer("count", count, low=1)
+    return np.argmax(logits + rng.gumbel(size=(count, *logits.shape)), axis=-1)
+
+
+def argmax_probabilities(logits: np.ndarray, noise=stats.gumbel_r) -> np.ndarray:
+    """Returns P(k) = P(argmax_i (x_i + z_i) = k) for independent noise, Eq. 3.5.4 by quadrature.
+
+    For Gumbel noise it is the softmax; for K >= 3 no other noise gives that, up to a common shift (Yellott).
+
+    Args:
+        logits: Logits x, [K].
+        noise: Law of one z_i, a continuous SciPy distribution.
+
+    Returns:
+        Probabilities, [K], to about 1e-12.
+
+    Raises:
+        ValueError: If `logits` is no finite vector.
+    """
+    logits = _logits(logits, ndim=1)
+    others = ~np.eye(len(logits), dtype=bool)
+
+    def integrand(z):
+        below = noise.cdf(z + logits[:, None] - logits)
+        return noise.pdf(z) * np.prod(below, axis=1, where=others)
+
+    return _integrate(integrand, noise)
+
+
+def argmax_derivative(logits: np.ndarray, chosen: int, noise=stats.gumbel_r) -> float:
+    """Returns integral dz g(z) prod_{j != k} g(x_k - x_j + z), Eq. 3.5.5's right side by quadrature.
+
+    It is (-1)^(K-1) times the derivative of P(k) with respect to every x_j, j != k; both sides of
+    Eq. 3.5.5 leave out that sign. For Gumbel noise it is (K-1)! prod_j p_j, for any k.
+
+    Args:
+        logits: Logits x, [K].
+        chosen: The category k.
+        noise: Law of one z_i, a continuous SciPy distribution.
+
+    Raises:
+        ValueError: If `logits` is no finite vector or `chosen` is none of its indices.
+    """
+    logits = _logits(logits, ndim=1)
+    chosen = arguments.integer("chosen", chosen, low=0)
+    if chosen >= len(logits):
+        raise ValueError(f"chosen must be below the {len(logits)} categories, got {chosen}")
+    # The factor j = k is g(z) itself.
+    return float(_integrate(lambda z: np.prod(noise.pdf(z + logits[chosen] - logits)), noise))
+
+
+def softened_argmax(logits: np.ndarray, noise: np.ndarray, beta: float) -> np.ndarray:
+    """Returns f_i = e^(beta (x_i + z_i)) / sum_j e^(beta (x_j + z_j)), Eq. 3.5.7.
+
+    beta -> 0 gives 1 / K, beta -> infinity the one-hot argmax.
+
+    Args:
+        logits: Logits x, [..., K].
+        noise: Gumbel noise z, of a shape that broadcasts with `logits`.
+        beta: Inverse temperature, positive.
+
+    Returns:
+        Points of the simplex, of the broadcast shape.
+
+    Raises:
+        ValueError: If an entry is not finite or `beta` is not positive.
+    """
+    beta = float(arguments.positive("beta", beta, ndim=0))
+    return special.softmax(beta * (_logits(logits) + arguments.finite("noise", noise)), axis=-1)
+
+
+def concrete_log_density(points: np.ndarray, logits: np.ndarray, beta: float) -> np.ndarray:
+    """Returns the log density of the softened argmax f(x; z; beta) of Eq. 3.5.7 over Gumbel z.
+
+        p(f) = (K-1)! lambda^(K-1) prod_i (e^(x_i) f_i^(-lambda-1)) / (sum_i e^(x_i) f_i^-lambda)^K
+
+    with lambda = 1 / beta, with respect to the first K - 1 coordinates.
+
+    Args:
+        points: Points f inside the simplex, [..., K].
+        logits: Logits x, [..., K].
+        beta: Inverse temperature, positive.
+
+    Returns:
+        Log densities in nats, [...].
+
+    Raises:
+        ValueError: If a row of `points` is no distribution or touches the border, a logit is not finite, or
+            `beta` is not positive.
+    """
+    points = arguments.positive("points", arguments.distributions("points", points))
+    logits = _logits(logits)
+    temperature = 1 / float(arguments.positive("beta", beta, ndim=0))
+    size = points.shape[-1]
+    if logits.shape[-1] != size:
+        raise ValueError(f"points and logits must have as many categories, got {size} and {logits.shape[-1]}")
+    weighted = logits - temperature * np.log(points)
+    return (
+        special.gammaln(size)
+        + (size - 1) * np.log(temperature)
+        + np.sum(weighted - np.log(points), axis=-1)
+        - size * special.logsumexp(weighted, axis=-1)
+    )
+
+
+def _logits(logits, ndim=None):
+    logits = arguments.finite("logits", logits, ndim)
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"logits must hold at least one category, got shape {logits.shape}")
+    return logits
+
+
+def _integrate(function, noise):
+    # Panels between quantiles, so that no peak hides in a wide interval.
+    low, *middle, high = np.concatenate([noise.ppf(_TAILS[::-1]), noise.isf(_TAILS)])
+    with np.errstate(over="ignore"):
+        value, _ = quad_vec(function, low, high, epsabs=1e-13, epsrel=1e-12, limit=1000, points=middle)
+    return value

@@ -1,0 +1,268 @@
+"""Why entropy is a logarithm: counted sequences (Secs. 2.1 and 2.3) and Shannon's tree rule (Sec. 2.2).
+
+Of the K^N sequences of N symbols, those with counts n_i number N! / prod_i n_i!. Stirling's formula gives
+
+    log(N! / prod_i n_i!) = N S(n/N) + (log(2 pi N) - sum_i log(2 pi n_i)) / 2 + O(1 / n_i),
+
+with the entropy S in nats. The notes keep the first term (Eqs. 2.1.8 and 2.3.1): their "approximately" holds
+for log(...) / N as N grows, while the number of sequences itself stays below e^(NS) by a growing factor.
+
+A tree of choices is a sequence of branches (probability, subtree); the empty tree `LEAF` is an outcome:
+
+    ((1/2, LEAF), (1/2, ((2/3, LEAF), (1/3, LEAF))))        Eq. 2.2.2
+
+Legend: K kinds of symbols, N length of a sequence.
+"""
+
+import math
+
+import numpy as np
+from scipy.special import gammaln, xlogy
+
+from . import arguments, information
+
+LEAF = ()
+
+
+def log_multiplicity(counts):
+    """Returns log(N! / prod_i n_i!), the exact log number of sequences with these counts (Eq. 2.1.8).
+
+    Args:
+        counts: How often each symbol occurs, integers [..., K].
+
+    Returns:
+        The logs in nats, [...]; rounding is 1e-16 of N log N.
+
+    Raises:
+        ValueError: If a count is negative or no integer, or a sequence has length 0.
+    """
+    counts = _check_counts(counts)
+    return gammaln(counts.sum(axis=-1) + 1) - gammaln(counts + 1).sum(axis=-1)
+
+
+def multiplicity_exponent(counts):
+    """Returns N S(n/N), to which Eq. 2.1.8 reduces log(N! / prod_i n_i!); it is an upper bound of that.
+
+    Args:
+        counts: How often each symbol occurs, integers [..., K].
+
+    Returns:
+        The exponents in nats, [...].
+
+    Raises:
+        ValueError: If a count is negative or no integer, or a sequence has length 0.
+    """
+    counts = _check_counts(counts)
+    total = counts.sum(axis=-1, keepdims=True)
+    return total[..., 0] * information.entropy(counts / total)
+
+
+def stirling_correction(counts):
+    """Returns (log(2 pi N) - sum_i log(2 pi n_i)) / 2, Stirling's next term after `multiplicity_exponent`.
+
+    Symbols that do not occur have no term: 0! is exactly 1. What remains lies between -sum_i 1 / (12 n_i) and
+    1 / (12 N).
+
+    Args:
+        counts: How often each symbol occurs, integers [..., K].
+
+    Returns:
+        The corrections in nats, [...].
+
+    Raises:
+        ValueError: If a count is negative or no integer, or a sequence has length 0.
+
+    References:
+        Robbins, "A remark on Stirling's formula" (1955).
+    """
+    counts = _check_counts(counts)
+    logs = np.log(2 * np.pi * np.where(counts > 0, counts, 1 / (2 * np.pi)))
+    return (np.log(2 * np.pi * counts.sum(axis=-1)) - logs.sum(axis=-1)) / 2
+
+
+def log_type_probability(counts, q):
+    """Returns the log probability that N draws from q have these counts, exactly (left of Eq. 2.3.1).
+
+    Args:
+        counts: How often each symbol occurs, integers [..., K].
+        q: The model's probabilities, [K].
+
+    Returns:
+        log(N! / prod_i n_i!) + sum_i n_i log q_i in nats, [...]; minus infinity where q_i = 0 < n_i.
+
+    Raises:
+        ValueError: As `log_multiplicity`, or if `q` is not a distribution over the K symbols.
+    """
+    counts, q = _check_counts_and_model(counts, q)
+    return log_multiplicity(counts) + xlogy(counts, q).sum(axis=-1)
+
+
+def type_exponent(counts, q):
+    """Returns -N D_KL(n/N || q), to which Eqs. 2.3.1 and 2.3.2 reduce `log_type_probability`.
+
+    It is an upper bound of that. The next term of Stirling's formula is `stirling_correction`, whatever q.
+    Eq. 2.3.2 raises 2 to it, which needs logarithms to base 2 (docs/errata.md).
+
+    Args:
+        counts: How often each symbol occurs, integers [..., K].
+        q: The model's probabilities, [K].
+
+    Returns:
+        The exponents in nats, [...].
+
+    Raises:
+        ValueError: As `log_multiplicity`, or if `q` is not a distribution over the K symbols.
+    """
+    counts, q = _check_counts_and_model(counts, q)
+    total = counts.sum(axis=-1, keepdims=True)
+    frequencies = counts / total
+    return -total[..., 0] * information.kl_divergence(frequencies, np.broadcast_to(q, frequencies.shape))
+
+
+def leaf_probabilities(tree):
+    """Returns the probabilities of a tree's outcomes: the products along its branches.
+
+    Args:
+        tree: A sequence of branches (probability, subtree), `LEAF` for an outcome.
+
+    Returns:
+        The probabilities of the leaves from first to last, an array.
+
+    Raises:
+        ValueError: If the probabilities at a node are no distribution.
+    """
+    return np.array(_leaves(tree, "tree"))
+
+
+def tree_entropy(tree, measure=information.entropy):
+    """Returns the measures H of a tree's branchings, each weighted by the probability of reaching it.
+
+    Shannon's third axiom (Eq. 2.2.3) demands that this is H of `leaf_probabilities`; of all continuous
+    measures that increase with the number of equal choices, only multiples of the entropy comply.
+
+    Args:
+        tree: A sequence of branches (probability, subtree), `LEAF` for an outcome.
+        measure: H, a function of the probabilities at a node.
+
+    Returns:
+        The weighted sum, in nats for the entropy.
+
+    Raises:
+        ValueError: If the probabilities at a node are no distribution.
+
+    References:
+        Shannon, "A Mathematical Theory of Communication" (1948), section 6 and appendix 2.
+    """
+    return _branchings(tree, measure, "tree")
+
+
+def uniform_tree(branches, depth):
+    """Returns the tree of `depth` successive choices among `branches` equally likely ones (Eq. 2.2.7).
+
+    Args:
+        branches: Number s of branches at each node, at least 1.
+        depth: Number m of choices, at least 0.
+
+    Returns:
+        A tree with s^m leaves.
+
+    Raises:
+        ValueError: If an argument is not such an integer.
+    """
+    branches = arguments.integer("branches", branches, 1)
+    tree = LEAF
+    for _ in range(arguments.integer("depth", depth, 0)):
+        tree = ((1 / branches, tree),) * branches
+    return tree
+
+
+def uniform_entropy(n, base=None):
+    """Returns A(n) = H(1/n, ..., 1/n), Eq. 2.2.6, which is K log n (Eq. 2.2.13); the base stands for K.
+
+    Args:
+        n: Number of equally likely outcomes, at least 1.
+        base: Base of the logarithm, `None` for nats.
+
+    Returns:
+        log n in that base.
+
+    Raises:
+        ValueError: If `n` is not such an integer, or `base` is not above 1.
+    """
+    return information.in_base(math.log(arguments.integer("n", n, 1)), base)
+
+
+def bracketing_power(s, t, n):
+    """Returns the m of Shannon's proof, for which s^m <= t^n < s^(m+1), in integers of any size.
+
+    So m / n <= log t / log s < (m + 1) / n (Eq. 2.2.9).
+
+    Args:
+        s: Number of choices, at least 2.
+        t: Number of choices, at least 1.
+        n: Length of the sequence of choices among t, at least 1.
+
+    Returns:
+        The integer m.
+
+    Raises:
+        ValueError: If an argument is not such an integer.
+    """
+    s, t, n = (arguments.integer(*check) for check in (("s", s, 2), ("t", t, 1), ("n", n, 1)))
+    target = t**n
+    m = int(n * math.log(t) / math.log(s))
+    # The float is off by one where t^n is close to a power of s.
+    while s**m > target:
+        m -= 1
+    while s ** (m + 1) <= target:
+        m += 1
+    return m
+
+
+def _leaves(tree, path):
+    branches = _branches(tree, path)
+    if not branches:
+        return [1.0]
+    return [p * leaf for p, subtree, below in branches for leaf in _leaves(subtree, below)]
+
+
+def _branchings(tree, measure, path):
+    branches = _branches(tree, path)
+    if not branches:
+        return 0.0
+    weighted = sum(p * _branchings(subtree, measure, below) for p, subtree, below in branches)
+    return measure(np.array([p for p, _, _ in branches])) + weighted
+
+
+def _branches(tree, path):
+    """Returns the (probability, subtree, path of the subtree) of each branch, none for a leaf."""
+    try:
+        pairs = [(p, subtree) for p, subtree in tree]
+    except (TypeError, ValueError):
+        raise ValueError(f"{path} must be branches (probability, subtree) or LEAF, got {tree!r}") from None
+    if not pairs:
+        return []
+    probabilities = arguments.distributions(f"(probabilities at {path})", [p for p, _ in pairs])
+    return [(p, pairs[i][1], f"{path}[{i}][1]") for i, p in enumerate(probabilities)]
+
+
+def _check_counts(counts):
+    counts = arguments.finite("counts", counts)
+    if counts.ndim == 0:
+        raise ValueError(f"counts must have an axis of symbols, got the number {counts}")
+    bad = (counts < 0) | (counts != np.floor(counts))
+    if bad.any():
+        raise ValueError(
+            f"counts{arguments.first_index(bad)} must be an integer of at least 0, got {counts[bad][0]}"
+        )
+    empty = counts.sum(axis=-1) == 0
+    if empty.any():
+        raise ValueError(f"counts{arguments.first_index(empty)} must not be all zero: no sequence is empty")
+    return counts
+
+
+def _check_counts_and_model(counts, q):
+    counts, q = _check_counts(counts), arguments.distributions("q", q)
+    if q.shape != counts.shape[-1:]:
+        raise ValueError(f"q must have shape {counts.shape[-1:]}, one per symbol of counts, got {q.shape}")
+    return counts, q

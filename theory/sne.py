@@ -1,0 +1,348 @@
+"""Stochastic neighbor embedding: SNE as the notes print it, and t-SNE (Sec. 2.6).
+
+Both place points y_i in the plane such that neighbors stay neighbors. What Eqs. 2.6.2 and 2.6.3 print is SNE
+(Hinton and Roweis, 2002): a Gaussian q_{j|i} and one KL divergence a point. t-SNE (van der Maaten and Hinton,
+2008), after which the section is named, has one KL divergence between joint distributions,
+
+    p_ij = (p_{j|i} + p_{i|j}) / (2 N),    q_ij = w_ij / sum_{k != l} w_kl,    w_ij = 1 / (1 + |y_i - y_j|^2),
+
+whose Student-t kernel has a heavy tail: points at a moderate distance can be put far apart, where SNE crowds
+them in the middle.
+
+Time and memory grow as N^2: 1,797 points take seconds, 5,000 points a minute and 0.5 GB. For more than 5,000
+points use openTSNE (https://opentsne.readthedocs.io), whose approximations grow as N; above 20,000 points the
+functions here refuse.
+
+Legend: N points, D features, d dimensions of the embedding. Divergences are in nats.
+
+References:
+    Hinton and Roweis, "Stochastic neighbor embedding", NIPS 15 (2002).
+    van der Maaten and Hinton, "Visualizing data using t-SNE", JMLR 9 (2008) 2579.
+    Belkina et al., "Automated optimized parameters for t-SNE", Nature Communications 10 (2019) 5415.
+    Kobak and Linderman, "Initialization is critical for preserving global data structure in both t-SNE and
+    UMAP", Nature Biotechnology 39 (2021) 156.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import xlogy
+
+from . import arguments
+from .perplexity import blocks, check_points, check_square, conditional_probabilities, joint_probabilities
+
+_METHODS = ("sne", "tsne")
+_CHECK = 50  # Iterations between two evaluations of the loss.
+_START = 1e-4  # Standard deviation of the initial points: all distances are far below one.
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Points in the plane and how they were found.
+
+    Args:
+        points: Coordinates y, [N, d].
+        kl: The loss of `points` in nats: Eq. 2.6.3 for SNE, KL(p || q) of the joint distributions for t-SNE.
+        bandwidths: sigma_i in the convention of Eq. 2.6.1, [N].
+        iterations: Iterations made, fewer than asked for if the gradient vanished.
+        history: Pairs (iteration, loss in nats), [M, 2], always without exaggeration.
+    """
+
+    points: np.ndarray
+    kl: float
+    bandwidths: np.ndarray
+    iterations: int
+    history: np.ndarray
+
+
+def sne_loss_and_gradient(p, y):
+    """Returns the loss of SNE, Eq. 2.6.3 with the q_{j|i} of Eq. 2.6.2, and its gradient.
+
+    L = sum_i sum_{j != i} p_{j|i} log(p_{j|i} / q_{j|i}); the printed sum must leave out j = i, where both
+    are zero. dL/dy_i = 2 sum_j (p_{j|i} - q_{j|i} + p_{i|j} - q_{i|j}) (y_i - y_j).
+
+    Args:
+        p: Conditional probabilities p_{j|i}, [N, N], each row a distribution, zero on the diagonal.
+        y: Embedding, [N, d].
+
+    Returns:
+        (loss in nats, gradient [N, d]).
+
+    Raises:
+        ValueError: If p is not such a matrix, y is not finite, or the shapes do not fit.
+    """
+    p = check_square("p", arguments.distributions("p", p))
+    y = _check_embedding("y", y, len(p))
+    return _GaussianLoss(p, y)(y)
+
+
+def tsne_loss_and_gradient(p, y):
+    """Returns the loss of t-SNE, the KL divergence between joint distributions, and its gradient.
+
+    KL(p || q) = sum_{i != j} p_ij log(p_ij / q_ij), dKL/dy_i = 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j).
+
+    Args:
+        p: Joint probabilities p_ij, [N, N], of sum one, symmetric, zero on the diagonal.
+        y: Embedding, [N, d].
+
+    Returns:
+        (loss in nats, gradient [N, d]).
+
+    Raises:
+        ValueError: If p is not such a matrix, y is not finite, or the shapes do not fit.
+    """
+    p = check_square("p", arguments.distributions("p", p, axis=None))
+    bad = np.abs(p - p.T) > arguments.ROUNDING * p.max()
+    if bad.any():
+        raise ValueError(f"p must be symmetric, p{arguments.first_index(bad)} differs from its mirror image")
+    y = _check_embedding("y", y, len(p))
+    return _StudentLoss(p, y)(y)
+
+
+def embed(
+    x,
+    method="tsne",
+    perplexity=30.0,
+    *,
+    initial="pca",
+    dimensions=2,
+    iterations=1000,
+    exaggeration=None,
+    exaggerated_iterations=250,
+    learning_rate=None,
+    momenta=(0.5, 0.8),
+    min_gradient_norm=1e-7,
+    seed=0,
+    progress=None,
+):
+    """Embeds points by t-SNE or by SNE: gradient descent with momentum and gains on each coordinate.
+
+    A gain grows by 0.2 while its coordinate keeps its direction and shrinks by 0.8 where it turns (Jacobs,
+    1988). In the first phase p is multiplied by the exaggeration, so that clusters can pass each other.
+    For more than 5,000 points use openTSNE; see the top of this module.
+
+    Args:
+        x: Points, [N, D].
+        method: `tsne`, or `sne` for Eq. 2.6.1 to 2.6.3 as printed.
+        perplexity: Smooth number of neighbors of each point, Eq. 2.6.4, above 1 and below N - 1.
+        initial: `pca` for the first principal components, `random` for Gaussian points, or an array [N, d].
+            The first two are scaled to a standard deviation of 1e-4.
+        dimensions: Number d of dimensions of the embedding, unless `initial` is an array.
+        iterations: Most iterations to make.
+        exaggeration: Factor on p in the first phase; `None` is 12 for `tsne` and 1 for `sne`.
+        exaggerated_iterations: Iterations of the first phase.
+        learning_rate: Step per unit of gradient; `None` is max(N / (4 exaggeration), min(N / 8, 50)) for
+            `tsne` and 0.1 for `sne`, whose loss is a sum over points instead of a mean.
+        momenta: Momenta of the first phase and of the rest.
+        min_gradient_norm: Euclidean norm of the gradient at which to stop.
+        seed: Seed of `random`.
+        progress: Called as progress(iteration, iterations, loss) every 50 iterations, for a progress bar.
+
+    Returns:
+        An `Embedding`.
+
+    Raises:
+        ValueError: If an argument is not valid, as `conditional_probabilities`, or the descent diverges.
+    """
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {_METHODS}, got {method!r}")
+    x = check_points("x", x)
+    exaggeration, learning_rate = _rates(method, len(x), exaggeration, learning_rate)
+    iterations = arguments.integer("iterations", iterations, 1)
+    switch = min(iterations, arguments.integer("exaggerated_iterations", exaggerated_iterations, 0))
+    early, late = _check_momenta(momenta)
+    y = _initial(x, initial, dimensions, seed)
+
+    p, bandwidths = conditional_probabilities(x, perplexity)
+    loss = _StudentLoss(joint_probabilities(p), y) if method == "tsne" else _GaussianLoss(p, y)
+    descent = _Descent(loss, y, learning_rate, min_gradient_norm, progress, iterations)
+    start = y.copy()
+    descent.run(switch, early, exaggeration)
+    if y.std() < min(start.std(), _START):
+        # Among few points an exaggerated attraction has no minimum but all in one place: no way to begin.
+        y[:] = start
+    descent.run(iterations, late, 1.0)
+    kl, _ = loss(y)
+    descent.record(kl)
+    return Embedding(y, kl, bandwidths, descent.done, np.array(list(descent.history.items())))
+
+
+def _rates(method, points, exaggeration, learning_rate):
+    """The exaggeration and the learning rate, by default those of the method."""
+    if exaggeration is None:
+        exaggeration = 12.0 if method == "tsne" else 1.0
+    exaggeration = float(arguments.positive("exaggeration", exaggeration, ndim=0))
+    if learning_rate is None:
+        # Belkina's rule, with scikit-learn's floor of 50 lowered where it would throw few points about.
+        tsne_rate = max(points / exaggeration / 4, min(points / 8, 50.0))
+        learning_rate = tsne_rate if method == "tsne" else 0.1
+    return exaggeration, float(arguments.positive("learning_rate", learning_rate, ndim=0))
+
+
+def _check_momenta(momenta):
+    values = arguments.finite("momenta", momenta, ndim=1)
+    if len(values) != 2 or np.any(values < 0) or np.any(values >= 1):
+        raise ValueError(f"momenta must be two numbers from 0 to below 1, got {momenta}")
+    return values
+
+
+def _check_embedding(name, y, points):
+    y = arguments.finite(name, y, ndim=2)
+    if len(y) != points or y.shape[1] == 0:
+        raise ValueError(f"{name} must have shape ({points}, d), one row a point, got {y.shape}")
+    return y
+
+
+def _initial(x, initial, dimensions, seed):
+    """The first embedding, [N, d], as a new array."""
+    if not isinstance(initial, str):
+        return _check_embedding("initial", initial, len(x)).copy()
+    dimensions = arguments.integer("dimensions", dimensions, 1)
+    if initial == "random":
+        return _START * np.random.default_rng(seed).standard_normal((len(x), dimensions))
+    if initial != "pca":
+        raise ValueError(f"initial must be 'pca', 'random' or an array [N, d], got {initial!r}")
+    left, spread, right = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    if len(spread) < dimensions or spread[dimensions - 1] <= 1e-12 * spread[0]:
+        raise ValueError(
+            f"initial='pca' needs x to span {dimensions} directions, as many as dimensions: give 'random'"
+        )
+    # The sign of a component is arbitrary: the largest loading is positive.
+    right = right[:dimensions]
+    signs = np.sign(right[np.arange(dimensions), np.abs(right).argmax(axis=1)])
+    y = left[:, :dimensions] * (spread[:dimensions] / spread[0]) * signs
+    return y * (_START / y[:, 0].std())
+
+
+class _Descent:
+    """Gradient descent of a loss by moving `y` in place, with momentum and a gain on each coordinate."""
+
+    def __init__(self, loss, y, learning_rate, min_gradient_norm, progress, iterations):
+        self.loss, self.y = loss, y
+        self.learning_rate, self.min_gradient_norm = learning_rate, min_gradient_norm
+        self.progress, self.iterations = progress, iterations
+        self.done, self.history = 0, {}
+
+    def record(self, value):
+        """Notes the loss after the iterations done so far, once."""
+        if not np.isfinite(value):
+            raise ValueError(f"learning_rate {self.learning_rate:g} is too large: the descent diverges")
+        if self.done not in self.history and self.progress is not None:
+            self.progress(self.done, self.iterations, value)
+        self.history[self.done] = value
+
+    def run(self, end, momentum, exaggeration):
+        """Continues to `end` iterations, or until the gradient vanishes."""
+        y, step, gains = self.y, np.zeros_like(self.y), np.ones_like(self.y)
+        while self.done < end:
+            check = self.done % _CHECK == 0
+            # A diverging descent is told by its loss.
+            with np.errstate(over="ignore", invalid="ignore"):
+                value, gradient = self.loss(y, exaggeration, with_value=check)
+            if check:
+                self.record(value)
+                if np.linalg.norm(gradient) <= self.min_gradient_norm:
+                    return
+            gains = np.maximum(np.where(step * gradient < 0, gains + 0.2, gains * 0.8), 0.01)
+            step *= momentum
+            step -= self.learning_rate * gains * gradient
+            y += step
+            y -= y.mean(axis=0)
+            self.done += 1
+
+
+def _negative_entropy(p, parts):
+    return sum(xlogy(p[rows], p[rows]).sum() for rows in parts)
+
+
+def _factors(y):
+    """Matrices [N, d + 2] and [d + 2, N] whose product is |y_i - y_j|^2, so that BLAS fills a block."""
+    squares, ones = np.sum(y**2, axis=1, keepdims=True), np.ones((len(y), 1))
+    return np.hstack([-2 * y, squares, ones]), np.ascontiguousarray(np.hstack([y, ones, squares]).T)
+
+
+class _StudentLoss:
+    """The loss of t-SNE and its gradient in blocks of rows that stay in cache.
+
+    The matrices are symmetric: a block has the columns from its first row on, and adds to the forces on its
+    rows and, transposed, to those on its columns.
+    """
+
+    def __init__(self, p, y):
+        self.p = p
+        self.blocks = blocks(len(p))
+        self.negative_entropy = _negative_entropy(p, self.blocks)
+        self.forces = np.empty((2, len(p), y.shape[1] + 1))
+        self.buffers = np.empty((2, self.blocks[0].stop * len(p)))
+
+    def __call__(self, y, exaggeration=1.0, with_value=True):
+        """Returns (loss or None, gradient of the loss of exaggerated p, [N, d])."""
+        left, right = _factors(y)
+        left[:, -2] += 1.0  # The product is 1 + |y_i - y_j|^2.
+        moments = np.hstack([y, np.ones((len(y), 1))])
+        attraction, repulsion = self.forces
+        self.forces[:] = 0.0
+        total, energy = 0.0, 0.0
+        for rows in self.blocks:
+            p = self.p[rows, rows.start :]
+            w, scratch = (buffer[: p.size].reshape(p.shape) for buffer in self.buffers)
+            np.matmul(left[rows], right[:, rows.start :], out=w)
+            if with_value:
+                energy += _symmetric_sum(np.multiply(np.log(w, out=scratch), p, out=scratch))
+            np.reciprocal(w, out=w)
+            np.fill_diagonal(w, 0.0)
+            total += _symmetric_sum(w)
+            _add_symmetric(attraction, np.multiply(p, w, out=scratch), moments, rows)
+            _add_symmetric(repulsion, np.square(w, out=w), moments, rows)
+        force = exaggeration * attraction - repulsion / total
+        value = self.negative_entropy + energy + np.log(total) if with_value else None
+        return value, 4 * (y * force[:, -1:] - force[:, :-1])
+
+
+def _symmetric_sum(block):
+    """The sum of a block that starts at the diagonal and of its mirror image."""
+    return 2 * block.sum() - block[:, : len(block)].sum()
+
+
+def _add_symmetric(forces, block, moments, rows):
+    """Adds a block, and the mirror image of what is right of its diagonal square, times `moments`."""
+    forces[rows] += block @ moments[rows.start :]
+    forces[rows.stop :] += block[:, len(block) :].T @ moments[rows]
+
+
+class _GaussianLoss:
+    """The loss of SNE and its gradient in blocks of rows that stay in cache.
+
+    Each row has its own normalization, which needs all its columns: the symmetry does not help.
+    """
+
+    def __init__(self, p, y):
+        self.mutual = p + p.T
+        self.blocks = blocks(len(p))
+        self.negative_entropy = _negative_entropy(p, self.blocks)
+        self.forces = np.empty((len(p), y.shape[1] + 1))
+        self.buffer = np.empty((self.blocks[0].stop, len(p)))
+
+    def __call__(self, y, exaggeration=1.0, with_value=True):
+        """Returns (loss or None, gradient of the loss of exaggerated p, [N, d])."""
+        left, right = _factors(y)
+        np.negative(left, out=left)
+        moments = np.hstack([y, np.ones((len(y), 1))])
+        self.forces[:] = 0.0
+        logarithms = 0.0
+        for rows in self.blocks:
+            q = self.buffer[: rows.stop - rows.start]
+            np.matmul(left[rows], right, out=q)
+            np.fill_diagonal(q[:, rows.start :], -np.inf)
+            # The nearest neighbor gives exp(0): no row of far points sums to zero.
+            largest = q.max(axis=1, keepdims=True)
+            np.exp(np.subtract(q, largest, out=q), out=q)
+            picked = q @ moments
+            logarithms += np.sum(largest) + np.sum(np.log(picked[:, -1]))
+            self.forces[rows] += picked / picked[:, -1:]
+            self.forces += q.T @ (moments[rows] / picked[:, -1:])
+        attraction = self.mutual @ moments
+        energy = np.sum(y * (y * attraction[:, -1:] - attraction[:, :-1]))
+        value = self.negative_entropy + energy + logarithms if with_value else None
+        force = exaggeration * attraction - self.forces
+        return value, 2 * (y * force[:, -1:] - force[:, :-1])
