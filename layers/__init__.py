@@ -1,4 +1,4 @@
-"""Keras layers and initializers: blocks, normalization, residual connections; any Keras backend."""
+"""Keras layers and initializers: blocks, normalization, residuals, sampling; any Keras backend."""
 
 import lazy_loader
 
@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "initializers",
         "normalization",
         "residual",
+        "sampling",
+        "scale",
         "unit_variance",
         "weight_norm",
     ],
@@ -33,6 +35,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "layer_normalization",
         ],
         "residual": ["ResidualBlock", "ResidualDense"],
+        "sampling": ["GaussianSampling", "GumbelSoftmax", "StraightThrough"],
+        "scale": ["GlobalScale"],
         "unit_variance": ["UnitVarianceConv2D", "UnitVarianceDense"],
         "weight_norm": ["WeightNormalization"],
     },

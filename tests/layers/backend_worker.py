@@ -50,28 +50,34 @@ def cases():
             ],
         ),
         "residual_dense": (VECTOR, [layers.ResidualDense(), layers.ResidualDense(3, depth=2)]),
+        "straight_through": (
+            VECTOR,
+            [layers.DenseBlock(5, None), layers.StraightThrough(), layers.DenseBlock(3)],
+        ),
+        "global_scale": (VECTOR, [layers.GlobalScale(0.3), layers.DenseBlock(3)]),
     }
 
 
-# Small members of each family of the zoo's image classifiers.
-CLASSIFIERS = {
+# Small members of each family of the zoo's models of images.
+MODELS = {
     "softmax_digits": {},
     "mlp_digits": {"widths": (16, 8), "dropout": 0.0, "normalization": "layer"},
     "cnn_digits": {"channels": (4, 8), "units": 8, "dropout": 0.0, "downsampling": "stride"},
     "resnet20_cifar10": {"blocks": 1},
     "resnet20v2_cifar10": {"blocks": 1, "version": 2, "residual_scale": True},
+    "denoiser_digits": {"filters": 4, "blocks": 2},
 }
 
 
 def names():
-    """Names of the cases and of the classifiers."""
-    return [*cases(), *CLASSIFIERS]
+    """Names of the cases and of the models."""
+    return [*cases(), *MODELS]
 
 
 def build(name):
-    """Functional model of one case, or a classifier of 8x8 images."""
-    if name in CLASSIFIERS:
-        return zoo.recipe(name).build(data.spec("digits"), **CLASSIFIERS[name])
+    """Functional model of one case, or a model of 8x8 images."""
+    if name in MODELS:
+        return zoo.recipe(name).build(data.spec("digits"), **MODELS[name])
     shape, stack = cases()[name]
     inputs = outputs = keras.Input(shape)
     for layer in stack:
@@ -113,4 +119,4 @@ def run_all(reference, path):
 if __name__ == "__main__":
     run_all(np.load(sys.argv[1]), sys.argv[2])
     if "tensorflow" in sys.modules and keras.backend.backend() != "tensorflow":
-        sys.exit("layers or classifiers have imported TensorFlow")
+        sys.exit("layers or architectures have imported TensorFlow")
