@@ -1,13 +1,26 @@
-"""Likelihoods and scores: the losses that models are fitted with, and the numbers that judge them."""
+"""Likelihoods, priors, divergences and scores: what models are fitted with, and what judges them."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["calibration", "classification"],
+    submodules=[
+        "binary",
+        "calibration",
+        "classification",
+        "divergences",
+        "f_divergences",
+        "likelihood",
+        "mixture",
+        "priors",
+        "regression",
+    ],
     submod_attrs={
+        "binary": ["BernoulliNLL"],
         "calibration": [
+            "BrierDecomposition",
             "ReliabilityCurve",
+            "brier_decomposition",
             "brier_score",
             "classification_scores",
             "expected_calibration_error",
@@ -16,5 +29,19 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "wilson_interval",
         ],
         "classification": ["CategoricalNLL"],
+        "divergences": [
+            "Estimate",
+            "f_divergence",
+            "f_divergence_estimate",
+            "jensen_shannon",
+            "kl_divergence",
+            "kl_estimate",
+            "mutual_information",
+            "wasserstein",
+        ],
+        "likelihood": ["NegativeLogLikelihood"],
+        "mixture": ["MixtureNLL"],
+        "priors": ["GaussianPrior", "LaplacePrior", "PowerPenalty"],
+        "regression": ["CauchyNLL", "GaussianNLL", "Huber", "LaplaceNLL", "StudentTNLL"],
     },
 )

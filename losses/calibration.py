@@ -38,6 +38,29 @@ class ReliabilityCurve:
         return np.linspace(0.0, 1.0, len(self.count) + 1)
 
 
+@dataclass(frozen=True)
+class BrierDecomposition:
+    """The parts of a Brier score: reliability - resolution + uncertainty + within_bins.
+
+    Args:
+        reliability: Squared distance between probability and frequency; zero for a calibrated model.
+        resolution: Spread of the bins' frequencies about the overall one; what the model knows.
+        uncertainty: Score of the constant forecast of the overall frequencies; a property of the labels.
+        within_bins: Spread of the probabilities inside the bins, less twice their covariance with the labels
+            there; zero where every bin holds one probability.
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within_bins: float
+
+    @property
+    def score(self):
+        """The sum of the parts: exactly `brier_score`."""
+        return self.reliability - self.resolution + self.uncertainty + self.within_bins
+
+
 def validate_labels(labels, examples, classes, name="labels"):
     """Returns `labels` as an int64 array [N] after checking every entry.
 
@@ -102,11 +125,9 @@ def reliability_curve(probabilities, labels, bins=15):
         ValueError: As `validate_probabilities`, or if `bins` is not a positive integer.
     """
     probabilities, labels = validate_probabilities(probabilities, labels)
-    if not isinstance(bins, int | np.integer) or bins < 1:
-        raise ValueError(f"bins must be a positive integer, got {bins!r}")
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    index = np.digitize(confidence, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
+    index = _bin_index(confidence, bins)
     count = np.bincount(index, minlength=bins)
     size = np.where(count > 0, count, np.nan)
     return ReliabilityCurve(
@@ -165,6 +186,50 @@ def brier_score(probabilities, labels):
     probabilities, labels = validate_probabilities(probabilities, labels)
     truth = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
     return float(np.mean((probabilities**2).sum(axis=1) - 2.0 * truth + 1.0))
+
+
+def brier_decomposition(probabilities, labels, bins=15):
+    """Splits the Brier score into reliability, resolution and uncertainty, exactly.
+
+    Each class's probabilities are binned on their own, as in `reliability_curve`. With p_m and f_m the mean
+    probability and the frequency of the class in bin m, and f its frequency overall, the sums over classes of
+
+        reliability = sum_m (n_m / N) (p_m - f_m)^2,    resolution = sum_m (n_m / N) (f_m - f)^2,
+        uncertainty = f (1 - f),
+        within_bins = (1 / N) sum_n (p_n - p_m(n))^2 - 2 (y_n - f_m(n)) (p_n - p_m(n))
+
+    give back the score. Murphy's three terms alone are exact for forecasts that are equal within a bin.
+
+    Args:
+        probabilities: Predicted probabilities, [N, K].
+        labels: Integers in 0 ... K-1, [N].
+        bins: Number M of bins.
+
+    Returns:
+        A `BrierDecomposition`.
+
+    Raises:
+        ValueError: As `reliability_curve`.
+
+    References:
+        Murphy, "A new vector partition of the probability score" (1973).
+        Stephenson, Coelho and Jolliffe, "Two extra components in the Brier score decomposition" (2008).
+    """
+    probabilities, labels = validate_probabilities(probabilities, labels)
+    index = _bin_index(probabilities, bins)
+    parts = np.zeros(4)
+    for k, (column, p) in enumerate(zip(index.T, probabilities.T, strict=True)):
+        y = (labels == k).astype(np.float64)
+        count = np.bincount(column, minlength=bins).clip(1)
+        p_mean = (np.bincount(column, p, bins) / count)[column]
+        frequency = (np.bincount(column, y, bins) / count)[column]
+        parts += (
+            np.mean((p_mean - frequency) ** 2),
+            np.mean((frequency - y.mean()) ** 2),
+            y.mean() * (1 - y.mean()),
+            np.mean((p - p_mean) ** 2 - 2 * (y - frequency) * (p - p_mean)),
+        )
+    return BrierDecomposition(*map(float, parts))
 
 
 def fit_temperature(logits, labels):
@@ -262,6 +327,13 @@ def classification_scores(logits, labels, confidence=0.95):
         "errors": errors,
         "examples": examples,
     }
+
+
+def _bin_index(probabilities, bins):
+    """Returns the bin of each probability, 0 ... M-1; bins are closed on the right."""
+    if not isinstance(bins, int | np.integer) or bins < 1:
+        raise ValueError(f"bins must be a positive integer, got {bins!r}")
+    return np.digitize(probabilities, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
 
 
 def _validate_logits(logits, labels):

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "differential_entropy",
         "differentiation",
         "estimators",
+        "families",
         "fisher",
         "geometry",
         "information",

@@ -9,7 +9,7 @@ ROUNDING = 1e-5
 
 
 def first_index(bad):
-    """Returns the index of the first true entry of a boolean array, as it is written: `[2, 0]`, or nothing."""
+    """Returns the index of the first true entry of a boolean array as it is written: `[2, 0]`, or nothing."""
     index = np.unravel_index(np.argmax(bad), np.shape(bad))
     return f"[{', '.join(map(str, index))}]" if index else ""
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import entr, log_softmax, rel_entr, softmax
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
-from curvezoo.losses import (
+from curvezoo.losses.calibration import (
+    brier_decomposition,
     brier_score,
     classification_scores,
     expected_calibration_error,
@@ -81,6 +83,24 @@ def test_error_is_the_shift_of_a_model_that_is_too_sure():
     assert expected_calibration_error(probabilities, labels) == pytest.approx(0.2)
 
 
+@pytest.mark.equation("3.4.20")
+@pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 0.99])
+def test_the_loss_exceeds_the_entropy_by_the_relative_entropy_to_the_frequency(fraction):
+    p = np.array([1e-3, 0.1, 0.5, 0.9, 0.999, fraction])
+    loss = -fraction * np.log(p) - (1 - fraction) * np.log(1 - p)
+    divergence = rel_entr(fraction, p) + rel_entr(1 - fraction, 1 - p)
+    np.testing.assert_allclose(loss, entr(fraction) + entr(1 - fraction) + divergence, rtol=1e-12)
+    assert np.all(divergence[:-1] > 0 if fraction != 0.5 else divergence[[0, 1, 3, 4]] > 0)
+    # The slope (p - f) / (p (1 - p)) vanishes at p = f only: the sum over labels of a network's own gradient.
+    logit = tf.Variable(np.log(p / (1 - p)))
+    with tf.GradientTape() as tape:
+        right, wrong = (tf.nn.sigmoid_cross_entropy_with_logits(y + 0 * logit, logit) for y in (1.0, 0.0))
+        total = fraction * right + (1 - fraction) * wrong
+    np.testing.assert_allclose(total, loss, rtol=1e-12)
+    np.testing.assert_allclose(tape.gradient(total, logit), p - fraction, atol=1e-15)
+
+
+@pytest.mark.equation("3.4.20")
 @pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 0.99])
 def test_the_likelihood_is_best_when_the_probability_is_the_frequency(fraction):
     fit = minimize_scalar(
@@ -158,10 +178,50 @@ def test_the_interval_widens_with_confidence(calibrated):
     assert wide["accuracy_high"] > narrow["accuracy_high"] > narrow["accuracy"]
 
 
+@pytest.mark.parametrize("bins", [1, 4, 15])
+def test_parts_of_the_brier_score_add_up(calibrated, bins):
+    logits, labels = 2 * calibrated[0][:3000], calibrated[1][:3000]
+    probabilities = softmax(logits, axis=1)
+    parts = brier_decomposition(probabilities, labels, bins)
+    assert parts.score == pytest.approx(brier_score(probabilities, labels), rel=1e-12)
+    frequencies = np.bincount(labels) / 3000
+    assert parts.uncertainty == pytest.approx(np.sum(frequencies * (1 - frequencies)), rel=1e-12)
+    constant = brier_score(np.tile(frequencies, (3000, 1)), labels)
+    assert parts.uncertainty == pytest.approx(constant, rel=1e-12)
+    if bins == 1:
+        assert parts.resolution == pytest.approx(0.0, abs=1e-15)
+
+
+def test_brier_parts_of_a_hand_example_are_murphys():
+    # Forecasts 0.9 (right 3 of 4) and 0.2 (right 1 of 2) of the first class; frequency 4 of 6.
+    first = np.array([0.9, 0.9, 0.9, 0.9, 0.2, 0.2])
+    labels = np.array([0, 0, 0, 1, 0, 1])
+    parts = brier_decomposition(np.column_stack([first, 1 - first]), labels, bins=10)
+    # Both classes have the same parts.
+    assert parts.reliability == pytest.approx(2 * (4 / 6 * 0.15**2 + 2 / 6 * 0.3**2))
+    assert parts.resolution == pytest.approx(
+        2 * (4 / 6 * (3 / 4 - 4 / 6) ** 2 + 2 / 6 * (1 / 2 - 4 / 6) ** 2)
+    )
+    assert parts.uncertainty == pytest.approx(2 * 4 / 6 * 2 / 6)
+    assert parts.within_bins == pytest.approx(0.0, abs=1e-15)
+
+
+def test_temperature_costs_reliability_and_not_resolution_of_a_calibrated_model(calibrated):
+    logits, labels = calibrated
+    good, sharp = (brier_decomposition(softmax(t * logits, axis=1), labels, 15) for t in (1, 3))
+    # The frequency of a bin of n forecasts scatters by at most 1 / (2 sqrt(n)): 15 bins and 5 classes.
+    assert good.reliability < 2 * 15 * 5 / (4 * len(labels))
+    assert sharp.reliability > 0.02
+    assert sharp.uncertainty == good.uncertainty
+    assert sharp.score > good.score
+
+
 GOOD = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
 
 
-@pytest.mark.parametrize("score", [expected_calibration_error, brier_score, reliability_curve])
+@pytest.mark.parametrize(
+    "score", [expected_calibration_error, brier_score, brier_decomposition, reliability_curve]
+)
 @pytest.mark.parametrize(
     ("probabilities", "labels", "message"),
     [
@@ -193,8 +253,9 @@ def test_logits_that_are_not_finite_are_refused(score, bad):
 
 @pytest.mark.parametrize("bins", [0, -3, 2.5])
 def test_bins_must_be_a_positive_integer(bins):
-    with pytest.raises(ValueError, match="bins must be a positive integer"):
-        expected_calibration_error(GOOD, [0, 1, 1], bins)
+    for score in (expected_calibration_error, brier_decomposition):
+        with pytest.raises(ValueError, match="bins must be a positive integer"):
+            score(GOOD, [0, 1, 1], bins)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95])

@@ -1,10 +1,29 @@
-"""Pictures of trainings and of trained models, each a `matplotlib.figure.Figure`."""
+"""Pictures of the notes' ideas, of trainings and of trained models, each a `matplotlib.figure.Figure`."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["classification", "curves", "differentiation", "propagation", "style"],
+    submodules=[
+        "calibration",
+        "classification",
+        "cumulants",
+        "curves",
+        "denoising",
+        "differentiation",
+        "divergences",
+        "estimators",
+        "geometry",
+        "information",
+        "landauer",
+        "maxent",
+        "propagation",
+        "robust_regression",
+        "sampling",
+        "sne",
+        "style",
+        "transport",
+    ],
     submod_attrs={
         "classification": ["confusion_matrix", "reliability_diagram", "worst_mistakes"],
         "curves": ["loss_curves"],

@@ -1,11 +1,33 @@
-"""Images before and after a denoiser, row by row (section 3.3.4).
+"""Images before and after a denoiser that never saw a clean one (section 3.3.4).
 
 Legend: N images, H height, W width, C channels.
 """
 
 import numpy as np
 
+from ... import data
+from .. import cards, publishing, tasks
 from . import style
+
+_MODELS = {"Gaussian noise": "denoiser_digits", "replaced pixels": "denoiser_digits_impulse"}
+_COLUMNS = 10
+
+
+def measure():
+    """Runs the published denoisers on the first images of the digits' test split.
+
+    Returns:
+        Images `[N, H, W, C]` by the label of their row: for each denoiser its input and its output, and the
+        clean images at last.
+    """
+    rows = {}
+    for label, name in _MODELS.items():
+        task = tasks.from_settings(cards.published(name)["recipe"]["task"])
+        noisy, clean = next(task.prepare(data.load("digits"), seed=0).test.as_numpy_iterator())
+        noisy, clean = noisy[:_COLUMNS], clean[:_COLUMNS]
+        cleaned = np.asarray(publishing.load(name)(noisy, training=False))
+        rows |= {label: noisy, f"{label},\nremoved": cleaned}
+    return rows | {"clean": clean}
 
 
 def compare(rows):
@@ -18,9 +40,8 @@ def compare(rows):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    (label, first), *_ = rows.items()
-    count = len(first)
-    figure, axes = style.canvas(1.3 + 0.85 * count, 0.95 * len(rows), len(rows), count)
+    count = len(next(iter(rows.values())))
+    figure, axes = style.canvas(1.5 + 0.8 * count, 0.85 * len(rows), len(rows), count)
     for (label, images), line in zip(rows.items(), axes, strict=True):
         for image, axis in zip(images, line, strict=True):
             axis.grid(False)
@@ -31,3 +52,12 @@ def compare(rows):
             axis.spines[:].set_visible(False)
         line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
     return figure
+
+
+def draw():
+    """Runs the published denoisers and draws what they take off.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    return compare(measure())

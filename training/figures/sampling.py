@@ -103,7 +103,7 @@ def _histogram(axis, numbers):
         label="2 standard errors",
     )
     axis.set(xticks=places, xticklabels=[str(i + 1) for i in places], xlabel="category", ylabel="probability")
-    axis.set_ylim(0, 0.62)
+    axis.set_ylim(0, 0.7)
     axis.set_title(r"Gumbel-max samples (Eq. 3.5.3)", loc="left", fontsize=11)
     axis.legend(frameon=False, fontsize=9, loc="upper center")
     axis.grid(axis="x", visible=False)
@@ -181,10 +181,10 @@ def _bias(axis, numbers):
             numbers.betas, [r.bias for r in results], "o-", color=_COLORS[name], markersize=4, label=name
         )
     chance = [r.standard_error for r in numbers.measured["Gumbel-softmax"]]
-    axis.plot(numbers.betas, chance, ":", color=_COLORS["Gumbel-softmax"], label="its standard error")
+    axis.plot(numbers.betas, chance, ":", color=_COLORS["Gumbel-softmax"], label="error by chance")
     axis.set_title("bias (score function: none)", loc="left", fontsize=11)
     axis.set_ylabel("distance of the mean from the gradient")
-    axis.legend(frameon=False, fontsize=9, loc="lower left")
+    axis.legend(frameon=False, fontsize=9, loc="lower right")
 
 
 def _variance(axis, numbers):
@@ -211,6 +211,7 @@ def _total_error(axis, numbers):
         axis.axhline(score, color=color, linestyle="--", linewidth=1.2)
     axis.plot([], [], "--", color=style.MUTED, label="score function, baseline")
     axis.set_title("Gumbel-softmax, error of a mean", loc="left", fontsize=11)
+    axis.set_ylim(bottom=1e-3)
     axis.set_ylabel(r"(bias$^2$ + variance / samples)$^{1/2}$")
     axis.legend(frameon=False, fontsize=9, loc="lower left")
 

@@ -1,4 +1,4 @@
-"""Figure: exact transport between two clouds against Sinkhorn's plans, and the bias of the entropy (Sec. 3.6)."""
+"""Figure: exact transport between two clouds beside Sinkhorn's, and the bias of the entropy (Sec. 3.6)."""
 
 from __future__ import annotations
 
@@ -101,7 +101,8 @@ def _plan(axis, numbers, result, title):
     )
     axis.scatter(*numbers.x.T, s=18, color=style.BLUE, zorder=3, label="from")
     axis.scatter(*numbers.y.T, s=18, color=style.VERMILION, zorder=3, label="to")
-    axis.set(aspect="equal", xticks=[], yticks=[])
+    axis.set_aspect("equal", adjustable="datalim")
+    axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     axis.set_title(rf"{title}: $\langle P, C\rangle = {result.cost:.3f}$", loc="left", fontsize=10)
 

@@ -31,7 +31,7 @@ class Denoising:
 
     kind: ClassVar[str] = "denoising"
     noise: str = "gaussian"
-    level: float = 0.25
+    level: float = 0.2
     targets: str = "noisy"
     likelihood: str = "gaussian"
 

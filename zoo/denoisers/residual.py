@@ -54,8 +54,7 @@ RECIPES = tuple(
         data="digits",
         limits=_LIMITS,
         task=task,
-        epochs=120,
-        batch_size=64,
+        epochs=200,
         learning_rate=3e-3,
         schedule="cosine",
     )
@@ -63,12 +62,12 @@ RECIPES = tuple(
         (
             "denoiser_digits",
             "takes Gaussian noise off digits, from noisy pairs by squared error",
-            Denoising(noise="gaussian", level=0.25, likelihood="gaussian"),
+            Denoising(noise="gaussian", level=0.2, likelihood="gaussian"),
         ),
         (
             "denoiser_digits_impulse",
             "restores randomly replaced pixels of digits, from noisy pairs by absolute error",
-            Denoising(noise="impulse", level=0.3, likelihood="laplace"),
+            Denoising(noise="impulse", level=0.15, likelihood="laplace"),
         ),
     )
 )

@@ -1,0 +1,317 @@
+r"""Distances between distributions that a network can be trained with (Sec. 3.6): exact, or by sampling.
+
+Legend: ... is the batch shape to which p and q broadcast, N and M numbers of samples, X and Y numbers of
+values. All results are differentiable tensors in nats. p and q are distributions of TensorFlow Probability,
+built inside the gradient tape or the compiled function that differentiates them.
+
+By sampling, an integer `seed` gives the same draws in every call, a tensor [2] (a seed of
+`tf.random.stateless_*`) its own draws for each value, and None fresh ones. Gradients go through the samples
+where the distribution is reparameterized; where it is not (categorical, mixtures), by the score function:
+grad E_p[v] = E_p[grad v + v grad log p]. Both are unbiased.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from ..theory import arguments
+from .f_divergences import GENERATORS
+
+tfd = tfp.distributions
+
+
+class Estimate(NamedTuple):
+    """A Monte Carlo mean with its uncertainty.
+
+    Args:
+        mean: The estimate, [...].
+        standard_error: Its standard deviation as estimated from the spread of the draws, [...]; NaN where a
+            draw is infinite.
+    """
+
+    mean: tf.Tensor
+    standard_error: tf.Tensor
+
+
+def kl_divergence(p, q, samples=None, seed=None):
+    """Returns the relative entropy D(p || q) = E_p[log p - log q] (Eq. 2.3.3 and 3.6.1).
+
+    Args:
+        p: Distribution of the data.
+        q: Model.
+        samples: None for the exact value (sums for finite supports, else the closed form that is registered
+            with TensorFlow Probability); else the number of draws of `kl_estimate`.
+        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+
+    Returns:
+        The divergence, [...]; infinite where q excludes what p allows.
+
+    Raises:
+        ValueError: If p and q are not distributions of one event shape and type, if probabilities do not sum
+            to one, if `samples` is not None or an integer of at least 2, or if no exact form is known.
+    """
+    if samples is not None:
+        return kl_estimate(p, q, samples, seed).mean
+    _check(p, q)
+    tables = _log_probabilities("p", p), _log_probabilities("q", q)
+    if None not in tables:
+        return _sum_over_support(GENERATORS["kl"], *tables)
+    try:
+        return tfd.kl_divergence(p, q)
+    except NotImplementedError:
+        raise ValueError(_no_exact_form("Kullback-Leibler divergence", p, q)) from None
+
+
+def kl_estimate(p, q, samples, seed=None):
+    """Estimates D(p || q) as the mean of log p(x) - log q(x) over draws x from p (Eq. 3.6.1).
+
+    Where q can be sampled too, `f_divergence_estimate("kl", ...)` has a far smaller error for close p and q:
+    here a draw's log ratio spreads by about sqrt(2 D), there by about D.
+
+    Args:
+        p: Distribution of the data.
+        q: Model; only its density is used.
+        samples: Number of draws, at least 2.
+        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+
+    Returns:
+        An `Estimate`.
+
+    Raises:
+        ValueError: As `kl_divergence`.
+    """
+    _check(p, q)
+    samples = arguments.integer("samples", samples, 2)
+    return _estimate([_draws(p, lambda x: p.log_prob(x) - q.log_prob(x), samples, _seeds(seed, 1)[0])])
+
+
+def jensen_shannon(p, q, samples=None, seed=None):
+    """Returns the Jensen-Shannon divergence (D(p || m) + D(q || m)) / 2 with m = (p + q) / 2, Eq. 3.6.2.
+
+    It is symmetric, at most log 2, and its square root is a metric.
+
+    Args:
+        p: Distribution.
+        q: Distribution.
+        samples: None for the exact sum over a finite support; else draws from each of p and q.
+        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+
+    Returns:
+        The divergence, [...].
+
+    Raises:
+        ValueError: As `kl_divergence`.
+    """
+    return f_divergence("jensen_shannon", p, q, samples, seed) / 4
+
+
+def f_divergence(f, p, q, samples=None, seed=None):
+    """Returns D_f(p || q) = E_q[f(p / q)], for named f scaled so that its local form is the Fisher metric.
+
+    Args:
+        f: A name in `f_divergences.GENERATORS`, or a generator such as `f_divergences.alpha_divergence(0.3)`
+            or `f_divergences.balanced(f)`.
+        p: Distribution.
+        q: Distribution.
+        samples: None for the exact sum over a finite support (`Bernoulli`, `Categorical`,
+            `OneHotCategorical`); else draws from each of p and q.
+        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+
+    Returns:
+        The divergence, [...].
+
+    Raises:
+        ValueError: As `kl_divergence`, or if no generator has that name.
+    """
+    if samples is not None:
+        return f_divergence_estimate(f, p, q, samples, seed).mean
+    generator = _generator(f)
+    _check(p, q)
+    tables = _log_probabilities("p", p), _log_probabilities("q", q)
+    if None in tables:
+        raise ValueError(_no_exact_form("f-divergence", p, q))
+    return _sum_over_support(generator, *tables)
+
+
+def f_divergence_estimate(f, p, q, samples, seed=None):
+    """Estimates D_f(p || q) from as many draws from p as from q, in the balanced form of `f_divergences`.
+
+    The ratio of q to the mixture that is sampled never exceeds 2, so the variance is that of h alone: finite
+    for total variation, Hellinger and Jensen-Shannon whatever p and q are.
+
+    Args:
+        f: As in `f_divergence`.
+        p: Distribution.
+        q: Distribution.
+        samples: Draws from each, at least 2.
+        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+
+    Returns:
+        An `Estimate`.
+
+    Raises:
+        ValueError: As `f_divergence`.
+    """
+    generator = _generator(f)
+    _check(p, q)
+    samples = arguments.integer("samples", samples, 2)
+
+    def values(x):
+        return generator(p.log_prob(x) - q.log_prob(x))
+
+    return _estimate([_draws(d, values, samples, s) for d, s in zip((p, q), _seeds(seed, 2), strict=True)])
+
+
+def mutual_information(joint):
+    """Returns I(X, Y) = D(p(x, y) || p(x) p(y)) of joint probabilities, in nats (Eq. 2.5.3 and 2.5.4).
+
+    Args:
+        joint: Probabilities p(x, y), [..., X, Y], that sum to one over the last two axes. They are checked
+            where their values are known: not while a `tf.function` is traced.
+
+    Returns:
+        The mutual information, [...].
+
+    Raises:
+        ValueError: If an entry is negative or not finite, or a sum is not one; the message has its index.
+    """
+    joint = tf.convert_to_tensor(joint)
+    if joint.shape.rank is not None and joint.shape.rank < 2:
+        raise ValueError(f"joint must have shape [..., X, Y], got {tuple(joint.shape)}")
+    _check_probabilities("joint", joint, (-2, -1))
+    x, y = tf.reduce_sum(joint, -1, keepdims=True), tf.reduce_sum(joint, -2, keepdims=True)
+    ratio = tf.math.divide_no_nan(joint, x * y)
+    # The logarithm of a positive number keeps the gradient finite at empty cells.
+    information = joint * tf.math.log(tf.where(joint > 0, ratio, tf.ones_like(ratio)))
+    return tf.reduce_sum(information, (-2, -1))
+
+
+def wasserstein(x, y, p=1.0):
+    """Returns the distance W_p between two samples on a line, the cost of moving one onto the other.
+
+        W_p^p = integral_0^1 |F^-1(s) - G^-1(s)|^p ds
+
+    with the quantile functions of the samples: for N = M the mean of |x_(i) - y_(i)|^p over sorted samples.
+
+    Args:
+        x: Samples, [..., N].
+        y: Samples, [..., M], of the same batch shape and type.
+        p: Order, at least 1.
+
+    Returns:
+        The distance in units of x, [...]. Where it is zero its gradient is taken as zero.
+
+    Raises:
+        ValueError: If an argument has another shape or type, no sample, or is out of its range.
+    """
+    if not 1.0 <= p < float("inf"):
+        raise ValueError(f"p must be a finite number of at least 1, got {p!r}")
+    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    _check_samples(x, y)
+    n, m = (tf.shape(values, out_type=tf.int64)[-1] for values in (x, y))
+    # Both quantile functions are constant between these multiples of 1 / (N M).
+    levels = tf.sort(tf.concat([tf.range(1, n + 1) * m, tf.range(1, m + 1) * n], 0))
+    widths = tf.cast(levels - tf.concat([[0], levels[:-1]], 0), x.dtype) / tf.cast(n * m, x.dtype)
+    x = tf.gather(tf.sort(x), (levels - 1) // m, axis=-1)
+    y = tf.gather(tf.sort(y), (levels - 1) // n, axis=-1)
+    distance = tf.abs(x - y)
+    if p == 1.0:
+        return tf.reduce_sum(widths * distance, -1)
+    cost = tf.reduce_sum(widths * distance**p, -1)
+    apart = cost > 0
+    return tf.where(apart, tf.where(apart, cost, tf.ones_like(cost)) ** (1 / p), tf.zeros_like(cost))
+
+
+def _generator(f):
+    if callable(f):
+        return f
+    if f not in GENERATORS:
+        raise ValueError(f"f must be a generator or one of {', '.join(GENERATORS)}; got {f!r}")
+    return GENERATORS[f]
+
+
+def _check(p, q):
+    """Refuses what is not two distributions over the same events."""
+    for name, value in (("p", p), ("q", q)):
+        if not isinstance(value, tfd.Distribution):
+            raise ValueError(
+                f"{name} must be a distribution of TensorFlow Probability, got {type(value).__name__}"
+            )
+    if p.dtype != q.dtype:
+        raise ValueError(f"p and q must be over events of one type, got {p.dtype} and {q.dtype}")
+    if not p.event_shape.is_compatible_with(q.event_shape):
+        raise ValueError(f"p and q must have one event shape, got {p.event_shape} and {q.event_shape}")
+
+
+def _no_exact_form(what, p, q):
+    return f"no exact {what} is known between {p.name} and {q.name}: give samples for an estimate"
+
+
+def _check_probabilities(name, values, axis):
+    """Checks that known values sum to one; inside a compiled function there are none yet."""
+    if hasattr(values, "numpy"):
+        arguments.distributions(name, values.numpy(), axis)
+
+
+def _log_probabilities(name, d):
+    """Returns log p over a finite support, [..., K], or None where the support is not finite."""
+    if isinstance(d, tfd.Bernoulli):
+        logits = d.logits_parameter()
+        return tf.stack([tf.math.log_sigmoid(-logits), tf.math.log_sigmoid(logits)], -1)
+    if isinstance(d, tfd.Categorical | tfd.OneHotCategorical):
+        if d.probs is not None:
+            _check_probabilities(f"{name}.probs", tf.convert_to_tensor(d.probs), -1)
+        return tf.math.log_softmax(d.logits_parameter())
+    return None
+
+
+def _sum_over_support(generator, log_p, log_q):
+    """Returns sum m h(log(p / q)) over the last axis; events that both exclude do not count."""
+    if log_p.shape[-1] != log_q.shape[-1]:
+        raise ValueError(f"p and q must have as many outcomes, got {log_p.shape[-1]} and {log_q.shape[-1]}")
+    excluded = tf.math.is_inf(log_p) & tf.math.is_inf(log_q)
+    ratio = tf.where(excluded, tf.zeros_like(log_p), log_p - log_q)
+    mixture = (tf.exp(log_p) + tf.exp(log_q)) / 2
+    return tf.reduce_sum(tf.math.multiply_no_nan(generator(ratio), mixture), -1)
+
+
+def _seeds(seed, n):
+    if seed is not None and not tf.is_tensor(seed):
+        # TensorFlow Probability would draw from the global state on top of a bare integer.
+        seed = (0, arguments.integer("seed", seed, 0))
+    return tfp.random.split_seed(seed, n)
+
+
+def _draws(d, function, samples, seed):
+    """Returns function(x) for draws x from d, [S, ...], with a gradient that is unbiased for its mean."""
+    x = d.sample(samples, seed=seed)
+    if d.reparameterization_type == tfd.FULLY_REPARAMETERIZED:
+        return function(x)
+    x = tf.stop_gradient(x)
+    log_prob = d.log_prob(x)
+    # A factor of one whose gradient is the score.
+    return function(x) * tf.exp(log_prob - tf.stop_gradient(log_prob))
+
+
+def _estimate(groups):
+    """Returns the mean over equally weighted groups of independent draws, [S, ...] each."""
+    means, variances = zip(*(tf.nn.moments(values, axes=[0]) for values in groups), strict=True)
+    draws = groups[0].shape[0]
+    variance = tf.add_n(variances) / (draws - 1)
+    return Estimate(tf.add_n(means) / len(groups), tf.sqrt(variance) / len(groups))
+
+
+def _check_samples(x, y):
+    for name, values in (("x", x), ("y", y)):
+        if values.shape.rank == 0 or (values.shape.rank is not None and values.shape[-1] == 0):
+            raise ValueError(
+                f"{name} must hold at least one sample on its last axis, got {tuple(values.shape)}"
+            )
+        if not values.dtype.is_floating:
+            raise ValueError(f"{name} must be real numbers, got {values.dtype.name}")
+    if x.dtype != y.dtype or not x.shape[:-1].is_compatible_with(y.shape[:-1]):
+        raise ValueError(
+            "x and y must have one batch shape and type, "
+            f"got {x.dtype.name} {tuple(x.shape)} and {y.dtype.name} {tuple(y.shape)}"
+        )

@@ -1,0 +1,118 @@
+r"""Generators of the f-divergences, each with its formula, scaled to one common second derivative.
+
+An f-divergence is D_f(p || q) = E_q[f(p / q)] with f convex and f(1) = 0. Near q all smooth ones are alike,
+
+    D_f(p_theta || p_{theta + delta}) = f''(1) / 2 sum_ij F_ij delta_i delta_j + O(delta^3),
+
+with F the Fisher matrix of Eq. 2.3.7. Every generator here that is smooth at 1 has f(1) = f'(1) = 0 and
+f''(1) = 1, so this is the same number for all; the docstrings give the factor to the usual scale. Total
+variation has a corner at 1: its local form is not the Fisher metric (docs/errata.md).
+
+The functions take the log ratio l = log u, u = p / q, and return the balanced form
+
+    h(l) = 2 f(u) / (1 + u),   so that   D_f(p || q) = E_m[h(log(p / q))],   m = (p + q) / 2,
+
+which is finite where f(u) overflows, and right where p or q is zero: h(-inf) = 2 f(0), and
+h(inf) = 2 lim f(u) / u is the weight of what q excludes.
+
+Legend: l is a float tensor of any shape, and so is the result.
+
+References:
+    Csiszar, "Information-type measures of difference of probability distributions" (1967).
+    Amari, "Information Geometry and Its Applications" (2016), chapter 3.
+"""
+
+import math
+import numbers
+
+import tensorflow as tf
+
+_FAR = 1e30  # Stands for an infinite log ratio: its multiples are still finite in float32.
+
+
+def kl(log_ratio):
+    """Kullback-Leibler, D(p || q) of Eq. 2.3.3: f(u) = u log u - u + 1."""
+    weighted = tf.math.multiply_no_nan(log_ratio, tf.sigmoid(log_ratio))
+    return 2 * (weighted - tf.tanh(log_ratio / 2))
+
+
+def reverse_kl(log_ratio):
+    """Kullback-Leibler with the arguments exchanged, D(q || p): f(u) = -log u + u - 1."""
+    return kl(-log_ratio)
+
+
+def jensen_shannon(log_ratio):
+    """Four times Eq. 3.6.2: f(u) = 2 (u log u - (1 + u) log((1 + u) / 2)).
+
+    h / 4 is log 2 less the entropy of the guess whether x came from p or from q.
+    """
+    from_p = tf.math.multiply_no_nan(tf.nn.softplus(-log_ratio), tf.sigmoid(log_ratio))
+    from_q = tf.math.multiply_no_nan(tf.nn.softplus(log_ratio), tf.sigmoid(-log_ratio))
+    return 4 * (math.log(2) - from_p - from_q)
+
+
+def total_variation(log_ratio):
+    """Half of the integral of |p - q|: f(u) = |u - 1| / 2, with a corner at u = 1."""
+    return tf.abs(tf.tanh(log_ratio / 2))
+
+
+def squared_hellinger(log_ratio):
+    """Twice the integral of (sqrt p - sqrt q)^2: f(u) = 2 (sqrt u - 1)^2."""
+    return 4 * tf.tanh(log_ratio / 4) * tf.tanh(log_ratio / 2)
+
+
+def chi_squared(log_ratio):
+    """Half of Pearson's chi^2, the integral of (p - q)^2 / q: f(u) = (u - 1)^2 / 2."""
+    return tf.tanh(log_ratio / 2) * tf.math.expm1(log_ratio)
+
+
+def alpha_divergence(alpha):
+    """Returns the generator of Amari's family: f(u) = (u^a - 1 - a (u - 1)) / (a (a - 1)).
+
+    a = 1 is `kl`, 0 `reverse_kl` (both limits), 1/2 `squared_hellinger`, 2 `chi_squared`; a and 1 - a
+    exchange p and q.
+
+    Args:
+        alpha: Order a, a finite number. Within about 1e-6 of 0 or 1 rounding spoils the formula.
+
+    Returns:
+        A function of the log ratio.
+
+    Raises:
+        ValueError: If `alpha` is not a finite number.
+    """
+    if not isinstance(alpha, numbers.Real) or not math.isfinite(alpha):
+        raise ValueError(f"alpha must be a finite number, got {alpha!r}")
+    if alpha in (0, 1):
+        return kl if alpha else reverse_kl
+
+    def generator(log_ratio):
+        near = tf.clip_by_value(log_ratio, -_FAR, _FAR)
+        power = tf.exp(alpha * near - tf.nn.softplus(near))
+        return 2 * (power - tf.sigmoid(-near) - alpha * tf.tanh(near / 2)) / (alpha * (alpha - 1))
+
+    return generator
+
+
+def balanced(f):
+    """Returns the balanced form of any generator, for `f_divergence`.
+
+    Args:
+        f: Convex function of the ratio u = p / q with f(1) = 0, from a float tensor to one of its shape. It
+            overflows where u does; where p or q is zero the balanced form is not defined by f alone.
+
+    Returns:
+        A function of the log ratio.
+    """
+    return lambda log_ratio: 2 * f(tf.exp(log_ratio)) * tf.sigmoid(-log_ratio)
+
+
+GENERATORS = {
+    "kl": kl,
+    "reverse_kl": reverse_kl,
+    "jensen_shannon": jensen_shannon,
+    "total_variation": total_variation,
+    "squared_hellinger": squared_hellinger,
+    "chi_squared": chi_squared,
+}
+"""The generators by name."""

@@ -1,0 +1,95 @@
+"""The likelihood of real targets under a mixture: the loss of a mixture density network.
+
+Legend: B batch, K components, D outputs of one example, P parameters of one component, ... further axes.
+"""
+
+import keras
+from keras import ops
+
+from ..theory import arguments
+from .likelihood import Likelihood, match_targets
+from .regression import GaussianNLL, LocationScaleNLL
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class MixtureNLL(Likelihood):
+    """Negative log-likelihood under a mixture of K laws whose parameters are predicted, in nats.
+
+        L = -log sum_k w_k p(y | theta_k) = -logsumexp_k (log w_k - L_k),    w = softmax(logits),
+
+    with L_k the loss of one component, which sums over its D independent outputs.
+
+    The last axis of y_pred holds K logits and then, component after component, the P numbers that the loss
+    `component` reads: D locations and D log-scales (P = 2D) if its scale is `None`, else D locations (P = D).
+
+    Args:
+        components: Their number K.
+        component: A `GaussianNLL`, `LaplaceNLL`, `CauchyNLL`, `StudentTNLL` or `Huber`; the default is
+            `GaussianNLL(scale=None)`. Only its law counts, not its reduction or dtype.
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        name: Name of the loss.
+        dtype: As in `losses.likelihood.Likelihood`.
+
+    Raises:
+        ValueError: If an argument is not one of the above.
+
+    References:
+        Bishop, "Mixture Density Networks" (1994).
+    """
+
+    def __init__(
+        self,
+        components,
+        component=None,
+        reduction="sum_over_batch_size",
+        name="mixture_nll",
+        dtype=None,
+    ):
+        super().__init__(reduction, name, dtype)
+        self.components = arguments.integer("components", components, 1)
+        self.component = GaussianNLL(scale=None) if component is None else component
+        if not isinstance(self.component, LocationScaleNLL):
+            raise ValueError(
+                "component must be one of the losses of losses.regression, such as GaussianNLL(scale=None), "
+                f"got {component!r}"
+            )
+
+    def call(self, y_true, y_pred):
+        """Returns the loss of each example, [B, ...].
+
+        Args:
+            y_true: Targets, [B, ..., D]; [B, ...] will do if D is 1.
+            y_pred: Logits and parameters, [B, ..., K (1 + P)].
+
+        Raises:
+            ValueError: If the shapes are others.
+        """
+        predictions = ops.cast(y_pred, self.dtype)
+        parameters = self._parameters(predictions.shape)
+        logits, rest = predictions[..., : self.components], predictions[..., self.components :]
+        theta = ops.reshape(rest, (*ops.shape(rest)[:-1], self.components, parameters))
+        outputs = self.component.outputs((*predictions.shape[:-1], parameters))
+        targets = match_targets(ops.cast(y_true, self.dtype), (*predictions.shape[:-1], outputs))
+        losses = self.component.nll(ops.expand_dims(targets, -2), theta)
+        return -ops.logsumexp(ops.log_softmax(logits) - losses, axis=-1)
+
+    def get_config(self):
+        """Returns the arguments that rebuild this loss."""
+        component = keras.saving.serialize_keras_object(self.component)
+        return {**super().get_config(), "components": self.components, "component": component}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the loss of a configuration by `get_config`."""
+        component = keras.saving.deserialize_keras_object(config["component"])
+        return cls(**{**config, "component": component})
+
+    def _parameters(self, shape):
+        """Returns the number P of parameters of one component."""
+        length = shape[-1] if len(shape) > 1 else None
+        if length is None or length % self.components or length <= self.components:
+            raise ValueError(
+                f"y_pred must hold logits and parameters of {self.components} components, "
+                f"[B, ..., {self.components} (1 + P)], got shape {tuple(shape)}"
+            )
+        return length // self.components - 1

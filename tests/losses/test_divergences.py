@@ -1,0 +1,442 @@
+"""Oracles: TFP's closed forms and Csiszar functions, SciPy, quadrature, scikit-learn."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.spatial.distance import jensenshannon
+from scipy.special import log_softmax, rel_entr, softmax
+from scipy.stats import norm, wasserstein_distance
+from sklearn.metrics import mutual_info_score
+
+from curvezoo.losses import divergences
+from curvezoo.losses.divergences import (
+    f_divergence,
+    f_divergence_estimate,
+    jensen_shannon,
+    kl_divergence,
+    kl_estimate,
+    mutual_information,
+    wasserstein,
+)
+from curvezoo.losses.f_divergences import GENERATORS, alpha_divergence, balanced, squared_hellinger
+
+tfd = tfp.distributions
+SMOOTH = [name for name in GENERATORS if name != "total_variation"]
+
+# TFP's Csiszar functions with the factors that bring their second derivative at one to one.
+CSISZAR = {
+    "kl": (1.0, lambda logu: tfp.vi.kl_forward(logu, self_normalized=True)),
+    "reverse_kl": (1.0, lambda logu: tfp.vi.kl_reverse(logu, self_normalized=True)),
+    "jensen_shannon": (2.0, lambda logu: tfp.vi.jensen_shannon(logu, self_normalized=True)),
+    "total_variation": (1.0, tfp.vi.total_variation),
+    "squared_hellinger": (2.0, tfp.vi.squared_hellinger),
+    "chi_squared": (0.5, tfp.vi.pearson),
+}
+
+
+def float64(values):
+    return tf.constant(values, tf.float64)
+
+
+def normal(loc, scale):
+    return tfd.Normal(float64(loc), float64(scale))
+
+
+def categorical(logits):
+    return tfd.Categorical(logits=tf.convert_to_tensor(logits, tf.float64), dtype=tf.int32)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generators_are_the_csiszar_functions_of_tfp(name):
+    log_ratio = float64(np.linspace(-8, 8, 101))
+    factor, csiszar = CSISZAR[name]
+    expected = factor * 2 * csiszar(log_ratio) / (1 + np.exp(log_ratio))
+    np.testing.assert_allclose(GENERATORS[name](log_ratio), expected, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, -0.3, 0.0, 0.5, 0.7, 1.0, 2.0, 3.0])
+def test_alpha_generators_are_amaris(alpha):
+    log_ratio = float64(np.linspace(-8, 8, 101))
+    csiszar = tfp.vi.amari_alpha(log_ratio, alpha, self_normalized=True)
+    ours = alpha_divergence(alpha)(log_ratio)
+    np.testing.assert_allclose(ours, 2 * csiszar / (1 + np.exp(log_ratio)), rtol=1e-9, atol=1e-14)
+    # Exchanging p and q is alpha -> 1 - alpha.
+    np.testing.assert_allclose(ours, alpha_divergence(1 - alpha)(-log_ratio), rtol=1e-9, atol=1e-14)
+
+
+def test_any_generator_can_be_given_as_a_function_of_the_ratio():
+    log_ratio = float64(np.linspace(-5, 5, 11))
+    ours = balanced(lambda u: 2 * (tf.sqrt(u) - 1) ** 2)(log_ratio)
+    np.testing.assert_allclose(ours, squared_hellinger(log_ratio), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_generators_have_their_limits_where_p_or_q_is_zero(dtype):
+    ends = {
+        "kl": (2, np.inf),
+        "reverse_kl": (np.inf, 2),
+        "jensen_shannon": (4 * np.log(2),) * 2,
+        "total_variation": (1, 1),
+        "squared_hellinger": (4, 4),
+        "chi_squared": (1, np.inf),
+    }
+    for name, expected in ends.items():
+        for far in (-np.inf, np.inf), (-1e30, 1e30):
+            ours = GENERATORS[name](tf.constant(far, dtype)).numpy()
+            np.testing.assert_allclose(np.where(ours > 1e6, np.inf, ours), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        alpha_divergence(0.5)(tf.constant([-np.inf, np.inf], dtype)), [4, 4], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        alpha_divergence(2)(tf.constant([-np.inf, np.inf], dtype)), [1, np.inf], rtol=1e-6
+    )
+
+
+@pytest.mark.equation("2.3.7")
+@pytest.mark.parametrize("name", [*SMOOTH, -0.7, 0.3, 3.0])
+def test_the_fisher_matrix_is_the_common_second_derivative(name):
+    f = alpha_divergence(name) if isinstance(name, float) else name
+    theta = np.array([0.3, -1.0, 0.8, 0.0])
+    p = softmax(theta)
+    fisher = np.diag(p) - np.outer(p, p)
+    moving = tf.Variable(theta)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            divergence = f_divergence(f, categorical(theta), categorical(moving))
+        slope = inner.gradient(divergence, moving)
+    np.testing.assert_allclose(divergence, 0.0, atol=1e-15)
+    np.testing.assert_allclose(slope, 0.0, atol=1e-15)
+    np.testing.assert_allclose(outer.jacobian(slope, moving), fisher, atol=1e-14)
+
+
+def test_finite_steps_see_the_fisher_metric_except_by_total_variation():
+    theta, direction = np.array([0.3, -1.0, 0.8, 0.0]), np.array([1.0, 2.0, -1.0, 0.5])
+    p = softmax(theta)
+    length = p @ direction**2 - (p @ direction) ** 2
+
+    def measured(name, step):
+        moved = f_divergence(name, categorical(theta), categorical(theta + step * direction))
+        return 2 / step**2 * float(moved)
+
+    for name in SMOOTH:
+        errors = [abs(measured(name, step) - length) for step in (1e-2, 1e-3)]
+        # The next order is the third derivative of f: linear in the step, or quadratic where it vanishes.
+        assert errors[1] < 0.11 * errors[0] < 0.05 * length
+    # |u - 1| / 2 is linear in the step: E_p|score| / 2.
+    slope = np.sum(p * np.abs(direction - p @ direction)) / 2
+    for step in (1e-2, 1e-3):
+        assert step / 2 * measured("total_variation", step) == pytest.approx(slope, rel=2 * step)
+
+
+def test_exact_divergences_agree_with_scipy_on_batches():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 3, 5, 4))
+    p, q = softmax(a, -1), softmax(b, -1)
+    ours = {name: f_divergence(name, categorical(a), categorical(b)).numpy() for name in GENERATORS}
+    expected = {
+        "kl": rel_entr(p, q).sum(-1),
+        "reverse_kl": rel_entr(q, p).sum(-1),
+        "jensen_shannon": 4 * jensenshannon(p, q, axis=-1) ** 2,
+        "total_variation": np.abs(p - q).sum(-1) / 2,
+        "squared_hellinger": 2 * ((np.sqrt(p) - np.sqrt(q)) ** 2).sum(-1),
+        "chi_squared": ((p - q) ** 2 / q).sum(-1) / 2,
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(ours[name], value, rtol=1e-12)
+    np.testing.assert_allclose(kl_divergence(categorical(a), categorical(b)), expected["kl"], rtol=1e-12)
+    # One distribution against a batch.
+    one = f_divergence("kl", categorical(a[0, 0]), categorical(b))
+    np.testing.assert_allclose(one, rel_entr(p[0, 0], q).sum(-1), rtol=1e-12)
+
+
+@pytest.mark.equation("3.6.2")
+def test_jensen_shannon_is_the_mean_relative_entropy_to_the_mixture():
+    rng = np.random.default_rng(1)
+    p, q = rng.dirichlet(np.ones(6), size=(2, 10))
+    m = (p + q) / 2
+    expected = (rel_entr(p, m) + rel_entr(q, m)).sum(-1) / 2
+    ours = jensen_shannon(tfd.Categorical(probs=p), tfd.Categorical(probs=q))
+    np.testing.assert_allclose(ours, expected, rtol=1e-12)
+    coins = jensen_shannon(*(tfd.Bernoulli(probs=float64(x[:, 0])) for x in (p, q)))
+    sides = (np.stack([1 - x[:, 0], x[:, 0]], -1) for x in (p, q))
+    np.testing.assert_allclose(coins, jensenshannon(*sides, axis=-1) ** 2, rtol=1e-9)
+    one_hot = jensen_shannon(*(tfd.OneHotCategorical(probs=float64(x)) for x in (p, q)))
+    np.testing.assert_allclose(one_hot, expected, rtol=1e-12)
+
+
+def test_supports_that_differ_cost_what_they_should():
+    p = tfd.Categorical(probs=float64([0.5, 0.5, 0.0, 0.0]))
+    q = tfd.Categorical(probs=float64([0.5, 0.25, 0.25, 0.0]))
+    apart = tfd.Categorical(probs=float64([0.0, 0.0, 0.0, 1.0]))
+    assert float(kl_divergence(p, q)) == pytest.approx(0.5 * np.log(2), rel=1e-12)
+    assert float(kl_divergence(q, p)) == np.inf
+    assert float(f_divergence("reverse_kl", p, q)) == np.inf
+    for name, most in [
+        ("jensen_shannon", 4 * np.log(2)),
+        ("total_variation", 1.0),
+        ("squared_hellinger", 4.0),
+    ]:
+        assert float(f_divergence(name, p, apart)) == pytest.approx(most, rel=1e-12)
+        assert float(f_divergence(name, apart, apart)) == 0.0
+    assert float(jensen_shannon(p, apart)) == pytest.approx(np.log(2), rel=1e-12)
+
+
+LOGITS = st.lists(st.floats(-20, 20), min_size=4, max_size=4)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(LOGITS, LOGITS)
+def test_divergences_are_positive_and_ordered(a, b):
+    d = {name: float(f_divergence(name, categorical(a), categorical(b))) for name in GENERATORS}
+    assert all(value >= -1e-12 for value in d.values())
+    for symmetric in ("jensen_shannon", "total_variation", "squared_hellinger"):
+        reverse = float(f_divergence(symmetric, categorical(b), categorical(a)))
+        assert d[symmetric] == pytest.approx(reverse, rel=1e-9, abs=1e-12)
+    # Pinsker, and the bounds of total variation and of KL by Hellinger's distance.
+    slack = 1e-9
+    assert d["total_variation"] <= np.sqrt(d["kl"] / 2) + slack
+    hellinger = d["squared_hellinger"] / 4
+    assert hellinger <= d["total_variation"] + slack <= np.sqrt(hellinger * (2 - hellinger)) + 2 * slack
+    assert -2 * np.log(max(1 - hellinger, 1e-300)) <= d["kl"] + 1e-6
+    assert d["kl"] <= np.log1p(2 * d["chi_squared"]) + 1e-6
+
+
+def test_kl_of_continuous_distributions_is_tfps_closed_form():
+    p, q = normal([0.0, 1.0], [1.0, 2.0]), normal([0.5], [1.5])
+    expected = np.log(1.5 / np.array([1.0, 2.0])) + np.array([1.25, 4.25]) / (2 * 2.25) - 0.5
+    np.testing.assert_allclose(kl_divergence(p, q), expected, rtol=1e-12)
+
+
+@pytest.mark.equation("3.6.1")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_mean_log_ratio_over_draws_estimates_the_kl(seed):
+    p, q = normal([0.0, 1.0, -2.0], [1.0, 0.5, 2.0]), normal(0.3, 1.5)
+    exact = kl_divergence(p, q).numpy()
+    mean, error = (t.numpy() for t in kl_estimate(p, q, 20_000, seed))
+    assert np.all(np.abs(mean - exact) < 4.5 * error)
+    # Var(log p - log q) of Gaussians in closed form: a z^2 + b z with z standard normal.
+    a = p.variance() / (2 * q.variance()) - 0.5
+    b = (p.mean() - q.mean()) * p.stddev() / q.variance()
+    np.testing.assert_allclose(error, np.sqrt((2 * a**2 + b**2) / 20_000), rtol=0.1)
+    np.testing.assert_array_equal(kl_divergence(p, q, samples=20_000, seed=seed), mean)
+
+
+@pytest.mark.equation("3.6.1")
+def test_the_estimate_is_minus_the_entropy_minus_the_mean_log_likelihood():
+    p, q = normal(0.4, 0.8), tfd.Laplace(float64(0.0), 1.0)
+    mean, error = kl_estimate(p, q, 100_000, seed=5)
+    draws = np.random.default_rng(0).normal(0.4, 0.8, 400_000)
+    likelihood = q.log_prob(draws).numpy()
+    third_line = -float(p.entropy()) - likelihood.mean()
+    assert float(mean) == pytest.approx(
+        third_line, abs=4.5 * np.hypot(float(error), likelihood.std() / 400_000**0.5)
+    )
+    density = quad(
+        lambda x: norm.pdf(x, 0.4, 0.8) * (norm.logpdf(x, 0.4, 0.8) + np.log(2) + abs(x)), -9, 9, points=[0]
+    )
+    assert float(mean) == pytest.approx(density[0], abs=4.5 * float(error))
+
+
+@pytest.mark.parametrize("name", [*GENERATORS, 0.3])
+def test_sampled_divergences_agree_with_quadrature(name):
+    f = alpha_divergence(name) if isinstance(name, float) else name
+    generator = GENERATORS.get(name, f)
+    p, q = norm(0.0, 1.0), norm(0.7, 1.2)
+    x = np.linspace(-14, 14, 20_001)
+    h = np.asarray(generator(float64(p.logpdf(x) - q.logpdf(x))))
+    exact = np.trapezoid(h * (p.pdf(x) + q.pdf(x)) / 2, x)
+    mean, error = f_divergence_estimate(f, normal(0.0, 1.0), normal(0.7, 1.2), 40_000, seed=1)
+    assert float(mean) == pytest.approx(exact, abs=4.5 * float(error))
+    assert float(error) < 0.02 * exact
+    again = f_divergence(f, normal(0.0, 1.0), normal(0.7, 1.2), samples=40_000, seed=1)
+    assert float(again) == float(mean)
+
+
+def test_standard_errors_are_the_spread_of_estimates():
+    runs = 2000
+    p, q = normal(np.zeros(runs), 1.0), tfd.StudentT(float64(3.0), float64(np.full(runs, 0.5)), float64(1.0))
+    for estimate in (kl_estimate, lambda *a: f_divergence_estimate("jensen_shannon", *a)):
+        means, errors = estimate(p, q, 100, 0)
+        # The spread of 2000 runs is itself known to 1.6 %, more for heavy tails.
+        assert np.std(means) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.07)
+
+
+def test_balanced_draws_of_close_distributions_have_the_smaller_error():
+    p, q = normal(0.0, 1.0), normal(0.1, 1.0)
+    plain, balanced_form = kl_estimate(p, q, 10_000, 0), f_divergence_estimate("kl", p, q, 5_000, 0)
+    # The log ratio spreads by 0.1, its square by 0.01.
+    assert float(plain.standard_error) > 8 * float(balanced_form.standard_error)
+    assert float(balanced_form.mean) == pytest.approx(0.005, abs=4.5 * float(balanced_form.standard_error))
+
+
+def test_far_distributions_in_many_dimensions_stay_finite():
+    p, q = (tfd.MultivariateNormalDiag(tf.fill([100], x), tf.ones([100])) for x in (0.0, 2.0))
+    # The ratio is exp(200), beyond float32; the closed form is |mu|^2 / 2.
+    for name in ("kl", "reverse_kl"):
+        mean, error = f_divergence_estimate(name, p, q, 2_000, seed=0)
+        assert float(mean) == pytest.approx(200.0, abs=4.5 * float(error))
+    assert float(jensen_shannon(p, q, samples=100, seed=0)) == pytest.approx(np.log(2), rel=1e-5)
+
+
+def gaussians(theta):
+    return tfd.Normal(theta[0], tf.exp(theta[1])), tfd.Normal(theta[2], float64(1.0))
+
+
+def categoricals(theta):
+    p = categorical(tf.stack([theta[0], theta[1], float64(0.0)]))
+    return p, categorical(tf.stack([float64(0.2), float64(-1.5), theta[2]]))
+
+
+@pytest.mark.parametrize("estimate", [kl_divergence, lambda *a, **k: f_divergence("kl", *a, **k)])
+@pytest.mark.parametrize("family", [gaussians, categoricals])
+def test_sampled_gradients_are_those_of_the_closed_form(estimate, family):
+    theta = tf.Variable(np.array([0.9, -0.6, -0.5]))
+    with tf.GradientTape() as tape:
+        exact = kl_divergence(*family(theta))
+    expected = tape.gradient(exact, theta)
+
+    @tf.function
+    def sampled(seed):
+        with tf.GradientTape() as tape:
+            value = estimate(*family(theta), samples=20_000, seed=seed)
+        return tape.gradient(value, theta)
+
+    gradients = np.array([sampled(tf.constant([0, seed])) for seed in range(8)])
+    error = np.std(gradients, axis=0, ddof=1) / np.sqrt(8)
+    # Seven degrees of freedom: 6.5 errors of Student's t are as rare as 3.6 of a Gaussian.
+    assert np.all(np.abs(np.mean(gradients, axis=0) - expected) < 6.5 * error + 1e-12)
+    assert np.all(np.abs(expected) > 10 * error)
+
+
+def test_seeds_repeat_draws_and_none_does_not():
+    p, q = normal(0.0, 1.0), normal(1.0, 1.0)
+    compiled = tf.function(lambda seed: kl_divergence(p, q, samples=10, seed=seed))
+    for run in (compiled, lambda seed: kl_divergence(p, q, samples=10, seed=seed)):
+        assert float(run(3)) == float(run(3)) != float(run(4))
+        assert float(run(None)) != float(run(None))
+        assert float(run(tf.constant([0, 3]))) == float(run(3)) != float(run(tf.constant([3, 0])))
+
+
+@pytest.mark.equation("2.5.3")
+@pytest.mark.equation("2.5.4")
+def test_mutual_information_is_scikit_learns_and_a_relative_entropy():
+    counts = np.random.default_rng(0).integers(0, 30, size=(4, 5, 6))
+    counts[0, :2, :3] = 0
+    joint = counts / counts.sum((-2, -1), keepdims=True)
+    ours = mutual_information(joint).numpy()
+    np.testing.assert_allclose(
+        ours, [mutual_info_score(None, None, contingency=c) for c in counts], rtol=1e-12
+    )
+    product = joint.sum(-1, keepdims=True) * joint.sum(-2, keepdims=True)
+    flat = (x.reshape(4, 30) for x in (joint, product))
+    np.testing.assert_allclose(ours, kl_divergence(*(tfd.Categorical(probs=x) for x in flat)), rtol=1e-10)
+    np.testing.assert_allclose(mutual_information(product), 0.0, atol=1e-15)
+    np.testing.assert_allclose(mutual_information(np.eye(8) / 8), np.log(8), rtol=1e-12)
+
+
+def test_gradient_of_mutual_information_is_the_log_ratio():
+    joint = np.array([[0.4, 0.0], [0.1, 0.5]])
+    p = tf.Variable(joint)
+    with tf.GradientTape() as tape:
+        information = mutual_information(p)
+    gradient = tape.gradient(information, p).numpy()
+    product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    full = joint > 0
+    # d/dp_ij of sum p log p - sum p_i log p_i - sum p_j log p_j is the log ratio less one.
+    np.testing.assert_allclose(gradient[full], np.log((joint / product)[full]) - 1, rtol=1e-12)
+    assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize(("n", "m"), [(7, 7), (6, 4), (1, 9), (13, 8)])
+def test_wasserstein_of_samples_is_scipys(n, m):
+    rng = np.random.default_rng(n)
+    x, y = rng.normal(size=(3, n)), rng.gamma(2.0, size=(3, m))
+    expected = [wasserstein_distance(a, b) for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(wasserstein(x, y), expected, rtol=1e-12)
+    # Copies of a sample leave its quantile function as it was.
+    repeated = np.repeat(x, m, axis=-1), np.repeat(y, n, axis=-1)
+    squares = np.mean((np.sort(repeated[0]) - np.sort(repeated[1])) ** 2, axis=-1)
+    np.testing.assert_allclose(wasserstein(x, y, p=2), np.sqrt(squares), rtol=1e-12)
+    np.testing.assert_allclose(wasserstein(x, x + 0.7, p=3), 0.7, rtol=1e-12)
+
+
+def test_gradient_of_wasserstein_moves_each_sample_towards_its_match():
+    x, y = np.array([0.0, 5.0, 1.0]), np.array([2.0, 7.0, 0.5, 3.0])
+
+    def gradient(p):
+        variable = tf.Variable(x)
+        with tf.GradientTape() as tape:
+            distance = wasserstein(variable, y, p)
+        return tape.gradient(distance, variable).numpy()
+
+    for p in (1.0, 2.0, 3.5):
+        steps = 1e-6 * np.eye(3)
+        differences = [(wasserstein(x + s, y, p) - wasserstein(x - s, y, p)).numpy() / 2e-6 for s in steps]
+        np.testing.assert_allclose(gradient(p), differences, atol=1e-7)
+    variable = tf.Variable(y)
+    with tf.GradientTape() as tape:
+        zero = wasserstein(variable, y, 2.0)
+    np.testing.assert_array_equal(tape.gradient(zero, variable), 0.0)
+    assert float(zero) == 0.0
+
+
+def test_wasserstein_compiles_for_any_number_of_samples():
+    compiled = tf.function(wasserstein, input_signature=[tf.TensorSpec([None, None], tf.float64)] * 2)
+    rng = np.random.default_rng(0)
+    for n, m in ((4, 6), (5, 5)):
+        x, y = rng.normal(size=(2, n)), rng.normal(size=(2, m))
+        expected = [wasserstein_distance(a, b) for a, b in zip(x, y, strict=True)]
+        np.testing.assert_allclose(compiled(x, y), expected, rtol=1e-12)
+
+
+P = tfd.Normal(0.0, 1.0)
+MIXTURE = tfd.MixtureSameFamily(tfd.Categorical(probs=[0.5, 0.5]), tfd.Normal([-1.0, 1.0], 0.5))
+GOOD, BAD = tfd.Categorical(probs=[0.5, 0.5]), tfd.Categorical(probs=[[0.5, 0.5], [0.5, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: kl_divergence([0.5, 0.5], GOOD),
+            "p must be a distribution of TensorFlow Probability, got list",
+        ),
+        (lambda: kl_divergence(GOOD, BAD), r"q.probs\[1\] must sum to 1, got 0.9"),
+        (
+            lambda: jensen_shannon(tfd.Categorical(probs=[1.5, -0.5]), GOOD),
+            r"p.probs\[1\] must not be negative",
+        ),
+        (
+            lambda: kl_divergence(GOOD, tfd.Categorical(probs=[0.2, 0.3, 0.5])),
+            "as many outcomes, got 2 and 3",
+        ),
+        (lambda: kl_divergence(P, GOOD), "events of one type"),
+        (lambda: kl_divergence(P, tfd.MultivariateNormalDiag([0.0], [1.0])), "one event shape"),
+        (lambda: kl_divergence(P, MIXTURE), "no exact .* between Normal and MixtureSameFamily: give samples"),
+        (lambda: jensen_shannon(P, P), "no exact f-divergence"),
+        (lambda: kl_divergence(P, MIXTURE, samples=1), "samples must be an integer of at least 2, got 1"),
+        (lambda: kl_divergence(P, P, samples=4, seed=-1), "seed must be an integer of at least 0, got -1"),
+        (lambda: f_divergence("hellinger", GOOD, GOOD), "one of kl, reverse_kl, .*; got 'hellinger'"),
+        (lambda: alpha_divergence(np.inf), "alpha must be a finite number, got inf"),
+        (lambda: mutual_information([[0.5, 0.5], [0.5, 0.5]]), r"joint must sum to 1, got 2"),
+        (lambda: mutual_information([[[1.0]], [[np.nan]]]), r"joint\[1, 0, 0\] must be finite, got nan"),
+        (lambda: mutual_information([1.0]), r"joint must have shape \[..., X, Y\], got \(1,\)"),
+        (lambda: wasserstein([1.0], [2.0], p=0.5), "p must be a finite number of at least 1, got 0.5"),
+        (lambda: wasserstein([1.0], tf.zeros([0])), "y must hold at least one sample"),
+        (lambda: wasserstein([1], [2.0]), "x must be real numbers, got int32"),
+        (lambda: wasserstein(tf.zeros([2, 3]), tf.zeros([3, 3])), "one batch shape and type"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_log_probabilities_normalize_logits():
+    logits = np.random.default_rng(0).normal(size=(2, 3))
+    table = divergences._log_probabilities("p", categorical(logits))
+    np.testing.assert_allclose(table, log_softmax(logits, -1), rtol=1e-12)

@@ -1,0 +1,192 @@
+"""Oracles: log_prob of TensorFlow Probability and the closed forms of losses.regression."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from curvezoo.losses.likelihood import NegativeLogLikelihood
+from curvezoo.losses.regression import GaussianNLL
+
+tfd = tfp.distributions
+
+
+@keras.saving.register_keras_serializable("curvezoo_tests")
+def gaussian_rows(y_pred):
+    """Rows of independent Gaussians: locations, then log-scales."""
+    location, log_scale = tf.split(y_pred, 2, axis=-1)
+    return tfd.Independent(tfd.Normal(location, tf.exp(log_scale)), 1)
+
+
+@keras.saving.register_keras_serializable("curvezoo_tests")
+def poisson(y_pred):
+    return tfd.Poisson(log_rate=y_pred[..., 0])
+
+
+@keras.saving.register_keras_serializable("curvezoo_tests")
+class Power:
+    """A distribution with a setting of its own: saved with it."""
+
+    def __init__(self, df):
+        self.df = df
+
+    def __call__(self, y_pred):
+        return tfd.StudentT(self.df, y_pred[..., 0], 1.0)
+
+    def get_config(self):
+        return {"df": self.df}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(8, 3)), rng.normal(size=(8, 6))
+
+
+def test_events_are_summed_and_the_batch_is_averaged(batch):
+    targets, predictions = batch
+    exact = -gaussian_rows(predictions).log_prob(targets).numpy()
+    each = NegativeLogLikelihood(gaussian_rows, reduction=None, dtype="float64")(targets, predictions)
+    np.testing.assert_allclose(each, exact, rtol=1e-14)
+    mean = NegativeLogLikelihood(gaussian_rows, dtype="float64")(targets, predictions)
+    np.testing.assert_allclose(mean, exact.mean(), rtol=1e-14)
+    closed = GaussianNLL(scale=None, dtype="float64")(targets, predictions)
+    np.testing.assert_allclose(mean, closed, rtol=1e-10)
+
+    def every_number(y_pred):
+        return tfd.Normal(y_pred[:, :3], tf.exp(y_pred[:, 3:]))
+
+    apart = NegativeLogLikelihood(every_number, dtype="float64")(targets, predictions)
+    np.testing.assert_allclose(apart, exact.mean() / 3, rtol=1e-14)
+
+
+def test_the_gradient_reaches_the_predictions_in_a_compiled_function(batch):
+    targets, predictions = batch
+    ours = NegativeLogLikelihood(gaussian_rows, dtype="float64")
+    closed = GaussianNLL(scale=None, dtype="float64")
+
+    @tf.function
+    def gradient(loss_index, y_pred):
+        loss = (ours, closed)[loss_index]
+        with tf.GradientTape() as tape:
+            tape.watch(y_pred)
+            value = loss(targets, y_pred)
+        return tape.gradient(value, y_pred)
+
+    predictions = tf.constant(predictions)
+    np.testing.assert_allclose(gradient(0, predictions), gradient(1, predictions), rtol=1e-9, atol=1e-14)
+
+
+def test_counts_classes_and_correlated_vectors():
+    rng = np.random.default_rng(1)
+    counts, log_rate = rng.poisson(3.0, 6), rng.normal(size=(6, 1))
+    ours = NegativeLogLikelihood(poisson, dtype="float64")(counts, log_rate)
+    exact = -tfd.Poisson(log_rate=log_rate[:, 0]).log_prob(counts.astype(float))
+    np.testing.assert_allclose(ours, np.mean(exact), rtol=1e-13)
+
+    labels, logits = rng.integers(0, 4, 6), rng.normal(size=(6, 4))
+    ours = NegativeLogLikelihood(lambda a: tfd.Categorical(logits=a), dtype="float64")(labels, logits)
+    theirs = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float64")
+    np.testing.assert_allclose(ours, theirs(labels, logits), rtol=1e-12)
+
+    lower = np.array([[2.0, 0.0], [-0.7, 0.5]])
+    y, location = rng.normal(size=(6, 2)), rng.normal(size=(6, 2))
+    ours = NegativeLogLikelihood(lambda m: tfd.MultivariateNormalTriL(m, lower), dtype="float64")
+    z = np.linalg.solve(lower, (y - location).T)
+    exact = np.mean(0.5 * np.sum(z**2, axis=0)) + np.log(2 * np.pi) + np.log(2.0 * 0.5)
+    np.testing.assert_allclose(ours(y, location), exact, rtol=1e-12)
+
+
+def test_reductions_and_weights(batch):
+    targets, predictions = batch
+    each = -gaussian_rows(predictions).log_prob(targets).numpy()
+    weights = np.linspace(0.0, 2.0, 8)
+    for reduction, expected in (
+        ("sum_over_batch_size", np.mean(weights * each)),
+        ("sum", np.sum(weights * each)),
+        ("mean_with_sample_weight", np.sum(weights * each) / np.sum(weights)),
+        (None, weights * each),
+    ):
+        loss = NegativeLogLikelihood(gaussian_rows, reduction, dtype="float64")
+        np.testing.assert_allclose(loss(targets, predictions, sample_weight=weights), expected, rtol=1e-13)
+
+
+def test_masked_positions_do_not_count():
+    rng = np.random.default_rng(2)
+    inputs = rng.normal(size=(3, 4, 2)).astype("float32")
+    inputs[2, 1:] = 0.0
+    mask = np.any(inputs != 0, axis=-1)
+    counts = rng.poisson(2.0, (3, 4))
+    model = keras.Sequential([keras.Input((4, 2)), keras.layers.Masking(), keras.layers.Dense(1)])
+    outputs = model(inputs)
+    each = -poisson(outputs).log_prob(counts.astype("float32")).numpy()
+    np.testing.assert_allclose(NegativeLogLikelihood(poisson)(counts, outputs), each[mask].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_half_precision_is_widened_before_the_distribution_is_built(half, batch):
+    targets, predictions = 300.0 + batch[0], keras.ops.cast(batch[1], half)
+    wide = keras.ops.cast(predictions, "float64")
+    exact = -gaussian_rows(wide).log_prob(targets)
+    loss = NegativeLogLikelihood(gaussian_rows, reduction=None)
+    for value in (loss(targets, predictions), loss.call(targets.astype("float32"), predictions)):
+        assert value.dtype == tf.float32
+        np.testing.assert_allclose(value, exact, rtol=3e-6)
+
+
+@pytest.mark.parametrize("make", [poisson, Power(3.0)])
+def test_a_registered_function_survives_saving(make, tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", NegativeLogLikelihood(make, name="law"))
+    x, y = np.ones((8, 2), "float32"), np.arange(8)
+    model.fit(x, y, verbose=0)
+    expected = model.evaluate(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.loss, NegativeLogLikelihood)
+    assert loaded.loss.name == "law"
+    assert loaded.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-6)
+    if isinstance(make, Power):
+        assert loaded.loss.make_distribution.df == 3.0
+
+
+def test_a_function_without_a_registered_name_trains_but_cannot_be_saved(tmp_path):
+    for make in (lambda p: tfd.Normal(p, 1.0), functools.partial(tfd.Normal, scale=1.0), tfd.Poisson):
+        loss = NegativeLogLikelihood(make)
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", loss)
+        model.fit(np.ones((4, 2), "float32"), np.ones((4, 1), "float32"), verbose=0)
+        with pytest.raises(ValueError, match="make_distribution can be saved only if it is registered"):
+            model.save(tmp_path / "model.keras")
+
+
+def test_a_last_axis_of_one_may_be_missing_or_added(batch):
+    y, m = batch[0][:, 0], batch[1][:, :1]
+    flat = NegativeLogLikelihood(lambda p: tfd.Normal(p[:, 0], 1.0), reduction=None)
+    column = NegativeLogLikelihood(lambda p: tfd.Normal(p, 1.0), reduction=None)
+    exact = -tfd.Normal(m[:, 0], np.float64(1)).log_prob(y)
+    for loss in (flat, column):
+        for targets in (y, y[:, None]):
+            np.testing.assert_allclose(np.ravel(loss(targets, m)), exact, rtol=1e-6)
+
+
+def test_refuses_what_is_no_distribution_and_shapes_that_would_broadcast():
+    with pytest.raises(ValueError, match=r"make_distribution must be a function .* got 'normal'"):
+        NegativeLogLikelihood("normal")
+    with pytest.raises(ValueError, match=r"make_distribution must return a distribution .* got EagerTensor"):
+        NegativeLogLikelihood(lambda p: p)(np.zeros(4), np.zeros((4, 1)))
+    joint = tfd.JointDistributionSequential([tfd.Normal(0.0, 1.0), tfd.Normal(0.0, 1.0)])
+    with pytest.raises(ValueError, match="a distribution of one tensor"):
+        NegativeLogLikelihood(lambda p: joint)(np.zeros(4), np.zeros((4, 1)))
+    for targets, shape in (((4,), r"\(4, 4\)"), ((4, 1), r"\(4, 4\)"), ((1, 4), r"\(4, 4\)")):
+        with pytest.raises(ValueError, match=rf"y_true must have shape {shape} to match y_pred"):
+            NegativeLogLikelihood(lambda p: tfd.Normal(p, 1.0))(np.zeros(targets), np.zeros((4, 4)))
+    with pytest.raises(ValueError, match=r"must have shape \(4,\) to match y_pred, got shape \(4, 3\)"):
+        NegativeLogLikelihood(poisson)(np.zeros((4, 3)), np.zeros((4, 1)))

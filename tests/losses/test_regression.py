@@ -1,0 +1,399 @@
+"""Oracles: TensorFlow Probability's log_prob in float64, Keras's own losses, and quadrature."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from scipy.integrate import quad
+from scipy.optimize import minimize_scalar
+
+from curvezoo.losses.regression import CauchyNLL, GaussianNLL, Huber, LaplaceNLL, StudentTNLL
+
+tfd = tfp.distributions
+
+
+def student_t(**arguments):
+    return StudentTNLL(df=3.5, **arguments)
+
+
+LAWS = {
+    "gaussian": (GaussianNLL, tfd.Normal),
+    "laplace": (LaplaceNLL, tfd.Laplace),
+    "cauchy": (CauchyNLL, tfd.Cauchy),
+    "student_t": (student_t, lambda loc, scale: tfd.StudentT(tf.constant(3.5, loc.dtype), loc, scale)),
+}
+ALL = {**{name: make for name, (make, _) in LAWS.items()}, "huber": Huber}
+
+
+@pytest.fixture
+def batch():
+    """Targets [8, 3] and locations with log-scales [8, 6]."""
+    rng = np.random.default_rng(0)
+    return rng.normal(scale=2.0, size=(8, 3)), rng.normal(size=(8, 6))
+
+
+def log_prob(law, targets, location, scale):
+    """Log-density summed over the outputs, in float64."""
+    location = tf.convert_to_tensor(location, tf.float64)
+    distribution = LAWS[law][1](location, tf.convert_to_tensor(scale, tf.float64))
+    return tf.reduce_sum(distribution.log_prob(targets), axis=-1)
+
+
+def value_and_gradient(loss, targets, predictions):
+    predictions = tf.convert_to_tensor(predictions)
+    with tf.GradientTape() as tape:
+        tape.watch(predictions)
+        value = loss(targets, predictions)
+    return value.numpy(), tape.gradient(value, predictions).numpy()
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3, 1e-8, 1e8])
+@pytest.mark.parametrize("law", LAWS)
+def test_a_fixed_scale_gives_minus_the_log_density(law, scale, batch):
+    targets, predictions = batch
+    loss = LAWS[law][0](scale=scale, reduction=None, dtype="float64")
+    ours = loss(targets, predictions[:, :3])
+    np.testing.assert_allclose(ours, -log_prob(law, targets, predictions[:, :3], scale), rtol=1e-13)
+    mean = LAWS[law][0](scale=scale, dtype="float64")(targets, predictions[:, :3])
+    np.testing.assert_allclose(mean, np.mean(ours), rtol=1e-13)
+
+
+@pytest.mark.parametrize("min_scale", [1e-12, 0.5])
+@pytest.mark.parametrize("law", LAWS)
+def test_a_predicted_scale_gives_minus_the_log_density_and_its_gradient(law, min_scale, batch):
+    targets, predictions = batch
+    loss = LAWS[law][0](scale=None, min_scale=min_scale, reduction="sum", dtype="float64")
+    ours, gradient = value_and_gradient(loss, targets, predictions)
+    variable = tf.Variable(predictions)
+    with tf.GradientTape() as tape:
+        scale = tf.maximum(tf.exp(variable[:, 3:]), min_scale)
+        value = -tf.reduce_sum(log_prob(law, targets, variable[:, :3], scale))
+    np.testing.assert_allclose(ours, value, rtol=1e-13)
+    np.testing.assert_allclose(gradient, tape.gradient(value, variable), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_axes_between_batch_and_outputs_are_examples(law):
+    rng = np.random.default_rng(1)
+    targets, predictions = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 6))
+    loss = LAWS[law][0](scale=None, reduction=None, dtype="float64")
+    flat = loss(targets.reshape(8, 3), predictions.reshape(8, 6))
+    np.testing.assert_allclose(loss(targets, predictions), np.reshape(flat, (2, 4)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("delta", [0.1, 1.0, 1.345, 6.0])
+def test_huber_is_kerass_huber_plus_the_log_of_its_normalization(delta, batch):
+    targets, predictions = batch[0][:, :1], batch[1][:, :1]
+    ours = Huber(delta, reduction=None, dtype="float64")
+    plain = keras.losses.Huber(delta, reduction=None, dtype="float64")(targets, predictions)
+    integral = 2 * quad(lambda z: np.exp(-keras_huber(z, delta)), 0, delta)[0]
+    integral += 2 * quad(lambda z: np.exp(-keras_huber(z, delta)), delta, np.inf)[0]
+    np.testing.assert_allclose(ours(targets, predictions), plain + np.log(integral), rtol=1e-9)
+
+
+def keras_huber(z, delta):
+    return 0.5 * z**2 if z <= delta else delta * z - 0.5 * delta**2
+
+
+def test_hubers_density_sums_to_one_and_its_scale_scales():
+    loss = Huber(0.8, scale=0.3, reduction=None, dtype="float64")
+    grid = np.linspace(-30.0, 30.0, 600_001)
+    density = np.exp(-np.asarray(loss(grid, np.zeros_like(grid))))
+    assert np.trapezoid(density, grid) == pytest.approx(1.0, rel=1e-8)
+    predicted = Huber(0.8, scale=None, reduction=None, dtype="float64")
+    raw = np.stack([np.zeros(3), np.full(3, np.log(0.3))], axis=-1)
+    y = np.array([0.1, 1.0, -7.0])
+    np.testing.assert_allclose(predicted(y, raw), loss(y, np.zeros(3)), rtol=1e-10)
+
+
+def test_hubers_gradient_is_the_clipped_residual():
+    y = np.array([-5.0, -1.0, 0.0, 0.4, 30.0])
+    _, gradient = value_and_gradient(Huber(1.2, scale=0.5, reduction="sum", dtype="float64"), y, np.zeros(5))
+    np.testing.assert_allclose(gradient, -np.clip(y / 0.5, -1.2, 1.2) / 0.5, rtol=1e-14)
+
+
+def test_student_t_runs_from_cauchy_to_gaussian(batch):
+    targets, predictions = batch
+    for df, limit, tolerance in ((1.0, CauchyNLL, 1e-14), (1e9, GaussianNLL, 1e-6)):
+        ours = StudentTNLL(df, scale=None, reduction=None, dtype="float64")(targets, predictions)
+        theirs = limit(scale=None, reduction=None, dtype="float64")(targets, predictions)
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance)
+
+
+@pytest.mark.equation("3.4.15")
+def test_squared_error_is_the_gaussian_likelihood_of_a_fixed_scale(batch):
+    targets, predictions = batch[0], batch[1][:, :3]
+    squared, slope = value_and_gradient(keras.losses.MeanSquaredError(dtype="float64"), targets, predictions)
+    np.testing.assert_allclose(squared, np.mean((targets - predictions) ** 2), rtol=1e-14)
+    scale, outputs = 0.7, 3
+    loss = GaussianNLL(scale, dtype="float64")
+    ours, gradient = value_and_gradient(loss, targets, predictions)
+    constant = outputs * np.log(np.sqrt(2 * np.pi) * scale)
+    np.testing.assert_allclose(ours, outputs * squared / (2 * scale**2) + constant, rtol=1e-13)
+    np.testing.assert_allclose(gradient, outputs * slope / (2 * scale**2), rtol=1e-12)
+
+
+@pytest.mark.equation("3.4.17")
+def test_the_printed_sign_of_log_sigma_leaves_no_minimum():
+    residuals = np.random.default_rng(2).normal(scale=1.7, size=1000)
+    mean_square = np.mean(residuals**2)
+    scales = np.geomspace(1e-3, 1e6, 400)
+    printed = mean_square / (2 * scales**2) - np.log(scales)
+    right = mean_square / (2 * scales**2) + np.log(scales)
+    exact = [-np.mean(tfd.Normal(np.float64(0), s).log_prob(residuals)) for s in scales]
+    # The right form is the likelihood without a constant, the printed one is off by 2 log sigma.
+    np.testing.assert_allclose(exact - right, 0.5 * np.log(2 * np.pi), atol=1e-9)
+    np.testing.assert_allclose(exact - printed, 0.5 * np.log(2 * np.pi) + 2 * np.log(scales), atol=1e-9)
+    assert np.all(np.diff(printed) < 0)
+    assert printed[-1] < -13
+
+    def ours(log_scale):
+        return float(GaussianNLL(np.exp(log_scale), dtype="float64")(residuals, np.zeros(1000)))
+
+    best = minimize_scalar(ours, bounds=(-3, 3), method="bounded", options={"xatol": 1e-9})
+    assert np.exp(best.x) == pytest.approx(np.sqrt(mean_square), rel=1e-6)
+
+
+@pytest.mark.equation("3.4.18")
+def test_absolute_error_is_the_laplace_likelihood(batch):
+    targets, predictions = batch[0], batch[1][:, :3]
+    absolute, slope = value_and_gradient(
+        keras.losses.MeanAbsoluteError(dtype="float64"), targets, predictions
+    )
+    np.testing.assert_allclose(absolute, np.mean(np.abs(targets - predictions)), rtol=1e-14)
+    ours, gradient = value_and_gradient(LaplaceNLL(0.7, dtype="float64"), targets, predictions)
+    np.testing.assert_allclose(ours, 3 * (absolute / 0.7 + np.log(2 * 0.7)), rtol=1e-13)
+    np.testing.assert_allclose(gradient, 3 * slope / 0.7, rtol=1e-12)
+
+
+@pytest.mark.equation("3.4.18")
+def test_the_best_location_is_the_median_for_laplace_and_the_mean_for_gauss():
+    y = np.array([0.0, 0.2, 0.3, 1.0, 9.0])
+    for loss, best in ((LaplaceNLL, 0.3), (GaussianNLL, y.mean())):
+        fit = minimize_scalar(
+            lambda m, loss=loss: float(loss(dtype="float64")(y, np.full(5, m))),
+            bounds=(-1, 10),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        assert fit.x == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.equation("3.4.19")
+def test_cauchys_loss_is_the_logarithm_of_the_power_law(batch):
+    targets, predictions = batch[0], batch[1][:, :3]
+    scale = 0.7
+    printed = np.mean(np.sum(np.log(1 + (predictions - targets) ** 2 / scale**2), axis=-1))
+    ours = CauchyNLL(scale, dtype="float64")(targets, predictions)
+    np.testing.assert_allclose(ours, printed + 3 * np.log(np.pi * scale), rtol=1e-13)
+    # The law of the notes, 1 / (x^2 + s^2), sums to pi / s.
+    integral, _ = quad(lambda x: 1 / (x**2 + scale**2), -np.inf, np.inf)
+    assert integral == pytest.approx(np.pi / scale, rel=1e-10)
+    density = np.exp(-float(CauchyNLL(scale, dtype="float64")([2.0], [0.0])))
+    assert density == pytest.approx(1 / (2.0**2 + scale**2) / integral, rel=1e-10)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_extreme_residuals_at_a_tiny_scale_keep_single_precision(law):
+    residuals = np.array([0.0, 1e-12, 1e-8, 1.0, -1e8])
+    exact = -log_prob(law, residuals[:, None], np.zeros((5, 1)), 1e-8)
+    fixed = LAWS[law][0](scale=1e-8, reduction=None)
+    predicted = LAWS[law][0](scale=None, reduction=None)
+    raw = np.stack([np.zeros(5), np.full(5, np.log(1e-8))], axis=-1).astype("float32")
+    for loss, predictions, tolerance in ((fixed, raw[:, 0], 1e-6), (predicted, raw, 1e-5)):
+        value, gradient = value_and_gradient(loss, residuals.astype("float32"), predictions)
+        np.testing.assert_allclose(value, exact, rtol=tolerance)
+        assert np.all(np.isfinite(gradient))
+
+
+@pytest.mark.parametrize("law", ALL)
+def test_any_log_scale_is_finite_with_its_gradient(law):
+    log_scales = np.array([-1e30, -1e4, -100.0, -27.6, 0.0, 100.0, 1e4, 1e30], "float32")
+    loss = ALL[law](scale=None, reduction=None)
+    for residual in (0.0, 1e-3, 1e6):
+        raw = np.stack([np.zeros(8, "float32"), log_scales], axis=-1)
+        value, gradient = value_and_gradient(loss, np.full(8, residual, "float32"), raw)
+        assert np.all(np.isfinite(value))
+        assert np.all(np.isfinite(gradient))
+    # Above the floor the loss grows with the log-scale, below it neither value nor gradient moves.
+    np.testing.assert_allclose(gradient[-3:, 1], 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(gradient[:3, 1], 0.0)
+    np.testing.assert_allclose(value[:2], value[2], rtol=1e-4)
+
+
+@pytest.mark.parametrize("law", ["cauchy", "student_t"])
+def test_the_gradient_of_heavy_tails_falls_off(law):
+    _, gradient = value_and_gradient(
+        LAWS[law][0](scale=1e-8, reduction="sum"), np.array([1e8], "float32"), np.zeros(1, "float32")
+    )
+    power = 1 if law == "cauchy" else 3.5
+    np.testing.assert_allclose(gradient, [-(power + 1) / 1e8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("law", ALL)
+def test_reductions_and_weights_are_those_of_the_explicit_sums(law, batch):
+    targets, predictions = batch
+    weights = np.linspace(0.0, 2.0, 8)
+    each = np.asarray(ALL[law](scale=None, reduction=None, dtype="float64")(targets, predictions))
+    assert each.shape == (8,)
+    for reduction, expected in (
+        ("sum_over_batch_size", np.mean(weights * each)),
+        ("sum", np.sum(weights * each)),
+        ("mean_with_sample_weight", np.sum(weights * each) / np.sum(weights)),
+        (None, weights * each),
+    ):
+        ours = ALL[law](scale=None, reduction=reduction, dtype="float64")
+        np.testing.assert_allclose(ours(targets, predictions, sample_weight=weights), expected, rtol=1e-13)
+
+
+def test_masked_positions_do_not_count():
+    rng = np.random.default_rng(3)
+    inputs = rng.normal(size=(4, 5, 2)).astype("float32")
+    inputs[0, 2:], inputs[3, 4:] = 0.0, 0.0
+    mask = np.any(inputs != 0, axis=-1)
+    targets = rng.normal(size=(4, 5, 3)).astype("float32")
+    weights = rng.uniform(size=(4, 5)).astype("float32")
+    model = keras.Sequential([keras.Input((5, 2)), keras.layers.Masking(), keras.layers.Dense(6)])
+    outputs = model(inputs)
+    each = np.asarray(StudentTNLL(3.0, scale=None, reduction=None).call(targets, outputs))
+    for weight, expected in (
+        (None, each[mask].mean()),
+        (weights, np.sum((weights * each)[mask]) / mask.sum()),
+    ):
+        loss = StudentTNLL(3.0, scale=None)(targets, outputs, sample_weight=weight)
+        np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+@pytest.mark.parametrize("law", ALL)
+def test_half_precision_is_widened_before_the_difference(law, half):
+    rng = np.random.default_rng(4)
+    predictions = keras.ops.cast(rng.normal(size=(6, 4)), half)
+    targets = 300.0 + rng.normal(size=(6, 2))  # A half-precision difference would lose them.
+    wide = np.asarray(keras.ops.cast(predictions, "float64"))
+    exact = ALL[law](scale=None, reduction=None, dtype="float64")(targets, wide)
+    loss = ALL[law](scale=None, reduction=None)
+    for value in (loss(targets, predictions), loss.call(targets.astype("float32"), predictions)):
+        assert value.dtype == tf.float32
+        np.testing.assert_allclose(value, exact, rtol=3e-6)
+
+
+def test_a_mixed_precision_model_trains_with_a_predicted_scale():
+    keras.utils.set_random_seed(0)
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    finally:
+        keras.config.set_dtype_policy(policy)
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(256, 3)).astype("float32")
+    y = x.sum(axis=1) + 0.1 * rng.normal(size=256)
+    model.compile(keras.optimizers.Adam(0.1), GaussianNLL(scale=None))
+    before, after = (model.fit(x, y, epochs=e, verbose=0).history["loss"][-1] for e in (1, 30))
+    assert model(x).dtype == tf.bfloat16
+    # Below the entropy of errors twice as large as those of the targets.
+    assert after < 0.5 * np.log(2 * np.pi * np.e * 0.2**2) < before
+
+
+@pytest.mark.parametrize("law", ALL)
+def test_config_and_saved_models_keep_the_loss(law, tmp_path, batch):
+    targets, predictions = batch
+    loss = ALL[law](scale=None, min_scale=0.25, reduction="sum", dtype="float64")
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert again.get_config() == loss.get_config()
+    assert again(targets, predictions) == loss(targets, predictions)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(6)])
+    model.compile("sgd", ALL[law](scale=None, name="errors"))
+    x, y = np.ones((4, 2), "float32"), np.ones((4, 3), "float32")
+    expected = model.evaluate(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.loss) is type(loss)
+    assert loaded.loss.name == "errors"
+    assert loaded.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_last_axis_of_one_may_be_missing(batch):
+    y, mu = batch[0][:, 0], batch[1][:, 0]
+    loss = CauchyNLL(reduction=None, dtype="float64")
+    column = loss(y[:, None], mu[:, None])
+    for targets, predictions in ((y, mu), (y[:, None], mu), (y, mu[:, None])):
+        np.testing.assert_array_equal(loss(targets, predictions), column)
+    predicted = CauchyNLL(scale=None, reduction=None, dtype="float64")
+    raw = np.stack([mu, np.zeros(8)], axis=-1)
+    np.testing.assert_allclose(predicted(y, raw), column, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("scale", "targets", "predictions", "message"),
+    [
+        (1.0, (4, 3), (4, 2), r"y_true must have shape \(4, 2\) .* got shape \(4, 3\)"),
+        (1.0, (4,), (4, 4), r"y_true must have shape \(4, 4\) .* got shape \(4,\)"),
+        (1.0, (4, 1), (4, 3), r"y_true must have shape \(4, 3\) .* got shape \(4, 1\)"),
+        (1.0, (1, 3), (4, 3), r"y_true must have shape \(4, 3\) .* got shape \(1, 3\)"),
+        (None, (4, 4), (4, 4), r"y_true must have shape \(4, 2\) .* got shape \(4, 4\)"),
+        (None, (4, 1), (4, 3), r"as many log-scales as locations, \[B, ..., 2D\].* got shape \(4, 3\)"),
+        (None, (4,), (4,), r"as many log-scales as locations.* got shape \(4,\)"),
+        (1.0, (), (), r"y_pred must have a last axis of known length, got shape \(\)"),
+    ],
+)
+def test_refuses_shapes_that_would_broadcast(scale, targets, predictions, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianNLL(scale)(np.zeros(targets), np.zeros(predictions))
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
+def test_refuses_scales_that_are_not_positive(value):
+    for make, name in (
+        (lambda v: GaussianNLL(scale=v), "scale"),
+        (lambda v: LaplaceNLL(min_scale=v), "min_scale"),
+        (lambda v: StudentTNLL(df=v), "df"),
+        (lambda v: Huber(delta=v), "delta"),
+    ):
+        with pytest.raises(ValueError, match=rf"^{name} must be (positive|finite), got"):
+            make(value)
+
+
+def test_refuses_half_precision_sums():
+    with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64', got 'bfloat16'"):
+        GaussianNLL(dtype="bfloat16")
+
+
+def test_runs_on_jax_without_tensorflow():
+    pytest.importorskip("jax")
+    script = """
+import sys, numpy as np
+from curvezoo.losses.binary import BernoulliNLL
+from curvezoo.losses.mixture import MixtureNLL
+from curvezoo.losses.regression import CauchyNLL, GaussianNLL, Huber, LaplaceNLL, StudentTNLL
+y, p = np.array([[0.5], [2.0]]), np.array([[0.0, -1.0], [1.0, 0.5]])
+losses = [make(scale=None) for make in (GaussianNLL, LaplaceNLL, CauchyNLL, Huber)]
+losses.append(StudentTNLL(3.0, None))
+print(*[float(loss(y, p)) for loss in losses], float(MixtureNLL(1)(y, [[7.0, *row] for row in p])))
+print(float(BernoulliNLL()(np.array([[1], [0]]), p[:, :1])))
+assert not {"tensorflow", "tensorflow_probability"} & set(sys.modules)
+"""
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    child = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert child.returncode == 0, child.stderr
+    z, log_scale = np.array([0.5, 1.0]) / np.exp([-1.0, 0.5]), np.array([-1.0, 0.5])
+    expected = [
+        np.mean(rho + log_scale)
+        for rho in (
+            z**2 / 2 + np.log(2 * np.pi) / 2,
+            np.abs(z) + np.log(2),
+            np.log1p(z**2) + np.log(np.pi),
+            [keras_huber(v, 1.345) + Huber().log_partition for v in z],
+            -tfd.StudentT(np.float64(3), 0, 1).log_prob(z).numpy(),
+        )
+    ]
+    expected += [expected[0], np.mean(np.log1p(np.exp([-0.0, 1.0])))]
+    np.testing.assert_allclose([float(word) for word in child.stdout.split()], expected, rtol=1e-5)

@@ -1,0 +1,201 @@
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+from curvezoo.theory import families, fisher
+
+
+def gaussian_log(x, theta):
+    return -(((x - theta[0]) / theta[1]) ** 2) / 2 - np.log(theta[1]) - np.log(2 * np.pi) / 2
+
+
+def laplace_log(x, theta):
+    # The root is |x - mu| with a complex derivative.
+    return -np.sqrt((x - theta[0]) ** 2) / theta[1] - np.log(2 * theta[1])
+
+
+def poisson_log(k, theta):
+    return stats.poisson.logpmf(k, theta[0])
+
+
+def softmax_log(k, theta):
+    return (theta - np.log(np.sum(np.exp(theta))))[np.asarray(k, int)]
+
+
+@pytest.mark.equation("2.3.7")
+def test_differences_and_scipy_densities_give_the_same_to_nine_digits():
+    theta = (0.5, 2.0)
+    normal = fisher.by_quadrature(lambda x, t: stats.norm.logpdf(x, *t), theta)
+    np.testing.assert_allclose(normal, families.gaussian(theta), atol=1e-9)
+    student = fisher.by_quadrature(lambda x, t: stats.t.logpdf(x, 3.5, *t), theta)
+    np.testing.assert_allclose(student, families.student_t(theta, 3.5), atol=1e-9)
+    # The beta density's Fisher matrix is the curvature of its log-normalizer: trigamma functions.
+    beta = fisher.by_quadrature(lambda x, t: stats.beta.logpdf(x, *t), (0.5, 2.0), (0.0, 1.0))
+    trigamma = [
+        float(-quad(lambda u, a=a: u ** (a - 1) * np.log(u) / (1 - u), 0, 1)[0]) for a in (0.5, 2.0, 2.5)
+    ]
+    expected = np.diag(trigamma[:2]) - trigamma[2]
+    np.testing.assert_allclose(beta, expected, atol=1e-7)
+
+
+@pytest.mark.equation("2.3.7")
+def test_fisher_matrix_of_a_redundant_or_stationary_parameter_is_only_semidefinite():
+    logits = np.array([0.3, -1.0, 2.0])
+    matrix = fisher.by_sum(softmax_log, logits, [0, 1, 2])
+    np.testing.assert_allclose(matrix, families.softmax(logits), atol=1e-11)
+    np.testing.assert_allclose(families.softmax(logits) @ np.ones(3), 0, atol=1e-15)
+    values = np.linalg.eigvalsh(families.softmax(logits))
+    assert abs(values[0]) < 1e-15 and values[1] > 0.01
+    # N(theta^3, 1) at zero: D = theta^6 / 2 is positive for every other theta, and yet F = 9 theta^4 = 0.
+    flat = fisher.by_quadrature(lambda x, t: gaussian_log(x, (t[0] ** 3, 1.0)), [0.0], analytic=True)
+    assert flat == pytest.approx(0.0, abs=1e-30)
+    assert families.gaussian_kl((0.0, 1.0), (0.1**3, 1.0)) == pytest.approx(0.1**6 / 2, rel=1e-12)
+
+
+@pytest.mark.equation("2.3.6")
+def test_the_score_averages_to_zero_and_the_divergence_is_stationary_at_theta_0():
+    theta_0, h = np.array([0.3, 1.4]), 1e-4
+    mean = quad(
+        lambda x: np.exp(gaussian_log(x, theta_0)) * fisher.score(gaussian_log, [x], theta_0, True)[0, 1],
+        -20,
+        20,
+    )
+    assert mean[0] == pytest.approx(0.0, abs=1e-10)
+    slopes = [
+        (families.gaussian_kl(theta_0, theta_0 + h * e) - families.gaussian_kl(theta_0, theta_0 - h * e))
+        / (2 * h)
+        for e in np.eye(2)
+    ]
+    # Central differences leave h^2 D''' / 6, with D''' = -10 / sigma^3 for sigma and 0 for mu.
+    np.testing.assert_allclose(slopes, 0, atol=2 * h**2 / 1.4**3)
+
+
+@pytest.mark.equation("2.3.6")
+def test_a_support_that_moves_with_theta_breaks_the_identity():
+    # Uniform on (0, theta): the score is -1 / theta everywhere.
+    def uniform(x, t):
+        return -np.log(t[0]) + 0 * x
+
+    np.testing.assert_allclose(fisher.score(uniform, [0.5, 1.5], [2.0], True), -0.5, rtol=1e-15)
+    with pytest.raises(ValueError, match=r"score of mean zero \(Eq. 2.3.6\).* theta\[0\]"):
+        fisher.by_quadrature(uniform, [2.0], (0.0, 2.0))
+
+
+@pytest.mark.equation("2.3.7")
+@pytest.mark.parametrize("theta", [(0.0, 1.0), (3.0, 0.1), (-2.0, 5.0), (0.0, 1e-3)])
+def test_hessian_of_the_divergence_is_the_covariance_of_the_score(theta):
+    unit = 1 / np.array(theta)[1] ** 2
+    np.testing.assert_allclose(
+        fisher.kl_hessian(families.gaussian_kl, theta) / unit, np.diag([1, 2]), atol=1e-8
+    )
+
+
+@pytest.mark.equation("2.3.5")
+@pytest.mark.equation("2.3.7")
+def test_hessian_by_quadrature_is_the_fisher_matrix_by_quadrature():
+    def gumbel(x, t):
+        z = (x - t[0]) / t[1]
+        return -z - np.exp(-z) - np.log(t[1])
+
+    theta = np.array([0.3, 1.2])
+    hessian = fisher.kl_hessian(lambda a, b: fisher.kl_by_quadrature(gumbel, a, b), theta)
+    np.testing.assert_allclose(hessian, fisher.by_quadrature(gumbel, theta), atol=1e-6)
+
+
+@pytest.mark.equation("2.3.7")
+def test_away_from_theta_0_the_last_line_fails():
+    # D'' = 3 / s^4 - 1 / s^2 in sigma, while <score^2> under q_0 = N(0, 1) is 3 / s^6 - 2 / s^4 + 1 / s^2.
+    s, h = 1.5, 1e-3
+    values = [float(families.gaussian_kl((0, 1), (0, s + k * h))) for k in (-1, 0, 1)]
+    hessian = (values[0] - 2 * values[1] + values[2]) / h**2
+    assert hessian == pytest.approx(3 / s**4 - 1 / s**2, abs=1e-5)
+    square = quad(
+        lambda x: stats.norm.pdf(x) * fisher.score(gaussian_log, [x], (0, s), True)[0, 1] ** 2, -15, 15
+    )[0]
+    assert square == pytest.approx(3 / s**6 - 2 / s**4 + 1 / s**2, rel=1e-9)
+    assert abs(hessian - square) > 0.1
+
+
+@pytest.mark.equation("2.3.8")
+def test_fisher_is_the_covariance_of_the_score_and_not_of_its_gradient():
+    x = np.random.default_rng(0).normal(size=100_000)
+    s = fisher.score(gaussian_log, x, (0.0, 1.0))
+    np.testing.assert_allclose(s, np.stack([x, x**2 - 1], axis=1), atol=1e-8)
+    # Five standard errors of variances 1 and 2: their own variances are 2 / N and 56 / N.
+    assert np.all(np.abs(np.diag(np.cov(s.T)) - [1, 2]) < 5 * np.sqrt(np.array([2, 56]) / x.size))
+    # Were log q itself the score, as printed, "the covariance of the gradient of the score" would be F; were
+    # the score the gradient, it would be the covariance of second derivatives: for the mean, -1 and constant.
+    second = fisher.jacobian(lambda t: fisher.score(gaussian_log, x[:5], t, True)[:, 0], (0.0, 1.0))[:, 0]
+    np.testing.assert_allclose(second, -1, atol=1e-9)
+
+
+@pytest.mark.equation("2.3.7")
+def test_monte_carlo_is_within_its_error_bars_which_fall_as_the_root_of_n():
+    rng, theta = np.random.default_rng(1), (0.5, 2.0)
+
+    def sample(t, n, rng):
+        return rng.laplace(*t, n)
+
+    few = fisher.monte_carlo(laplace_log, sample, theta, 1_000, rng, analytic=True)
+    many = fisher.monte_carlo(laplace_log, sample, theta, 100_000, rng, analytic=True)
+    for estimate in (few, many):
+        assert np.all(
+            np.abs(estimate.matrix - families.laplace(theta)) <= 5 * estimate.standard_error + 1e-12
+        )
+    assert few.standard_error[1, 1] / many.standard_error[1, 1] == pytest.approx(10, rel=0.3)
+    # Var(s_b^2) b^4 = <(|z| - 1)^4> - 1 = 8 for the Laplace density.
+    assert many.standard_error[1, 1] == pytest.approx(np.sqrt(8 / 100_000) / theta[1] ** 2, rel=0.1)
+
+
+def test_derivatives_by_differences_err_as_stated_over_scales():
+    for scale in (1e-3, 1.0, 1e3):
+        x = scale * np.linspace(-3, 3, 13)
+        exact = np.stack([x / scale**2, x**2 / scale**3 - 1 / scale], axis=1)
+        ours = fisher.score(gaussian_log, x, (0.0, scale))
+        np.testing.assert_allclose(ours * scale, exact * scale, atol=2e-9)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: fisher.reparameterize(np.eye(2), np.eye(3)), "jacobian must have 2 rows"),
+        (lambda: fisher.by_quadrature(gaussian_log, (1e4, 0.1)), "support must carry all probability"),
+        (
+            lambda: fisher.by_quadrature(gaussian_log, (0, 1), (0.0, 9.0)),
+            "support must carry all probability, got 0.5",
+        ),
+        (
+            lambda: fisher.by_quadrature(gaussian_log, (0, 1), (1.0, -1.0)),
+            "support must be an increasing pair",
+        ),
+        (
+            lambda: fisher.by_quadrature(laplace_log, (0, 1), points=[0]),
+            "log_density must be finite and smooth",
+        ),
+        (lambda: fisher.by_sum(poisson_log, [3.0], np.arange(5)), "outcomes must carry all probability"),
+        (
+            lambda: fisher.by_quadrature(lambda x, t: 0.0, [1.0]),
+            "log_density must return one number per point",
+        ),
+        (lambda: fisher.score(lambda x, t: np.abs(t[0]) + x, [1.0], [1.0], True), "complex-analytic"),
+        (lambda: fisher.score(poisson_log, [-1.0], [1.0]), r"log_density at theta\[0\] must be finite"),
+        (
+            lambda: fisher.monte_carlo(gaussian_log, lambda t, n, r: np.zeros(3), (0, 1), 5, None),
+            "sample must return n = 5 samples",
+        ),
+        (
+            lambda: fisher.kl_by_quadrature(
+                lambda x, t: np.where(x < t[0], -np.log(t[0]), -np.inf), [2.0], [1.0], (0, 2)
+            ),
+            "the divergence is infinite",
+        ),
+        (
+            lambda: fisher.kl_hessian(lambda a, b: abs(b[0] - a[0]), [0.0]),
+            "divergence must be finite and smooth",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,222 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from curvezoo.theory import families, geometry
+
+PAIRS = [
+    ((0.0, 1.0), (1.0, 2.0)),
+    ((-2.0, 0.5), (2.0, 0.5)),
+    ((0.0, 1.0), (0.0, 5.0)),
+    ((5.0, 1e-3), (5.01, 2e-3)),
+]
+P = np.array([0.7, 0.2, 0.1])
+
+
+def line(start, end):
+    start, end = np.asarray(start, float), np.asarray(end, float)
+    return lambda t: start + t * (end - start)
+
+
+@pytest.mark.equation("2.3.10")
+def test_length_of_paths_that_integrate_in_closed_form():
+    scale = geometry.length(families.gaussian, line((0.0, 1.0), (0.0, 3.0)))
+    assert scale == pytest.approx(np.sqrt(2) * np.log(3), rel=1e-10)
+    location = geometry.length(families.gaussian, line((-1.0, 2.0), (5.0, 2.0)))
+    assert location == pytest.approx(6 / 2, rel=1e-10)
+    # Along a path the length does not depend on the speed.
+    assert geometry.length(families.gaussian, lambda t: (0.0, 1 + 2 * t**3)) == pytest.approx(scale, rel=1e-9)
+
+
+@pytest.mark.equation("2.3.10")
+def test_the_root_of_the_divergence_gives_the_length_only_with_a_factor_of_root_two():
+    theta, direction = np.array([0.4, 1.5]), np.array([0.6, 0.8])
+    speed = np.sqrt(direction @ families.gaussian(theta) @ direction)
+    epsilon = 1e-5
+    printed = np.sqrt(families.gaussian_kl(theta, theta + epsilon * direction)) / epsilon
+    assert np.sqrt(2) * printed == pytest.approx(speed, rel=3e-5)
+    assert printed / speed == pytest.approx(1 / np.sqrt(2), rel=3e-5)
+
+
+@pytest.mark.equation("2.3.9")
+def test_divergences_of_small_steps_vanish_as_one_over_n_while_the_length_stays():
+    path = families.gaussian_geodesic((-1.0, 0.5), (1.5, 1.5))
+    length = families.gaussian_distance((-1.0, 0.5), (1.5, 1.5))
+    for n in (1000, 4000):
+        steps = geometry.step_divergences(families.gaussian_kl, path, n)
+        # Steps are L / n long; the next order of D is relatively as small.
+        assert n * steps.sum() == pytest.approx(length**2 / 2, rel=2 * length / n)
+        assert np.sqrt(2 * steps).sum() == pytest.approx(length, rel=2 * length / n)
+
+
+@pytest.mark.equation("2.3.9")
+def test_the_quadratic_sum_is_half_of_the_printed_one_and_sees_the_energy():
+    path = line((0.0, 0.5), (3.0, 2.0))
+    energy, length = (f(families.gaussian, path) for f in (geometry.energy, geometry.length))
+    assert energy > 1.02 * length**2
+    n = 2000
+    steps = geometry.step_divergences(families.gaussian_kl, path, n)
+    points = [path(t) for t in np.linspace(0, 1, n + 1)]
+    printed = sum((b - a) @ families.gaussian(a) @ (b - a) for a, b in pairwise(points))
+    assert steps.sum() / printed == pytest.approx(1 / 2, rel=3e-3)
+    assert n * steps.sum() == pytest.approx(energy / 2, rel=3e-3)
+
+
+def test_gaussians_have_the_christoffel_symbols_of_the_half_plane():
+    sigma = 1.7
+    symbols = geometry.christoffel(families.gaussian, [0.4, sigma])
+    expected = np.zeros((2, 2, 2))
+    expected[0, 0, 1] = expected[0, 1, 0] = expected[1, 1, 1] = -1 / sigma
+    expected[1, 0, 0] = 1 / (2 * sigma)
+    np.testing.assert_allclose(symbols, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("start, end", PAIRS)
+def test_a_computed_geodesic_is_the_closed_one(start, end):
+    geodesic = geometry.geodesic_between(families.gaussian, start, end)
+    assert geodesic.length == pytest.approx(families.gaussian_distance(start, end), rel=1e-6)
+    times = np.linspace(0, 1, 21)
+    exact = families.gaussian_geodesic(start, end)(times)
+    np.testing.assert_allclose(geodesic(times), exact, atol=1e-5 * np.ptp(exact, axis=0).max())
+
+
+def test_shooting_with_the_initial_velocity_arrives():
+    start, velocity = np.array([-2.0, 0.5]), np.array([1.0, 2.0])
+    geodesic = geometry.geodesic_from(families.gaussian, start, velocity)
+    assert geodesic.length == pytest.approx(np.sqrt(1 + 2 * 4) / 0.5, rel=1e-12)
+    assert families.gaussian_distance(start, geodesic(1.0)) == pytest.approx(geodesic.length, rel=1e-7)
+    velocities = geodesic.velocity(np.linspace(0, 1, 5))
+    speeds = [
+        np.sqrt(v @ families.gaussian(x) @ v)
+        for x, v in zip(geodesic(np.linspace(0, 1, 5)), velocities, strict=True)
+    ]
+    np.testing.assert_allclose(speeds, geodesic.length, rtol=1e-7)
+
+
+@pytest.mark.equation("2.3.10")
+def test_lengths_do_not_depend_on_the_parameters():
+    def natural(eta):  # eta = (mu / v, -1 / (2 v)) of the exponential family
+        variance = -1 / (2 * eta[1])
+        return np.array([eta[0] * variance, np.sqrt(variance)])
+
+    def inverse(theta):
+        return np.array([theta[0] / theta[1] ** 2, -1 / (2 * theta[1] ** 2)])
+
+    path = line((0.0, 1.0), (1.0, 2.0))
+    metric = geometry.pull_back(families.gaussian, natural)
+    expected = geometry.length(families.gaussian, path)
+    assert geometry.length(metric, lambda t: inverse(path(t))) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.equation("2.3.11")
+def test_volume_element_transforms_as_a_density():
+    theta = np.array([0.4, 1.7])
+    assert geometry.volume_element(families.gaussian, theta) == pytest.approx(np.sqrt(2) / 1.7**2, rel=1e-14)
+
+    def coordinates(phi):
+        return np.array([phi[0] + phi[1] ** 2, np.exp(phi[1])])
+
+    phi = np.array([theta[0] - np.log(theta[1]) ** 2, np.log(theta[1])])
+    ours = geometry.volume_element(geometry.pull_back(families.gaussian, coordinates), phi)
+    # |det J| = exp(phi_2) = sigma.
+    assert ours == pytest.approx(theta[1] * np.sqrt(2) / theta[1] ** 2, rel=1e-9)
+    assert geometry.volume_element(families.softmax, [0.0, 1.0, 2.0]) < 1e-8
+
+
+@pytest.mark.equation("2.3.12")
+def test_jeffreys_prior_of_a_coin_is_the_beta_distribution_of_one_half_in_any_parameter():
+    prior = geometry.jeffreys_prior(families.bernoulli, [(0.0, 1.0)])
+    assert prior.volume == pytest.approx(np.pi, rel=1e-9)
+    for p in (0.01, 0.3, 0.9):
+        assert prior.density([p]) == pytest.approx(stats.beta(0.5, 0.5).pdf(p), rel=1e-9)
+    # p = sin^2(angle): the prior is flat in the angle, and the volume the same.
+    by_angle = geometry.jeffreys_prior(
+        geometry.pull_back(families.bernoulli, lambda a: np.sin(a) ** 2), [(0.0, np.pi / 2)]
+    )
+    assert by_angle.volume == pytest.approx(np.pi, rel=1e-8)
+    assert by_angle.density([0.3]) == pytest.approx(2 / np.pi, rel=1e-8)
+
+
+@pytest.mark.equation("2.3.11")
+@pytest.mark.equation("2.3.12")
+def test_volume_of_three_categories_is_an_octant_of_the_sphere():
+    def angles(a):
+        return np.sin(a[0]) ** 2 * np.array([np.cos(a[1]) ** 2, np.sin(a[1]) ** 2])
+
+    prior = geometry.jeffreys_prior(geometry.pull_back(families.categorical, angles), [(0.0, np.pi / 2)] * 2)
+    assert prior.volume == pytest.approx(4 * np.pi * 2**2 / 8, rel=1e-7)
+    dirichlet = stats.dirichlet([0.5] * 3).pdf([0.2, 0.5, 0.3])
+    assert geometry.volume_element(families.categorical, P[[1, 2]]) == pytest.approx(
+        np.prod(P) ** -0.5, rel=1e-12
+    )
+    assert geometry.volume_element(families.categorical, [0.2, 0.5]) / prior.volume == pytest.approx(
+        dirichlet, rel=1e-7
+    )
+
+
+@pytest.mark.equation("2.3.12")
+@pytest.mark.parametrize(
+    "metric, bounds",
+    [
+        (lambda t: np.eye(1), [(-np.inf, np.inf)]),
+        (families.exponential, [(0, np.inf)]),
+        (families.poisson, [(0, np.inf)]),
+        (families.gaussian, [(-np.inf, np.inf), (0, np.inf)]),
+    ],
+    ids=["location", "rate", "poisson", "gaussian"],
+)
+def test_an_infinite_volume_has_no_prior(metric, bounds):
+    with pytest.raises(ValueError, match="bounds must enclose a finite integral"):
+        geometry.jeffreys_prior(metric, bounds)
+
+
+def test_a_bounded_part_of_an_infinite_model_has_a_prior():
+    prior = geometry.jeffreys_prior(families.gaussian, [(-1.0, 1.0), (0.5, np.inf)])
+    assert prior.volume == pytest.approx(2 * np.sqrt(2) / 0.5, rel=1e-9)
+    above = geometry.jeffreys_prior(families.gaussian, [(-1.0, 1.0), lambda mean: (1 + mean**2, np.inf)])
+    assert above.volume == pytest.approx(np.sqrt(2) * np.pi / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: geometry.length(families.gaussian, line((0, 1), (0, -1))),
+            r"path must stay in the domain of metric, but at t = 0.5 theta\[1\] must be positive",
+        ),
+        (
+            lambda: geometry.length(lambda t: -np.eye(2), line((0, 1), (0, 2))),
+            "metric must be positive semidefinite",
+        ),
+        (
+            lambda: geometry.geodesic_from(families.softmax, [0, 0.0], [1, 0]),
+            "metric must be positive definite",
+        ),
+        (
+            lambda: geometry.christoffel(lambda t: np.ones((2, 3)), [0, 1]),
+            "metric must return a symmetric 2 x 2",
+        ),
+        (
+            lambda: geometry.geodesic_between(families.gaussian, (0, 1), (0, -1)),
+            r"theta\[1\] must be positive",
+        ),
+        (
+            lambda: geometry.geodesic_from(families.gaussian, (0, 1), (1, 0, 0)),
+            "start and velocity must have the same",
+        ),
+        (
+            lambda: geometry.geodesic_from(families.categorical, (0.3, 0.3), (2.0, 0.0)),
+            "velocity must keep the geodesic in the domain of metric",
+        ),
+        (
+            lambda: geometry.step_divergences(families.gaussian_kl, line((0, 1), (0, 2)), 0),
+            "steps must be an integer",
+        ),
+        (lambda: geometry.volume_element(families.gaussian, [0.0, np.nan]), r"theta\[1\] must be finite"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,292 @@
+"""Closed forms of the Fisher matrix, distances and geodesics of the common families (notes, section 2.3).
+
+`gaussian`, `categorical` and the other functions of theta return the Fisher matrix of Eq. 2.3.7, so each is a
+metric for `curvezoo.theory.geometry`. For other densities `curvezoo.theory.fisher` computes it.
+
+Gaussians form a hyperbolic half-plane with coordinates mu / sqrt(2) and sigma and curvature -1/2, where
+geodesics are half circles. Categorical distributions form an orthant of a sphere of radius 2 with coordinates
+2 sqrt(p_i), where they are great circles.
+
+Legend: D dimensions of x, P parameters, K categories, T times. Logarithms are natural, lengths dimensionless.
+
+References:
+    Rao, "Information and the accuracy attainable in the estimation of statistical parameters" (1945),
+    Bulletin of the Calcutta Mathematical Society 37, 81-91.
+    Lehmann and Casella, "Theory of Point Estimation" (1998), Springer, section 2.5.
+    Amari, "Information Geometry and Its Applications" (2016), Springer, chapters 1 and 2.
+"""
+
+import numpy as np
+
+from .arguments import distributions, finite, first_index, positive, same_shape
+
+
+def gaussian(theta):
+    """Returns diag(1, 2) / sigma^2, the Fisher matrix of a Gaussian; at sigma = 1 the notes' 1 and 2.
+
+    Args:
+        theta: Mean mu and standard deviation sigma.
+    """
+    _, sigma = _location_scale("theta", theta)
+    return np.diag([1.0, 2.0]) / sigma**2
+
+
+def gaussian_variance(theta):
+    """Returns diag(1 / v, 1 / (2 v^2)), the Fisher matrix of a Gaussian in its mean and variance.
+
+    Args:
+        theta: Mean mu and variance v.
+    """
+    _, variance = _location_scale("theta", theta)
+    return np.diag([1 / variance, 1 / (2 * variance**2)])
+
+
+def multivariate_gaussian(theta):
+    """Returns the Fisher matrix of a Gaussian in D dimensions in its mean and covariance C.
+
+    The mean's block is C^-1, which is all where the covariance is known; the covariance's block is
+    tr(C^-1 dC_m C^-1 dC_n) / 2, where dC_m = dC / dtheta_m; between them F vanishes.
+
+    Args:
+        theta: The mean [D], then the lower triangle of C row by row.
+
+    Returns:
+        The matrix, [P, P] with P = D (D + 3) / 2.
+
+    Raises:
+        ValueError: If P is no such number, or C is not positive definite.
+    """
+    theta = finite("theta", theta, 1)
+    size = round((np.sqrt(9 + 8 * theta.size) - 3) / 2)
+    if size < 1 or size * (size + 3) != 2 * theta.size:
+        raise ValueError(f"theta must hold D (D + 3) / 2 numbers, got {theta.size}")
+    rows, columns = np.tril_indices(size)
+    basis = np.zeros((rows.size, size, size))
+    basis[np.arange(rows.size), rows, columns] = basis[np.arange(rows.size), columns, rows] = 1.0
+    covariance = np.einsum("m,mij->ij", theta[size:], basis)
+    if np.linalg.eigvalsh(covariance)[0] <= 0:
+        raise ValueError(f"theta must hold a positive definite covariance, got {covariance.tolist()}")
+    precision = np.linalg.inv(covariance)
+    slopes = precision @ basis
+    matrix = np.zeros((theta.size, theta.size))
+    matrix[:size, :size] = precision
+    matrix[size:, size:] = np.einsum("mij,nji->mn", slopes, slopes) / 2
+    return matrix
+
+
+def laplace(theta):
+    """Returns diag(1, 1) / b^2, the Fisher matrix of the Laplace density exp(-|x - mu| / b) / (2 b).
+
+    Args:
+        theta: Location mu and scale b.
+    """
+    _, scale = _location_scale("theta", theta)
+    return np.eye(2) / scale**2
+
+
+def student_t(theta, degrees):
+    """Returns diag(nu + 1, 2 nu) / ((nu + 3) s^2), the Fisher matrix of Student's t with nu known.
+
+    Args:
+        theta: Location and scale s.
+        degrees: Degrees of freedom nu, positive.
+    """
+    _, scale = _location_scale("theta", theta)
+    degrees = float(positive("degrees", degrees, 0))
+    return np.diag([degrees + 1, 2 * degrees]) / ((degrees + 3) * scale**2)
+
+
+def cauchy(theta):
+    """Returns diag(1, 1) / (2 gamma^2), the Fisher matrix of the Cauchy density: Student's t with nu = 1.
+
+    Args:
+        theta: Location and scale gamma.
+    """
+    return student_t(theta, 1.0)
+
+
+def exponential(theta):
+    """Returns 1 / lambda^2 as a [1, 1] matrix, the Fisher matrix of the density lambda exp(-lambda x).
+
+    Args:
+        theta: The rate lambda, [1].
+    """
+    return 1 / _positive_number(theta)[:, None] ** 2
+
+
+def poisson(theta):
+    """Returns 1 / lambda as a [1, 1] matrix, the Fisher matrix of a Poisson distribution.
+
+    Args:
+        theta: The mean lambda, [1].
+    """
+    return 1 / _positive_number(theta)[:, None]
+
+
+def bernoulli(theta):
+    """Returns 1 / (p (1 - p)) as a [1, 1] matrix, the Fisher matrix of one biased coin.
+
+    Args:
+        theta: The probability p in (0, 1), [1].
+    """
+    if np.size(theta) != 1:
+        raise ValueError(f"theta must hold 1 number, got {np.size(theta)}")
+    return categorical(theta)
+
+
+def categorical(theta):
+    """Returns diag(1 / p_i) + 1 / p_K, the Fisher matrix of K categories in the first K - 1 probabilities.
+
+    Args:
+        theta: Probabilities p_1 ... p_{K-1}, positive with a sum below 1; p_K is the rest.
+    """
+    theta = positive("theta", theta, 1)
+    rest = 1 - theta.sum()
+    if theta.size == 0 or rest <= 0:
+        raise ValueError(f"theta must hold probabilities with a sum below 1, got {theta.tolist()}")
+    return np.diag(1 / theta) + 1 / rest
+
+
+def softmax(theta):
+    """Returns diag(p) - p p^T, the Fisher matrix of K categories in K logits, p = softmax(theta).
+
+    Adding a constant to all logits changes nothing, so (1, ..., 1) is a null vector: the matrix is
+    positive semidefinite and singular, against the notes' remark after Eq. 2.3.7.
+
+    Args:
+        theta: Logits, [K].
+    """
+    theta = finite("theta", theta, 1)
+    weights = np.exp(theta - theta.max())
+    p = weights / weights.sum()
+    return np.diag(p) - np.outer(p, p)
+
+
+def gaussian_kl(theta_0, theta):
+    """Returns D_KL(N(mu_0, sigma_0) || N(mu, sigma)) in nats; with mu_0 = 0 and sigma_0 = 1 it is Eq. 2.3.13.
+
+        D = (mu - mu_0)^2 / (2 sigma^2) + sigma_0^2 / (2 sigma^2) - 1/2 + log(sigma / sigma_0)
+
+    Only (mu - mu_0) / sigma_0 and sigma / sigma_0 enter, so the notes' choice loses nothing.
+
+    Args:
+        theta_0: Mean and standard deviation of the true density, [..., 2].
+        theta: Those of the model, [..., 2].
+    """
+    theta_0, theta = _location_scales("theta_0", theta_0), _location_scales("theta", theta)
+    (mean_0, sigma_0), (mean, sigma) = np.moveaxis(theta_0, -1, 0), np.moveaxis(theta, -1, 0)
+    # The excess of the variances' ratio over one: near equality the logarithm cancels its first order.
+    excess = (sigma_0 - sigma) * (sigma_0 + sigma) / sigma**2
+    return ((mean - mean_0) / sigma) ** 2 / 2 + (excess - np.log1p(excess)) / 2
+
+
+def gaussian_distance(start, end):
+    """Returns the distance of two Gaussians, 2 sqrt(2) asinh(sqrt(((dmu)^2 / 2 + (dsigma)^2) / (4 s_0 s_1))).
+
+    Args:
+        start: Mean and standard deviation (mu_0, s_0).
+        end: Mean and standard deviation (mu_1, s_1).
+    """
+    start, end = _location_scale("start", start), _location_scale("end", end)
+    chord = (end[0] - start[0]) ** 2 / 2 + (end[1] - start[1]) ** 2
+    return float(2 * np.sqrt(2) * np.arcsinh(np.sqrt(chord / (4 * start[1] * end[1]))))
+
+
+def gaussian_geodesic(start, end):
+    """Returns the geodesic of two Gaussians as a function of t in [0, 1], at constant speed.
+
+    On the hyperboloid the natural coordinates 1 / sigma, mu / sigma and (mu^2 / 2 + sigma^2) / sigma are
+    linear, so they are mixed with weights sinh((1 - t) a) / sinh a and sinh(t a) / sinh a, where sqrt(2) a is
+    the distance. Back in the half-plane this is half an ellipse (mu - c)^2 + 2 sigma^2 = R^2.
+
+    Args:
+        start: Mean and standard deviation at t = 0.
+        end: Mean and standard deviation at t = 1.
+
+    Returns:
+        A function from t, a number or [T], to (mu, sigma), [2] or [T, 2].
+    """
+    (mean_0, sigma_0), (mean_1, sigma_1) = _location_scale("start", start), _location_scale("end", end)
+    angle = gaussian_distance(start, end) / np.sqrt(2)
+
+    def path(t):
+        t = np.asarray(t, dtype=np.float64)
+        first, second = (
+            s / sigma for s, sigma in zip(_mix(np.sinh, t, angle), (sigma_0, sigma_1), strict=True)
+        )
+        return (
+            np.stack([first * mean_0 + second * mean_1, np.ones_like(t)], axis=-1)
+            / (first + second)[..., None]
+        )
+
+    return path
+
+
+def categorical_distance(p, q):
+    """Returns the distance of two categorical distributions, twice Bhattacharyya's angle acos(sum sqrt(p q)).
+
+    Args:
+        p: Probabilities, [K].
+        q: Probabilities, [K].
+    """
+    p, q = _categorical(p, q)
+    # The chord is exact where the cosine rounds to one.
+    return float(4 * np.arcsin(min(np.linalg.norm(np.sqrt(p) - np.sqrt(q)) / 2, np.sqrt(0.5))))
+
+
+def categorical_geodesic(p, q):
+    """Returns the great circle between two categorical distributions as a function of t in [0, 1].
+
+    Args:
+        p: Probabilities at t = 0, [K].
+        q: Probabilities at t = 1, [K].
+
+    Returns:
+        A function from t, a number or [T], to probabilities, [K] or [T, K].
+    """
+    p, q = _categorical(p, q)
+    angle = categorical_distance(p, q) / 2
+
+    def path(t):
+        first, second = _mix(np.sin, np.asarray(t, dtype=np.float64)[..., None], angle)
+        return (first * np.sqrt(p) + second * np.sqrt(q)) ** 2
+
+    return path
+
+
+def _location_scales(name, theta):
+    theta = finite(name, theta)
+    if theta.shape[-1:] != (2,):
+        raise ValueError(f"{name} must hold a location and a scale on the last axis, got shape {theta.shape}")
+    bad = np.zeros(theta.shape, dtype=bool)
+    bad[..., 1] = theta[..., 1] <= 0
+    if bad.any():
+        raise ValueError(f"{name}{first_index(bad)} must be positive, got {theta[bad][0]}")
+    return theta
+
+
+def _location_scale(name, theta):
+    theta = finite(name, theta, 1)
+    if theta.size != 2 or theta[1] <= 0:  # Cheap, because geodesics ask often.
+        _location_scales(name, theta)
+    return theta
+
+
+def _positive_number(theta):
+    theta = positive("theta", theta, 1)
+    if theta.size != 1:
+        raise ValueError(f"theta must hold 1 number, got {theta.size}")
+    return theta
+
+
+def _categorical(p, q):
+    p, q = distributions("p", p), distributions("q", q)
+    same_shape(p=p, q=q)
+    return p, q
+
+
+def _mix(sine, t, angle):
+    """Weights of both ends of an arc, circular or hyperbolic; straight where the arc has no length."""
+    if angle == 0:
+        return 1 - t, t
+    return sine((1 - t) * angle) / sine(angle), sine(t * angle) / sine(angle)

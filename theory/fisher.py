@@ -1,0 +1,370 @@
+"""The Fisher matrix: the covariance of the score and the curvature of the KL divergence (notes, section 2.3).
+
+For a density q_theta(x) with parameters theta, the score s_mu = d log q_theta(x) / d theta_mu averages to
+zero (Eq. 2.3.6), and at theta = theta_0
+
+    F_{mu nu} = <s_mu s_nu> = d_mu d_nu D_KL(q_{theta_0} || q_theta)      (Eq. 2.3.7).
+
+Both need a support that does not move with theta. F is positive semidefinite, not always positive definite
+as the notes say; their score S of Eq. 2.3.8 lacks the gradient that Eq. 3.4.9 has. See docs/errata.md.
+
+`by_quadrature`, `by_sum` and `monte_carlo` take any log-density; `curvezoo.theory.families` has closed forms.
+Derivatives are either of two:
+
+- Central differences at steps h and 2h, extrapolated to an error of order h^4. The step starts at u^(1/5)
+  max(1, |theta_i|), u = 2^-53, and shrinks by 4 until the two quotients agree to 1e-5 in the root mean
+  square; the extrapolation then errs by some 1e-10, relatively.
+- With `analytic=True` the complex step Im f(theta + i h) / h, exact to rounding. It needs a log-density
+  that accepts complex theta and is analytic in it: no `abs`, no comparison.
+
+Legend: P parameters, N points or samples, D dimensions of x, K categories. Logarithms are natural.
+
+References:
+    Amari, "Information Geometry and Its Applications" (2016), Springer, chapter 2.
+    Lehmann and Casella, "Theory of Point Estimation" (1998), Springer, section 2.5.
+    Squire and Trapp, "Using complex variables to estimate derivatives of real functions" (1998), SIAM Review
+    40, 110-112.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+
+from .arguments import finite, first_index, integer
+from .differentiation import UNIT_ROUNDOFF
+
+_SHRINKS = 4.0 ** -np.arange(11)
+_DIFFERENCES, _AGREEMENT = 1e-5, 1e-8  # Of two steps of a derivative, and of a quadrature.
+_TOTAL = 1e-7  # How far a probability may be from one, and a mean score, in units of its spread, from zero.
+
+
+def reparameterize(fisher, jacobian):
+    """Returns J^T F J, the Fisher matrix in other parameters phi.
+
+    Args:
+        fisher: The matrix F in theta, [P, P].
+        jacobian: Derivatives J = d theta / d phi, [P, Q].
+
+    Raises:
+        ValueError: If the shapes do not fit.
+    """
+    fisher, jacobian = finite("fisher", fisher, 2), finite("jacobian", jacobian, 2)
+    if fisher.shape != (len(jacobian),) * 2:
+        raise ValueError(
+            f"jacobian must have {len(fisher)} rows for a fisher {fisher.shape}, got {len(jacobian)}"
+        )
+    return jacobian.T @ fisher @ jacobian
+
+
+def score(log_density, x, theta, analytic=False):
+    """Computes the score d log q_theta(x) / d theta, the gradient that Eq. 2.3.8 leaves out (Eq. 3.4.9).
+
+    Args:
+        log_density: Function (x, theta) -> log q_theta(x), [N].
+        x: Points, [N] or [N, D].
+        theta: Parameters, [P].
+        analytic: Whether `log_density` takes complex theta and is analytic in it.
+
+    Returns:
+        The scores, [N, P].
+
+    Raises:
+        ValueError: If `log_density` is not finite near theta, or not smooth in it.
+    """
+    x = finite("x", x)
+    return jacobian(lambda parameters: _logs(log_density, x, parameters), theta, analytic, "log_density")
+
+
+def by_quadrature(log_density, theta, support=(-np.inf, np.inf), points=(), analytic=False):
+    """Computes the Fisher matrix of a density on a line, Eq. 2.3.7, by the double-exponential rule.
+
+    The rule is refined until the last halving of its step changed the matrix by less than 1e-8 of
+    sqrt(F_ii F_jj): halving squares the error. Where a density has a kink, name it in `points` and use
+    `analytic=True`: differences across it do not settle.
+
+    Args:
+        log_density: Function (x, theta) -> log q_theta(x), from [N] and [P] to [N].
+        theta: Parameters, [P].
+        support: Where the density lives: lower and upper end.
+        points: Where to split it: kinks, and the peaks of densities that are narrow or far from zero.
+        analytic: As in `score`.
+
+    Returns:
+        The matrix, [P, P].
+
+    Raises:
+        ValueError: If the density does not integrate to one, or the score does not average to zero
+            (Eq. 2.3.6), as where the support moves with theta.
+    """
+    last = np.inf
+    for x, weights in _grids(support, points):
+        total, mean, matrix = _moments(log_density, x, weights, theta, analytic)
+        size = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
+        if abs(total - 1) <= _TOTAL and np.all(np.abs(matrix - last) <= _AGREEMENT * size):
+            _check_moments("support", total, mean)
+            return matrix
+        last = matrix
+    _check_moments("support", total, mean)
+    raise ValueError("log_density must be smooth between `points`: the quadrature does not converge")
+
+
+def by_sum(log_probability, theta, outcomes, analytic=False):
+    """Computes the Fisher matrix of a discrete distribution by a sum over its outcomes, Eq. 2.3.7.
+
+    Args:
+        log_probability: Function (x, theta) -> log q_theta(x), [N].
+        theta: Parameters, [P].
+        outcomes: All outcomes, or enough for all probability but 1e-7, [N] or [N, D].
+        analytic: As in `score`.
+
+    Returns:
+        The matrix, [P, P].
+
+    Raises:
+        ValueError: As for `by_quadrature`.
+    """
+    outcomes = finite("outcomes", outcomes)
+    total, mean, matrix = _moments(log_probability, outcomes, np.ones(len(outcomes)), theta, analytic)
+    _check_moments("outcomes", total, mean)
+    return matrix
+
+
+class FisherEstimate(NamedTuple):
+    """A Fisher matrix from samples.
+
+    Args:
+        matrix: Mean of the products of scores, [P, P].
+        standard_error: Standard error of each entry, [P, P].
+    """
+
+    matrix: np.ndarray
+    standard_error: np.ndarray
+
+
+def monte_carlo(log_density, sample, theta, n, rng, analytic=False):
+    """Estimates the Fisher matrix by the mean of s s^T over samples, without bias, Eq. 2.3.7.
+
+    Args:
+        log_density: Function (x, theta) -> log q_theta(x), [N].
+        sample: Function (theta, n, rng) -> n samples of q_theta, [N] or [N, D].
+        theta: Parameters, [P].
+        n: Number of samples, at least 2.
+        rng: A `numpy.random.Generator`.
+        analytic: As in `score`.
+
+    Returns:
+        A `FisherEstimate`; its error bars fall as n^(-1/2).
+
+    Raises:
+        ValueError: If `sample` does not return n samples, or as for `score`.
+    """
+    n = integer("n", n, 2)
+    x = finite("sample(theta, n, rng)", sample(np.asarray(theta, dtype=np.float64), n, rng))
+    if x.shape[:1] != (n,):
+        raise ValueError(f"sample must return n = {n} samples, got shape {x.shape}")
+    s = score(log_density, x, theta, analytic)
+    matrix, fourth = s.T @ s / n, (s**2).T @ s**2 / n
+    return FisherEstimate(matrix, np.sqrt(np.maximum(fourth - matrix**2, 0) / (n - 1)))
+
+
+def kl_by_quadrature(log_density, theta_0, theta, support=(-np.inf, np.inf), points=()):
+    """Computes D_KL(q_{theta_0} || q_theta) on a line, Eq. 2.3.5, in nats.
+
+    The integrand is q_0 (r - 1 - log r) with r = q / q_0: nowhere negative, and of the same integral as
+    q_0 log(q_0 / q) as long as both densities integrate to one.
+
+    Args:
+        log_density: Function (x, theta) -> log q_theta(x), [N].
+        theta_0: Parameters of the true density, [P].
+        theta: Those of the model, [P].
+        support: Where the densities live: lower and upper end.
+        points: Where to split the range, as in `by_quadrature`.
+
+    Raises:
+        ValueError: If the model's density vanishes where the true one does not: the divergence is infinite.
+    """
+    theta_0, theta = finite("theta_0", theta_0, 1), finite("theta", theta, 1)
+    last = np.inf
+    for x, weights in _grids(support, points):
+        logs_0, logs = (_logs(log_density, x, t) for t in (theta_0, theta))
+        density_0, density = np.exp(logs_0), np.exp(logs)
+        kept = density_0 > 0
+        bad = kept & ~np.isfinite(logs)
+        if bad.any():
+            raise ValueError(
+                f"log_density must be finite where the true density is positive, got {logs[bad][0]} "
+                f"at x = {x[bad][0]:.6g}: the divergence is infinite"
+            )
+        log_ratio = np.where(kept, logs, 0.0) - np.where(kept, logs_0, 0.0)
+        # Where r is near one its logarithm cancels against r - 1.
+        near = density_0 * (np.expm1(np.clip(log_ratio, -1, 1)) - log_ratio)
+        far = density - density_0 - density_0 * log_ratio
+        terms = np.where(kept, np.where(np.abs(log_ratio) < 1, near, far), density)
+        divergence, totals = float(weights @ terms), (weights @ density_0, weights @ density)
+        if np.allclose(totals, 1, rtol=0, atol=_TOTAL) and abs(divergence - last) <= _AGREEMENT * divergence:
+            return divergence
+        last = divergence
+    raise ValueError(f"support must carry all of both probabilities, got {totals[0]:.9g} and {totals[1]:.9g}")
+
+
+def kl_hessian(divergence, theta):
+    """Computes the Hessian of D(theta_0, theta) in theta at theta = theta_0, Eq. 2.3.7: the Fisher matrix.
+
+    Second differences along e_i and e_i + e_j, extrapolated from steps h and 2h; h starts at u^(1/6)
+    max(1, |theta_i|) and shrinks by 4 until both agree. For a divergence that is good to rounding the error
+    is some 1e-9 of the largest entry.
+
+    Args:
+        divergence: Function (theta_0, theta) -> number, such as `curvezoo.theory.families.gaussian_kl`
+            or `kl_by_quadrature` of a density: any divergence with a minimum at theta = theta_0.
+        theta: The point theta_0, [P].
+
+    Returns:
+        The matrix, [P, P].
+
+    Raises:
+        ValueError: If the divergence is not smooth at theta_0.
+    """
+    theta = finite("theta", theta, 1)
+    rows, columns = np.triu_indices(theta.size, 1)
+    units = np.eye(theta.size)
+    directions = np.concatenate([units, units[rows] + units[columns]])
+    middle = divergence(theta, theta)
+
+    def second(steps):
+        values = [
+            divergence(theta, theta + s) + divergence(theta, theta - s) - 2 * middle
+            for s in directions * steps
+        ]
+        return np.array(values)[:, None]
+
+    # In units of the steps, which differ between parameters: dividing by them comes last.
+    start = UNIT_ROUNDOFF ** (1 / 6)
+    sizes = np.maximum(1.0, np.abs(theta))
+    along = _settled(
+        lambda shrink: second(start * shrink * sizes) / (start * shrink) ** 2,
+        lambda shrink: 64 * UNIT_ROUNDOFF / (start * shrink) ** 2,
+        "divergence",
+        10 * _DIFFERENCES,
+    )[:, 0]
+    matrix = np.diag(along[: theta.size])
+    matrix[rows, columns] = matrix[columns, rows] = (along[theta.size :] - along[rows] - along[columns]) / 2
+    return matrix / np.outer(sizes, sizes)
+
+
+def jacobian(function, theta, analytic=False, name="function"):
+    """Computes the derivatives of an array in theta as the top of this module says.
+
+    Args:
+        function: Function from theta, [P], to an array of any shape.
+        theta: The point, [P].
+        analytic: Whether `function` takes complex theta and is analytic in it.
+        name: What messages call the function.
+
+    Returns:
+        The derivatives, in the array's shape and a last axis [P].
+
+    Raises:
+        ValueError: If the function is not finite near theta, or not smooth in it.
+    """
+    theta = finite("theta", theta, 1)
+    units = np.eye(theta.size)
+    if analytic:
+        tiny = 1e-20
+        values = [np.asarray(function(theta + 1j * tiny * unit)) for unit in units]
+        if not all(map(np.iscomplexobj, values)):
+            raise ValueError(f"{name} must be complex-analytic, got real values for a complex theta")
+        return finite(f"the derivative of {name}", np.stack([v.imag for v in values], axis=-1) / tiny)
+    value = finite(f"{name} at theta", function(theta))
+    sizes = UNIT_ROUNDOFF ** (1 / 5) * np.maximum(1.0, np.abs(theta))
+
+    def quotients(shrink):
+        steps = (theta + shrink * sizes) - theta  # Rounded, so that theta + step is exact.
+        values = [
+            np.subtract(function(theta + s), function(theta - s)) / (2 * s.sum()) for s in units * steps
+        ]
+        return np.stack(values, axis=-1).reshape(-1, theta.size)
+
+    rounding = 8 * UNIT_ROUNDOFF * np.max(np.abs(value), initial=0.0) / sizes
+    slopes = _settled(quotients, lambda shrink: rounding / shrink, name)
+    return slopes.reshape(*value.shape, theta.size)
+
+
+def _settled(quotient, rounding, name, agreement=_DIFFERENCES):
+    """Extrapolates a central difference, [N, P], from the widest steps h and 2h at which it has settled."""
+    for shrink in _SHRINKS:
+        try:
+            with np.errstate(all="ignore"):
+                fine, coarse = quotient(shrink), quotient(2 * shrink)
+                gap, size = (np.sqrt(np.mean(values**2, axis=0)) for values in (fine - coarse, fine))
+        except ValueError:
+            continue  # The wider steps may leave the domain of `theta`.
+        if np.all(gap <= agreement * size + rounding(shrink)):
+            return (4 * fine - coarse) / 3
+    raise ValueError(f"{name} must be finite and smooth near theta: its differences do not settle")
+
+
+def _grids(support, points):
+    """Yields finer and finer nodes and weights, [N] each, of the double-exponential rule."""
+    low, high = np.asarray(support, dtype=np.float64)
+    if not low < high:
+        raise ValueError(f"support must be an increasing pair, got {support}")
+    edges = [low, *(p for p in np.unique(finite("points", points)) if low < p < high), high]
+    for level in range(3, 10):
+        step = 2.0**-level
+        panels = [_panel(a, b, step) for a, b in itertools.pairwise(edges)]
+        x, weights = np.concatenate(panels, axis=1)
+        yield x, weights
+
+
+def _panel(low, high, step):
+    t = np.arange(-5, 5 + step / 2, step)
+    u, du = np.pi / 2 * np.sinh(t), step * np.pi / 2 * np.cosh(t)
+    if np.isfinite(low) and np.isfinite(high):
+        x, weights = low + (high - low) * expit(2 * u), 2 * (high - low) * expit(2 * u) * expit(-2 * u) * du
+    elif np.isfinite(low):
+        x, weights = low + np.exp(u), np.exp(u) * du
+    elif np.isfinite(high):
+        x, weights = high - np.exp(u), np.exp(u) * du
+    else:
+        x, weights = np.sinh(u), np.cosh(u) * du
+    inside = (low < x) & (x < high)
+    return np.stack([x[inside], weights[inside]])
+
+
+def _logs(log_density, x, theta):
+    with np.errstate(all="ignore"):
+        logs = np.asarray(log_density(x, theta))
+    if logs.shape != x.shape[:1]:
+        raise ValueError(
+            f"log_density must return one number per point, {x.shape[:1]}, got shape {logs.shape}"
+        )
+    return logs
+
+
+def _moments(log_density, x, weights, theta, analytic):
+    """Returns the probability, the mean score in units of its spread, [P], and the second moments, [P, P]."""
+    theta = finite("theta", theta, 1)
+    p = weights * np.exp(_logs(log_density, x, theta))
+    kept = p > 0
+    if not kept.any():
+        return 0.0, np.zeros(theta.size), np.zeros((theta.size, theta.size))
+    p, s = p[kept], score(log_density, x[kept], theta, analytic)
+    spread = np.sqrt(p @ s**2)
+    mean = np.divide(p @ s, spread, out=np.zeros_like(spread), where=spread > 0)
+    return p.sum(), mean, s.T @ (p[:, None] * s)
+
+
+def _check_moments(name, total, mean):
+    if not abs(total - 1) <= _TOTAL:
+        raise ValueError(
+            f"{name} must carry all probability, got {total:.9g}: more outcomes or `points` may be needed"
+        )
+    bad = ~(np.abs(mean) <= 10 * _TOTAL)
+    if bad.any():
+        raise ValueError(
+            f"log_density must have a score of mean zero (Eq. 2.3.6), got {mean[bad][0]:.3g} of its rms "
+            f"for theta{first_index(bad)}: the support must not move with theta"
+        )

@@ -1,0 +1,343 @@
+"""Distances, geodesics and volumes of statistical models: the Fisher matrix as a metric (notes, section 2.3).
+
+A metric is any function from theta to the Fisher matrix F(theta), as those in `curvezoo.theory.families`,
+where the geodesics in closed form are, too. A step dtheta has D_KL = dtheta^T F dtheta / 2 to lowest order,
+and the statistical length sqrt(dtheta^T F dtheta) = sqrt(2 D_KL): the notes' Eq. 2.3.9 and 2.3.10 lack these
+factors of 2 (docs/errata.md). The KL divergences of n small steps along a path add up to energy / (2 n) and
+vanish; their roots sqrt(2 D_KL) add up to the length.
+
+Legend: P and Q parameters, T times. Lengths are dimensionless.
+
+References:
+    Amari, "Information Geometry and Its Applications" (2016), Springer, chapters 1 and 5.
+    Jeffreys, "An invariant form for the prior probability in estimation problems" (1946), Proceedings of the
+    Royal Society A 186, 453-461.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.integrate import IntegrationWarning, OdeSolution, nquad, quad, solve_bvp, solve_ivp
+from scipy.optimize import least_squares
+
+from .arguments import finite, integer, same_shape
+from .fisher import jacobian, reparameterize
+
+_QUADRATURE = {"epsabs": 0.0, "epsrel": 1e-8, "limit": 200}
+_ODE = {"method": "DOP853", "rtol": 1e-9, "atol": 1e-11}
+_TOLERANCE, _SEGMENTS, _EVALUATIONS = 1e-5, 32, 2000
+_ROUNDING = 1e-13  # An eigenvalue below this share of the largest is zero.
+
+
+def length(metric, path):
+    """Computes the statistical length of a path, the integral of sqrt(v^T F v) dt over [0, 1], Eq. 2.3.10.
+
+    Args:
+        metric: Function from theta, [P], to F, [P, P]; it may be singular.
+        path: Function from t in [0, 1] to theta, [P], smooth; its velocity v is taken by differences.
+
+    Raises:
+        ValueError: If the path leaves the metric's domain or F is not positive semidefinite on it.
+    """
+    return _integral_along(metric, path, np.sqrt)
+
+
+def energy(metric, path):
+    """Computes the integral of v^T F v dt over [0, 1], at least length^2, and equal to it at constant speed.
+
+    It is what the sum in Eq. 2.3.9 sees of a path: the limit of 2 n times the KL divergences of n steps.
+
+    Args:
+        metric: As in `length`.
+        path: As in `length`.
+
+    Raises:
+        ValueError: As for `length`.
+    """
+    return _integral_along(metric, path, lambda square: square)
+
+
+def step_divergences(divergence, path, steps):
+    """Returns the divergences of n small steps along a path, which Eq. 2.3.9 adds.
+
+    Args:
+        divergence: Function (theta_0, theta) -> number, such as `curvezoo.theory.families.gaussian_kl`.
+        path: Function from t in [0, 1] to theta, [P].
+        steps: Number n of steps, equal in t.
+
+    Returns:
+        D(theta(t_{k-1}), theta(t_k)) for t_k = k / n, [n]. For n to infinity the sum tends to energy / (2 n),
+        the sum of sqrt(2 D) to the length.
+    """
+    points = [path(t) for t in np.linspace(0.0, 1.0, integer("steps", steps, 1) + 1)]
+    return np.array([float(divergence(a, b)) for a, b in itertools.pairwise(points)])
+
+
+def christoffel(metric, theta):
+    """Computes Gamma^k_ij = F^kl (d_i F_lj + d_j F_li - d_l F_ij) / 2 from differences of the metric.
+
+    Args:
+        metric: Function from theta, [P], to a positive definite F, [P, P].
+        theta: The point, [P].
+
+    Returns:
+        The symbols, [P, P, P] in the order k, i, j; good to some 1e-10.
+
+    Raises:
+        ValueError: If the metric is not positive definite or not smooth at theta.
+    """
+    theta = finite("theta", theta, 1)
+    matrix = _metric_at(metric, theta, definite=True)
+    slopes = jacobian(metric, theta, name="metric")  # d_k F_ij at [i, j, k].
+    lowered = (np.swapaxes(slopes, 1, 2) + slopes - np.moveaxis(slopes, 2, 0)) / 2
+    return np.einsum("kl,lij->kij", np.linalg.inv(matrix), lowered)
+
+
+@dataclass(frozen=True)
+class Geodesic:
+    """A geodesic over t in [0, 1] at constant speed.
+
+    Args:
+        length: Its statistical length.
+        solution: The solver's dense output, position and velocity, [2 P].
+    """
+
+    length: float
+    solution: OdeSolution
+
+    def __call__(self, t):
+        """Returns the position: [P] for a number t, [T, P] for times [T]."""
+        return self._state(t)[0]
+
+    def velocity(self, t):
+        """Returns d theta / dt: [P] for a number t, [T, P] for times [T]."""
+        return self._state(t)[1]
+
+    def _state(self, t):
+        return np.split(self.solution(np.asarray(t, dtype=np.float64)).T, 2, axis=-1)
+
+
+def geodesic_from(metric, start, velocity):
+    """Follows the geodesic with an initial velocity for a unit time: the exponential map.
+
+    Args:
+        metric: Function from theta, [P], to a positive definite F, [P, P].
+        start: The point theta at t = 0, [P].
+        velocity: The velocity d theta / dt there, [P]; its length is the geodesic's.
+
+    Returns:
+        A `Geodesic`.
+
+    Raises:
+        ValueError: If the metric is not positive definite at the start, or the geodesic leaves its domain.
+    """
+    start, velocity = finite("start", start, 1), finite("velocity", velocity, 1)
+    same_shape(start=start, velocity=velocity)
+    matrix = _metric_at(metric, start, definite=True)
+    result = solve_ivp(
+        _flow(metric, _EVALUATIONS), (0, 1), np.concatenate([start, velocity]), dense_output=True, **_ODE
+    )
+    if not result.success:
+        reached = result.y[: start.size, -1]
+        raise ValueError(
+            f"velocity must keep the geodesic in the domain of metric, got {velocity.tolist()}: it leaves at "
+            f"t = {result.t[-1]:.3g} near theta = {np.round(reached, 6).tolist()}"
+        )
+    return Geodesic(float(np.sqrt(velocity @ matrix @ velocity)), result.sol)
+
+
+def geodesic_between(metric, start, end):
+    """Finds a geodesic between two points: a polygon of least energy, then collocation of fourth order.
+
+    It is the shortest path where the curvature is not positive, as for Gaussians, or the points are near.
+
+    Args:
+        metric: Function from theta, [P], to a positive definite F, [P, P].
+        start: The point at t = 0, [P].
+        end: The point at t = 1, [P].
+
+    Returns:
+        A `Geodesic`; its length errs by some 1e-6, relatively, or less.
+
+    Raises:
+        ValueError: If the metric is not positive definite at both points, or no geodesic is found.
+    """
+    start, end = finite("start", start, 1), finite("end", end, 1)
+    same_shape(start=start, end=end)
+    matrix, _ = (_metric_at(metric, point, definite=True) for point in (start, end))
+    result = _collocate(metric, start, end)
+    if not result.success:
+        raise ValueError(f"end must be reached by a geodesic in the domain of metric, got {end.tolist()}")
+    velocity = result.y[start.size :, 0]
+    return Geodesic(float(np.sqrt(velocity @ matrix @ velocity)), result.sol)
+
+
+def distance(metric, start, end):
+    """Returns the length of `geodesic_between`."""
+    return geodesic_between(metric, start, end).length
+
+
+def volume_element(metric, theta):
+    """Returns sqrt(det F), the volume of statistical models per volume of parameters, Eq. 2.3.11.
+
+    Args:
+        metric: Function from theta, [P], to F, [P, P].
+        theta: The point, [P].
+
+    Raises:
+        ValueError: If F is not positive semidefinite.
+    """
+    return float(np.sqrt(max(np.linalg.det(_metric_at(metric, finite("theta", theta, 1))), 0.0)))
+
+
+def pull_back(metric, coordinates):
+    """Returns the metric in other parameters phi, J^T F J with J = d theta / d phi by differences.
+
+    Args:
+        metric: Function from theta, [P], to F, [P, P].
+        coordinates: Function from phi, [Q], to theta, [P].
+
+    Returns:
+        A function from phi, [Q], to a matrix [Q, Q].
+    """
+    return lambda phi: reparameterize(
+        metric(coordinates(phi)), jacobian(coordinates, phi, name="coordinates")
+    )
+
+
+class JeffreysPrior(NamedTuple):
+    """The prior proportional to the volume element.
+
+    Args:
+        density: Function from theta, [P], to the prior's density.
+        volume: The volume of the model, which normalizes it.
+    """
+
+    density: Callable
+    volume: float
+
+
+def jeffreys_prior(metric, bounds):
+    """Normalizes sqrt(det F) over a domain, Eq. 2.3.12, by nested quadrature: for up to three parameters.
+
+    Args:
+        metric: Function from theta, [P], to F, [P, P].
+        bounds: For each parameter its lower and upper end, infinite ones allowed, or a function from the
+            parameters before it to both ends. The ends may be integrable singularities of F.
+
+    Returns:
+        A `JeffreysPrior`.
+
+    Raises:
+        ValueError: If the volume is infinite, so that there is no such prior: a location on a line, say.
+    """
+    ranges = [_range(bound) for bound in bounds][::-1]
+    options = [_QUADRATURE] * len(ranges)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IntegrationWarning)
+        try:
+            volume, _ = nquad(lambda *theta: volume_element(metric, theta[::-1]), ranges, opts=options)
+        except IntegrationWarning as warning:
+            reason = str(warning).partition("\n")[0]
+            raise ValueError(f"bounds must enclose a finite integral of sqrt(det F): {reason}") from None
+    if not 0 < volume < np.inf:
+        raise ValueError(f"bounds must enclose a positive, finite integral of sqrt(det F), got {volume}")
+    return JeffreysPrior(lambda theta: volume_element(metric, theta) / volume, volume)
+
+
+def _range(bound):
+    return (lambda *after: bound(*after[::-1])) if callable(bound) else tuple(bound)
+
+
+def _integral_along(metric, path, integrand):
+    def at(t):
+        try:
+            matrix = _metric_at(metric, path(t))
+        except ValueError as error:
+            raise ValueError(f"path must stay in the domain of metric, but at t = {t:.6g} {error}") from error
+        velocity = jacobian(lambda s: path(s[0]), [t], name="path")[:, 0]
+        return integrand(max(velocity @ matrix @ velocity, 0.0))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", IntegrationWarning)
+        try:
+            return quad(at, 0.0, 1.0, epsabs=1e-14, epsrel=1e-9, limit=200)[0]
+        except IntegrationWarning as warning:
+            raise ValueError(f"path must be smooth: {str(warning).partition(chr(10))[0]}") from None
+
+
+def _flow(metric, evaluations=np.inf):
+    """The geodesic equation for position and velocity; NaN makes the solver step back and give up."""
+    calls = itertools.count()
+
+    def flow(_, state):
+        theta, velocity = np.split(state, 2)
+        # Towards an end of the domain steps would shrink for ever.
+        if next(calls) >= evaluations:
+            return np.full_like(state, np.nan)
+        try:
+            symbols = christoffel(metric, theta)
+        except ValueError:
+            return np.full_like(state, np.nan)
+        return np.concatenate([velocity, -(symbols @ velocity) @ velocity])
+
+    return flow
+
+
+def _collocate(metric, start, end):
+    """Solves the geodesic equation between two points, from a polygon of least energy."""
+    size, flow = start.size, _flow(metric)
+    points = _polygon(metric, start, end)
+    times = np.linspace(0.0, 1.0, len(points))
+    guess = np.concatenate([points.T, np.gradient(points, times, axis=0).T])
+    return solve_bvp(
+        lambda t, states: np.stack([flow(0, state) for state in states.T], axis=1),
+        lambda a, b: np.concatenate([a[:size] - start, b[:size] - end]),
+        times,
+        guess,
+        tol=_TOLERANCE,
+        max_nodes=2000,
+    )
+
+
+def _polygon(metric, start, end):
+    """Minimizes the energy of a polygon, a sum of squares."""
+    line = start + np.linspace(0.0, 1.0, _SEGMENTS + 1)[:, None] * (end - start)
+
+    def residuals(inner):
+        points = np.concatenate([start, inner, end]).reshape(line.shape)
+        steps, middles = np.diff(points, axis=0), (points[1:] + points[:-1]) / 2
+        try:
+            roots = np.linalg.cholesky(np.stack([metric(middle) for middle in middles]))
+        except (ValueError, np.linalg.LinAlgError):
+            return np.full(steps.size, np.inf)  # Outside the domain: the solver takes a shorter step.
+        return np.sqrt(_SEGMENTS) * np.einsum("nij,ni->nj", roots, steps).ravel()
+
+    # A segment's residuals depend on its two ends.
+    ends = np.eye(_SEGMENTS, _SEGMENTS - 1) + np.eye(_SEGMENTS, _SEGMENTS - 1, -1)
+    sparsity = np.kron(ends, np.ones((start.size, start.size)))
+    result = least_squares(
+        residuals, line[1:-1].ravel(), jac_sparsity=sparsity, x_scale="jac", ftol=1e-6, xtol=1e-6
+    )
+    return np.concatenate([start, result.x, end]).reshape(line.shape)
+
+
+def _metric_at(metric, theta, definite=False):
+    matrix = finite("metric", metric(theta), 2)
+    size = np.size(theta)
+    if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T, atol=1e-8 * np.max(np.abs(matrix))):
+        raise ValueError(f"metric must return a symmetric {size} x {size} matrix, got {matrix.tolist()}")
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    # A singular matrix has eigenvalues of either sign by rounding.
+    margin = _ROUNDING * np.max(np.abs(eigenvalues))
+    if not eigenvalues[0] > (margin if definite else -1e3 * margin - np.finfo(float).tiny):
+        kind = "definite" if definite else "semidefinite"
+        raise ValueError(
+            f"metric must be positive {kind}, got the eigenvalue {eigenvalues[0]:.3g} "
+            f"at theta = {np.asarray(theta).tolist()}"
+        )
+    return matrix
