@@ -1,9 +1,12 @@
 """What `load` and `from_arrays` accept, checked before any TensorFlow is imported."""
 
+import math
 import numbers
 import os
 
 AUGMENTATIONS = ("flip", "crop")
+NOISES = ("gaussian", "impulse")
+TARGETS = ("noisy", "clean")
 
 
 def _is_int(value):
@@ -63,6 +66,26 @@ def check_augment(augment):
         or len(set(augment)) < len(augment)
     ):
         raise ValueError(f"augment={augment!r} is not valid: give a tuple of names among {AUGMENTATIONS}.")
+
+
+def check_noise(noise, level, targets):
+    """Checks what noise is put on images, and what a denoiser is shown as its target.
+
+    Args:
+        noise: One of `NOISES`.
+        level: Standard deviation of `gaussian`, positive; probability of `impulse`, below 1/2, where the
+            clean pixel stops being the median.
+        targets: One of `TARGETS`.
+
+    Raises:
+        ValueError: If one is not valid; the message names it, its value and what is valid.
+    """
+    for argument, value, valid in (("noise", noise, NOISES), ("targets", targets, TARGETS)):
+        if value not in valid:
+            raise ValueError(f"{argument}={value!r} is not one of {', '.join(valid)}")
+    limit = 0.5 if noise == "impulse" else math.inf
+    if not isinstance(level, numbers.Real) or not 0 < level < limit:
+        raise ValueError(f"level={level!r} is not valid for {noise} noise: give 0 < level < {limit}")
 
 
 def check_data_dir(data_dir):

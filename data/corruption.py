@@ -5,6 +5,7 @@ Legend: B batch, H height, W width, C channels; a key is an integer tensor [2]. 
 
 import tensorflow as tf
 
+from .arguments import check_noise
 from .splits import Splits
 
 _TEST_SEED = 0
@@ -63,7 +64,11 @@ def noisy_splits(splits, noise, level, targets, seed):
 
     Returns:
         `Splits` of pairs, both float32 [B, H, W, C].
+
+    Raises:
+        ValueError: If `noise`, `level` or `targets` is not valid.
     """
+    check_noise(noise, level, targets)
     corrupt = _CORRUPTIONS[noise]
 
     def pair(images, key, noisy_target):

@@ -60,6 +60,8 @@ def read(folder):
         raise ValueError(f"{path} is not a valid card: {error}") from error
     if not isinstance(card, dict) or not {"name", "data", "recipe", "metrics", "files"} <= card.keys():
         raise ValueError(f"{path} is not a valid card: it lacks name, data, recipe, metrics or files")
+    if "task" not in card["recipe"]:
+        raise ValueError(f"{path} is not a valid card: its recipe lacks a task, as an older version wrote it")
     missing = [name for name in REQUIRED if name not in card["files"]]
     if missing:
         raise ValueError(f"{path} is not a valid card: its files lack {missing[0]}")

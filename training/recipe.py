@@ -99,6 +99,10 @@ class Recipe:
         self._require("random_labels", 0 <= self.random_labels <= 1, "in [0, 1]")
         self._require("subset", self.subset is None or self.subset > 0, "positive")
         self._require("warmup", self.warmup < self.epochs, f"less than epochs={self.epochs}")
+        for field in dataclasses.fields(self):
+            if field.name in self.task.unused and getattr(self, field.name) != field.default:
+                value = getattr(self, field.name)
+                raise ValueError(f"{field.name}={value} means nothing for {self.task.kind}: leave it out")
         unknown = [name for name in self.augment if name not in AUGMENTATIONS]
         if unknown:
             raise ValueError(f"augment={unknown[0]!r} is not one of {', '.join(AUGMENTATIONS)}")

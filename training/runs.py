@@ -147,6 +147,8 @@ def saved_settings(out, name):
     run = json.loads(path.read_text())
     if run["name"] != name:
         raise ValueError(f"{out} holds a run of {run['name']}, not of {name}")
+    if "task" not in run["settings"]:
+        raise ValueError(f"{out} holds a run that an older version began; train the model anew")
     return run["settings"]
 
 

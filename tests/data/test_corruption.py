@@ -55,6 +55,23 @@ def test_both_halves_of_a_pair_have_independent_noise_on_the_same_image(clean):
     assert one.std() == pytest.approx(0.25, rel=0.02) == other.std()
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"noise": "salt"}, "noise='salt' is not one of gaussian, impulse"),
+        ({"targets": "nosiy"}, "targets='nosiy' is not one of noisy, clean"),
+        ({"level": -1.0}, r"level=-1.0 is not valid for gaussian noise: give 0 < level < inf"),
+        (
+            {"noise": "impulse", "level": 0.5},
+            r"level=0.5 is not valid for impulse noise: give 0 < level < 0.5",
+        ),
+    ],
+)
+def test_bad_noise_is_named(clean, settings, message):
+    with pytest.raises(ValueError, match=message):
+        corruption.noisy_splits(clean, **SETTINGS | settings)
+
+
 def test_clean_targets_are_the_images(clean):
     noisy, target = pairs(corruption.noisy_splits(clean, **SETTINGS | {"targets": "clean"}).epochs(0, 1))
     np.testing.assert_array_equal(target, pairs(clean.epochs(0, 1))[0])

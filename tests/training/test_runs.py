@@ -18,7 +18,7 @@ from curvezoo.training import callbacks, checkpoints, publishing
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"
-SETTINGS = {"epochs": 24, "batch_size": 32, "channels": "8,8", "units": 16, "augment": "crop"}
+SETTINGS = {"epochs": 16, "batch_size": 32, "channels": "8,8", "units": 16, "augment": "crop"}
 RUN = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
 
 
@@ -40,7 +40,13 @@ def assert_same_weights(one, other):
 
 def start_and_stop(out, sign, after=2):
     """Starts a run and sends it a signal once it has written its second checkpoint."""
-    process = subprocess.Popen(command(out), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(out),
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever starts the tests in the background has them, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     limit = time.time() + 120
     while (
         len(checkpoints.every(out / "checkpoints")) < after and process.poll() is None and time.time() < limit

@@ -29,6 +29,21 @@ def test_the_settings_of_the_task_can_be_changed_by_name():
         zoo.recipe("denoiser_digits").override({"nois": "impulse"})
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"blocks": 0}, "blocks=0 must be at least 1"),
+        ({"filters": -1}, "filters=-1 must be at least 1"),
+        ({"label_smoothing": 0.1}, "label_smoothing=0.1 means nothing for denoising"),
+        ({"random_labels": 0.5}, "random_labels=0.5 means nothing for denoising"),
+    ],
+)
+def test_settings_without_a_meaning_are_refused(settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        zoo.train("denoiser_digits", tmp_path / "run", progress=False, **settings)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_temperature_is_for_classifiers():
     with pytest.raises(ValueError, match="denoiser_digits does denoising, not classification"):
         zoo.evaluate("denoiser_digits", temperature=True)

@@ -46,8 +46,8 @@ def test_golden_outputs_come_back_from_keras_tensorflow_and_tfsm_layer(name):
 def test_a_classifiers_probabilities_are_the_softmax_of_its_logits(name):
     folder = cards.folder_of(name)
     inputs, outputs = publishing.golden(folder)
-    found = tf.saved_model.load(str(folder)).probabilities(inputs)
-    np.testing.assert_allclose(found, keras.ops.softmax(outputs), rtol=1e-4, atol=1e-5)
+    plain = tf.saved_model.load(str(folder))
+    np.testing.assert_allclose(plain.probabilities(inputs), keras.ops.softmax(outputs), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

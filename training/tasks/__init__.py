@@ -9,7 +9,7 @@ A task is a frozen record in a `Recipe`, with these methods:
     endpoints(model)              the functions of the SavedModel, by name
     report(path, ...)             the page about a run
 
-and with `kind`, its name on a card.
+with `kind`, its name on a card, and `unused`, the fields of a recipe that mean nothing to it.
 """
 
 import dataclasses

@@ -9,6 +9,7 @@ class Classification:
     """From images `[B, H, W, C]` to the logits `[B, K]` of their classes."""
 
     kind: ClassVar[str] = "classification"
+    unused: ClassVar[tuple[str, ...]] = ()
 
     def loss(self, recipe):
         """Returns the negative log-likelihood of the labels, smoothed as the recipe says."""

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import ClassVar
 
-NOISES = ("gaussian", "impulse")
-TARGETS = ("noisy", "clean")
+from ...data.arguments import check_noise
+
 LIKELIHOODS = ("gaussian", "laplace")
 _SHOWN = 8
 
@@ -30,20 +30,16 @@ class Denoising:
     """
 
     kind: ClassVar[str] = "denoising"
+    unused: ClassVar[tuple[str, ...]] = ("label_smoothing", "random_labels")
     noise: str = "gaussian"
     level: float = 0.2
     targets: str = "noisy"
     likelihood: str = "gaussian"
 
     def __post_init__(self):
-        for key, valid in (("noise", NOISES), ("targets", TARGETS), ("likelihood", LIKELIHOODS)):
-            if getattr(self, key) not in valid:
-                raise ValueError(f"{key}={getattr(self, key)!r} is not one of {', '.join(valid)}")
-        limit = 0.5 if self.noise == "impulse" else float("inf")
-        if not 0 < self.level < limit:
-            raise ValueError(
-                f"level={self.level} is not valid for {self.noise} noise: give 0 < level < {limit}"
-            )
+        check_noise(self.noise, self.level, self.targets)
+        if self.likelihood not in LIKELIHOODS:
+            raise ValueError(f"likelihood={self.likelihood!r} is not one of {', '.join(LIKELIHOODS)}")
 
     def loss(self, recipe):
         """Returns the negative log-likelihood of the target pixels, of unit scale."""

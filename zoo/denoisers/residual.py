@@ -28,11 +28,17 @@ def residual_denoiser(
     Returns:
         A `keras.Model` from noisy images `[B, H, W, C]` to clean ones, of the same shape.
 
+    Raises:
+        ValueError: If `filters` or `blocks` is below one.
+
     References:
         Zhang et al., "Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image Denoising" (2017).
     """
     import keras
 
+    for name, value in (("filters", filters), ("blocks", blocks)):
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
     images = keras.Input(spec.shape, name="images")
     x = images
     for _ in range(blocks):
