@@ -5,6 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
+        "characteristic",
         "counting",
         "cumulants",
         "differential_entropy",
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "maxent",
         "perplexity",
         "propagation",
+        "quadrature",
         "sampling",
         "sequences",
         "sne",

@@ -145,7 +145,8 @@ def covariance(name, value, definite=True):
         ValueError: If it is not square, symmetric, and positive definite or semidefinite.
     """
     matrix = finite(name, value)
-    matrix = matrix.reshape(1, 1) if matrix.ndim == 0 else matrix
+    if matrix.ndim == 0:
+        matrix = (positive if definite else nonnegative)(name, matrix).reshape(1, 1)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"{name} must be a square matrix, got shape {matrix.shape}")
     variances = np.diagonal(matrix)

@@ -15,15 +15,17 @@ exponential of a polynomial is negative somewhere (Marcinkiewicz 1939).
 """
 
 import math
+import numbers
 import operator
 
 import numpy as np
-from scipy import fft
-from scipy.integrate import quad
-from scipy.special import factorial
 from scipy.stats import kstat
 
+from . import quadrature
 from .arguments import ROUNDING, distributions, finite, first_index, integer
+
+# NumPy's integers overflow, Python's do not.
+_python = np.frompyfunc(lambda number: int(number) if isinstance(number, numbers.Integral) else number, 1, 1)
 
 
 def moments(values, order, probabilities=None):
@@ -191,7 +193,7 @@ def cumulants_of_normalized_sum(cumulants, count):
     Raises:
         ValueError: If `cumulants` are none or a count is below 1.
     """
-    cumulants, count = _numbers("cumulants", cumulants, 0).astype(np.float64), finite("count", count)
+    cumulants, count = finite("cumulants", _numbers("cumulants", cumulants, 0)), finite("count", count)
     if (count < 1).any():
         raise ValueError(f"count{first_index(count < 1)} must be at least 1, got {count[count < 1][0]:g}")
     if cumulants.ndim != 1:
@@ -218,15 +220,18 @@ def sample_cumulants(sample, order=4):
         raise ValueError(f"order must be at most 4, got {order}")
     if not sample.ndim or sample.shape[-1] < order:
         raise ValueError(f"sample must hold {order} values or more for order {order}, got {sample.shape}")
-    estimates = [kstat(sample, n, axis=-1) for n in range(1, order + 1)]
-    return np.stack([np.zeros_like(estimates[0]), *estimates])
+    mean = sample.mean(axis=-1)
+    # Sums of powers of the values themselves would cancel where the mean is far from zero.
+    deviations = sample - mean[..., None]
+    estimates = [kstat(deviations, n, axis=-1) for n in range(2, order + 1)]
+    return np.stack([np.zeros_like(mean), mean, *estimates])
 
 
 def density_moments(density, order, support=(-np.inf, np.inf), center=0.0):
-    """Returns the moments <(X - center)^n> of a density by adaptive quadrature, Eq. 3.2.1.
+    """Returns the moments <(X - center)^n> of a density by quadrature at all scales, Eq. 3.2.1.
 
     Args:
-        density: Function of a number, such as the `pdf` of a SciPy distribution.
+        density: Function of an array of points, such as the `pdf` of a SciPy distribution.
         order: Highest order n.
         support: Ends of the interval outside of which it is zero.
         center: Point about which the moments are taken.
@@ -235,26 +240,30 @@ def density_moments(density, order, support=(-np.inf, np.inf), center=0.0):
         An array [order + 1].
 
     Raises:
-        ValueError: If a moment does not converge, or that of order 0 is not 1 within 1e-6.
+        ValueError: If the density is negative or does not integrate to 1 within 1e-6, or a moment does not
+            converge.
     """
-    low, high = support
-    middle = min(max(center, low), high)
+    order = integer("order", order, 0)
+    edges = quadrature.normalized(density, support).edges()
 
     def moment(n):
-        # Each side by itself: the two tails of a divergent odd moment would cancel.
-        sides, name = ((low, middle), (middle, high)), f"the moment of order {n}"
-        return sum(_integral(lambda x: (x - center) ** n * density(x), side, name) for side in sides)
+        def integrand(x):
+            p = density(x)
+            # Where a density underflows, the power may have overflowed.
+            return np.where(p > 0, (x - center) ** n * p, 0.0)
 
-    found = [moment(n) for n in range(integer("order", order, 0) + 1)]
-    if abs(found[0] - 1) > 1e-6:
-        raise ValueError(f"density must integrate to 1 over support {tuple(support)}, got {found[0]:.9g}")
-    return np.array([1.0, *found[1:]])
+        return quadrature.fit(f"the moment of order {n} of density", integrand, edges).integrals().sum()
+
+    return np.array([1.0, *(moment(n) for n in range(1, order + 1))])
 
 
 def density_cumulants(density, order, support=(-np.inf, np.inf)):
     """Returns the cumulants of a density, from its moments about the mean.
 
-    Arguments and errors are those of `density_moments`.
+    Args:
+        density: As for `density_moments`, which raises the same errors.
+        order: The highest order.
+        support: Ends of the interval outside of which it is zero.
 
     Returns:
         An array [order + 1].
@@ -265,116 +274,14 @@ def density_cumulants(density, order, support=(-np.inf, np.inf)):
     return cumulants
 
 
-def characteristic_function(density, k, support=(-np.inf, np.inf), center=0.0):
-    """Returns the Fourier transform <exp(-ikX)> of a density by adaptive quadrature, Eq. 3.2.2.
-
-    Good to about 1e-9, and to 1e-6 if the density has a kink inside of the support that is not at `center`.
-
-    Args:
-        density: Function of a number, such as the `pdf` of a SciPy distribution.
-        k: Wave numbers, in inverse units of x, [...].
-        support: Ends of the interval outside of which it is zero.
-        center: Point at which the integral is split, moved into `support`.
-
-    Returns:
-        A complex array [...].
-
-    Raises:
-        ValueError: If a wave number is not finite or the integral does not converge.
-    """
-    k, (low, high) = finite("k", k), support
-    middle, name = min(max(center, low), high), "the transform"
-
-    def transform(wave):
-        total = 0.0
-        # QUADPACK's rule for oscillating tails takes one end at infinity, on the right.
-        for sign, end in ((1, high - middle), (-1, middle - low)):
-            for factor, weight in ((1, "cos"), (-1j * sign, "sin")):
-                part = _integral(lambda x, s=sign: density(middle + s * x), (0, end), name, wave, weight)
-                total += factor * part
-        return np.exp(-1j * wave * middle) * total
-
-    return np.array([transform(wave) for wave in k.ravel()]).reshape(k.shape)
-
-
-def empirical_characteristic_function(sample, k):
-    """Returns the mean of exp(-ikx) over a sample, the unbiased estimate of Eq. 3.2.2.
-
-    Args:
-        sample: Values, [S].
-        k: Wave numbers, in inverse units of the values, [...].
-
-    Returns:
-        A complex array [...]; the variance of the estimate is (1 - |<exp(-ikX)>|^2) / S.
-
-    Raises:
-        ValueError: If an argument is not finite or the sample is empty.
-    """
-    sample, k = finite("sample", sample, 1), finite("k", k)
-    if not sample.size:
-        raise ValueError("sample must hold at least one value, got none")
-    return np.array([np.exp(-1j * wave * sample).mean() for wave in k.ravel()]).reshape(k.shape)
-
-
-def generating_function(cumulants, k):
-    """Returns the series G(k) = sum_n (-ik)^n <X^n>_c / n! up to the cumulants given, Eq. 3.2.4.
-
-    It sums to the logarithm of the characteristic function (Eq. 3.2.3). With moments in place of cumulants it
-    is the series of the characteristic function itself.
-
-    Args:
-        cumulants: Cumulants, [order + 1].
-        k: Wave numbers, in inverse units of x, [...].
-
-    Returns:
-        A complex array [...].
-    """
-    cumulants, k = finite("cumulants", cumulants, 1), finite("k", k)
-    n = np.arange(len(cumulants))
-    return np.sum((-1j * k[..., None]) ** n * cumulants / factorial(n), axis=-1)
-
-
-def density_of_sum(x, density, count):
-    """Returns the density of a sum of independent copies by a power of its transform, Eqs. 3.2.10 and 3.2.11.
-
-    The discrete Fourier transform is padded so that nothing wraps around. A lattice law (its probabilities
-    over the spacing) is exact, and so is, to rounding, a smooth density that vanishes at the ends; one that
-    jumps halfway between points has errors of the square of the spacing. Values below rounding are zero.
-
-    Args:
-        x: Evenly spaced points, [C].
-        density: Density at the points, [C].
-        count: Number N of copies.
-
-    Returns:
-        (points, density): arrays [N (C - 1) + 1], the points from N x[0] in the same spacing.
-
-    Raises:
-        ValueError: If the points do not increase evenly, or density times spacing are no probabilities.
-    """
-    x, density = finite("x", x, 1), finite("density", density, 1)
-    count = integer("count", count, 1)
-    if len(x) < 2 or x.shape != density.shape:
-        raise ValueError(f"x and density must be two or more values each, got {len(x)} and {len(density)}")
-    spacing = (x[-1] - x[0]) / (len(x) - 1)
-    if not (spacing > 0 and np.allclose(np.diff(x), spacing, rtol=1e-6, atol=0)):
-        raise ValueError(f"x must increase in even steps, got {np.diff(x).min()} to {np.diff(x).max()}")
-    power = distributions("density times spacing", density * spacing)
-    size = count * (len(x) - 1) + 1
-    padded = fft.next_fast_len(size, real=True)
-    total = fft.irfft(fft.rfft(power, padded) ** count, padded)[:size]
-    total[total < np.finfo(float).eps * count * total.max()] = 0.0
-    return count * x[0] + spacing * np.arange(size), total / spacing
-
-
 def _numbers(name, value, zeroth):
     """Returns an array of floats, or of Python objects where exact numbers are, with the zeroth checked."""
-    array = np.asarray(value)
-    exact = array.dtype.kind in "iuO"
-    checked = finite(name, array)
-    if not array.ndim or not array.size or abs(checked[(0,) * array.ndim] - zeroth) > ROUNDING:
+    given = np.asarray(value, dtype=object)
+    exact = all(isinstance(number, numbers.Rational) for number in given.flat)
+    array = np.asarray(_python(given), dtype=object) if exact else finite(name, value)
+    if not array.ndim or not array.size or abs(array[(0,) * array.ndim] - zeroth) > ROUNDING:
         raise ValueError(f"{name} must begin with that of order zero, {zeroth}, got {value!r}")
-    return array.astype(object) if exact else checked
+    return array
 
 
 def _clusters(order):
@@ -385,16 +292,3 @@ def _clusters(order):
     for joined in np.ndindex(*(n + 1 for n in rest)):
         ways = math.prod(map(math.comb, rest, joined))
         yield ways, tuple(map(operator.add, joined, chosen)), tuple(map(operator.sub, rest, joined))
-
-
-def _integral(function, support, name, wave=None, weight=None):
-    """Returns the integral of a function, times cos(wave x) or sin(wave x), or says why there is none."""
-    low, high = support
-    if low == high:
-        return 0.0
-    # Looser, QUADPACK's Fourier rule takes a kink for converged.
-    oscillation = {} if wave is None else {"weight": weight, "wvar": wave, "epsabs": 1e-11}
-    value, _, _, *warning = quad(function, low, high, limit=500, full_output=True, **oscillation)
-    if warning or not np.isfinite(value):
-        raise ValueError(f"{name} of density does not converge: {warning[0] if warning else value}")
-    return value

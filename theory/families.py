@@ -7,6 +7,9 @@ Gaussians form a hyperbolic half-plane with coordinates mu / sqrt(2) and sigma a
 geodesics are half circles. Categorical distributions form an orthant of a sphere of radius 2 with coordinates
 2 sqrt(p_i), where they are great circles.
 
+Locations and logits beyond 1e150, and scales, rates and probabilities outside [1e-150, 1e150], are refused:
+their squares would not be numbers.
+
 Legend: D dimensions of x, P parameters, K categories, T times. Logarithms are natural, lengths dimensionless.
 
 References:
@@ -18,7 +21,9 @@ References:
 
 import numpy as np
 
-from .arguments import distributions, finite, first_index, positive, same_shape
+from .arguments import broadcastable, covariance, distributions, finite, first_index, same_shape
+
+_SMALLEST, _LARGEST = 1e-150, 1e150
 
 
 def gaussian(theta):
@@ -63,10 +68,9 @@ def multivariate_gaussian(theta):
     rows, columns = np.tril_indices(size)
     basis = np.zeros((rows.size, size, size))
     basis[np.arange(rows.size), rows, columns] = basis[np.arange(rows.size), columns, rows] = 1.0
-    covariance = np.einsum("m,mij->ij", theta[size:], basis)
-    if np.linalg.eigvalsh(covariance)[0] <= 0:
-        raise ValueError(f"theta must hold a positive definite covariance, got {covariance.tolist()}")
-    precision = np.linalg.inv(covariance)
+    matrix = covariance("theta's covariance", np.einsum("m,mij->ij", theta[size:], basis))
+    _in_range("theta's covariance on its diagonal", np.diagonal(matrix), _SMALLEST)
+    precision = np.linalg.inv(matrix)
     slopes = precision @ basis
     matrix = np.zeros((theta.size, theta.size))
     matrix[:size, :size] = precision
@@ -92,8 +96,8 @@ def student_t(theta, degrees):
         degrees: Degrees of freedom nu, positive.
     """
     _, scale = _location_scale("theta", theta)
-    degrees = float(positive("degrees", degrees, 0))
-    return np.diag([degrees + 1, 2 * degrees]) / ((degrees + 3) * scale**2)
+    degrees = float(_in_range("degrees", finite("degrees", degrees, 0), _SMALLEST))
+    return np.diag([degrees + 1, 2 * degrees]) / (degrees + 3) / scale**2
 
 
 def cauchy(theta):
@@ -129,9 +133,7 @@ def bernoulli(theta):
     Args:
         theta: The probability p in (0, 1), [1].
     """
-    if np.size(theta) != 1:
-        raise ValueError(f"theta must hold 1 number, got {np.size(theta)}")
-    return categorical(theta)
+    return categorical(_positive_number(theta))
 
 
 def categorical(theta):
@@ -140,7 +142,7 @@ def categorical(theta):
     Args:
         theta: Probabilities p_1 ... p_{K-1}, positive with a sum below 1; p_K is the rest.
     """
-    theta = positive("theta", theta, 1)
+    theta = _in_range("theta", finite("theta", theta, 1), _SMALLEST)
     rest = 1 - theta.sum()
     if theta.size == 0 or rest <= 0:
         raise ValueError(f"theta must hold probabilities with a sum below 1, got {theta.tolist()}")
@@ -156,7 +158,9 @@ def softmax(theta):
     Args:
         theta: Logits, [K].
     """
-    theta = finite("theta", theta, 1)
+    theta = _in_range("theta", finite("theta", theta, 1), -_LARGEST)
+    if theta.size == 0:
+        raise ValueError("theta must hold at least one logit, got none")
     weights = np.exp(theta - theta.max())
     p = weights / weights.sum()
     return np.diag(p) - np.outer(p, p)
@@ -172,12 +176,21 @@ def gaussian_kl(theta_0, theta):
     Args:
         theta_0: Mean and standard deviation of the true density, [..., 2].
         theta: Those of the model, [..., 2].
+
+    Raises:
+        ValueError: If the shapes do not broadcast, or a divergence exceeds the largest number.
     """
     theta_0, theta = _location_scales("theta_0", theta_0), _location_scales("theta", theta)
+    broadcastable(theta_0=theta_0, theta=theta)
     (mean_0, sigma_0), (mean, sigma) = np.moveaxis(theta_0, -1, 0), np.moveaxis(theta, -1, 0)
-    # The excess of the variances' ratio over one: near equality the logarithm cancels its first order.
-    excess = (sigma_0 - sigma) * (sigma_0 + sigma) / sigma**2
-    return ((mean - mean_0) / sigma) ** 2 / 2 + (excess - np.log1p(excess)) / 2
+    with np.errstate(over="ignore"):
+        # The excess of the variances' ratio over one: near equality the logarithm cancels its first order,
+        # and far below one the excess has forgotten the ratio.
+        excess = (sigma_0 - sigma) * (sigma_0 + sigma) / sigma**2
+        near = np.log1p(np.clip(excess, -0.5, 0.5))
+        logarithm = np.where(np.abs(excess) < 0.5, near, 2 * np.log(sigma_0 / sigma))
+        divergence = (((mean - mean_0) / sigma) ** 2 + excess - logarithm) / 2
+    return finite("the divergence of theta from theta_0", divergence)[()]
 
 
 def gaussian_distance(start, end):
@@ -188,8 +201,8 @@ def gaussian_distance(start, end):
         end: Mean and standard deviation (mu_1, s_1).
     """
     start, end = _location_scale("start", start), _location_scale("end", end)
-    chord = (end[0] - start[0]) ** 2 / 2 + (end[1] - start[1]) ** 2
-    return float(2 * np.sqrt(2) * np.arcsinh(np.sqrt(chord / (4 * start[1] * end[1]))))
+    chord = np.hypot((end[0] - start[0]) / np.sqrt(2), end[1] - start[1])
+    return float(2 * np.sqrt(2) * np.arcsinh(chord / (2 * np.sqrt(start[1] * end[1]))))
 
 
 def gaussian_geodesic(start, end):
@@ -210,14 +223,10 @@ def gaussian_geodesic(start, end):
     angle = gaussian_distance(start, end) / np.sqrt(2)
 
     def path(t):
-        t = np.asarray(t, dtype=np.float64)
-        first, second = (
-            s / sigma for s, sigma in zip(_mix(np.sinh, t, angle), (sigma_0, sigma_1), strict=True)
-        )
-        return (
-            np.stack([first * mean_0 + second * mean_1, np.ones_like(t)], axis=-1)
-            / (first + second)[..., None]
-        )
+        t = finite("t", t)
+        first, second = _hyperbolic(1 - t, angle) / sigma_0, _hyperbolic(t, angle) / sigma_1
+        mean = (first * mean_0 + second * mean_1) / (first + second)
+        return np.stack([mean, 1 / (first + second)], axis=-1)
 
     return path
 
@@ -248,45 +257,51 @@ def categorical_geodesic(p, q):
     angle = categorical_distance(p, q) / 2
 
     def path(t):
-        first, second = _mix(np.sin, np.asarray(t, dtype=np.float64)[..., None], angle)
-        return (first * np.sqrt(p) + second * np.sqrt(q)) ** 2
+        t = finite("t", t)[..., None]
+        return (_circular(1 - t, angle) * np.sqrt(p) + _circular(t, angle) * np.sqrt(q)) ** 2
 
     return path
+
+
+def _in_range(name, array, low):
+    bad = (array < low) | (array > _LARGEST)
+    if bad.any():
+        low = np.broadcast_to(low, array.shape)[bad][0]
+        raise ValueError(
+            f"{name}{first_index(bad)} must lie from {low:g} to {_LARGEST:g}, got {array[bad][0]:.9g}"
+        )
+    return array
 
 
 def _location_scales(name, theta):
     theta = finite(name, theta)
     if theta.shape[-1:] != (2,):
         raise ValueError(f"{name} must hold a location and a scale on the last axis, got shape {theta.shape}")
-    bad = np.zeros(theta.shape, dtype=bool)
-    bad[..., 1] = theta[..., 1] <= 0
-    if bad.any():
-        raise ValueError(f"{name}{first_index(bad)} must be positive, got {theta[bad][0]}")
-    return theta
+    return _in_range(name, theta, (-_LARGEST, _SMALLEST))
 
 
 def _location_scale(name, theta):
-    theta = finite(name, theta, 1)
-    if theta.size != 2 or theta[1] <= 0:  # Cheap, because geodesics ask often.
-        _location_scales(name, theta)
-    return theta
+    return _location_scales(name, finite(name, theta, 1))
 
 
 def _positive_number(theta):
-    theta = positive("theta", theta, 1)
+    theta = finite("theta", theta, 1)
     if theta.size != 1:
         raise ValueError(f"theta must hold 1 number, got {theta.size}")
-    return theta
+    return _in_range("theta", theta, _SMALLEST)
 
 
 def _categorical(p, q):
-    p, q = distributions("p", p), distributions("q", q)
+    p, q = (distributions(name, finite(name, value, 1)) for name, value in (("p", p), ("q", q)))
     same_shape(p=p, q=q)
     return p, q
 
 
-def _mix(sine, t, angle):
-    """Weights of both ends of an arc, circular or hyperbolic; straight where the arc has no length."""
-    if angle == 0:
-        return 1 - t, t
-    return sine((1 - t) * angle) / sine(angle), sine(t * angle) / sine(angle)
+def _circular(t, angle):
+    """The weight sin(t a) / sin(a) of an arc's end; its limit t where the arc has no length."""
+    return np.sin(t * angle) / np.sin(angle) if angle else t
+
+
+def _hyperbolic(t, angle):
+    """The weight sinh(t a) / sinh(a) of an arc's end, by exponentials that do not overflow."""
+    return np.exp((t - 1) * angle) * np.expm1(-2 * t * angle) / np.expm1(-2 * angle) if angle else t

@@ -13,7 +13,8 @@ Derivatives are either of two:
 
 - Central differences at steps h and 2h, extrapolated to an error of order h^4. The step starts at u^(1/5)
   max(1, |theta_i|), u = 2^-53, and shrinks by 4 until the two quotients agree to 1e-5 in the root mean
-  square; the extrapolation then errs by some 1e-10, relatively.
+  square. The extrapolation then errs by some 1e-10 of the slope and, from the rounding of values f, by up to
+  8 u |f| / h, which is 1e-12 |f| / max(1, |theta_i|) if the step did not shrink.
 - With `analytic=True` the complex step Im f(theta + i h) / h, exact to rounding. It needs a log-density
   that accepts complex theta and is analytic in it: no `abs`, no comparison.
 
@@ -71,10 +72,11 @@ def score(log_density, x, theta, analytic=False):
         The scores, [N, P].
 
     Raises:
-        ValueError: If `log_density` is not finite near theta, or not smooth in it.
+        ValueError: If `log_density` is not finite near theta, not smooth in it, or so large that rounding
+            exceeds 1e-5 of the slopes and of one nat over max(1, |theta_i|).
     """
-    x = finite("x", x)
-    return jacobian(lambda parameters: _logs(log_density, x, parameters), theta, analytic, "log_density")
+    x = _entries("x", x)
+    return jacobian(lambda t: _logs(log_density, x, t), theta, analytic, "log_density", unit=1.0)
 
 
 def by_quadrature(log_density, theta, support=(-np.inf, np.inf), points=(), analytic=False):
@@ -125,7 +127,7 @@ def by_sum(log_probability, theta, outcomes, analytic=False):
     Raises:
         ValueError: As for `by_quadrature`.
     """
-    outcomes = finite("outcomes", outcomes)
+    outcomes = _entries("outcomes", outcomes)
     total, mean, matrix = _moments(log_probability, outcomes, np.ones(len(outcomes)), theta, analytic)
     _check_moments("outcomes", total, mean)
     return matrix
@@ -161,7 +163,7 @@ def monte_carlo(log_density, sample, theta, n, rng, analytic=False):
         ValueError: If `sample` does not return n samples, or as for `score`.
     """
     n = integer("n", n, 2)
-    x = finite("sample(theta, n, rng)", sample(np.asarray(theta, dtype=np.float64), n, rng))
+    x = finite("sample(theta, n, rng)", sample(_entries("theta", theta, 1), n, rng))
     if x.shape[:1] != (n,):
         raise ValueError(f"sample must return n = {n} samples, got shape {x.shape}")
     s = score(log_density, x, theta, analytic)
@@ -185,7 +187,7 @@ def kl_by_quadrature(log_density, theta_0, theta, support=(-np.inf, np.inf), poi
     Raises:
         ValueError: If the model's density vanishes where the true one does not: the divergence is infinite.
     """
-    theta_0, theta = finite("theta_0", theta_0, 1), finite("theta", theta, 1)
+    theta_0, theta = _entries("theta_0", theta_0, 1), _entries("theta", theta, 1)
     last = np.inf
     for x, weights in _grids(support, points):
         logs_0, logs = (_logs(log_density, x, t) for t in (theta_0, theta))
@@ -212,9 +214,9 @@ def kl_by_quadrature(log_density, theta_0, theta, support=(-np.inf, np.inf), poi
 def kl_hessian(divergence, theta):
     """Computes the Hessian of D(theta_0, theta) in theta at theta = theta_0, Eq. 2.3.7: the Fisher matrix.
 
-    Second differences along e_i and e_i + e_j, extrapolated from steps h and 2h; h starts at u^(1/6)
+    Differences at the corners +-h_i e_i +-h_j e_j, extrapolated from steps h and 2h; h starts at u^(1/6) / 2
     max(1, |theta_i|) and shrinks by 4 until both agree. For a divergence that is good to rounding the error
-    is some 1e-9 of the largest entry.
+    is some 1e-9 of the largest entry, with parameters measured in units of max(1, |theta_i|).
 
     Args:
         divergence: Function (theta_0, theta) -> number, such as `curvezoo.theory.families.gaussian_kl`
@@ -227,34 +229,32 @@ def kl_hessian(divergence, theta):
     Raises:
         ValueError: If the divergence is not smooth at theta_0.
     """
-    theta = finite("theta", theta, 1)
-    rows, columns = np.triu_indices(theta.size, 1)
-    units = np.eye(theta.size)
-    directions = np.concatenate([units, units[rows] + units[columns]])
-    middle = divergence(theta, theta)
+    theta = _entries("theta", theta, 1)
+    rows, columns = np.triu_indices(theta.size)
+    sizes, start = np.maximum(1.0, np.abs(theta)), UNIT_ROUNDOFF ** (1 / 6) / 2
 
-    def second(steps):
+    def quotients(shrink):
+        steps = (theta + start * shrink * sizes) - theta  # As in `jacobian`.
+        pairs = zip(np.diag(steps)[rows], np.diag(steps)[columns], strict=True)
         values = [
-            divergence(theta, theta + s) + divergence(theta, theta - s) - 2 * middle
-            for s in directions * steps
+            divergence(theta, theta + a + b)
+            + divergence(theta, theta - a - b)
+            - divergence(theta, theta + a - b)
+            - divergence(theta, theta - a + b)
+            for a, b in pairs
         ]
-        return np.array(values)[:, None]
+        units = steps / sizes
+        return (values / (4 * units[rows] * units[columns]))[:, None]
 
-    # In units of the steps, which differ between parameters: dividing by them comes last.
-    start = UNIT_ROUNDOFF ** (1 / 6)
-    sizes = np.maximum(1.0, np.abs(theta))
-    along = _settled(
-        lambda shrink: second(start * shrink * sizes) / (start * shrink) ** 2,
-        lambda shrink: 64 * UNIT_ROUNDOFF / (start * shrink) ** 2,
-        "divergence",
-        10 * _DIFFERENCES,
-    )[:, 0]
-    matrix = np.diag(along[: theta.size])
-    matrix[rows, columns] = matrix[columns, rows] = (along[theta.size :] - along[rows] - along[columns]) / 2
+    # In units of `sizes`, which differ between parameters: dividing by them comes last.
+    rounding = 16 * UNIT_ROUNDOFF / start**2
+    second = _settled(quotients, lambda shrink: rounding / shrink**2, "divergence")[:, 0]
+    matrix = np.empty((theta.size, theta.size))
+    matrix[rows, columns] = matrix[columns, rows] = second
     return matrix / np.outer(sizes, sizes)
 
 
-def jacobian(function, theta, analytic=False, name="function"):
+def jacobian(function, theta, analytic=False, name="function", unit=np.inf):
     """Computes the derivatives of an array in theta as the top of this module says.
 
     Args:
@@ -262,14 +262,16 @@ def jacobian(function, theta, analytic=False, name="function"):
         theta: The point, [P].
         analytic: Whether `function` takes complex theta and is analytic in it.
         name: What messages call the function.
+        unit: A change of the function over max(1, |theta_i|) that matters: slopes whose rounding exceeds
+            1e-5 of it, and of the largest of them, are refused. By default none are.
 
     Returns:
         The derivatives, in the array's shape and a last axis [P].
 
     Raises:
-        ValueError: If the function is not finite near theta, or not smooth in it.
+        ValueError: If the function is not finite near theta, not smooth in it, or too large for `unit`.
     """
-    theta = finite("theta", theta, 1)
+    theta = _entries("theta", theta, 1)
     units = np.eye(theta.size)
     if analytic:
         tiny = 1e-20
@@ -278,21 +280,19 @@ def jacobian(function, theta, analytic=False, name="function"):
             raise ValueError(f"{name} must be complex-analytic, got real values for a complex theta")
         return finite(f"the derivative of {name}", np.stack([v.imag for v in values], axis=-1) / tiny)
     value = finite(f"{name} at theta", function(theta))
-    sizes = UNIT_ROUNDOFF ** (1 / 5) * np.maximum(1.0, np.abs(theta))
+    sizes, start = np.maximum(1.0, np.abs(theta)), UNIT_ROUNDOFF ** (1 / 5)
 
     def quotients(shrink):
-        steps = (theta + shrink * sizes) - theta  # Rounded, so that theta + step is exact.
-        values = [
-            np.subtract(function(theta + s), function(theta - s)) / (2 * s.sum()) for s in units * steps
-        ]
-        return np.stack(values, axis=-1).reshape(-1, theta.size)
+        steps = (theta + start * shrink * sizes) - theta  # Rounded, so that theta + step is exact.
+        values = [np.subtract(function(theta + s), function(theta - s)) for s in units * steps]
+        return np.stack(values, axis=-1).reshape(-1, theta.size) / (2 * steps / sizes)
 
-    rounding = 8 * UNIT_ROUNDOFF * np.max(np.abs(value), initial=0.0) / sizes
-    slopes = _settled(quotients, lambda shrink: rounding / shrink, name)
+    rounding = 8 * UNIT_ROUNDOFF * np.max(np.abs(value), initial=0.0) / start
+    slopes = _settled(quotients, lambda shrink: rounding / shrink, name, unit=unit) / sizes
     return slopes.reshape(*value.shape, theta.size)
 
 
-def _settled(quotient, rounding, name, agreement=_DIFFERENCES):
+def _settled(quotient, rounding, name, unit=np.inf):
     """Extrapolates a central difference, [N, P], from the widest steps h and 2h at which it has settled."""
     for shrink in _SHRINKS:
         try:
@@ -301,16 +301,35 @@ def _settled(quotient, rounding, name, agreement=_DIFFERENCES):
                 gap, size = (np.sqrt(np.mean(values**2, axis=0)) for values in (fine - coarse, fine))
         except ValueError:
             continue  # The wider steps may leave the domain of `theta`.
-        if np.all(gap <= agreement * size + rounding(shrink)):
+        if np.all(gap <= _DIFFERENCES * size + rounding(shrink)):
+            if rounding(shrink) > _DIFFERENCES * max(unit, size.max()):
+                raise ValueError(f"{name} must not be so large near theta that rounding drowns its slopes")
             return (4 * fine - coarse) / 3
     raise ValueError(f"{name} must be finite and smooth near theta: its differences do not settle")
 
 
+def interval(name, value):
+    """Returns the ends of an interval as floats, infinite ones allowed.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The lower and upper end.
+
+    Raises:
+        ValueError: If it is no increasing pair of numbers.
+    """
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not low < high:
+        raise ValueError(f"{name} must be an increasing pair of numbers, got {value!r}")
+    return low, high
+
+
 def _grids(support, points):
     """Yields finer and finer nodes and weights, [N] each, of the double-exponential rule."""
-    low, high = np.asarray(support, dtype=np.float64)
-    if not low < high:
-        raise ValueError(f"support must be an increasing pair, got {support}")
+    low, high = interval("support", support)
     edges = [low, *(p for p in np.unique(finite("points", points)) if low < p < high), high]
     for level in range(3, 10):
         step = 2.0**-level
@@ -334,6 +353,13 @@ def _panel(low, high, step):
     return np.stack([x[inside], weights[inside]])
 
 
+def _entries(name, value, ndim=None):
+    array = finite(name, value, ndim)
+    if array.ndim == 0 or array.size == 0:
+        raise ValueError(f"{name} must be a list of at least one entry, got shape {array.shape}")
+    return array
+
+
 def _logs(log_density, x, theta):
     with np.errstate(all="ignore"):
         logs = np.asarray(log_density(x, theta))
@@ -346,7 +372,7 @@ def _logs(log_density, x, theta):
 
 def _moments(log_density, x, weights, theta, analytic):
     """Returns the probability, the mean score in units of its spread, [P], and the second moments, [P, P]."""
-    theta = finite("theta", theta, 1)
+    theta = _entries("theta", theta, 1)
     p = weights * np.exp(_logs(log_density, x, theta))
     kept = p > 0
     if not kept.any():

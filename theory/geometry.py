@@ -24,13 +24,13 @@ import numpy as np
 from scipy.integrate import IntegrationWarning, OdeSolution, nquad, quad, solve_bvp, solve_ivp
 from scipy.optimize import least_squares
 
-from .arguments import finite, integer, same_shape
-from .fisher import jacobian, reparameterize
+from .arguments import covariance, finite, integer, same_shape
+from .fisher import interval, jacobian, reparameterize
 
 _QUADRATURE = {"epsabs": 0.0, "epsrel": 1e-8, "limit": 200}
 _ODE = {"method": "DOP853", "rtol": 1e-9, "atol": 1e-11}
 _TOLERANCE, _SEGMENTS, _EVALUATIONS = 1e-5, 32, 2000
-_ROUNDING = 1e-13  # An eigenvalue below this share of the largest is zero.
+_ROUNDING = 1e-12  # An eigenvalue below this is zero, in units where the metric's diagonal is one.
 
 
 def length(metric, path):
@@ -118,7 +118,7 @@ class Geodesic:
         return self._state(t)[1]
 
     def _state(self, t):
-        return np.split(self.solution(np.asarray(t, dtype=np.float64)).T, 2, axis=-1)
+        return np.split(self.solution(finite("t", t)).T, 2, axis=-1)
 
 
 def geodesic_from(metric, start, velocity):
@@ -177,7 +177,16 @@ def geodesic_between(metric, start, end):
 
 
 def distance(metric, start, end):
-    """Returns the length of `geodesic_between`."""
+    """Returns the length of the geodesic that `geodesic_between` finds, in the units of sqrt(F) theta.
+
+    Args:
+        metric: Function from theta, [P], to F, [P, P].
+        start: Where it begins, [P].
+        end: Where it ends, [P].
+
+    Raises:
+        ValueError: As `geodesic_between`.
+    """
     return geodesic_between(metric, start, end).length
 
 
@@ -191,7 +200,13 @@ def volume_element(metric, theta):
     Raises:
         ValueError: If F is not positive semidefinite.
     """
-    return float(np.sqrt(max(np.linalg.det(_metric_at(metric, finite("theta", theta, 1))), 0.0)))
+    matrix = _metric_at(metric, finite("theta", theta, 1))
+    scale = np.sqrt(np.diagonal(matrix))
+    if not scale.all():
+        return 0.0
+    eigenvalues = np.linalg.eigvalsh(matrix / scale / scale[:, None])
+    # Rounding gives a singular matrix eigenvalues of either sign.
+    return float(np.prod(scale) * np.sqrt(np.prod(np.where(eigenvalues > _ROUNDING, eigenvalues, 0.0))))
 
 
 def pull_back(metric, coordinates):
@@ -213,7 +228,7 @@ class JeffreysPrior(NamedTuple):
     """The prior proportional to the volume element.
 
     Args:
-        density: Function from theta, [P], to the prior's density.
+        density: Function from theta, [P], to the prior's density, zero outside of the bounds.
         volume: The volume of the model, which normalizes it.
     """
 
@@ -233,24 +248,57 @@ def jeffreys_prior(metric, bounds):
         A `JeffreysPrior`.
 
     Raises:
-        ValueError: If the volume is infinite, so that there is no such prior: a location on a line, say.
+        ValueError: If the bounds are no increasing pairs or leave the domain of `metric`, or the volume is
+            zero or infinite, so that there is no such prior: a location on a line, say.
     """
-    ranges = [_range(bound) for bound in bounds][::-1]
+    ranges = _ranges(bounds)
     options = [_QUADRATURE] * len(ranges)
+
+    def element(*theta):
+        try:
+            return volume_element(metric, theta[::-1])
+        except ValueError as error:
+            raise ValueError(f"bounds must stay in the domain of metric, but {error}") from error
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", IntegrationWarning)
         try:
-            volume, _ = nquad(lambda *theta: volume_element(metric, theta[::-1]), ranges, opts=options)
+            volume, _ = nquad(
+                element, [lambda *after, end=end: end(after[::-1]) for end in ranges[::-1]], opts=options
+            )
         except IntegrationWarning as warning:
             reason = str(warning).partition("\n")[0]
             raise ValueError(f"bounds must enclose a finite integral of sqrt(det F): {reason}") from None
     if not 0 < volume < np.inf:
         raise ValueError(f"bounds must enclose a positive, finite integral of sqrt(det F), got {volume}")
-    return JeffreysPrior(lambda theta: volume_element(metric, theta) / volume, volume)
+
+    def density(theta):
+        theta = finite("theta", theta, 1)
+        if theta.size != len(ranges):
+            raise ValueError(f"theta must have one entry per bound, {len(ranges)}, got {theta.size}")
+        for k, ends in enumerate(ranges):
+            low, high = ends(theta[:k])
+            if not low <= theta[k] <= high:
+                return 0.0
+        return volume_element(metric, theta) / volume
+
+    return JeffreysPrior(density, volume)
 
 
-def _range(bound):
-    return (lambda *after: bound(*after[::-1])) if callable(bound) else tuple(bound)
+def _ranges(bounds):
+    """Functions from the parameters before each to its ends."""
+    bounds = list(bounds) if np.iterable(bounds) else []
+    if not bounds:
+        raise ValueError("bounds must be a list of the ends of at least one parameter")
+
+    def ends(k, bound):
+        name = f"bounds[{k}]"
+        if callable(bound):
+            return lambda before: interval(name, bound(*before))
+        pair = interval(name, bound)
+        return lambda _: pair
+
+    return [ends(k, bound) for k, bound in enumerate(bounds)]
 
 
 def _integral_along(metric, path, integrand):
@@ -327,17 +375,10 @@ def _polygon(metric, start, end):
 
 
 def _metric_at(metric, theta, definite=False):
-    matrix = finite("metric", metric(theta), 2)
-    size = np.size(theta)
-    if matrix.shape != (size, size) or not np.allclose(matrix, matrix.T, atol=1e-8 * np.max(np.abs(matrix))):
-        raise ValueError(f"metric must return a symmetric {size} x {size} matrix, got {matrix.tolist()}")
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    # A singular matrix has eigenvalues of either sign by rounding.
-    margin = _ROUNDING * np.max(np.abs(eigenvalues))
-    if not eigenvalues[0] > (margin if definite else -1e3 * margin - np.finfo(float).tiny):
-        kind = "definite" if definite else "semidefinite"
+    name = f"metric(theta={np.asarray(theta).tolist()})"
+    matrix = finite(name, metric(theta))
+    if matrix.shape != (np.size(theta),) * 2:
         raise ValueError(
-            f"metric must be positive {kind}, got the eigenvalue {eigenvalues[0]:.3g} "
-            f"at theta = {np.asarray(theta).tolist()}"
+            f"{name} must be a {np.size(theta)} x {np.size(theta)} matrix, got shape {matrix.shape}"
         )
-    return matrix
+    return covariance(name, matrix, definite)

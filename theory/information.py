@@ -54,7 +54,7 @@ def entropy(p, axis=-1, base=None):
         >>> float(entropy([0.5, 0.25, 0.25], base=2))
         1.5
     """
-    p = arguments.distributions("p", p, axis)
+    p = _distributions("p", p, axis)
     return _amount(entr(p).sum(axis=axis), base)
 
 
@@ -158,8 +158,9 @@ def joint_entropy(joint, x=None, base=None):
     Raises:
         ValueError: If `joint` is no distribution, has no such axis, or `base` is not above 1.
     """
-    joint, axes = _table(joint, x=range(np.ndim(joint)) if x is None else x)
-    return _amount(_entropy(joint, axes["x"]), base)
+    joint = _distributions("joint", joint, axis=None)
+    (x,) = _axes(joint, x=range(joint.ndim) if x is None else x)
+    return _amount(_entropy(joint, x), base)
 
 
 def conditional_entropy(joint, x=0, given=1, base=None):
@@ -178,8 +179,9 @@ def conditional_entropy(joint, x=0, given=1, base=None):
         ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
             above 1.
     """
-    joint, axes = _table(joint, x=x, given=given)
-    return _amount(_entropy(joint, axes["x"] + axes["given"]) - _entropy(joint, axes["given"]), base)
+    joint = _distributions("joint", joint, axis=None)
+    x, given = _axes(joint, x=x, given=given)
+    return _amount(_entropy(joint, x + given) - _entropy(joint, given), base)
 
 
 def mutual_information(joint, x=0, y=1, base=None):
@@ -200,9 +202,9 @@ def mutual_information(joint, x=0, y=1, base=None):
         ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
             above 1.
     """
-    joint, axes = _table(joint, x=x, y=y)
-    separate = _entropy(joint, axes["x"]) + _entropy(joint, axes["y"])
-    return _amount(separate - _entropy(joint, axes["x"] + axes["y"]), base)
+    joint = _distributions("joint", joint, axis=None)
+    x, y = _axes(joint, x=x, y=y)
+    return _amount(_entropy(joint, x) + _entropy(joint, y) - _entropy(joint, x + y), base)
 
 
 def conditional_mutual_information(joint, x, y, given, base=None):
@@ -222,8 +224,8 @@ def conditional_mutual_information(joint, x, y, given, base=None):
         ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
             above 1.
     """
-    joint, axes = _table(joint, x=x, y=y, given=given)
-    x, y, given = axes.values()
+    joint = _distributions("joint", joint, axis=None)
+    x, y, given = _axes(joint, x=x, y=y, given=given)
     pairs = _entropy(joint, x + given) + _entropy(joint, y + given)
     return _amount(pairs - _entropy(joint, given) - _entropy(joint, x + y + given), base)
 
@@ -248,7 +250,7 @@ def conditional_kl_divergence(p, q, given=0, base=None):
             `base` is not above 1.
     """
     p, q = _pair(p, q, axis=None)
-    given = normalize_axis_tuple(given, p.ndim, argname="given")
+    (given,) = _axes(p, given=given)
     others = tuple(set(range(p.ndim)) - set(given))
     p_x, q_x = p.sum(axis=others, keepdims=True), q.sum(axis=others, keepdims=True)
     conditional = np.divide(q, q_x, out=np.zeros_like(q), where=q_x > 0)
@@ -262,21 +264,31 @@ def _amount(nats, base):
 
 
 def _pair(p, q, axis):
-    p, q = arguments.distributions("p", p, axis), arguments.distributions("q", q, axis)
+    p, q = _distributions("p", p, axis), _distributions("q", q, axis)
     arguments.same_shape(p=p, q=q)
     return p, q
 
 
-def _table(joint, **variables):
-    """Returns (joint, the axes of each variable by name) after checking that no axis has two names."""
-    joint = arguments.distributions("joint", joint, axis=None)
-    axes = {name: normalize_axis_tuple(axis, joint.ndim, argname=name) for name, axis in variables.items()}
+def _distributions(name, p, axis):
+    try:
+        return arguments.distributions(name, p, axis)
+    except TypeError:
+        raise ValueError(f"axis must be an integer, a tuple of them or None, got {axis!r}") from None
+
+
+def _axes(joint, **variables):
+    """Returns the axes of each variable, a tuple, after checking that no axis has two names."""
     owner = {}
-    for name, axis in ((name, axis) for name, several in axes.items() for axis in several):
-        if axis in owner:
-            raise ValueError(f"{owner[axis]} and {name} must be different variables, both have axis {axis}")
-        owner[axis] = name
-    return joint, axes
+    for name, axis in variables.items():
+        try:
+            variables[name] = normalize_axis_tuple(axis, joint.ndim, argname=name)
+        except TypeError:
+            raise ValueError(f"{name} must be an axis of joint or a tuple of axes, got {axis!r}") from None
+        for one in variables[name]:
+            if one in owner:
+                raise ValueError(f"{owner[one]} and {name} must be different variables, both have axis {one}")
+            owner[one] = name
+    return variables.values()
 
 
 def _entropy(joint, axes):

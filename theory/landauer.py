@@ -9,6 +9,8 @@ needs 17 bits, knows more about the summands, and erases half a nat less (docs/e
 Entropies are in nats, temperatures in kelvin, heat in joules, rates in operations a second, power in watts.
 """
 
+import numbers
+
 import numpy as np
 from scipy.constants import Boltzmann
 
@@ -29,12 +31,15 @@ def erasure_heat(bits, temperature=300.0):
         Heat in joules, of the broadcast shape of the arguments.
 
     Raises:
-        ValueError: If an argument is not finite, a number of bits is negative or a temperature not positive.
+        ValueError: If an argument is not finite, a number of bits is negative, a temperature not positive, or
+            the shapes do not broadcast.
 
     References:
         Landauer, "Irreversibility and heat generation in the computing process" (1961).
     """
-    return Boltzmann * arguments.positive("temperature", temperature) * _amount("bits", bits) * np.log(2)
+    bits, temperature = arguments.nonnegative("bits", bits), arguments.positive("temperature", temperature)
+    arguments.broadcastable(bits=bits, temperature=temperature)
+    return Boltzmann * temperature * bits * np.log(2)
 
 
 def computation_heat(operations, bits=32, temperature=300.0):
@@ -51,7 +56,9 @@ def computation_heat(operations, bits=32, temperature=300.0):
     Raises:
         ValueError: As `erasure_heat`, or if a number of operations is negative.
     """
-    return _amount("operations", operations) * erasure_heat(bits, temperature)
+    operations, heat = arguments.nonnegative("operations", operations), erasure_heat(bits, temperature)
+    arguments.broadcastable(operations=operations, bits=bits, temperature=temperature)
+    return operations * heat
 
 
 def minimal_power(rate, bits=32, temperature=300.0):
@@ -68,7 +75,9 @@ def minimal_power(rate, bits=32, temperature=300.0):
     Raises:
         ValueError: As `erasure_heat`, or if a rate is negative.
     """
-    return _amount("rate", rate) * erasure_heat(bits, temperature)
+    rate, heat = arguments.nonnegative("rate", rate), erasure_heat(bits, temperature)
+    arguments.broadcastable(rate=rate, bits=bits, temperature=temperature)
+    return rate * heat
 
 
 def excess(power, rate, bits=32, temperature=300.0):
@@ -84,35 +93,41 @@ def excess(power, rate, bits=32, temperature=300.0):
         power / `minimal_power`: 5e7 for the notes' GPU of 250 W and 10^14 operations of 16 bits.
 
     Raises:
-        ValueError: If an argument is not finite and positive.
+        ValueError: If an argument is not finite and positive, or the shapes do not broadcast.
     """
     rate, bits = arguments.positive("rate", rate), arguments.positive("bits", bits)
-    return arguments.positive("power", power) / minimal_power(rate, bits, temperature)
+    power, limit = arguments.positive("power", power), minimal_power(rate, bits, temperature)
+    arguments.broadcastable(power=power, rate=rate, bits=bits, temperature=temperature)
+    return power / limit
 
 
 def erased_entropy(outputs, probabilities=None):
     """Returns the entropy H(X) - H(f(X)) = H(X | f(X)) that a deterministic computation f erases, in nats.
 
     Args:
-        outputs: The output of each possible input, [N] or, where an output is several numbers, [N, D].
+        outputs: The output of each possible input, [N] or, where an output is several, [N, D]:
+            numbers, none of them NaN, or strings.
         probabilities: The inputs' probabilities, [N]; all equal if None.
 
     Returns:
         The entropy, zero if and only if no two possible inputs share their output: such an f can be undone.
 
     Raises:
-        ValueError: If `outputs` has other axes or no entry, or `probabilities` are not N and a distribution.
+        ValueError: If `outputs` has other axes, other entries or none, or `probabilities` are not N and a
+            distribution.
     """
-    outputs = np.asarray(outputs)
+    outputs = np.asarray(outputs, dtype=object)
     if outputs.ndim not in (1, 2) or outputs.size == 0:
         raise ValueError(f"outputs must have shape [N] or [N, D] and not be empty, got {outputs.shape}")
+    _check("outputs", outputs, _is_output, "a number or a string")
     if probabilities is None:
         probabilities = np.full(len(outputs), 1 / len(outputs))
     probabilities = arguments.distributions("probabilities", probabilities)
     if probabilities.shape != outputs.shape[:1]:
         raise ValueError(f"probabilities must have shape ({len(outputs)},), got {probabilities.shape}")
-    _, group = np.unique(outputs, axis=0, return_inverse=True)
-    total = np.bincount(group.ravel(), probabilities)[group.ravel()]
+    groups = {}
+    group = [groups.setdefault(tuple(row), len(groups)) for row in outputs.reshape(len(outputs), -1)]
+    total = np.bincount(group, probabilities)[group]
     possible = probabilities > 0
     # Logarithms of the conditional probabilities: a map that can be undone gives an exact zero.
     return float(np.sum(probabilities[possible] * np.log(total[possible] / probabilities[possible])))
@@ -161,7 +176,8 @@ def add_reversibly(x, y, bits=16):
         (x, sum), two uint64 arrays.
 
     Raises:
-        ValueError: If `bits` is out of its range or an entry is not a word; the message has its index.
+        ValueError: If `bits` is out of its range, an entry is not a word (the message has its index), or the
+            shapes do not broadcast.
     """
     x, y, mask = _words(bits, x=x, y=y)
     return x, (x + y) & mask
@@ -185,28 +201,31 @@ def undo_addition(x, total, bits=16):
     return x, (total - x) & mask
 
 
-def _amount(name, value):
-    array = arguments.finite(name, value)
-    bad = array < 0
-    if bad.any():
-        raise ValueError(f"{name}{arguments.first_index(bad)} must not be negative, got {array[bad][0]}")
-    return array
-
-
 def _words(bits, **named):
     """Returns the named arrays as broadcast uint64 arrays, and the mask 2^k - 1."""
     bits = arguments.integer("bits", bits, 1)
     if bits > 64:
         raise ValueError(f"bits must be at most 64, got {bits}")
-    words = []
-    for name, value in named.items():
-        array = np.asarray(value)
-        if not np.issubdtype(array.dtype, np.integer):
-            raise ValueError(f"{name} must hold integers, got dtype {array.dtype}")
-        # Compared as objects because 2^64 fits no NumPy integer.
-        bad = (array < 0) | np.asarray(array.astype(object) >= 2**bits, dtype=bool)
-        if bad.any():
-            index, entry = arguments.first_index(bad), array[bad][0]
-            raise ValueError(f"{name}{index} must be in 0 ... {2**bits - 1}, got {entry}")
-        words.append(array.astype(np.uint64))
-    return (*np.broadcast_arrays(*words), np.uint64(2**bits - 1))
+
+    def is_word(entry):
+        return isinstance(entry, numbers.Integral) and not isinstance(entry, bool) and 0 <= entry < 2**bits
+
+    # As objects, because NumPy makes floats of integers on both sides of 2^63.
+    words = {name: np.asarray(value, dtype=object) for name, value in named.items()}
+    for name, array in words.items():
+        _check(name, array, is_word, f"an integer in 0 ... {2**bits - 1}")
+    arguments.broadcastable(**words)
+    words = np.broadcast_arrays(*(array.astype(np.uint64) for array in words.values()))
+    return (*words, np.uint64(2**bits - 1))
+
+
+def _is_output(entry):
+    # NaN is not itself.
+    return isinstance(entry, numbers.Number | str | bytes | np.generic) and bool(entry == entry)
+
+
+def _check(name, array, is_valid, what):
+    """Refuses the first entry of an array of objects that is not valid."""
+    bad = ~np.vectorize(is_valid, otypes=[bool])(array)
+    if bad.any():
+        raise ValueError(f"{name}{arguments.first_index(bad)} must be {what}, got {array[bad][0]}")

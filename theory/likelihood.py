@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 from . import arguments
 
 _STEP = 1e-3  # Of a parameter's scale: truncation 1e-7 and rounding 1e-8 of a second derivative.
+_TURNS, _GAIN = 10, 1e-3  # Of the search; nats an example.
 _NEWTON_STEPS = 20
 _CONVERGED = 1e-10  # Twice the log-likelihood still to be gained, in nats: 1e-5 of a standard error.
 
@@ -128,13 +129,7 @@ def _maximize(log_density, log_prior, data, start):
         raise ValueError(f"start must have shape [P], got {start.shape}")
     n = _check_start(log_density, log_prior, data, start)
     loss = partial(_loss, log_density, log_prior, data)
-    # The simplex crosses regions of no likelihood, where gradients end; BFGS converges in many dimensions.
-    simplex = start + np.vstack([np.zeros(len(start)), np.diag(0.1 * np.where(start == 0, 1, np.abs(start)))])
-    options = {"initial_simplex": simplex, "adaptive": True, "xatol": np.inf, "fatol": 1e-5}
-    near = minimize(loss, start, method="Nelder-Mead", options=options).x
-    scale = _scales(loss, near)
-    u = minimize(lambda u: loss(near + scale * u), np.zeros_like(near), jac="3-point", tol=1e-9).x
-    parameters, scale, hessian = _polish(loss, near + scale * u, n)
+    parameters, scale, hessian = _polish(loss, _climb(loss, start), n)
     information = n * hessian / np.outer(scale, scale)
     covariance = cho_solve(cho_factor(n * hessian), np.eye(len(scale))) * np.outer(scale, scale)
     _check_maximum(loss, parameters, n, covariance)
@@ -171,6 +166,28 @@ def _loss(log_density, log_prior, data, parameters):
         with np.errstate(all="ignore"):
             total = total + log_prior(parameters)
     return -float(total) / len(values) if np.isfinite(total) else np.inf
+
+
+def _climb(loss, parameters):
+    """Returns a point near the maximum: a simplex and BFGS take turns until BFGS gains next to nothing."""
+    for _ in range(_TURNS):
+        # The simplex crosses regions of no likelihood, where gradients end, but may shrink too early.
+        sides = 0.1 * np.where(parameters == 0, 1, np.abs(parameters))
+        simplex = parameters + np.vstack([np.zeros_like(sides), np.diag(sides)])
+        options = {"initial_simplex": simplex, "adaptive": True, "xatol": np.inf, "fatol": 1e-5}
+        near = minimize(loss, parameters, method="Nelder-Mead", options=options).x
+        scale = _scales(loss, near)
+        # BFGS converges in many dimensions. Its differences meet infinite losses.
+        with np.errstate(invalid="ignore"):
+            u = minimize(partial(_shifted, loss, near, scale), np.zeros_like(near), jac="3-point", tol=1e-9).x
+        parameters = near + scale * u
+        if loss(near) - loss(parameters) < _GAIN:
+            break
+    return parameters
+
+
+def _shifted(loss, parameters, scale, u):
+    return loss(parameters + scale * u)
 
 
 def _scales(loss, parameters):

@@ -223,7 +223,7 @@ def cell_widths(grid):
     steps = np.diff(grid)
     if (steps <= 0).any():
         at = int(np.argmax(steps <= 0)) + 1
-        raise ValueError(f"grid must increase, got grid[{at}] = {grid[at]} after {grid[at - 1]}")
+        raise ValueError(f"grid must increase, got grid[{at}] = {grid[at]:.9g} after {grid[at - 1]:.9g}")
     return (np.append(steps, 0.0) + np.append(0.0, steps)) / 2
 
 
@@ -247,9 +247,17 @@ def reweight(p, energies, beta=1.0):
     p, beta = distributions("p", p), float(finite("beta", beta, 0))
     energies = finite("energies", energies)
     same_shape(p=p, energies=energies)
-    shifted = beta * energies
-    shifted = shifted + logsumexp(-shifted, axis=-1, b=p, keepdims=True)
-    return Reweighting(p * np.exp(-shifted), shifted, np.sum(p * shifted, axis=-1))
+    with np.errstate(over="ignore"):
+        scaled = finite("beta * energies", beta * energies)
+        zero = logsumexp(-scaled, axis=-1, b=p, keepdims=True)
+        shifted = finite("beta * energies from their zero point", scaled + zero)
+    # Where p vanishes the factor may overflow.
+    log_p = np.log(p, where=p > 0, out=np.full_like(p, -np.inf))
+    return Reweighting(
+        probabilities=np.exp(log_p - shifted),
+        energies=shifted,
+        divergence=np.maximum(np.sum(p * shifted, axis=-1), 0.0),
+    )
 
 
 def _check(features, targets, weights):

@@ -68,7 +68,11 @@ def gaussian_probabilities(x, bandwidths=1.0):
     bandwidths = arguments.positive("bandwidths", bandwidths)
     if bandwidths.shape not in ((), (len(x),)):
         raise ValueError(f"bandwidths must be a number or of shape ({len(x)},), got {bandwidths.shape}")
-    precision = np.broadcast_to(bandwidths**-2.0, len(x))
+    x, exponent = near_one(x)
+    # A width far above all distances may become infinite; one far below them is as good as 1e-150.
+    with np.errstate(over="ignore", under="ignore"):
+        widths = np.maximum(np.ldexp(bandwidths, -exponent), 1e-150)
+    precision = np.broadcast_to(widths**-2.0, len(x))
     p = np.empty((len(x), len(x)))
     for rows in blocks(len(x)):
         gaps, _ = _gaps(x, rows)
@@ -102,9 +106,7 @@ def conditional_probabilities(x, perplexity):
             f"perplexity must be above 1 and below the number of other points ({len(x) - 1}), "
             f"got {perplexity:g}"
         )
-    # A power of two brings the points near one without rounding: no square can overflow or vanish.
-    exponent = int(np.frexp(np.abs(x).max())[1])
-    x = np.ldexp(x, -exponent)
+    x, exponent = near_one(x)
     p, bandwidths = np.empty((len(x), len(x))), np.empty(len(x))
     for rows in blocks(len(x)):
         gaps, nearest = _gaps(x, rows)
@@ -149,6 +151,18 @@ def check_square(name, p):
         first = int(np.argmax(bad))
         raise ValueError(f"{name}[{first}, {first}] must be 0, got {p[first, first]}")
     return p
+
+
+def near_one(x):
+    """Returns (x / 2^exponent, exponent) with the largest entry near one: no square overflows or vanishes.
+
+    A power of two divides without rounding.
+
+    Args:
+        x: Points, [N, D].
+    """
+    exponent = int(np.frexp(np.abs(x).max())[1])
+    return np.ldexp(x, -exponent), exponent
 
 
 def blocks(points):

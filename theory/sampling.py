@@ -46,10 +46,12 @@ def reparameterized_gaussian(mean: np.ndarray, scale: np.ndarray, noise: np.ndar
         The draws, of the broadcast shape.
 
     Raises:
-        ValueError: If an entry is not finite or `scale` is not positive.
+        ValueError: If an entry is not finite, `scale` is not positive, or the shapes do not broadcast.
     """
     mean, noise = arguments.finite("mean", mean), arguments.finite("noise", noise)
-    return mean + arguments.positive("scale", scale) * noise
+    scale = arguments.positive("scale", scale)
+    arguments.broadcastable(mean=mean, scale=scale, noise=noise)
+    return mean + scale * noise
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -161,10 +163,15 @@ def softened_argmax(logits: np.ndarray, noise: np.ndarray, beta: float) -> np.nd
         Points of the simplex, of the broadcast shape.
 
     Raises:
-        ValueError: If an entry is not finite or `beta` is not positive.
+        ValueError: If an entry is not finite, `beta` is not positive, or the shapes do not broadcast.
     """
     beta = float(arguments.positive("beta", beta, ndim=0))
-    return special.softmax(beta * (_logits(logits) + arguments.finite("noise", noise)), axis=-1)
+    logits, noise = _logits(logits), arguments.finite("noise", noise)
+    arguments.broadcastable(logits=logits, noise=noise)
+    # Halves, so that no sum overflows; below the largest a product may, to minus infinity.
+    halves = logits / 2 + noise / 2
+    with np.errstate(over="ignore"):
+        return special.softmax(2 * (beta * (halves - halves.max(axis=-1, keepdims=True))), axis=-1)
 
 
 def concrete_log_density(points: np.ndarray, logits: np.ndarray, beta: float) -> np.ndarray:
@@ -183,8 +190,8 @@ def concrete_log_density(points: np.ndarray, logits: np.ndarray, beta: float) ->
         Log densities in nats, [...].
 
     Raises:
-        ValueError: If a row of `points` is no distribution or touches the border, a logit is not finite, or
-            `beta` is not positive.
+        ValueError: If a row of `points` is no distribution or touches the border, a logit is not finite,
+            `beta` is not positive, or the shapes do not fit.
     """
     points = arguments.positive("points", arguments.distributions("points", points))
     logits = _logits(logits)
@@ -192,6 +199,7 @@ def concrete_log_density(points: np.ndarray, logits: np.ndarray, beta: float) ->
     size = points.shape[-1]
     if logits.shape[-1] != size:
         raise ValueError(f"points and logits must have as many categories, got {size} and {logits.shape[-1]}")
+    arguments.broadcastable(points=points, logits=logits)
     weighted = logits - temperature * np.log(points)
     return (
         special.gammaln(size)

@@ -15,6 +15,7 @@ Legend: K kinds of symbols, N length of a sequence.
 """
 
 import math
+import reprlib
 
 import numpy as np
 from scipy.special import gammaln, xlogy
@@ -131,7 +132,7 @@ def leaf_probabilities(tree):
     Raises:
         ValueError: If the probabilities at a node are no distribution.
     """
-    return np.array(_leaves(tree, "tree"))
+    return np.array([reached for reached, p in _nodes(tree) if not len(p)])
 
 
 def tree_entropy(tree, measure=information.entropy):
@@ -153,7 +154,7 @@ def tree_entropy(tree, measure=information.entropy):
     References:
         Shannon, "A Mathematical Theory of Communication" (1948), section 6 and appendix 2.
     """
-    return _branchings(tree, measure, "tree")
+    return sum((reached * measure(p) for reached, p in _nodes(tree) if len(p)), 0.0)
 
 
 def uniform_tree(branches, depth):
@@ -219,42 +220,37 @@ def bracketing_power(s, t, n):
     return m
 
 
-def _leaves(tree, path):
-    branches = _branches(tree, path)
-    if not branches:
-        return [1.0]
-    return [p * leaf for p, subtree, below in branches for leaf in _leaves(subtree, below)]
+def _nodes(tree):
+    """Yields (probability of reaching it, probabilities of its branches) of each node, none for a leaf.
+
+    The leaves come from first to last. A stack has no limit to the depth, as recursion has.
+    """
+    stack = [(1.0, tree, "tree")]
+    while stack:
+        reached, node, path = stack.pop()
+        probabilities, subtrees = _branches(node, path)
+        yield reached, probabilities
+        below = [(reached * p, subtrees[i], f"{path}[{i}][1]") for i, p in enumerate(probabilities)]
+        stack.extend(reversed(below))
 
 
-def _branchings(tree, measure, path):
-    branches = _branches(tree, path)
-    if not branches:
-        return 0.0
-    weighted = sum(p * _branchings(subtree, measure, below) for p, subtree, below in branches)
-    return measure(np.array([p for p, _, _ in branches])) + weighted
-
-
-def _branches(tree, path):
-    """Returns the (probability, subtree, path of the subtree) of each branch, none for a leaf."""
+def _branches(node, path):
+    """Returns the probabilities and the subtrees of a node's branches."""
     try:
-        pairs = [(p, subtree) for p, subtree in tree]
+        pairs = [(p, subtree) for p, subtree in node]
     except (TypeError, ValueError):
-        raise ValueError(f"{path} must be branches (probability, subtree) or LEAF, got {tree!r}") from None
+        got = reprlib.repr(node)
+        raise ValueError(f"{path} must be branches (probability, subtree) or LEAF, got {got}") from None
     if not pairs:
-        return []
-    probabilities = arguments.distributions(f"(probabilities at {path})", [p for p, _ in pairs])
-    return [(p, pairs[i][1], f"{path}[{i}][1]") for i, p in enumerate(probabilities)]
+        return np.array([]), []
+    probabilities, subtrees = zip(*pairs, strict=True)
+    return arguments.distributions(f"(probabilities at {path})", probabilities), subtrees
 
 
 def _check_counts(counts):
-    counts = arguments.finite("counts", counts)
+    counts = arguments.integers("counts", counts, 0)
     if counts.ndim == 0:
-        raise ValueError(f"counts must have an axis of symbols, got the number {counts}")
-    bad = (counts < 0) | (counts != np.floor(counts))
-    if bad.any():
-        raise ValueError(
-            f"counts{arguments.first_index(bad)} must be an integer of at least 0, got {counts[bad][0]}"
-        )
+        raise ValueError(f"counts must have an axis of symbols, got the number {counts:g}")
     empty = counts.sum(axis=-1) == 0
     if empty.any():
         raise ValueError(f"counts{arguments.first_index(empty)} must not be all zero: no sequence is empty")

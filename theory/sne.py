@@ -29,11 +29,19 @@ import numpy as np
 from scipy.special import xlogy
 
 from . import arguments
-from .perplexity import blocks, check_points, check_square, conditional_probabilities, joint_probabilities
+from .perplexity import (
+    blocks,
+    check_points,
+    check_square,
+    conditional_probabilities,
+    joint_probabilities,
+    near_one,
+)
 
 _METHODS = ("sne", "tsne")
 _CHECK = 50  # Iterations between two evaluations of the loss.
 _START = 1e-4  # Standard deviation of the initial points: all distances are far below one.
+_EXTENT = 1e5  # Beyond it the squared distances' rounding errors would show beside the one of w_ij.
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,8 @@ def sne_loss_and_gradient(p, y):
         (loss in nats, gradient [N, d]).
 
     Raises:
-        ValueError: If p is not such a matrix, y is not finite, or the shapes do not fit.
+        ValueError: If p is not such a matrix, y is not finite or extends over more than 1e5, so that small
+            distances lose their digits, or the shapes do not fit.
     """
     p = check_square("p", arguments.distributions("p", p))
     y = _check_embedding("y", y, len(p))
@@ -89,7 +98,8 @@ def tsne_loss_and_gradient(p, y):
         (loss in nats, gradient [N, d]).
 
     Raises:
-        ValueError: If p is not such a matrix, y is not finite, or the shapes do not fit.
+        ValueError: If p is not such a matrix, y is not finite or extends over more than 1e5, so that small
+            distances lose their digits, or the shapes do not fit.
     """
     p = check_square("p", arguments.distributions("p", p, axis=None))
     bad = np.abs(p - p.T) > arguments.ROUNDING * p.max()
@@ -142,7 +152,8 @@ def embed(
         An `Embedding`.
 
     Raises:
-        ValueError: If an argument is not valid, as `conditional_probabilities`, or the descent diverges.
+        ValueError: If an argument is not valid, as `conditional_probabilities`, or the descent diverges: the
+            points fly apart, or without exaggeration end at a larger loss than at the start and in one place.
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {_METHODS}, got {method!r}")
@@ -151,6 +162,7 @@ def embed(
     iterations = arguments.integer("iterations", iterations, 1)
     switch = min(iterations, arguments.integer("exaggerated_iterations", exaggerated_iterations, 0))
     early, late = _check_momenta(momenta)
+    min_gradient_norm = arguments.nonnegative("min_gradient_norm", min_gradient_norm, ndim=0)
     y = _initial(x, initial, dimensions, seed)
 
     p, bandwidths = conditional_probabilities(x, perplexity)
@@ -162,8 +174,7 @@ def embed(
         # Among few points an exaggerated attraction has no minimum but all in one place: no way to begin.
         y[:] = start
     descent.run(iterations, late, 1.0)
-    kl, _ = loss(y)
-    descent.record(kl)
+    kl = descent.finish(exaggerated=exaggeration != 1 and switch == iterations)
     return Embedding(y, kl, bandwidths, descent.done, np.array(list(descent.history.items())))
 
 
@@ -187,21 +198,28 @@ def _check_momenta(momenta):
 
 
 def _check_embedding(name, y, points):
+    """`y` about its mean as a new array: squares of a common shift would drown the distances."""
     y = arguments.finite(name, y, ndim=2)
     if len(y) != points or y.shape[1] == 0:
         raise ValueError(f"{name} must have shape ({points}, d), one row a point, got {y.shape}")
-    return y
+    extent = 2 * float(np.ptp(y / 2, axis=0).max())
+    if extent > _EXTENT:
+        raise ValueError(f"{name} must extend over at most {_EXTENT:g} along an axis, got {extent:.9g}")
+    y = y - y[0]
+    return y - y.mean(axis=0)
 
 
 def _initial(x, initial, dimensions, seed):
     """The first embedding, [N, d], as a new array."""
     if not isinstance(initial, str):
-        return _check_embedding("initial", initial, len(x)).copy()
+        return _check_embedding("initial", initial, len(x))
     dimensions = arguments.integer("dimensions", dimensions, 1)
     if initial == "random":
-        return _START * np.random.default_rng(seed).standard_normal((len(x), dimensions))
+        rng = np.random.default_rng(arguments.integer("seed", seed, 0))
+        return _START * rng.standard_normal((len(x), dimensions))
     if initial != "pca":
         raise ValueError(f"initial must be 'pca', 'random' or an array [N, d], got {initial!r}")
+    x, _ = near_one(x)
     left, spread, right = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     if len(spread) < dimensions or spread[dimensions - 1] <= 1e-12 * spread[0]:
         raise ValueError(
@@ -225,20 +243,20 @@ class _Descent:
 
     def record(self, value):
         """Notes the loss after the iterations done so far, once."""
-        if not np.isfinite(value):
+        if not np.isfinite(value) or np.ptp(self.y, axis=0).max() > _EXTENT:
             raise ValueError(f"learning_rate {self.learning_rate:g} is too large: the descent diverges")
         if self.done not in self.history and self.progress is not None:
             self.progress(self.done, self.iterations, value)
         self.history[self.done] = value
 
+    # A descent that diverges is told by `record`.
+    @np.errstate(over="ignore", invalid="ignore")
     def run(self, end, momentum, exaggeration):
         """Continues to `end` iterations, or until the gradient vanishes."""
         y, step, gains = self.y, np.zeros_like(self.y), np.ones_like(self.y)
         while self.done < end:
             check = self.done % _CHECK == 0
-            # A diverging descent is told by its loss.
-            with np.errstate(over="ignore", invalid="ignore"):
-                value, gradient = self.loss(y, exaggeration, with_value=check)
+            value, gradient = self.loss(y, exaggeration, with_value=check)
             if check:
                 self.record(value)
                 if np.linalg.norm(gradient) <= self.min_gradient_norm:
@@ -249,6 +267,20 @@ class _Descent:
             y += step
             y -= y.mean(axis=0)
             self.done += 1
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def finish(self, exaggerated):
+        """Returns the loss at the end, which only exaggeration may have left above that of the start."""
+        value, _ = self.loss(self.y)
+        self.record(value)
+        # From a good start exaggeration may lead to a worse minimum, but not above all points in one place.
+        limit = max(self.history[0], self.loss(np.zeros_like(self.y))[0])
+        if not exaggerated and value > limit + 1e-3:
+            raise ValueError(
+                f"learning_rate {self.learning_rate:g} is too large, or iterations={self.iterations} too few:"
+                f" the loss is {value:.3g} nats at the end and {self.history[0]:.3g} at the start"
+            )
+        return value
 
 
 def _negative_entropy(p, parts):

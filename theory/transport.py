@@ -21,6 +21,7 @@ References:
 """
 
 import math
+import numbers
 import warnings
 from dataclasses import dataclass
 
@@ -93,21 +94,22 @@ def wasserstein_1d(x, y, order=1.0, x_weights=None, y_weights=None):
         The distance, in units of `x`.
 
     Raises:
-        ValueError: If a value is not finite, weights are no probabilities, or `order` is below 1.
+        ValueError: If there are no values, one is not finite, weights are no probabilities, or `order` is
+            below 1.
     """
-    if not order >= 1:
-        raise ValueError(f"order must be at least 1, got {order!r}")
+    order = _order(order)
     x, below_x = _sorted_sample("x", x, x_weights)
     y, below_y = _sorted_sample("y", y, y_weights)
     levels = np.sort(np.concatenate([below_x, below_y]))
     widths = np.diff(levels, prepend=0.0)
-    moves = np.abs(x[np.searchsorted(below_x, levels)] - y[np.searchsorted(below_y, levels)])
+    # Halves, as a difference may overflow.
+    moves = np.abs(x[np.searchsorted(below_x, levels)] / 2 - y[np.searchsorted(below_y, levels)] / 2)
     moves, widths = moves[widths > _SLIVER], widths[widths > _SLIVER]
     longest = moves.max()
     if math.isinf(order) or longest == 0:
-        return float(longest)
+        return float(2 * longest)
     # In units of the longest move no power overflows.
-    return float(longest * (widths @ (moves / longest) ** order) ** (1 / order))
+    return float(2 * longest * (widths @ (moves / longest) ** order) ** (1 / order))
 
 
 def gaussian_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
@@ -193,15 +195,16 @@ def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
         The distance, in units of `x`.
 
     Raises:
-        ValueError: As `cost_matrix` and `optimal_transport`, or if `order` is below 1 or infinite.
+        ValueError: As `cost_matrix` and `optimal_transport`, or if there are no points, or `order` is below 1
+            or infinite.
     """
-    if not 1 <= order < math.inf:
-        raise ValueError(f"order must be finite and at least 1, got {order!r}")
+    order = _order(order)
+    if math.isinf(order):
+        raise ValueError("order must be finite, got inf; on a line `wasserstein_1d` has it")
     distances = cost_matrix(x, y, power=1)
-    given = {"x_weights": x_weights, "y_weights": y_weights}
-    weights = map(_weights, given, given.values(), distances.shape)
+    a, b = _sample_weights("x", x_weights, len(x)), _sample_weights("y", y_weights, len(y))
     longest = float(distances.max()) or 1.0
-    return longest * optimal_transport(*weights, (distances / longest) ** order).cost ** (1 / order)
+    return longest * optimal_transport(a, b, (distances / longest) ** order).cost ** (1 / order)
 
 
 def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_000):
@@ -347,8 +350,20 @@ def _problem(a, b, cost):
     return a, b, cost
 
 
+def _order(order):
+    if not isinstance(order, numbers.Real) or not order >= 1:
+        raise ValueError(f"order must be a number of at least 1, got {order!r}")
+    return float(order)
+
+
+def _sample_weights(name, given, size):
+    if not size:
+        raise ValueError(f"{name} must hold at least one point, got none")
+    return _weights(f"{name}_weights", np.full(size, 1 / size) if given is None else given, size)
+
+
 def _weights(name, given, size=None):
-    weights = arguments.distributions(name, np.full(size, 1 / max(size, 1)) if given is None else given)
+    weights = arguments.distributions(name, given)
     if weights.ndim != 1 or (size is not None and len(weights) != size):
         wanted = "one axis" if size is None else f"shape ({size},)"
         raise ValueError(f"{name} must have {wanted}, got shape {weights.shape}")
@@ -358,7 +373,7 @@ def _weights(name, given, size=None):
 
 def _sorted_sample(name, values, weights):
     values = arguments.finite(name, values, ndim=1)
-    weights = _weights(f"{name}_weights", weights, len(values))
+    weights = _sample_weights(name, weights, len(values))
     order = np.argsort(values)
     below = np.cumsum(weights[order])
     below[-1] = 1.0
@@ -366,14 +381,8 @@ def _sorted_sample(name, values, weights):
 
 
 def _square_root(name, covariance, size):
-    covariance = arguments.finite(name, covariance, ndim=2)
+    covariance = arguments.covariance(name, covariance, definite=False)
     if covariance.shape != (size, size):
         raise ValueError(f"{name} must have shape ({size}, {size}), got {covariance.shape}")
-    rounding = 1e-9 * np.abs(covariance).max()
-    bad = np.abs(covariance - covariance.T) > rounding
-    if bad.any():
-        raise ValueError(f"{name} must be symmetric, its entry {arguments.first_index(bad)} is not")
     values, vectors = np.linalg.eigh(covariance)
-    if values[0] < -rounding:
-        raise ValueError(f"{name} must be positive semidefinite, got the eigenvalue {values[0]:.6g}")
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

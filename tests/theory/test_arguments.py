@@ -63,6 +63,7 @@ def test_a_covariance_matrix_is_judged_in_units_of_its_own():
         ),
         ([[1, 0.5], [0, 1]], r"c must be symmetric, which fails at \[0, 1\]"),
         ([[1, 0], [0, -1]], r"c\[1\] must have a diagonal that is not negative, got -1"),
+        (-1.0, "c must be positive, got -1"),
         (np.ones((2, 3)), r"c must be a square matrix, got shape \(2, 3\)"),
         (np.ones((0, 0)), r"c must be a square matrix, got shape \(0, 0\)"),
     ):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import cauchy, gamma, norm, poisson, uniform
 
-from curvezoo.theory import estimators
+from curvezoo.theory import cumulants, estimators
 
 
 def simulate(estimator, law, truth, n, repeats=40_000, seed=0):
@@ -29,6 +29,11 @@ def expectation(statistic, p, n):
     return np.tensordot(np.prod(np.asarray(p)[rolls], axis=1), np.asarray(statistic(rolls)), axes=(0, 0))
 
 
+def second_cumulants(values, p):
+    k = cumulants.cumulants_from_moments(cumulants.moments(values, 2, p))
+    return k[2, 0], k[0, 2], k[1, 1]
+
+
 @pytest.mark.equation("3.4.8")
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(
@@ -42,10 +47,13 @@ def expectation(statistic, p, n):
 def test_a_covariance_is_bounded_by_the_variances(outcomes):
     a, b, p = np.array(outcomes).T
     p = p / p.sum()
-    a, b = a - p @ a, b - p @ b
-    assert (p @ (a * b)) ** 2 <= (p @ a**2) * (p @ b**2) * (1 + 1e-9)
+    centered = np.stack([a - p @ a, b - p @ b, 3 * (a - p @ a)], axis=1)
+    # The joint cumulants of two variables: variances and, with one point of each, their covariance.
+    aa, bb, ab = second_cumulants(centered[:, [0, 1]], p)
+    assert ab**2 <= aa * bb * (1 + 1e-9)
     # Equality for proportional variables.
-    assert (p @ (a * 3 * a)) ** 2 == pytest.approx((p @ a**2) * (p @ (3 * a) ** 2), rel=1e-9)
+    aa, bb, ab = second_cumulants(centered[:, [0, 2]], p)
+    assert ab**2 == pytest.approx(aa * bb, rel=1e-9)
 
 
 def bernoulli_score(rolls, p):
@@ -210,6 +218,14 @@ def test_biased_variances_have_less_squared_error_than_the_bound_of_the_unbiased
     assert estimators.variance_of_variance(sigma**2, n, ddof=0) > own
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e-3, 1e200])
+def test_james_stein_has_no_unit_of_its_own(size):
+    x = size * np.array([2.0, 0.0, -1.0])
+    # 1 - sigma^2 / |x|^2, where |x|^2 may be beyond float64.
+    shrunk = estimators.james_stein(x, 1e-100)
+    np.testing.assert_allclose(shrunk, x - 1e-100 / size * np.array([2.0, 0.0, -1.0]) / 5, rtol=1e-14)
+
+
 @pytest.mark.parametrize("length", [0.0, 1.0, 4.0])
 def test_james_stein_beats_the_unbiased_estimate_wherever_the_mean_is(length):
     d = 6
@@ -253,7 +269,13 @@ def test_the_exponential_rates_mle_is_biased_and_its_unbiased_form_misses_the_bo
             lambda: estimators.cramer_rao_bound([1.0, 0.0], np.ones((2, 2))),
             "fisher must be positive definite",
         ),
-        (lambda: estimators.cramer_rao_bound(1.0, -1.0), "fisher must be positive definite"),
+        (lambda: estimators.cramer_rao_bound(1.0, -1.0), "fisher must be positive, got -1"),
+        (lambda: estimators.cramer_rao_bound(1.0, 0.0), "fisher must be positive, got 0"),
+        (
+            lambda: estimators.cramer_rao_bound(np.zeros((0, 0)), np.zeros((0, 0))),
+            r"fisher must be a square matrix, got shape \(0, 0\)",
+        ),
+        (lambda: estimators.cramer_rao_bound(np.zeros((0, 2)), np.eye(2)), r"jacobian must have shape"),
         (
             lambda: estimators.cramer_rao_bound([1, 0], [[1, 0.5], [0, 1]]),
             r"symmetric, which fails at \[0, 1\]",
@@ -265,10 +287,14 @@ def test_the_exponential_rates_mle_is_biased_and_its_unbiased_form_misses_the_bo
         ),
         (lambda: estimators.cramer_rao_bound([np.nan, 0.0], np.eye(2)), r"jacobian\[0\] must be finite"),
         (lambda: estimators.cramer_rao_bound(1.0, 1.0, 0), "n must be an integer of at least 1, got 0"),
-        (lambda: estimators.efficiency(0.0, 1.0), "covariance must be positive definite"),
+        (lambda: estimators.efficiency(0.0, 1.0), "covariance must be positive, got 0"),
         (lambda: estimators.efficiency(np.eye(2), 1.0), "covariance and bound must have the same shape"),
+        (lambda: estimators.efficiency(np.eye(2), [[1, 5], [0, 1]]), "bound must be symmetric"),
+        (lambda: estimators.efficiency(np.eye(2), [[1, 5], [5, 1]]), "bound must be positive semidefinite"),
+        (lambda: estimators.efficiency(1.0, -1.0), "bound must not be negative, got -1"),
+        (lambda: estimators.james_stein(np.ones(4), [1.0, 2.0]), "variance must have 0 axes"),
         (lambda: estimators.james_stein([1.0, 2.0]), "x must have at least 3 coordinates"),
-        (lambda: estimators.james_stein([[1.0, 2, 3], [0, 0, 0]]), r"x\[1\] must not be the origin"),
+        (lambda: estimators.james_stein([[1.0, 2, 3], [0, 0, 0]]), r"x\[1\] must be so far from the origin"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats as laws
+from scipy.integrate import quad
 
 from curvezoo.theory import differential_entropy, information
 from curvezoo.theory.differential_entropy import Density
@@ -82,6 +83,10 @@ def test_gaussians_of_any_dimension(dimensions):
     assert differential_entropy.gaussian_entropy(covariance, base=2) == pytest.approx(
         ours / np.log(2), rel=1e-14
     )
+    # Asymmetric by less than rounding.
+    assert differential_entropy.gaussian_entropy([[1, 1e-17], [0, 1]]) == pytest.approx(
+        np.log(2 * np.pi * np.e)
+    )
     assert differential_entropy.gaussian_entropy(0.25) == pytest.approx(
         laws.norm(0, 0.5).entropy(), rel=1e-14
     )
@@ -114,6 +119,51 @@ def test_infinite_where_the_model_excludes_what_happens(recwarn):
     assert differential_entropy.kl_divergence(laws.norm(), laws.uniform(-3, 6)) == np.inf
     assert differential_entropy.cross_entropy(laws.expon(), laws.uniform(0, 9)) == np.inf
     assert not len(recwarn)
+    # Far out in the tail of p as well, and where a density says so.
+    assert differential_entropy.kl_divergence(laws.norm(), laws.uniform(-30, 60)) == np.inf
+    half = Density(lambda x: np.where(x > 0, laws.halfnorm.logpdf(x), -np.inf), points=(0,))
+    assert differential_entropy.kl_divergence(laws.norm(), half) == np.inf
+
+
+def log_hyperbolic_secant(x):
+    return np.log(2 / np.pi) - np.logaddexp(x, -x)
+
+
+def test_a_logarithm_that_underflows_is_no_exclusion():
+    for function in (differential_entropy.kl_divergence, differential_entropy.cross_entropy):
+        with pytest.raises(ValueError, match=r"log density of q underflows, .* at x = .*, where p has mass"):
+            function(laws.norm(0, 300), laws.hypsecant())
+    with pytest.raises(ValueError, match="log density of q underflows"):
+        differential_entropy.kl_divergence(laws.foldnorm(0), laws.foldnorm(0, scale=0.02))
+    # The same q without underflow: log cosh x is |x| - log 2 but for pi^2 / 12 * 2 p(0) of area beside zero.
+    p, q = laws.norm(0, 300), Density(log_hyperbolic_secant)
+    expected = np.log(np.pi) + 300 * np.sqrt(2 / np.pi) - np.log(2) - p.entropy() + np.pi**2 / 12 * p.pdf(0)
+    assert differential_entropy.kl_divergence(p, q) == pytest.approx(expected, abs=1e-6)
+    # It happens below 1e-250 of the mass, and costs nothing.
+    narrow = differential_entropy.kl_divergence(laws.foldnorm(0), laws.foldnorm(0, scale=0.9))
+    assert narrow == pytest.approx((1 / 0.81 - 1) / 2 + np.log(0.9), rel=1e-9)
+
+
+def test_no_number_among_zeros_stands_for_a_zero():
+    # Beyond 1e77 it is -inf + inf.
+    mass = quad(lambda x: np.exp(x**2 - x**4), -6, 6, epsabs=1e-13)[0]
+    action = quad(lambda x: (x**4 - x**2) * np.exp(x**2 - x**4), -6, 6, epsabs=1e-13)[0]
+    two_wells = Density(lambda x: x**2 - x**4 - np.log(mass))
+    assert differential_entropy.entropy(two_wells) == pytest.approx(np.log(mass) + action / mass, rel=1e-9)
+
+
+def test_far_from_zero_the_rounding_of_x_costs_digits():
+    for law, error in ((laws.norm(1e8, 1), 1e-7), (laws.norm(1e6, 1e-3), 1e-6)):
+        assert differential_entropy.entropy(law) == pytest.approx(law.entropy(), abs=error)
+
+
+def test_more_dimensions_have_a_closed_form_only():
+    covariance = np.array([[2.0, 0.5], [0.5, 1.0]])
+    law = laws.multivariate_normal([0, 1], covariance)
+    expected = differential_entropy.gaussian_entropy(covariance, base=2)
+    assert differential_entropy.entropy(law, base=2) == pytest.approx(expected, rel=1e-14)
+    flat = laws.multivariate_normal(3, 4)
+    assert differential_entropy.entropy(flat) == pytest.approx(laws.norm(3, 2).entropy(), rel=1e-14)
 
 
 def two_bumps(x):
@@ -178,8 +228,16 @@ def test_tfp_distributions_equal_their_own_closed_forms():
         assert differential_entropy.entropy(mixture) == pytest.approx(expected, abs=accuracy)
     with pytest.raises(ValueError, match=r"p must be one distribution, got a batch of shape \(2,\)"):
         differential_entropy.entropy(tfd.Normal([0.0, 1.0], 1.0))
-    with pytest.raises(ValueError, match="p must be one density in one dimension"):
-        differential_entropy.entropy(tfd.MultivariateNormalDiag([0.0, 1.0]))
+    plane = tfd.MultivariateNormalDiag(np.zeros(2), np.array([1.0, 3.0]))
+    gaussian = differential_entropy.gaussian_entropy(np.diag([1.0, 9.0]))
+    assert differential_entropy.entropy(plane) == pytest.approx(gaussian, rel=1e-12)
+    with pytest.raises(ValueError, match=r"p must be one distribution, got a batch of shape \(4,\)"):
+        differential_entropy.entropy(tfd.MultivariateNormalDiag(np.zeros((4, 2))))
+    with pytest.raises(ValueError, match=r"q must be a density in one dimension, got x of shape \(2,\)"):
+        differential_entropy.kl_divergence(laws.norm(), plane)
+    mixed = tfd.MixtureSameFamily(coin, tfd.MultivariateNormalDiag(np.zeros((2, 2))))
+    with pytest.raises(ValueError, match=r"p must have an entropy in closed form where x has shape \(2,\)"):
+        differential_entropy.entropy(mixed)
 
 
 def slowly_normalized(x):
@@ -228,8 +286,28 @@ def slowly_normalized(x):
                 laws.norm(),
                 Density(lambda x: np.where(np.abs(x) < 5, laws.norm.logpdf(x), np.nan), points=(-5, 5)),
             ),
-            "q must have a log density where p has, got nan at x = ",
+            "q must have a log density on all of its support, got nan at x = ",
         ),
+        (
+            lambda: differential_entropy.entropy(Density(lambda x: np.nan * x)),
+            "p must have a log density on all of its support, got nan at x = ",
+        ),
+        (
+            lambda: differential_entropy.entropy(
+                Density(lambda x: np.where(x > 4.5, np.nan, laws.norm.logpdf(x)))
+            ),
+            r"p must have a log density on all of its support, got nan at x = [45678]\.",
+        ),
+        (
+            lambda: differential_entropy.kl_divergence(laws.cauchy(), laws.norm()),
+            "the divergence of p from q does not converge: .* it may be infinite",
+        ),
+        (
+            lambda: differential_entropy.kl_divergence(laws.multivariate_normal([0, 1]), laws.norm()),
+            r"p must be a density in one dimension, got x of shape \(2,\)",
+        ),
+        (lambda: Density(np.log, 3), "support must be .*, got 3"),
+        (lambda: Density(np.log, None), "support must be .*, got None"),
         (lambda: Density(np.log, (1, 1)), r"support must be \(low, high\) with low < high, got \(1, 1\)"),
         (lambda: Density(np.log, (0, 1), (0.5, 2)), r"points\[1\] must be inside \(0, 1\), got 2.0"),
         (
@@ -238,13 +316,14 @@ def slowly_normalized(x):
         ),
         (
             lambda: differential_entropy.gaussian_entropy([[1, 0.5], [0, 1]]),
-            r"covariance\[0, 1\] must equal its",
+            r"covariance must be symmetric, which fails at \[0, 1\]",
         ),
         (
             lambda: differential_entropy.gaussian_entropy([1.0, 2.0]),
-            r"covariance must be a square .* \(1, 2\)",
+            r"covariance must be a square .* \(2,\)",
         ),
-        (lambda: differential_entropy.gaussian_entropy(-1.0), "covariance must be positive definite"),
+        (lambda: differential_entropy.gaussian_entropy(-1.0), "covariance must be positive, got -1"),
+        (lambda: differential_entropy.gaussian_entropy(0.0), "covariance must be positive, got 0"),
         (lambda: differential_entropy.gaussian_entropy(np.nan), "covariance.* must be finite"),
         (lambda: differential_entropy.entropy(laws.norm(), base=0.5), "base must be above 1, got 0.5"),
     ],

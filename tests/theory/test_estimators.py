@@ -8,9 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.stats import cauchy, chi2, expon, laplace, norm, uniform
+from scipy.stats import cauchy, chi2, expon, laplace, norm, pareto, poisson, uniform
 
-from curvezoo.theory import estimators
+from curvezoo.theory import cumulants, estimators, families, fisher
+from curvezoo.theory.likelihood import maximum_likelihood
 
 LAWS = {
     "normal": norm(1.5, 2.0),
@@ -50,24 +51,42 @@ DIE_VARIANCE = CHANCES @ (VALUES - DIE_MEAN) ** 2
 DIE_FOURTH = CHANCES @ (VALUES - DIE_MEAN) ** 4
 
 
+def log_gaussian(x, theta):
+    """The logarithm of Eq. 3.3.3."""
+    mu, sigma = theta
+    return -((x - mu) ** 2) / (2 * sigma**2) - np.log(sigma * np.sqrt(2 * np.pi))
+
+
 @pytest.mark.equation("3.3.3")
 def test_the_gaussian_of_the_notes_is_normalized():
-    mu, sigma = -0.7, 2.5
-    x = np.linspace(-9, 8, 11)
-    printed = np.exp(-((x - mu) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))
-    np.testing.assert_allclose(printed, norm.pdf(x, mu, sigma), rtol=1e-14)
+    theta = -0.7, 2.5
+    total, first, second = cumulants.density_moments(lambda x: np.exp(log_gaussian(x, theta)), 2)
+    assert total == pytest.approx(1, rel=1e-9)
+    assert first == pytest.approx(theta[0], rel=1e-9)
+    assert second - first**2 == pytest.approx(theta[1] ** 2, rel=1e-9)
+    # The quadrature refuses densities that do not integrate to one.
+    np.testing.assert_allclose(
+        fisher.by_quadrature(log_gaussian, theta), families.gaussian(theta), rtol=1e-8, atol=1e-8
+    )
 
 
 @pytest.mark.equation("3.4.16")
-@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("sigma", [0.3, 2.5])
 def test_the_regression_likelihood_is_normalized_with_sigma_outside_of_the_root(sigma):
-    def shape(y):
-        return np.exp(-(y**2) / (2 * sigma**2))
+    def moments(log_density):
+        return cumulants.density_moments(lambda y: np.exp(log_density(y, [0.0, sigma])), 2)
 
-    total, _ = quad(shape, -40 * sigma, 40 * sigma, points=[0])
-    assert total / (sigma * np.sqrt(2 * np.pi)) == pytest.approx(1, rel=1e-9)
-    # As printed it integrates to the square root of sigma.
-    assert total / np.sqrt(2 * np.pi * sigma) == pytest.approx(np.sqrt(sigma), rel=1e-9)
+    def printed(y, theta):
+        return log_gaussian(y, theta) + np.log(theta[1]) / 2
+
+    np.testing.assert_allclose(moments(log_gaussian), [1, 0, sigma**2], rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match=f"must integrate to 1 .*got {np.sqrt(sigma):.9g}"):
+        moments(printed)
+    # What is not normalized misjudges the noise: log(sigma) / 2 counts half of what it should.
+    y = np.random.default_rng(0).normal(1.0, sigma, 50)
+    start = [0.0, 2 * sigma]
+    assert maximum_likelihood(log_gaussian, y, start).parameters[1] == pytest.approx(y.std(), rel=1e-6)
+    assert maximum_likelihood(printed, y, start).parameters[1] ** 2 == pytest.approx(2 * y.var(), rel=1e-6)
 
 
 @pytest.mark.equation("3.3.1")
@@ -180,6 +199,17 @@ def test_the_root_of_the_unbiased_variance_is_too_small(n):
     assert estimators.expected_standard_deviation(3.0, n) < 3
 
 
+@pytest.mark.parametrize("n", [10**5, 10**9, 10**12, 10**17])
+def test_closed_forms_hold_for_large_samples(n):
+    # The next term of the ratio of Gamma functions is 1 / (32 N^2).
+    root = estimators.expected_standard_deviation(3.0, n)
+    assert root == pytest.approx(3 * (1 - 1 / (4 * (n - 1))), rel=1e-15 + 1 / n**2)
+    assert estimators.variance_bias(2.0, n) == pytest.approx(-2 / n, rel=1e-14)
+    # Of a fair coin, whose fourth moment is as small as can be, the term 1 / N vanishes.
+    coin = estimators.variance_of_variance(1.0, n, fourth_moment=1.0)
+    assert coin == pytest.approx(2 / (n * (n - 1)), rel=1e-14)
+
+
 def gaussian_fourth_moments(mean, sigma, n):
     """<x_a x_b x_c x_d> for independent Gaussians, exact by Gauss-Hermite quadrature of one example."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(8)
@@ -264,15 +294,31 @@ def test_one_and_three_examples_have_a_median_of_known_variance():
     # The middle of three uniform numbers is Beta(2, 2).
     assert estimators.variance_of_median(uniform(), 3) == pytest.approx(1 / 20, rel=1e-10)
     for n in (1, 3):
-        with pytest.raises(ValueError, match=f"n = {n} examples are too few"):
+        with pytest.raises(ValueError, match=f"law may have no median of finite variance for n = {n}"):
             estimators.variance_of_median(cauchy(), n)
+
+
+@pytest.mark.parametrize("law", [norm, laplace, uniform, expon])
+@pytest.mark.parametrize("n", [3, 101, 10_001])
+def test_the_variance_of_the_median_is_that_of_any_origin_and_unit(law, n):
+    standard = estimators.variance_of_median(law(), n)
+    assert estimators.variance_of_median(law(1e7, 1), n) == pytest.approx(standard, rel=1e-4)
+    assert estimators.variance_of_median(law(0, 1e-9), n) == pytest.approx(1e-18 * standard, rel=1e-8)
+    assert estimators.variance_of_median(law(1e7, 1e7), n) == pytest.approx(1e14 * standard, rel=1e-6)
+
+
+def test_the_median_of_three_gaussians_far_from_zero():
+    # Of three standard normal numbers the middle one has the variance 1 - sqrt(3) / pi.
+    exact = 1 - np.sqrt(3) / np.pi
+    assert estimators.variance_of_median(norm(), 3) == pytest.approx(exact, rel=1e-8)
+    assert estimators.variance_of_median(norm(1e8, 1), 3) == pytest.approx(exact, rel=1e-7)
 
 
 NORMAL = draw(norm())
 
 
-def attempt(estimator, n=3, repeats=4):
-    return estimators.simulate(estimator, NORMAL, 0.0, n, repeats, np.random.default_rng(0))
+def attempt(estimator, n=3, repeats=4, truth=0.0):
+    return estimators.simulate(estimator, NORMAL, truth, n, repeats, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
@@ -280,6 +326,8 @@ def attempt(estimator, n=3, repeats=4):
     [
         (lambda: attempt(np.mean), r"estimator\(data\) must have shape \(4,\)"),
         (lambda: attempt(lambda x: x[:, 0] * np.nan), r"estimator\(data\)\[0\] must be finite"),
+        (lambda: attempt(lambda x: x[:, 0], truth=[0.0, 1.0]), r"truth must be a number, got shape \(2,\)"),
+        (lambda: attempt(lambda x: x, truth=[0.0, 1.0]), r"truth must be a number or have shape \(3,\)"),
         (lambda: attempt(len, repeats=1), "repeats must be an integer of at least 2, got 1"),
         (lambda: attempt(len, n=0), "n must be an integer of at least 1, got 0"),
         (lambda: estimators.variance_of_mean(0.0, 3), "variance must be positive"),
@@ -290,9 +338,32 @@ def attempt(estimator, n=3, repeats=4):
         (lambda: estimators.variance_bias(1.0, [4, 1]), r"n\[1\] must be an integer of at least 2, got 1"),
         (lambda: estimators.variance_bias(1.0, 2, ddof=2), "n must be above ddof = 2, got 2"),
         (lambda: estimators.variance_of_variance(2.0, 5, [9.0, 3.9]), r"fourth_moment\[1\] must be at least"),
-        (lambda: estimators.expected_standard_deviation(-1.0, 5), "sigma must be positive, got -1.0"),
+        (lambda: estimators.expected_standard_deviation(-1.0, 5), "sigma must be positive, got -1"),
+        (lambda: estimators.variance_of_variance([1.0, 2.0], 5, 1.5), r"fourth_moment\[1\] must be at least"),
+        (
+            lambda: estimators.variance_of_variance(2.0, [5, 6], 3.5),
+            "fourth_moment must be at least",
+        ),
+        (lambda: estimators.variance_of_mean([1.0, 2], [3, 4, 5]), r"variance \(2,\), n \(3,\)"),
+        (lambda: estimators.variance_bias([1.0, 2], [3, 4, 5]), r"variance \(2,\), n \(3,\)"),
+        (
+            lambda: estimators.variance_of_variance([1.0, 2], 5, [9.0, 9, 9]),
+            r"variance \(2,\), n \(\), fourth_moment \(3,\)",
+        ),
+        (
+            lambda: estimators.expected_standard_deviation([1.0, 2], [3, 4, 5]),
+            r"sigma \(2,\), n \(3,\)",
+        ),
         (lambda: estimators.centering_matrix(0), "n must be an integer of at least 1"),
         (lambda: estimators.variance_of_median(norm(), 4), "n must be odd, got 4"),
+        (lambda: estimators.variance_of_median(3, 3), "law must be a frozen continuous distribution"),
+        (
+            lambda: estimators.variance_of_median(poisson(3), 3),
+            "law must be a frozen continuous distribution",
+        ),
+        (lambda: estimators.variance_of_median(pareto(0.01), 3), "law may have no median of finite variance"),
+        (lambda: estimators.variance_of_median(norm(0, -1), 3), r"law.ppf\(0.5\) must be finite, got nan"),
+        (lambda: estimators.variance_of_median(norm(0, [1, 2]), 3), r"law.ppf\(0.5\) must have 0 axes"),
     ],
 )
 def test_bad_input_is_named(call, message):

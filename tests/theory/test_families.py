@@ -8,7 +8,7 @@ from scipy.integrate import quad
 from curvezoo.theory import families, fisher, geometry
 
 TRIALS = settings(max_examples=100, deadline=None, derandomize=True)
-MEANS, SCALES = st.floats(-5, 5), st.floats(0.1, 10)
+MEANS, SCALES = st.floats(-5, 5), st.floats(-12, 12).map(lambda exponent: 10**exponent)
 GAUSSIANS = st.tuples(MEANS, SCALES)
 PAIRS = [
     ((0.0, 1.0), (1.0, 2.0)),
@@ -141,6 +141,33 @@ def test_gaussian_divergence_reduces_to_the_printed_form(mean_0, sigma_0, mean, 
         assert general > 0
 
 
+@pytest.mark.equation("2.3.13")
+def test_gaussian_divergence_of_unlike_widths_does_not_cancel():
+    ratios = 10.0 ** -np.arange(1, 150, 4)
+    narrow = families.gaussian_kl(np.stack([0 * ratios, ratios], axis=1), (0, 1))
+    np.testing.assert_allclose(narrow, (ratios**2 - 1) / 2 - np.log(ratios), rtol=1e-15)
+    # Either side of where the two forms meet.
+    for sigma in (0.7071, 0.7072, 1.2247, 1.2248):
+        plain = (sigma**2 - 1) / 2 - np.log(sigma)
+        assert families.gaussian_kl((0, sigma), (0, 1)) == pytest.approx(plain, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    "start, end",
+    [((0, 1e-150), (0, 1e150)), ((-1e150, 1e-150), (1e150, 1e-150)), ((0, 1e-100), (1e100, 1e-100))],
+)
+def test_geodesics_and_distances_reach_the_ends_of_the_range(start, end):
+    path, distance = families.gaussian_geodesic(start, end), families.gaussian_distance(start, end)
+    np.testing.assert_allclose([path(0.0), path(1.0)], [start, end], rtol=1e-12)
+    if start[0] == end[0]:
+        assert distance == pytest.approx(np.sqrt(2) * np.log(1e300), rel=1e-14)
+        np.testing.assert_allclose(path(0.5), [0, 1], rtol=1e-12)
+    else:
+        # The summit of the half ellipse, whose sigma is half of its width over the root of two.
+        assert path(0.5)[1] == pytest.approx((end[0] - start[0]) / np.sqrt(8), rel=1e-12)
+        assert families.gaussian_distance(start, path(0.5)) == pytest.approx(distance / 2, rel=1e-12)
+
+
 @pytest.mark.equation("2.3.7")
 def test_divergence_is_symmetric_to_second_order_only():
     steps = np.array([0.02, 0.01, 0.005])
@@ -160,7 +187,8 @@ def test_the_distance_is_a_metric_unlike_the_divergence(a, b, c):
     assert d(a, c) <= d(a, b) + d(b, c) + 1e-12
     # Scale and shift of x change nothing.
     moved = [(3 + 2 * mean, 2 * sigma) for mean, sigma in (a, b)]
-    assert d(*moved) == pytest.approx(d(a, b), rel=1e-9, abs=1e-12)
+    # A moved mean is rounded by 2e-15, and a mean's unit of length is sigma.
+    assert d(*moved) == pytest.approx(d(a, b), rel=1e-9, abs=1e-12 + 4e-15 / min(a[1], b[1]))
 
 
 @pytest.mark.equation("2.3.10")
@@ -208,18 +236,53 @@ def test_categorical_distributions_are_an_orthant_of_a_sphere_of_radius_two():
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: families.gaussian((0.0, -1.0)), r"theta\[1\] must be positive, got -1.0"),
+        (lambda: families.gaussian((0.0, -1.0)), r"theta\[1\] must lie from 1e-150 to 1e\+150, got -1"),
         (lambda: families.gaussian((0.0, 1.0, 2.0)), "theta must hold a location and a scale"),
-        (lambda: families.gaussian_kl((0.0, 1.0), [(0, 1), (0, 0)]), r"theta\[1, 1\] must be positive"),
+        (
+            lambda: families.gaussian_kl((0.0, 1.0), [(0, 1), (0, 0)]),
+            r"theta\[1, 1\] must lie from 1e-150 to 1e\+150, got 0",
+        ),
         (lambda: families.poisson([np.nan]), r"theta\[0\] must be finite"),
         (lambda: families.categorical([0.7, 0.3]), "theta must hold probabilities with a sum below 1"),
         (lambda: families.bernoulli([0.2, 0.3]), "theta must hold 1 number"),
-        (lambda: families.student_t((0, 1), 0.0), "degrees must be positive"),
-        (lambda: families.multivariate_gaussian([0, 0, 1, 2, 1]), "positive definite covariance"),
+        (lambda: families.student_t((0, 1), 0.0), r"degrees must lie from 1e-150 to 1e\+150, got 0"),
+        (
+            lambda: families.multivariate_gaussian([0, 0, 1, 2, 1]),
+            "theta's covariance must be positive definite",
+        ),
         (lambda: families.multivariate_gaussian([0, 0, 1]), r"D \(D \+ 3\) / 2"),
-        (lambda: families.gaussian_distance((0, 1), (0, 0)), r"end\[1\] must be positive, got 0.0"),
+        (
+            lambda: families.gaussian_distance((0, 1), (0, 0)),
+            r"end\[1\] must lie from 1e-150 to 1e\+150, got 0",
+        ),
         (lambda: families.categorical_distance([0.5, 0.6], [0.5, 0.5]), "p must sum to 1"),
         (lambda: families.categorical_distance([0.5, 0.5], [1.0]), "p and q must have the same shape"),
+        (
+            lambda: families.categorical_distance(np.eye(2), np.eye(2)),
+            r"p must have 1 axes, got shape \(2, 2\)",
+        ),
+        (lambda: families.categorical_geodesic([1, 0], np.eye(2)), r"q must have 1 axes, got shape \(2, 2\)"),
+        (lambda: families.categorical_geodesic([1, 0], [0, 1])([0, np.nan]), r"t\[1\] must be finite"),
+        (lambda: families.gaussian_geodesic((0, 1), (1, 1))(np.inf), "t must be finite"),
+        (lambda: families.gaussian((0, 1e-200)), r"theta\[1\] must lie from 1e-150 to 1e\+150, got 1e-200"),
+        (lambda: families.laplace((0, 1e-200)), r"theta\[1\] must lie from 1e-150"),
+        (lambda: families.cauchy((0, 1e200)), r"theta\[1\] must lie from 1e-150"),
+        (lambda: families.exponential([1e-200]), r"theta\[0\] must lie from 1e-150"),
+        (lambda: families.categorical([0.5, 1e-310]), r"theta\[1\] must lie from 1e-150"),
+        (lambda: families.multivariate_gaussian([0, 1e-200]), "theta's covariance.* must lie from 1e-150"),
+        (lambda: families.gaussian_distance((0, 1e-200), (0, 1e-200)), r"start\[1\] must lie from 1e-150"),
+        (lambda: families.gaussian_geodesic((0, 1), (1e250, 1)), r"end\[0\] must lie from -1e\+150"),
+        (lambda: families.gaussian_kl((0, 1e200), (0, 1)), r"theta_0\[1\] must lie from 1e-150"),
+        (
+            lambda: families.gaussian_kl((0, 1), [(0, 1), (1e140, 1e-140)]),
+            r"the divergence of theta from theta_0\[1\] must be finite",
+        ),
+        (
+            lambda: families.gaussian_kl(np.ones((3, 2)), np.ones((4, 2))),
+            r"shapes must broadcast to one, got theta_0 \(3, 2\), theta \(4, 2\)",
+        ),
+        (lambda: families.softmax([]), "theta must hold at least one logit"),
+        (lambda: families.softmax([0, 1e308]), r"theta\[1\] must lie from -1e\+150"),
     ],
 )
 def test_bad_arguments_are_named(call, message):

@@ -122,7 +122,7 @@ def test_volume_element_transforms_as_a_density():
     ours = geometry.volume_element(geometry.pull_back(families.gaussian, coordinates), phi)
     # |det J| = exp(phi_2) = sigma.
     assert ours == pytest.approx(theta[1] * np.sqrt(2) / theta[1] ** 2, rel=1e-9)
-    assert geometry.volume_element(families.softmax, [0.0, 1.0, 2.0]) < 1e-8
+    assert geometry.volume_element(families.softmax, [0.0, 1.0, 2.0]) == 0
 
 
 @pytest.mark.equation("2.3.12")
@@ -179,28 +179,83 @@ def test_a_bounded_part_of_an_infinite_model_has_a_prior():
     assert above.volume == pytest.approx(np.sqrt(2) * np.pi / 2, rel=1e-9)
 
 
+def test_a_prior_vanishes_outside_of_its_bounds():
+    half = geometry.jeffreys_prior(families.bernoulli, [(0.0, 0.5)])
+    assert half.density([0.3]) == pytest.approx(2 * stats.beta(0.5, 0.5).pdf(0.3), rel=1e-9)
+    assert half.density([0.7]) == half.density([-3.0]) == 0
+    above = geometry.jeffreys_prior(families.gaussian, [(-1.0, 1.0), lambda mean: (1 + mean**2, np.inf)])
+    assert above.density([0.5, 1.3]) == pytest.approx(np.sqrt(2) / 1.3**2 / above.volume, rel=1e-12)
+    assert above.density([0.5, 1.2]) == above.density([1.5, 9.0]) == 0
+    simplex = geometry.jeffreys_prior(families.categorical, [(0.1, 0.8), lambda p: (0.1, 0.9 - p)])
+    assert simplex.density([0.2, 0.3]) > 0 == simplex.density([0.2, 0.75])
+
+
+def test_definiteness_does_not_depend_on_units():
+    scales = np.array([1e14, 1.0])
+    assert geometry.volume_element(lambda t: np.diag(scales), [0.0, 0.0]) == pytest.approx(1e7, rel=1e-14)
+    geodesic = geometry.geodesic_from(lambda t: np.diag(scales), [0.0, 0.0], [1e-7, 1.0])
+    assert geodesic.length == pytest.approx(np.sqrt(2), rel=1e-12)
+
+
+def test_divergences_of_long_steps_to_narrow_gaussians_are_finite():
+    steps = geometry.step_divergences(families.gaussian_kl, line((0, 1e-9), (0, 1)), 1)
+    assert steps[0] == pytest.approx(np.log(1e9) - 1 / 2, rel=1e-15)
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
         (
             lambda: geometry.length(families.gaussian, line((0, 1), (0, -1))),
-            r"path must stay in the domain of metric, but at t = 0.5 theta\[1\] must be positive",
+            r"path must stay in the domain of metric, but at t = 0.5 theta\[1\] must lie from 1e-150",
         ),
         (
             lambda: geometry.length(lambda t: -np.eye(2), line((0, 1), (0, 2))),
-            "metric must be positive semidefinite",
+            r"metric\(theta=\[0.0, 1.5\]\)\[0\] must have a diagonal that is not negative",
         ),
         (
             lambda: geometry.geodesic_from(families.softmax, [0, 0.0], [1, 0]),
-            "metric must be positive definite",
+            r"metric\(theta=\[0.0, 0.0\]\) must be positive definite",
         ),
         (
             lambda: geometry.christoffel(lambda t: np.ones((2, 3)), [0, 1]),
-            "metric must return a symmetric 2 x 2",
+            r"metric\(theta=\[0.0, 1.0\]\) must be a 2 x 2 matrix, got shape \(2, 3\)",
+        ),
+        (
+            lambda: geometry.volume_element(lambda t: np.array([[1, 2], [2.0, 1]]), [0, 1]),
+            r"metric\(theta=\[0.0, 1.0\]\) must be positive semidefinite, got least eigenvalue -1",
+        ),
+        (lambda: geometry.volume_element(families.gaussian, []), "theta must hold a location and a scale"),
+        (lambda: geometry.jeffreys_prior(families.bernoulli, []), "bounds must be a list"),
+        (lambda: geometry.jeffreys_prior(families.bernoulli, 3), "bounds must be a list"),
+        (lambda: geometry.jeffreys_prior(families.bernoulli, [3]), r"bounds\[0\] must be an increasing pair"),
+        (
+            lambda: geometry.jeffreys_prior(families.gaussian, [(0, 1), (np.nan, 1)]),
+            r"bounds\[1\] must be an increasing pair of numbers, got \(nan, 1\)",
+        ),
+        (
+            lambda: geometry.jeffreys_prior(families.gaussian, [(0, 1), lambda mean: (np.nan, 1)]),
+            r"bounds\[1\] must be an increasing pair of numbers, got \(nan, 1\)",
+        ),
+        (
+            lambda: geometry.jeffreys_prior(families.bernoulli, [(0, 2)]),
+            "bounds must stay in the domain of metric, but theta must hold probabilities",
+        ),
+        (
+            lambda: geometry.jeffreys_prior(families.softmax, [(-1, 1), (-1, 1)]),
+            "bounds must enclose a positive, finite integral of sqrt\\(det F\\), got 0",
+        ),
+        (
+            lambda: geometry.jeffreys_prior(families.bernoulli, [(0, 1)]).density([0.1, 0.2]),
+            "theta must have one entry per bound, 1, got 2",
+        ),
+        (
+            lambda: geometry.geodesic_from(families.gaussian, (0, 1), (1, 0))(np.nan),
+            "t must be finite",
         ),
         (
             lambda: geometry.geodesic_between(families.gaussian, (0, 1), (0, -1)),
-            r"theta\[1\] must be positive",
+            r"theta\[1\] must lie from 1e-150",
         ),
         (
             lambda: geometry.geodesic_from(families.gaussian, (0, 1), (1, 0, 0)),

@@ -284,7 +284,15 @@ TABLE = [[0.25, 0.25], [0.5, 0.0]]
             lambda: information.kl_divergence([0.5, 0.5], [1.0]),
             r"p and q .* same shape, got \(2,\) and \(1,\)",
         ),
-        (lambda: information.jensen_shannon([1, 0], [-1, 2]), r"q\[0\] must not be negative, got -1.0"),
+        (lambda: information.jensen_shannon([1, 0], [-1, 2]), r"q\[0\] must not be negative, got -1"),
+        (lambda: information.joint_entropy([[0.5, 0.5], [0]]), "joint must hold real numbers in rows of one"),
+        (lambda: information.joint_entropy(TABLE, 0.5), "x must be an axis of joint .*, got 0.5"),
+        (lambda: information.mutual_information(TABLE, None), "x must be an axis of joint .*, got None"),
+        (
+            lambda: information.conditional_kl_divergence(TABLE, TABLE, 1.0),
+            "given must be an axis of joint .*, got 1.0",
+        ),
+        (lambda: information.entropy([0.5, 0.5], axis=0.5), "axis must be an integer, .* got 0.5"),
         (lambda: information.joint_entropy([[0.5, 0.6]]), "joint must sum to 1, got 1.1"),
         (lambda: information.joint_entropy(TABLE, 2), "x: axis 2 is out of bounds"),
         (

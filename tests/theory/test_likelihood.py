@@ -63,6 +63,16 @@ def test_parameters_of_any_size_are_found(scale, shift):
     np.testing.assert_allclose(fit.standard_errors, error, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shift", [1e6, -1e9])
+def test_a_start_of_another_order_of_magnitude_finds_the_maximum_without_warnings(shift):
+    x = shift + np.random.default_rng(0).normal(3.0, 2.0, 200)
+    fit = maximum_likelihood(gaussian, x, [0.0, 1.0])
+    error = x.std() / np.sqrt([200, 400])
+    assert np.all(np.abs(fit.parameters - [x.mean(), x.std()]) < 1e-4 * error)
+    np.testing.assert_allclose(fit.standard_errors, error, rtol=1e-3)
+
+
 @pytest.mark.parametrize("law", [gamma, cauchy])
 def test_fits_are_scipys(law):
     shape = (3.0,) if law is gamma else ()
@@ -97,10 +107,12 @@ def test_the_loss_is_the_entropy_of_the_data_plus_the_kl_divergence():
     for model in ([0.2, 0.5, 0.3], [0.6, 0.1, 0.3], frequencies):
         loss = negative_log_likelihood(log_density, data, model[:2])
         assert loss == pytest.approx(entropy(frequencies) + entropy(frequencies, model), rel=1e-12)
-        # The printed first line, a sum over the examples weighted with P, counts every outcome N P times.
-        printed = -np.sum(frequencies[data] * np.log(np.asarray(model)[data]))
-        assert printed == pytest.approx(-np.sum(counts * frequencies * np.log(model)), rel=1e-12)
-        assert printed > 2 * loss
+        # The printed first and second line are sums over the examples weighted with P, which count every
+        # outcome N P times.
+        p, q = frequencies[data], np.asarray(model)[data]
+        assert -np.sum(p * np.log(q)) > 2 * loss
+        second = entropy(frequencies) + np.sum(p * np.log(p / q))
+        assert (second == pytest.approx(loss, rel=1e-6)) == np.allclose(model, frequencies)
     fit = maximum_likelihood(log_density, data, [0.3, 0.3])
     np.testing.assert_allclose(fit.parameters, frequencies[:2], rtol=1e-6)
     assert fit.log_likelihood == pytest.approx(-10 * entropy(frequencies), rel=1e-10)

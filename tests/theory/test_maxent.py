@@ -182,6 +182,23 @@ def test_the_divergence_is_the_mean_energy_in_the_old_distribution(p, energies):
     assert p @ energies >= -unweighted - 1e-10
 
 
+@pytest.mark.equation("2.4.4")
+@pytest.mark.parametrize("energy", [-1e4, -800.0, 1e300])
+def test_states_without_probability_keep_none_whatever_their_energy(energy):
+    result = maxent.reweight([0.0, 0.25, 0.75], [energy, 0.0, 0.0])
+    np.testing.assert_allclose(result.probabilities, [0, 0.25, 0.75], rtol=1e-15)
+    assert result.divergence == 0
+
+
+@pytest.mark.equation("2.4.5")
+def test_the_divergence_is_not_negative_by_rounding():
+    generator = np.random.default_rng(0)
+    p, energies = generator.dirichlet(np.ones(4), 2000), 1e-9 * generator.normal(size=(2000, 4))
+    divergence = maxent.reweight(p, energies).divergence
+    assert np.all(divergence >= 0)
+    np.testing.assert_allclose(divergence, 0, atol=1e-15)
+
+
 def gaussian_action(p, x, widths, lambdas, nu, mean, second_moment):
     """Eq. 2.4.6 with the constants outside of the integral."""
     first, second = widths * p @ x, widths * p @ x**2
@@ -260,13 +277,18 @@ def test_fixed_mean_distance_gives_the_two_sided_geometric_law():
         (lambda: maxent.maximum_entropy([[1], [2]], [1.5], [1]), "weights must be one for each of 2 rows"),
         (lambda: maxent.boltzmann([], 1.0), "energies must hold at least one state"),
         (lambda: maxent.boltzmann([0, 1], np.nan), "mean_energy must be finite"),
-        (lambda: maxent.gaussian([0, 1, 1], 0.5, 1), r"grid\[2\] = 1.0 after 1.0"),
+        (lambda: maxent.gaussian([0, 1, 1], 0.5, 1), r"grid\[2\] = 1 after 1"),
         (lambda: maxent.gaussian([0], 0.5, 1), "at least 2 points, got 1"),
         (lambda: maxent.gaussian([0, 1, 2], 1, -1), "variance must be positive, got -1"),
         (lambda: maxent.gaussian([0, 1, 2], 1, 1.5), "no density on the grid has mean 1 and variance 1.5"),
         (lambda: maxent.gaussian([0, 1, 2], 1, 1e-12), "grid leaves mean 1 and variance 1e-12 to 1 of its"),
         (lambda: maxent.reweight([0.5, 0.6], [0, 1]), "p must sum to 1, got 1.1"),
         (lambda: maxent.reweight([0.5, 0.5], [0, np.inf]), r"energies\[1\] must be finite"),
+        (
+            lambda: maxent.reweight([0.5, 0.5], [0, 1e200], 1e200),
+            r"beta \* energies\[1\] must be finite, got inf",
+        ),
+        (lambda: maxent.reweight([0.5, 0.5], [1e308, -1e308]), r"from their zero point\[0\] must be finite"),
         (lambda: maxent.reweight([0.5, 0.5], [0, 1, 2]), r"same shape, got \(2,\) and \(3,\)"),
     ],
 )

@@ -113,6 +113,25 @@ def test_units_do_not_matter_even_where_squares_overflow(scale):
     np.testing.assert_allclose(scaled_bandwidths / scale, bandwidths, rtol=1e-9)
 
 
+@pytest.mark.equation("2.6.1")
+@pytest.mark.parametrize("exponent", [-1000, -700, 700, 1000])
+def test_probabilities_at_given_widths_do_not_depend_on_units_either(exponent):
+    x, sigma = cloud(30), np.random.default_rng(1).uniform(0.5, 3.0, 30)
+    far = neighbors.gaussian_probabilities(np.ldexp(x, exponent), np.ldexp(sigma, exponent))
+    np.testing.assert_array_equal(far, neighbors.gaussian_probabilities(x, sigma))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+def test_widths_far_from_all_distances_pick_the_nearest_neighbor_or_all_alike(scale):
+    x = scale * cloud(30)
+    distances = squareform(pdist(x / scale))
+    np.fill_diagonal(distances, np.inf)
+    nearest = np.eye(30)[distances.argmin(axis=1)]
+    np.testing.assert_array_equal(neighbors.gaussian_probabilities(x, 1e-300), nearest)
+    alike = (1 - np.eye(30)) / 29
+    np.testing.assert_allclose(neighbors.gaussian_probabilities(x, 1e300), alike, rtol=1e-15)
+
+
 def test_an_outlier_and_clusters_far_apart_keep_their_perplexity():
     x = cloud(40)
     x[20:] += 1e9
@@ -161,7 +180,7 @@ def test_bad_arguments_are_named():
             neighbors.conditional_probabilities(x, perplexity)
     with pytest.raises(ValueError, match=r"perplexity must be finite, got nan"):
         neighbors.conditional_probabilities(x, np.nan)
-    with pytest.raises(ValueError, match=r"bandwidths\[3\] must be positive, got 0.0"):
+    with pytest.raises(ValueError, match=r"bandwidths\[3\] must be positive, got 0"):
         neighbors.gaussian_probabilities(x, np.array([1.0, 1.0, 1.0, 0.0]))
     with pytest.raises(ValueError, match=r"bandwidths must be a number or of shape \(20,\), got \(4,\)"):
         neighbors.gaussian_probabilities(x, np.ones(4))

@@ -175,6 +175,15 @@ def test_the_softened_argmax_goes_from_uniform_to_one_hot():
         np.testing.assert_allclose(f, weights / weights.sum(axis=1, keepdims=True), rtol=1e-12)
 
 
+def test_the_softened_argmax_of_huge_logits_overflows_nowhere(recwarn):
+    np.testing.assert_array_equal(sampling.softened_argmax([1e300, 0], [0, 0], 1e10), [1, 0])
+    np.testing.assert_array_equal(
+        sampling.softened_argmax([1.7e308, -1.7e308], [-1e308, -1.7e308], 1), [1, 0]
+    )
+    np.testing.assert_array_equal(sampling.softened_argmax([1e300, 1e300], [0, 0], 1e300), [0.5, 0.5])
+    assert not len(recwarn)
+
+
 @pytest.mark.equation("3.5.7")
 def test_at_finite_beta_it_is_no_sample_from_p():
     # Two categories at beta = 1: z_1 - z_2 is logistic, log(u / (1 - u)), so with a = e^(x_1 - x_2)
@@ -244,6 +253,18 @@ def test_the_density_has_unit_mass_and_the_distribution_of_samples():
         (lambda: sampling.argmax_derivative([0.0, 1.0], 2), "chosen must be below the 2 categories, got 2"),
         (lambda: sampling.reparameterized_gaussian(0.0, [1.0, 0.0], 0.0), r"scale\[1\] must be positive"),
         (lambda: sampling.softened_argmax([0.0], [0.0], 0.0), "beta must be positive"),
+        (
+            lambda: sampling.reparameterized_gaussian([0.0, 1.0], [1.0, 1.0, 1.0], 0.0),
+            r"shapes must broadcast to one, got mean \(2,\), scale \(3,\), noise \(\)",
+        ),
+        (
+            lambda: sampling.softened_argmax([0.0, 1.0], np.zeros((2, 3)), 1.0),
+            r"shapes must broadcast to one, got logits \(2,\), noise \(2, 3\)",
+        ),
+        (
+            lambda: sampling.concrete_log_density(np.full((2, 2), 0.5), np.zeros((3, 2)), 1.0),
+            r"shapes must broadcast to one, got points \(2, 2\), logits \(3, 2\)",
+        ),
         (lambda: sampling.softened_argmax([0.0], [np.nan], 1.0), r"noise\[0\] must be finite"),
         (lambda: sampling.concrete_log_density([0.5, 0.6], [0, 0], 1.0), "points must sum to 1"),
         (lambda: sampling.concrete_log_density([0.0, 1.0], [0, 0], 1.0), r"points\[0\] must be positive"),

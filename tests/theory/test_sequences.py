@@ -170,6 +170,17 @@ def test_the_entropy_of_the_leaves_is_that_of_the_weighted_branchings(tree):
     assert sequences.tree_entropy(tree) == pytest.approx(scipy.stats.entropy(leaves), abs=1e-12)
 
 
+def test_a_tree_may_be_deeper_than_the_stack_of_calls():
+    tree, depth = LEAF, 5000
+    for _ in range(depth):
+        tree = ((0.5, LEAF), (0.5, tree))
+    leaves = sequences.leaf_probabilities(tree)
+    np.testing.assert_array_equal(leaves[:1000], 0.5 ** np.arange(1, 1001))
+    assert len(leaves) == depth + 1
+    # Each coin is tossed with half of the probability of the last.
+    assert sequences.tree_entropy(tree) == pytest.approx(2 * np.log(2), rel=1e-14)
+
+
 def renyi(p):
     """Rényi's entropy of order 2, which is also log n for n equal choices."""
     return -np.log(np.sum(p**2))
@@ -282,7 +293,7 @@ def test_fractions_follow_from_equal_choices_alone(counts):
     [
         (
             lambda: sequences.log_multiplicity([2, -1]),
-            r"counts\[1\] must be an integer of at least 0, got -1.0",
+            r"counts\[1\] must be an integer of at least 0, got -1$",
         ),
         (lambda: sequences.log_multiplicity([[2, 1], [2.5, 0]]), r"counts\[1, 0\] must be an integer"),
         (lambda: sequences.multiplicity_exponent([[1, 0], [0, 0]]), r"counts\[1\] must not be all zero"),
@@ -302,6 +313,7 @@ def test_fractions_follow_from_equal_choices_alone(counts):
             lambda: sequences.leaf_probabilities((0.5, 0.5)),
             r"tree must be branches \(probability, subtree\) or LEAF",
         ),
+        (lambda: sequences.leaf_probabilities((sequences.uniform_tree(1, 3000),)), "tree must be branches"),
         (lambda: sequences.leaf_probabilities(((1.0, 3),)), r"tree\[0\]\[1\] must be branches"),
         (lambda: sequences.uniform_tree(0, 1), "branches must be an integer of at least 1, got 0"),
         (lambda: sequences.uniform_tree(2, -1), "depth must be an integer of at least 0, got -1"),

@@ -110,6 +110,84 @@ def test_far_points_do_not_underflow():
     assert np.all(np.isfinite(gradient))
 
 
+@pytest.mark.parametrize("method", ["sne", "tsne"])
+def test_only_distances_count(method):
+    conditional, joint, y = problem(N)
+    y = np.ldexp(np.rint(np.ldexp(y, 20)), -20)  # Multiples of 2^-20, so that y + 1e8 is exact.
+    p, function = {
+        "sne": (conditional, sne.sne_loss_and_gradient),
+        "tsne": (joint, sne.tsne_loss_and_gradient),
+    }[method]
+    loss, gradient = function(p, y)
+    for shift in (1e8, [-1e8, 0.0]):
+        shifted, shifted_gradient = function(p, y + shift)
+        assert shifted == pytest.approx(loss, rel=1e-12)
+        np.testing.assert_allclose(
+            shifted_gradient, gradient, rtol=1e-10, atol=1e-11 * np.abs(gradient).max()
+        )
+    x, start = np.random.default_rng(0).standard_normal((30, 4)), y[:30]
+    near, far = (
+        sne.embed(x, method, perplexity=5, initial=start + shift, iterations=5) for shift in (0, 1e8)
+    )
+    np.testing.assert_allclose(far.points, near.points, atol=1e-8)
+    assert far.history[0, 1] == pytest.approx(near.history[0, 1], rel=1e-12)
+
+
+def test_points_too_far_apart_for_their_distances_are_refused():
+    conditional, joint, y = problem(N)
+    # At the largest extent that is valid two clusters keep what is within them to five digits.
+    clusters = y.copy()
+    clusters[::2] += 1e5 - 10
+    assert sne.tsne_loss_and_gradient(joint, clusters)[0] == pytest.approx(
+        naive_tsne(joint, clusters), rel=1e-5
+    )
+    for scale in (1e7, 1e200, 1e308 / np.abs(y).max()):
+        with pytest.raises(ValueError, match=r"y must extend over at most 100000 along an axis, got"):
+            sne.tsne_loss_and_gradient(joint, y * scale)
+        with pytest.raises(ValueError, match=r"y must extend over at most 100000 along an axis, got"):
+            sne.sne_loss_and_gradient(conditional, y * scale)
+    x = np.random.default_rng(0).standard_normal((12, 3))
+    with pytest.raises(
+        ValueError, match=r"initial must extend over at most 100000 along an axis, got 1e\+09"
+    ):
+        sne.embed(x, perplexity=3, initial=1e9 * np.eye(12, 2))
+
+
+@pytest.mark.parametrize("exponent", [-700, 700, 1000])
+def test_the_units_of_the_data_do_not_matter(exponent):
+    x = np.random.default_rng(0).standard_normal((30, 4))
+    near = sne.embed(x, perplexity=5, iterations=5)
+    far = sne.embed(np.ldexp(x, exponent), perplexity=5, iterations=5)
+    np.testing.assert_array_equal(far.points, near.points)
+    np.testing.assert_array_equal(far.bandwidths, np.ldexp(near.bandwidths, exponent))
+
+
+def test_a_descent_that_ends_above_its_start_is_refused():
+    x = np.random.default_rng(0).standard_normal((40, 5))
+    start = sne.embed(x, "sne", perplexity=10, iterations=1).history[0, 1]
+    # A rate of 2 throws the points as far as the loss can count; one of 0.7 overshoots and comes back.
+    with pytest.raises(ValueError, match="learning_rate 2 is too large: the descent diverges"):
+        sne.embed(x, "sne", perplexity=10, learning_rate=2, iterations=500)
+    with pytest.raises(
+        ValueError, match=rf"learning_rate 0.7 is too large, or .*=20 .* at the end and {start:.3g} at"
+    ):
+        sne.embed(x, "sne", perplexity=10, learning_rate=0.7, iterations=20)
+    assert sne.embed(x, "sne", perplexity=10, learning_rate=0.7, iterations=100).kl < start / 2
+    with pytest.raises(ValueError, match=r"learning_rate 3000 is too large, or iterations=300 too few"):
+        sne.embed(x, perplexity=10, learning_rate=3000, iterations=300)
+
+
+def test_a_descent_that_leaves_a_good_start_for_another_minimum_is_a_result():
+    x = load_digits().data[:300]
+    found = sne.embed(x, iterations=700)
+    again = sne.embed(x, initial=found.points, iterations=400)
+    assert again.history[0, 1] == pytest.approx(found.kl, rel=1e-9)
+    assert found.kl < again.kl < 1.1 * found.kl
+    # While p is exaggerated the loss itself may rise, here from that of all points in one place.
+    early = sne.embed(x, initial="random", iterations=30)
+    assert early.kl > early.history[0, 1]
+
+
 @pytest.mark.equation("2.6.3")
 def test_sne_finds_the_ring_that_it_was_given():
     x = np.hstack([ring(12), np.zeros((12, 3))])
@@ -149,7 +227,7 @@ def test_the_final_divergence_on_digits_is_no_worse_than_scikit_learns():
     ours = sne.embed(x, iterations=700)
     limit, _ = sne.tsne_loss_and_gradient(joint, theirs)
     assert ours.kl <= 1.02 * limit
-    assert ours.kl == sne.tsne_loss_and_gradient(joint, ours.points)[0]
+    assert ours.kl == pytest.approx(sne.tsne_loss_and_gradient(joint, ours.points)[0], rel=1e-12)
     np.testing.assert_array_equal(ours.bandwidths, bandwidths)
     # An embedding that was not optimized is far from that.
     assert sne.tsne_loss_and_gradient(joint, ours.points[::-1])[0] > 4 * limit
@@ -226,10 +304,18 @@ def test_bad_arguments_are_named():
         sne.embed(x, "umap", perplexity=3)
     with pytest.raises(ValueError, match=r"below the number of other points \(11\), got 30"):
         sne.embed(x)
-    with pytest.raises(ValueError, match=r"learning_rate must be positive, got -1.0"):
+    with pytest.raises(ValueError, match=r"learning_rate must be positive, got -1"):
         sne.embed(x, perplexity=3, learning_rate=-1)
     with pytest.raises(ValueError, match=r"learning_rate 1e\+09 is too large: the descent diverges"):
         sne.embed(x, "sne", perplexity=3, learning_rate=1e9, iterations=200)
+    with pytest.raises(ValueError, match=r"min_gradient_norm must hold real numbers .* got str"):
+        sne.embed(x, perplexity=3, min_gradient_norm="a")
+    with pytest.raises(ValueError, match="min_gradient_norm must be finite, got nan"):
+        sne.embed(x, perplexity=3, min_gradient_norm=np.nan)
+    with pytest.raises(ValueError, match="min_gradient_norm must not be negative, got -1"):
+        sne.embed(x, perplexity=3, min_gradient_norm=-1)
+    with pytest.raises(ValueError, match="seed must be an integer of at least 0, got 'a'"):
+        sne.embed(x, perplexity=3, initial="random", seed="a")
     with pytest.raises(ValueError, match="iterations must be an integer of at least 1, got 0"):
         sne.embed(x, perplexity=3, iterations=0)
     with pytest.raises(ValueError, match=r"momenta must be two numbers.*\(0.5, 1\)"):

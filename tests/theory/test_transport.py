@@ -63,6 +63,13 @@ def test_rounded_cumulative_weights_pair_no_wrong_points(order):
     assert transport.wasserstein_1d(np.repeat(y, 3), y, order) <= 1e-12
 
 
+def test_differences_beyond_the_largest_float_make_no_nan():
+    # One of two points moves by 3.4e308, the mean is a number.
+    assert transport.wasserstein_1d([1.7e308, 0], [-1.7e308, 0]) == pytest.approx(1.7e308, rel=1e-15)
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        assert transport.wasserstein_1d([1.7e308], [-1.7e308]) == np.inf
+
+
 def test_gaussians_on_a_line_by_their_quantiles():
     levels = (np.arange(200_000) + 0.5) / 200_000
     a, b = norm(1.0, 0.5).ppf(levels), norm(-0.4, 2.0).ppf(levels)
@@ -348,7 +355,7 @@ def test_other_bad_arguments_are_named():
     with pytest.raises(ValueError, match="power must be positive"):
         transport.cost_matrix(x, y, 0)
     for order, function in itertools.product(
-        (0.5, np.nan), (transport.wasserstein_1d, transport.wasserstein)
+        (0.5, np.nan, "a", None), (transport.wasserstein_1d, transport.wasserstein)
     ):
         with pytest.raises(ValueError, match="order must be"):
             function(line, line, order)
@@ -358,11 +365,17 @@ def test_other_bad_arguments_are_named():
         transport.wasserstein_1d(line, line, 1, [0.5, 0.5])
     with pytest.raises(ValueError, match=r"y\[1\] must be finite"):
         transport.wasserstein_1d(line, [0.0, np.nan])
-    with pytest.raises(ValueError, match="x_weights must hold at least one"):
+    with pytest.raises(ValueError, match="x must hold at least one point, got none"):
         transport.wasserstein_1d([], line)
-    with pytest.raises(ValueError, match=r"covariance_b must be symmetric, its entry \[0, 1\]"):
+    with pytest.raises(ValueError, match="y must hold at least one point, got none"):
+        transport.wasserstein(x, np.zeros((0, 2)))
+    with pytest.raises(ValueError, match=r"y_weights must have shape \(5,\), got shape \(1,\)"):
+        transport.wasserstein(x, y, 2, None, [1.0])
+    with pytest.raises(ValueError, match=r"covariance_a must be a square matrix, got shape \(0, 0\)"):
+        transport.gaussian_wasserstein([], np.zeros((0, 0)), [], np.zeros((0, 0)))
+    with pytest.raises(ValueError, match=r"covariance_b must be symmetric, which fails at \[0, 1\]"):
         transport.gaussian_wasserstein([0, 0], np.eye(2), [0, 0], [[1, 0.5], [0, 1]])
     with pytest.raises(ValueError, match="covariance_a must be positive semidefinite"):
-        transport.gaussian_wasserstein([0, 0], np.diag([1, -1]), [0, 0], np.eye(2))
+        transport.gaussian_wasserstein([0, 0], [[1, 2], [2, 1]], [0, 0], np.eye(2))
     with pytest.raises(ValueError, match=r"covariance_a must have shape \(2, 2\)"):
         transport.gaussian_wasserstein([0, 0], np.eye(3), [0, 0], np.eye(2))
