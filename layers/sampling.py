@@ -58,6 +58,10 @@ class GaussianSampling(keras.layers.Layer):
         noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
         return ops.cast(mean + ops.exp(log_variance / 2) * noise, self.compute_dtype)
 
+    def compute_mask(self, inputs, previous_mask):
+        """Returns the mask of the mean."""
+        return previous_mask[0]
+
     def compute_output_shape(self, input_shape):
         """Returns the shape of the mean."""
         return input_shape[0]
@@ -123,6 +127,7 @@ class GumbelSoftmax(keras.layers.Layer):
             raise ValueError(f"annealing_steps must be a positive integer, got {annealing_steps!r}")
         self.annealing_steps = annealing_steps
         self.straight_through = straight_through
+        self.supports_masking = True
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -207,6 +212,7 @@ class StraightThrough(keras.layers.Layer):
         if surrogate not in _SURROGATES:
             raise ValueError(f"surrogate must be one of {_SURROGATES}, got {surrogate!r}")
         self.surrogate = surrogate
+        self.supports_masking = True
 
     def build(self, input_shape):
         """Checks the number of categories."""

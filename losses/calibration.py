@@ -14,6 +14,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 from scipy.stats import binomtest
 
+from ..theory import arguments
+
 # Wide enough for a softmax computed in half precision.
 _ROUNDING = 1e-3
 
@@ -142,7 +144,8 @@ def expected_calibration_error(probabilities, labels, bins=15):
 
         ECE = sum_m (n_m / N) |accuracy_m - confidence_m|
 
-    The estimate is biased upwards: a perfectly calibrated model scores about sqrt(M / N), not zero.
+    The estimate is biased upwards: the gap of n examples of a calibrated model is about half normal, of mean
+    sqrt(2 p (1 - p) / (pi n)), so that such a model scores up to 0.4 sqrt(M / N), not zero.
 
     Args:
         probabilities: Predicted probabilities, [N, K].
@@ -331,8 +334,7 @@ def classification_scores(logits, labels, confidence=0.95):
 
 def _bin_index(probabilities, bins):
     """Returns the bin of each probability, 0 ... M-1; bins are closed on the right."""
-    if not isinstance(bins, int | np.integer) or bins < 1:
-        raise ValueError(f"bins must be a positive integer, got {bins!r}")
+    bins = arguments.integer("bins", bins, 1)
     return np.digitize(probabilities, np.linspace(0.0, 1.0, bins + 1)[1:-1], right=True)
 
 
@@ -344,11 +346,7 @@ def _validate_logits(logits, labels):
 
 def _matrix(values, name):
     """Returns `values` as a finite float64 array [N, K] with N >= 1 and K >= 2."""
-    values = np.asarray(values, dtype=np.float64)
+    values = arguments.finite(name, values)
     if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2:
         raise ValueError(f"{name} must have shape [N, K] with N >= 1 and K >= 2, got {values.shape}")
-    bad = ~np.isfinite(values).all(axis=1)
-    if bad.any():
-        first = int(np.argmax(bad))
-        raise ValueError(f"{name}[{first}] must be finite, got {values[first]}")
     return values

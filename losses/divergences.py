@@ -10,6 +10,7 @@ where the distribution is reparameterized; where it is not (categorical, mixture
 grad E_p[v] = E_p[grad v + v grad log p]. Both are unbiased.
 """
 
+import numbers
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -48,13 +49,14 @@ def kl_divergence(p, q, samples=None, seed=None):
         The divergence, [...]; infinite where q excludes what p allows.
 
     Raises:
-        ValueError: If p and q are not distributions of one event shape and type, if probabilities do not sum
-            to one, if `samples` is not None or an integer of at least 2, or if no exact form is known.
+        ValueError: If p and q are not distributions of one event shape and type whose batch shapes broadcast,
+            if probabilities, logits, locations or scales that are known (outside a compiled function) are not
+            valid, if `samples` is not None or an integer of at least 2, or if no exact form is known.
     """
     if samples is not None:
         return kl_estimate(p, q, samples, seed).mean
     _check(p, q)
-    tables = _log_probabilities("p", p), _log_probabilities("q", q)
+    tables = _log_probabilities(p), _log_probabilities(q)
     if None not in tables:
         return _sum_over_support(GENERATORS["kl"], *tables)
     try:
@@ -128,7 +130,7 @@ def f_divergence(f, p, q, samples=None, seed=None):
         return f_divergence_estimate(f, p, q, samples, seed).mean
     generator = _generator(f)
     _check(p, q)
-    tables = _log_probabilities("p", p), _log_probabilities("q", q)
+    tables = _log_probabilities(p), _log_probabilities(q)
     if None in tables:
         raise ValueError(_no_exact_form("f-divergence", p, q))
     return _sum_over_support(generator, *tables)
@@ -174,17 +176,21 @@ def mutual_information(joint):
         The mutual information, [...].
 
     Raises:
-        ValueError: If an entry is negative or not finite, or a sum is not one; the message has its index.
+        ValueError: If an entry is no real number, negative or not finite, or a sum is not one; the message
+            has its index.
     """
-    joint = tf.convert_to_tensor(joint)
+    joint = _real("joint", joint)
     if joint.shape.rank is not None and joint.shape.rank < 2:
         raise ValueError(f"joint must have shape [..., X, Y], got {tuple(joint.shape)}")
-    _check_probabilities("joint", joint, (-2, -1))
+    _check_known(arguments.distributions, "joint", joint, (-2, -1))
     x, y = tf.reduce_sum(joint, -1, keepdims=True), tf.reduce_sum(joint, -2, keepdims=True)
-    ratio = tf.math.divide_no_nan(joint, x * y)
-    # The logarithm of a positive number keeps the gradient finite at empty cells.
-    information = joint * tf.math.log(tf.where(joint > 0, ratio, tf.ones_like(ratio)))
-    return tf.reduce_sum(information, (-2, -1))
+
+    def log(values):
+        # The logarithm of a positive number keeps the gradient finite at empty cells.
+        return tf.math.log(tf.where(joint > 0, values, tf.ones_like(joint)))
+
+    # The product of the marginals could underflow.
+    return tf.reduce_sum(joint * (log(joint) - log(x) - log(y)), (-2, -1))
 
 
 def wasserstein(x, y, p=1.0):
@@ -203,11 +209,12 @@ def wasserstein(x, y, p=1.0):
         The distance in units of x, [...]. Where it is zero its gradient is taken as zero.
 
     Raises:
-        ValueError: If an argument has another shape or type, no sample, or is out of its range.
+        ValueError: If an argument has another shape or type, no sample, one that is known not to be finite,
+            or is out of its range.
     """
-    if not 1.0 <= p < float("inf"):
+    if not isinstance(p, numbers.Real) or not 1.0 <= p < float("inf"):
         raise ValueError(f"p must be a finite number of at least 1, got {p!r}")
-    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
+    x, y = _real("x", x), _real("y", y)
     _check_samples(x, y)
     n, m = (tf.shape(values, out_type=tf.int64)[-1] for values in (x, y))
     # Both quantile functions are constant between these multiples of 1 / (N M).
@@ -242,26 +249,58 @@ def _check(p, q):
         raise ValueError(f"p and q must be over events of one type, got {p.dtype} and {q.dtype}")
     if not p.event_shape.is_compatible_with(q.event_shape):
         raise ValueError(f"p and q must have one event shape, got {p.event_shape} and {q.event_shape}")
+    try:
+        tf.broadcast_static_shape(p.batch_shape, q.batch_shape)
+    except ValueError:
+        raise ValueError(
+            f"p and q must have batch shapes that broadcast, got {p.batch_shape} and {q.batch_shape}"
+        ) from None
+    _check_parameters("p", p)
+    _check_parameters("q", q)
+
+
+def _check_parameters(name, d):
+    """Refuses what would make log probabilities NaN."""
+    loc, scale, logits, probs = (getattr(d, x, None) for x in ("loc", "scale", "logits", "probs"))
+    if tf.is_tensor(loc):
+        _check_known(arguments.finite, f"{name}.loc", loc)
+    # That of a multivariate Gaussian is an operator.
+    if tf.is_tensor(scale):
+        _check_known(arguments.positive, f"{name}.scale", scale)
+    if logits is not None:
+        # Of a categorical no logit may be +inf, nor all -inf.
+        _check_known(arguments.finite, f"probability by {name}.logits", d.probs_parameter())
+    elif isinstance(d, tfd.Categorical | tfd.OneHotCategorical):
+        _check_known(arguments.distributions, f"{name}.probs", probs)
+    elif probs is not None:
+        _check_known(arguments.nonnegative, f"{name}.probs", probs)
+        _check_known(arguments.nonnegative, f"1 - {name}.probs", 1 - probs)
+
+
+def _check_known(check, name, values, *args):
+    """Checks values that are known; inside a compiled function there are none yet."""
+    values = tf.convert_to_tensor(values)
+    if hasattr(values, "numpy"):
+        check(name, tf.cast(values, tf.float64).numpy(), *args)
+
+
+def _real(name, values):
+    values = tf.convert_to_tensor(values)
+    if not values.dtype.is_floating:
+        raise ValueError(f"{name} must be real numbers, got {values.dtype.name}")
+    return values
 
 
 def _no_exact_form(what, p, q):
     return f"no exact {what} is known between {p.name} and {q.name}: give samples for an estimate"
 
 
-def _check_probabilities(name, values, axis):
-    """Checks that known values sum to one; inside a compiled function there are none yet."""
-    if hasattr(values, "numpy"):
-        arguments.distributions(name, values.numpy(), axis)
-
-
-def _log_probabilities(name, d):
+def _log_probabilities(d):
     """Returns log p over a finite support, [..., K], or None where the support is not finite."""
     if isinstance(d, tfd.Bernoulli):
         logits = d.logits_parameter()
         return tf.stack([tf.math.log_sigmoid(-logits), tf.math.log_sigmoid(logits)], -1)
     if isinstance(d, tfd.Categorical | tfd.OneHotCategorical):
-        if d.probs is not None:
-            _check_probabilities(f"{name}.probs", tf.convert_to_tensor(d.probs), -1)
         return tf.math.log_softmax(d.logits_parameter())
     return None
 
@@ -308,8 +347,7 @@ def _check_samples(x, y):
             raise ValueError(
                 f"{name} must hold at least one sample on its last axis, got {tuple(values.shape)}"
             )
-        if not values.dtype.is_floating:
-            raise ValueError(f"{name} must be real numbers, got {values.dtype.name}")
+        _check_known(arguments.finite, name, values)
     if x.dtype != y.dtype or not x.shape[:-1].is_compatible_with(y.shape[:-1]):
         raise ValueError(
             "x and y must have one batch shape and type, "

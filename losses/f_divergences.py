@@ -22,16 +22,20 @@ References:
     Amari, "Information Geometry and Its Applications" (2016), chapter 3.
 """
 
+import functools
 import math
 import numbers
 
 import tensorflow as tf
 
 _FAR = 1e30  # Stands for an infinite log ratio: its multiples are still finite in float32.
+_TERMS = 19  # The next one of the series at |l| = 1 is below rounding in float64.
 
 
 def kl(log_ratio):
     """Kullback-Leibler, D(p || q) of Eq. 2.3.3: f(u) = u log u - u + 1."""
+    # Where p is zero the product has its limit, 0, and so must its gradient.
+    log_ratio = tf.maximum(log_ratio, -_FAR)
     weighted = tf.math.multiply_no_nan(log_ratio, tf.sigmoid(log_ratio))
     return 2 * (weighted - tf.tanh(log_ratio / 2))
 
@@ -46,9 +50,13 @@ def jensen_shannon(log_ratio):
 
     h / 4 is log 2 less the entropy of the guess whether x came from p or from q.
     """
-    from_p = tf.math.multiply_no_nan(tf.nn.softplus(-log_ratio), tf.sigmoid(log_ratio))
-    from_q = tf.math.multiply_no_nan(tf.nn.softplus(log_ratio), tf.sigmoid(-log_ratio))
-    return 4 * (math.log(2) - from_p - from_q)
+    near, small = _near(log_ratio, 1.0)
+    far = tf.clip_by_value(log_ratio, -_FAR, _FAR)
+    from_p = tf.math.multiply_no_nan(tf.nn.softplus(-far), tf.sigmoid(far))
+    from_q = tf.math.multiply_no_nan(tf.nn.softplus(far), tf.sigmoid(-far))
+    # Near l = 0 the entropy is close to log 2; with p / (p + q) = (1 + t) / 2 that part drops out.
+    t = tf.tanh(small / 2)
+    return tf.where(near, 2 * (small * t + tf.math.log1p(-t * t)), 4 * (math.log(2) - from_p - from_q))
 
 
 def total_variation(log_ratio):
@@ -73,7 +81,7 @@ def alpha_divergence(alpha):
     exchange p and q.
 
     Args:
-        alpha: Order a, a finite number. Within about 1e-6 of 0 or 1 rounding spoils the formula.
+        alpha: Order a, a finite number. Within about 1e-6 of 0 or 1 rounding spoils the values for |l| > 1.
 
     Returns:
         A function of the log ratio.
@@ -86,10 +94,20 @@ def alpha_divergence(alpha):
     if alpha in (0, 1):
         return kl if alpha else reverse_kl
 
+    # Near l = 0, f(u) = sum_k (1 + a + ... + a^(k-2)) l^k / k!; powers of `size` keep the terms below one.
+    size = max(1.0, abs(alpha))
+    terms = [
+        sum((alpha / size) ** j * (1 / size) ** (k - 2 - j) for j in range(k - 1)) / math.factorial(k)
+        for k in range(_TERMS, 1, -1)
+    ]
+
     def generator(log_ratio):
-        near = tf.clip_by_value(log_ratio, -_FAR, _FAR)
-        power = tf.exp(alpha * near - tf.nn.softplus(near))
-        return 2 * (power - tf.sigmoid(-near) - alpha * tf.tanh(near / 2)) / (alpha * (alpha - 1))
+        near, small = _near(log_ratio, 1 / size)
+        far = tf.clip_by_value(log_ratio, -_FAR, _FAR)
+        power = tf.exp(alpha * far - tf.nn.softplus(far))
+        beyond = 2 * (power - tf.sigmoid(-far) - alpha * tf.tanh(far / 2)) / (alpha * (alpha - 1))
+        series = functools.reduce(lambda total, term: total * (size * small) + term, terms)
+        return tf.where(near, 2 * small**2 * series * tf.sigmoid(-small), beyond)
 
     return generator
 
@@ -116,3 +134,9 @@ GENERATORS = {
     "chi_squared": chi_squared,
 }
 """The generators by name."""
+
+
+def _near(log_ratio, radius):
+    """Returns where |l| < radius, and l there with zeros elsewhere, which keep the other gradients finite."""
+    near = tf.abs(log_ratio) < radius
+    return near, tf.where(near, log_ratio, tf.zeros_like(log_ratio))

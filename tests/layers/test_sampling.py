@@ -219,6 +219,32 @@ def test_straight_through_is_a_one_hot_argmax_with_another_gradient(surrogate):
     np.testing.assert_allclose(ours, gradient(lambda x: smooth(x) * weights, x), rtol=1e-5, atol=1e-7)
 
 
+# Masks
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        sampling.GumbelSoftmax(seed=0),
+        sampling.StraightThrough(),
+        lambda x: sampling.GaussianSampling(seed=0)([x, keras.ops.stop_gradient(x)]),
+    ],
+)
+def test_a_mask_survives_and_the_loss_ignores_padding(layer):
+    tokens = np.array([[3, 1, 0, 0], [2, 5, 4, 0]])
+    inputs = keras.Input((4,), dtype="int32")
+    embedded = keras.layers.Embedding(6, 5, mask_zero=True, embeddings_initializer="normal")(inputs)
+    model = keras.Model(inputs, layer(embedded))
+    draws = model(tokens)
+    np.testing.assert_array_equal(draws._keras_mask, tokens != 0)
+    targets = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
+    errors = np.mean((draws - targets) ** 2, axis=-1)
+    loss = keras.losses.MeanSquaredError()(targets, draws)
+    assert float(loss) == pytest.approx(errors[tokens != 0].mean(), rel=1e-5)
+    assert abs(errors.mean() - errors[tokens != 0].mean()) > 0.01
+
+
 # Other backends
 
 JAX = """

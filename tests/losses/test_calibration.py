@@ -71,6 +71,20 @@ def test_calibrated_predictions_have_an_error_that_vanishes_with_the_examples(ca
     assert overconfident > 0.1
 
 
+@pytest.mark.parametrize("bins", [5, 20])
+def test_a_calibrated_model_scores_the_mean_of_a_half_normal_in_each_bin(bins):
+    rng = np.random.default_rng(1)
+    first = rng.uniform(0.5, 1.0, 4000)
+    probabilities = np.column_stack([first, 1 - first])
+    draws = rng.random((300, 4000)) > first
+    errors = [expected_calibration_error(probabilities, y.astype(int), bins) for y in draws]
+    variances = np.bincount(np.ceil(first * bins).astype(int), first * (1 - first))
+    expected = np.sum(np.sqrt(2 / np.pi * variances)) / 4000
+    # The normal limit of a bin of 200 or more is itself good to a few parts in a thousand.
+    assert np.mean(errors) == pytest.approx(expected, rel=0.005, abs=4 * np.std(errors) / 300**0.5)
+    assert np.mean(errors) < 0.4 * np.sqrt(bins / 4000)
+
+
 def test_rounding_of_a_float32_softmax_is_forgiven():
     probabilities = np.array([[1.0 + 2e-7, -1e-9], [0.25, 0.75 - 1e-6]])
     assert expected_calibration_error(probabilities, [0, 1]) == pytest.approx(0.125, abs=1e-6)
@@ -231,7 +245,7 @@ GOOD = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
         (GOOD, [0.0, 1.0, 0.0], "labels must be integers, got dtype float64"),
         (np.array([[0.5, 0.5], [0.7, 0.5]]), [0, 1], r"probabilities\[1\] must sum to 1, got 1.2"),
         (np.array([[1.5, -0.5]]), [0], r"probabilities\[0\] has an entry outside"),
-        (np.array([[0.5, 0.5], [np.nan, 1.0]]), [0, 0], r"probabilities\[1\] must be finite"),
+        (np.array([[0.5, 0.5], [np.nan, 1.0]]), [0, 0], r"probabilities\[1, 0\] must be finite, got nan"),
         (GOOD[:, :1], [0, 0, 0], r"K >= 2, got \(3, 1\)"),
         (np.zeros((0, 3)), np.zeros(0, int), r"N >= 1"),
         (GOOD[0], [0, 0], r"\[N, K\]"),
@@ -247,14 +261,14 @@ def test_bad_probabilities_are_refused(score, probabilities, labels, message):
 def test_logits_that_are_not_finite_are_refused(score, bad):
     logits = log_softmax(GOOD, axis=1)
     logits[1, 0] = bad
-    with pytest.raises(ValueError, match=r"logits\[1\] must be finite"):
+    with pytest.raises(ValueError, match=r"logits\[1, 0\] must be finite"):
         score(logits, [0, 1, 1])
 
 
-@pytest.mark.parametrize("bins", [0, -3, 2.5])
+@pytest.mark.parametrize("bins", [0, -3, 2.5, True])
 def test_bins_must_be_a_positive_integer(bins):
     for score in (expected_calibration_error, brier_decomposition):
-        with pytest.raises(ValueError, match="bins must be a positive integer"):
+        with pytest.raises(ValueError, match="bins must be an integer of at least 1"):
             score(GOOD, [0, 1, 1], bins)
 
 
