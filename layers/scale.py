@@ -4,6 +4,8 @@ Legend: B batch, D outputs of one example, ... further axes.
 """
 
 import math
+import numbers
+import sys
 
 import keras
 from keras import ops
@@ -35,8 +37,9 @@ class GlobalScale(keras.layers.Layer):
     """
 
     def __init__(self, initial_scale=1.0, dtype=None, **kwargs):
-        if not 0.0 < initial_scale < math.inf:
-            raise ValueError(f"`initial_scale` must be positive and finite. Received: {initial_scale!r}")
+        real = isinstance(initial_scale, numbers.Real) and not isinstance(initial_scale, bool)
+        if not (real and 0 < initial_scale <= sys.float_info.max):
+            raise ValueError(f"initial_scale must be a positive finite number, got {initial_scale!r}")
         if dtype is None:
             dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         super().__init__(dtype=dtype, **kwargs)

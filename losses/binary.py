@@ -26,7 +26,7 @@ class BernoulliNLL(Likelihood):
     labels inside a compiled model: labels of -1 and 1 would give a loss without a lower bound.
 
     Args:
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
@@ -69,4 +69,4 @@ def _check_labels(labels):
     labels = arguments.finite("y_true", labels)
     bad = (labels < 0.0) | (labels > 1.0)
     if bad.any():
-        raise ValueError(f"y_true{arguments.first_index(bad)} must be in [0, 1], got {labels[bad][0]:.6g}")
+        raise ValueError(f"y_true{arguments.first_index(bad)} must be in [0, 1], got {labels[bad][0]:.9g}")

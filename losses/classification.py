@@ -6,9 +6,11 @@ Legend: B batch, T positions, K classes.
 import keras
 from keras import ops
 
+from .likelihood import Likelihood
+
 
 @keras.saving.register_keras_serializable("curvezoo")
-class CategoricalNLL(keras.losses.Loss):
+class CategoricalNLL(Likelihood):
     """Negative log-likelihood of integer labels under a softmax of logits, in nats (Eq. 1.8.2).
 
     With logits a and p = softmax(a) (Eq. 1.8.1), the loss of one example with label y is
@@ -19,18 +21,14 @@ class CategoricalNLL(keras.losses.Loss):
 
         L = -(1 - s) log p_y - (s / K) sum_i log p_i = -log p_y - (s / K) sum_i (a_i - a_y).
 
-    Logits of any size are safe: the largest is subtracted first. Half-precision logits are widened to
-    float32 before the softmax and the mean. A label outside 0 ... K-1 is an error on TensorFlow's CPU
-    kernels only; `losses.calibration` checks labels on every machine.
-
-    Weights of examples are [B] for labels [B]; [B, T] or [B, 1] for labels [B, T].
+    Logits of any size are safe: the largest is subtracted first. A label outside 0 ... K-1 is an error on
+    TensorFlow's CPU kernels only; `losses.calibration` checks labels on every machine.
 
     Args:
         label_smoothing: Share s of probability, in [0, 1).
-        reduction: As in `keras.losses.Loss`.
+        reduction: As in `keras.losses.Loss`. Weights are [B] or, for labels [B, T], also [B, T].
         name: Name of the loss.
-        dtype: `float32` or `float64`, the precision of the sum. The default is Keras's `floatx`, and
-            float32 where that is half precision.
+        dtype: As in `losses.likelihood.Likelihood`.
 
     Raises:
         ValueError: If `label_smoothing` or `dtype` is not one of the above.
@@ -54,12 +52,7 @@ class CategoricalNLL(keras.losses.Loss):
     ):
         if not 0.0 <= label_smoothing < 1.0:
             raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
-        if dtype is None:
-            # Narrower floats would also round the labels that Keras casts beside the logits.
-            dtype = "float64" if keras.config.floatx() == "float64" else "float32"
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(reduction, name, dtype)
         self.label_smoothing = float(label_smoothing)
 
     def call(self, y_true, y_pred):
@@ -87,7 +80,7 @@ class CategoricalNLL(keras.losses.Loss):
 
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
-        return {**super().get_config(), "label_smoothing": self.label_smoothing, "dtype": self.dtype}
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
 def _check_shapes(labels, logits):

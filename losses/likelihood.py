@@ -13,7 +13,8 @@ from keras import ops
 class Likelihood(keras.losses.Loss):
     """Base of the likelihoods: a loss that is computed in single precision at least.
 
-    Half-precision predictions and targets are widened before the first difference.
+    Half-precision predictions and targets are widened before the first difference. A subclass defines `call`,
+    which returns the losses that are then weighted and reduced.
 
     Args:
         reduction: As in `keras.losses.Loss`.
@@ -27,14 +28,44 @@ class Likelihood(keras.losses.Loss):
 
     def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
         if dtype is None:
+            # Narrower floats would also round the labels that Keras casts beside the predictions.
             dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Returns the reduced loss.
+
+        Args:
+            y_true: Targets, as in `call`.
+            y_pred: Predictions, as in `call`; where they carry a Keras mask, masked losses do not count.
+            sample_weight: Weights of the shape [B, ...] of the losses. [B], or 1 in place of further axes,
+                gives a weight to a whole example; a last axis of 1 may be added.
+
+        Raises:
+            ValueError: If the shapes are others, or a number of axes is unknown.
+        """
+        with keras.name_scope(self.name):
+            tensors = [ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred)]
+            for name, tensor in zip(("y_true", "y_pred"), tensors, strict=True):
+                _check_rank(name, tensor)
+            losses = self.call(*tensors)
+            if sample_weight is not None:
+                weights = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
+                sample_weight = _match_weights(weights, losses)
+            return _Reduction("reduction", self.reduction, self.dtype)(losses, y_pred, sample_weight)
+
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "dtype": self.dtype}
+
+
+class _Reduction(keras.losses.Loss):
+    """Keras's weighting and reduction of losses that are known, with the mask of the predictions."""
+
+    def call(self, losses, y_pred):
+        return losses
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -52,7 +83,7 @@ class NegativeLogLikelihood(Likelihood):
         make_distribution: Function of the predictions [B, P] that returns a distribution of TensorFlow
             Probability (or an object with `log_prob`, `batch_shape`, `event_shape` and `dtype` of the
             same meaning).
-        reduction: As in `keras.losses.Loss`; weights have the distribution's batch shape.
+        reduction: As in `keras.losses.Loss`. Weights have the distribution's batch shape, as in `Likelihood`.
         name: Name of the loss.
         dtype: As in `Likelihood`.
 
@@ -135,7 +166,9 @@ class NegativeLogLikelihood(Likelihood):
 
 
 def match_targets(targets, shape):
-    """Returns `targets` with exactly this shape, adding or removing a last axis of 1 and never broadcasting.
+    """Returns targets of the shape of the predictions; a last axis of length 1 is added or taken away.
+
+    Targets of another shape would broadcast into a loss of every target for every prediction.
 
     Args:
         targets: A tensor.
@@ -149,9 +182,35 @@ def match_targets(targets, shape):
         targets = ops.expand_dims(targets, -1)
     elif len(given) == len(shape) + 1 and given[-1] == 1:
         targets = ops.squeeze(targets, -1)
-    agree = len(targets.shape) == len(shape) and all(
-        a is None or b is None or a == b for a, b in zip(targets.shape, shape, strict=True)
-    )
-    if not agree:
+    if not _agree(targets.shape, shape):
         raise ValueError(f"y_true must have shape {shape} to match y_pred, got shape {given}")
     return targets
+
+
+def _match_weights(weights, losses):
+    """Returns weights of the shape of the losses; those of examples are repeated along other axes."""
+    _check_rank("sample_weight", weights)
+    given, shape = tuple(weights.shape), tuple(losses.shape)
+    if len(given) == len(shape) + 1 and given[-1] == 1:
+        weights = ops.squeeze(weights, -1)
+    elif len(given) == 1:
+        weights = ops.reshape(weights, (-1,) + (1,) * (len(shape) - 1))
+    # After the first axis, a length of 1 is one weight for all positions.
+    repeated = [shape[axis] if axis and n == 1 else n for axis, n in enumerate(weights.shape[: len(shape)])]
+    if len(weights.shape) != len(shape) or not _agree(repeated, shape):
+        valid = f"{shape} or {shape[:1]}" if len(shape) > 1 else f"{shape}"
+        raise ValueError(f"sample_weight must have shape {valid} to match the losses, got shape {given}")
+    return ops.broadcast_to(weights, ops.shape(losses))
+
+
+def _check_rank(name, tensor):
+    # Only TensorFlow has tensors without one.
+    if getattr(tensor.shape, "rank", 0) is None:
+        raise ValueError(f"{name} must have a known number of axes, got shape {tensor.shape}")
+
+
+def _agree(shape, other):
+    """Whether two shapes can be the same once all lengths are known."""
+    return len(shape) == len(other) and all(
+        a is None or b is None or a == b for a, b in zip(shape, other, strict=True)
+    )

@@ -26,7 +26,7 @@ class MixtureNLL(Likelihood):
         components: Their number K.
         component: A `GaussianNLL`, `LaplaceNLL`, `CauchyNLL`, `StudentTNLL` or `Huber`; the default is
             `GaussianNLL(scale=None)`. Only its law counts, not its reduction or dtype.
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 

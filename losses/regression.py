@@ -17,7 +17,7 @@ The scale s is one of
 A log-scale a gives s = max(exp(a), min_scale). The exponential makes a change of units a shift of a; the
 floor bounds a loss that would fall without end where a model hits its targets exactly. Below the floor the
 gradient by a is zero. Computed are log s and 1 / s, never s, so that a = -1e4 and a = 1e4 give finite losses
-and gradients.
+and gradients, in single precision for |z| up to 1e19, whose square is the largest number.
 
 Legend: B batch, D outputs of one example, ... further axes such as positions; L has shape [B, ...].
 """
@@ -40,7 +40,7 @@ class LocationScaleNLL(Likelihood):
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
         min_scale: Floor of a scale that is not fixed, in the units of y.
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
@@ -123,7 +123,7 @@ class GaussianNLL(LocationScaleNLL):
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
         min_scale: Floor of a scale that is not fixed, in the units of y.
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
@@ -156,7 +156,7 @@ class LaplaceNLL(LocationScaleNLL):
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
         min_scale: Floor of a scale that is not fixed, in the units of y.
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
@@ -178,12 +178,12 @@ class CauchyNLL(LocationScaleNLL):
 
         L = sum_d log(1 + (y - mu)^2 / s^2) + log(pi s)
 
-    Finite for |z| up to 1e19 in single precision. The loss is not convex in mu.
+    The loss is not convex in mu. Its gradient falls off as 2 / (y - mu) and does not vanish.
 
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
         min_scale: Floor of a scale that is not fixed, in the units of y.
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
@@ -211,7 +211,7 @@ class StudentTNLL(LocationScaleNLL):
         df: Degrees of freedom, positive.
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
         min_scale: Floor of a scale that is not fixed, in the units of y.
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
@@ -256,15 +256,15 @@ class Huber(LocationScaleNLL):
     has 95 % of the efficiency of least squares under Gaussian errors of standard deviation s.
 
     Args:
-        delta: Threshold between quadratic and linear, in units of s, positive.
+        delta: Threshold between quadratic and linear, in units of s; from 1e-18 to 1e18.
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
         min_scale: Floor of a scale that is not fixed, in the units of y.
-        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L; [B, 1] will do for [B, T].
+        reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
     Raises:
-        ValueError: If `delta` or a scale is not positive and finite, or `dtype` is not valid.
+        ValueError: If `delta` is out of range, a scale is not positive and finite, or `dtype` is not valid.
 
     References:
         Huber, "Robust Estimation of a Location Parameter" (1964).
@@ -281,6 +281,8 @@ class Huber(LocationScaleNLL):
     ):
         super().__init__(scale, min_scale, reduction, name, dtype)
         self.delta = float(arguments.positive("delta", delta, ndim=0))
+        if not 1e-18 <= self.delta <= 1e18:
+            raise ValueError(f"delta must be in [1e-18, 1e18], got {self.delta:.9g}")
         middle = math.sqrt(2 * math.pi) * float(erf(self.delta / math.sqrt(2)))
         self.log_partition = math.log(middle + 2 / self.delta * math.exp(-(self.delta**2) / 2))
 

@@ -86,7 +86,9 @@ def test_a_mixed_precision_policy_leaves_the_log_scale_exact():
     np.testing.assert_allclose(outputs[:, 1], np.full(4, np.log(1e-8)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
-def test_refuses_a_scale_that_is_not_positive(value):
-    with pytest.raises(ValueError, match="`initial_scale` must be positive and finite"):
+@pytest.mark.parametrize(
+    "value", [0.0, -1.0, float("inf"), float("nan"), "a", [1.0, 2.0], np.ones(2), None, 1j, 10**400, True]
+)
+def test_refuses_a_scale_that_is_not_a_positive_number(value):
+    with pytest.raises(ValueError, match="initial_scale must be a positive finite number, got"):
         GlobalScale(value)

@@ -156,6 +156,23 @@ def test_trains_a_model_that_survives_saving(tmp_path):
     assert loaded.evaluate(inputs, labels, verbose=0) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_a_published_configuration_still_builds_the_loss():
+    published = {
+        "module": "curvezoo.losses.classification",
+        "class_name": "CategoricalNLL",
+        "config": {
+            "name": "categorical_nll",
+            "reduction": "sum_over_batch_size",
+            "label_smoothing": 0.1,
+            "dtype": "float32",
+        },
+        "registered_name": "curvezoo>CategoricalNLL",
+    }
+    loss = keras.losses.deserialize(published)
+    assert isinstance(loss, CategoricalNLL)
+    assert keras.saving.serialize_keras_object(loss) == published
+
+
 def test_config_round_trip_keeps_the_value(batch):
     labels, logits = batch
     loss = CategoricalNLL(0.25, reduction="sum", dtype="float64")

@@ -1,6 +1,7 @@
 """Oracles: log_prob of TensorFlow Probability and the closed forms of losses.regression."""
 
 import functools
+import re
 
 import keras
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from curvezoo.losses.binary import BernoulliNLL
+from curvezoo.losses.classification import CategoricalNLL
 from curvezoo.losses.likelihood import NegativeLogLikelihood
-from curvezoo.losses.regression import GaussianNLL
+from curvezoo.losses.mixture import MixtureNLL
+from curvezoo.losses.regression import GaussianNLL, LaplaceNLL
 
 tfd = tfp.distributions
 
@@ -42,6 +46,24 @@ class Power:
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+# Of each law: the loss, its number of predictions at a position, and whether a target has a last axis.
+LAWS = {
+    "gaussian": (GaussianNLL, 1, True),
+    "bernoulli": (BernoulliNLL, 1, True),
+    "categorical": (CategoricalNLL, 2, False),
+    "mixture": (functools.partial(MixtureNLL, 2), 6, True),
+    "poisson": (functools.partial(NegativeLogLikelihood, poisson), 1, False),
+}
+
+
+def sequences(law, batch, positions):
+    """Targets, all of them 0 or 1, and predictions."""
+    rng = np.random.default_rng(3)
+    _, predictions, column = LAWS[law]
+    targets = rng.integers(0, 2, (batch, positions)).astype(float)
+    return (targets[..., None] if column else targets), rng.normal(size=(batch, positions, predictions))
 
 
 @pytest.fixture
@@ -118,6 +140,58 @@ def test_reductions_and_weights(batch):
         np.testing.assert_allclose(loss(targets, predictions, sample_weight=weights), expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("positions", [4, 6])
+@pytest.mark.parametrize("law", LAWS)
+def test_a_weight_of_an_example_counts_at_all_its_positions(law, positions):
+    targets, predictions = sequences(law, 6, positions)
+    make = functools.partial(LAWS[law][0], dtype="float64")
+    each = make(reduction=None)(targets, predictions).numpy()
+    assert each.shape == (6, positions)
+    weights = np.arange(6.0)
+    full = np.repeat(weights[:, None], positions, axis=1)
+    for reduction, expected in (
+        ("sum_over_batch_size", np.mean(full * each)),
+        ("sum", np.sum(full * each)),
+        ("mean_with_sample_weight", np.sum(full * each) / np.sum(full)),
+        (None, full * each),
+    ):
+        for given in (weights, weights[:, None], weights[:, None, None], full, full[..., None]):
+            ours = make(reduction=reduction)(targets, predictions, sample_weight=given)
+            np.testing.assert_allclose(ours, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_refuses_weights_of_other_shapes(law):
+    targets, predictions = sequences(law, 4, 3)
+    loss = LAWS[law][0]()
+    for shape in ((), (1,), (3,), (1, 3), (3, 1), (3, 4), (4, 2), (4, 3, 4), (4, 1, 3)):
+        message = rf"sample_weight must have shape \(4, 3\) or \(4,\).* got shape {re.escape(str(shape))}"
+        with pytest.raises(ValueError, match=message):
+            loss(targets, predictions, sample_weight=np.ones(shape))
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(4,\).* got shape \(4, 4\)"):
+        loss(targets[:, 0], predictions[:, 0], sample_weight=np.ones((4, 4)))
+    column = loss(targets[:, 0], predictions[:, 0], sample_weight=np.arange(4.0)[:, None])
+    np.testing.assert_allclose(column, loss(targets[:, 0], predictions[:, 0], sample_weight=np.arange(4.0)))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 6)])
+def test_a_fit_and_an_evaluation_weight_examples_or_unmasked_positions(shape, masked):
+    rng = np.random.default_rng(4)
+    inputs, targets = rng.normal(size=(2, 6, 6, 1)).astype("float32")
+    counted = np.ones((6, 6))
+    if masked:
+        inputs[1, 2:] = inputs[4, 5:] = 0.0
+        counted = np.any(inputs != 0, axis=-1)
+    model = keras.Sequential([keras.Input((None, 1)), keras.layers.Masking()])
+    model.compile("sgd", LaplaceNLL())
+    each, weights = np.abs(targets - inputs)[..., 0] + np.log(2), rng.uniform(size=shape)
+    expected = np.sum(counted * each * weights.reshape(6, -1)) / np.sum(counted)
+    assert model.evaluate(inputs, targets, sample_weight=weights, verbose=0) == pytest.approx(expected, 1e-5)
+    history = model.fit(inputs, targets, sample_weight=weights, shuffle=False, verbose=0).history
+    assert history["loss"][0] == pytest.approx(expected, 1e-5)
+
+
 def test_masked_positions_do_not_count():
     rng = np.random.default_rng(2)
     inputs = rng.normal(size=(3, 4, 2)).astype("float32")
@@ -190,3 +264,25 @@ def test_refuses_what_is_no_distribution_and_shapes_that_would_broadcast():
             NegativeLogLikelihood(lambda p: tfd.Normal(p, 1.0))(np.zeros(targets), np.zeros((4, 4)))
     with pytest.raises(ValueError, match=r"must have shape \(4,\) to match y_pred, got shape \(4, 3\)"):
         NegativeLogLikelihood(poisson)(np.zeros((4, 3)), np.zeros((4, 1)))
+
+
+def traced(loss, *shapes):
+    """The loss as a function compiled for shapes that are only known at the run."""
+    return tf.function(loss, input_signature=[tf.TensorSpec(shape, tf.float32) for shape in shapes])
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_refuses_an_unknown_number_of_axes(law):
+    loss = LAWS[law][0]()
+    targets, predictions = (np.float32(a) for a in sequences(law, 4, 3))
+    known = targets.shape, predictions.shape, (4,)
+    for index, name in enumerate(("y_true", "y_pred", "sample_weight")):
+        shapes = [None if i == index else shape for i, shape in enumerate(known)]
+        with pytest.raises(ValueError, match=f"{name} must have a known number of axes"):
+            traced(loss, *shapes)(targets, predictions, np.ones(4, "float32"))
+
+
+def test_refuses_half_precision_sums():
+    for make, *_ in LAWS.values():
+        with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64', got 'bfloat16'"):
+            make(dtype="bfloat16")

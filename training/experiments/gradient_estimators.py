@@ -127,7 +127,12 @@ def gumbel_gradients(
 
 
 def summarize(gradients: np.ndarray, exact: np.ndarray) -> Estimator:
-    """Returns the bias and variance of samples [S, K] of a gradient whose exact value [K] is known."""
+    """Returns the bias and variance of an estimator of a gradient whose exact value is known.
+
+    Args:
+        gradients: Independent estimates, [S, K].
+        exact: The gradient, [K].
+    """
     mean = gradients.mean(axis=0)
     variance = float(gradients.var(axis=0, ddof=1).sum())
     return Estimator(mean, float(np.linalg.norm(mean - exact)), variance, np.sqrt(variance / len(gradients)))

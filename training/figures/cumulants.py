@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from ...theory import cumulants
+from ...theory import characteristic, cumulants
 from . import style
 
 ORDERS = (3, 4, 5)
@@ -75,7 +75,7 @@ def normalized_sum(law: Law, count: int) -> tuple[np.ndarray, np.ndarray]:
     weights = law.density * (law.points[1] - law.points[0])
     mean = weights @ law.points
     deviation = np.sqrt(weights @ (law.points - mean) ** 2)
-    points, density = cumulants.density_of_sum(law.points, law.density, count)
+    points, density = characteristic.density_of_sum(law.points, law.density, count)
     scale = deviation * np.sqrt(count)
     return (points - count * mean) / scale, density * scale
 
