@@ -34,7 +34,8 @@ th, td { padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--rule); 
          vertical-align: top; overflow-wrap: anywhere; }
 th { width: 40%; font-weight: normal; color: var(--muted); }
 td { font-variant-numeric: tabular-nums; }
-.grid th { width: auto; }
+.grid { font-size: .85rem; }
+.grid th, .grid td { width: auto; overflow-wrap: normal; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; border-radius: .4rem; }
 figcaption { margin-top: .4rem; color: var(--muted); font-size: .9rem; }
@@ -51,21 +52,19 @@ $lead$summary$sections</main>
 
 @dataclass(frozen=True)
 class Section:
-    """One headed part of a report: text, then figures, then tables. Empty parts are left out.
+    """One headed part of a report: text, then figures, then a table. Empty parts are left out.
 
     Args:
         heading: The heading.
         text: One paragraph.
-        figures: Pairs (`matplotlib.figure.Figure`, caption).
+        figures: Pairs (`matplotlib.figure.Figure`, caption), or triples with a table (header, rows) below it.
         rows: Pairs (name, value) of a table.
-        grids: (header, rows) of tables of as many columns as their header has.
     """
 
     heading: str
     text: str = ""
     figures: Sequence[tuple] = ()
     rows: Sequence[tuple] = ()
-    grids: Sequence[tuple[Sequence, Sequence[Sequence]]] = ()
 
 
 def write_report(path, title, summary, sections, lead=""):
@@ -98,20 +97,20 @@ def write_report(path, title, summary, sections, lead=""):
 
 def _section(section):
     """Lays out one section."""
-    figures = "".join(_figure(figure, caption) for figure, caption in section.figures)
-    grids = "".join(_grid(header, rows) for header, rows in section.grids)
-    body = _paragraph(section.text) + figures + _table(section.rows) + grids
+    figures = "".join(_figure(*figure) for figure in section.figures)
+    body = _paragraph(section.text) + figures + _table(section.rows)
     return f"<section>\n<h2>{escape(section.heading)}</h2>\n{body}</section>\n"
 
 
-def _figure(figure, caption):
-    """Lays out one picture with its caption."""
+def _figure(figure, caption, grid=None):
+    """Lays out one picture with its caption, and its table if it has one."""
     width, height = figure.get_size_inches()
     text = escape(caption)
     # Given its size, the page does not jump while the picture is decoded; CSS has 96 pixels to the inch.
     size = f'width="{96 * width:.0f}" height="{96 * height:.0f}"'
     image = f'<img src="{data_uri(figure)}" alt="{text}" {size}>'
-    return f"<figure>{image}<figcaption>{text}</figcaption></figure>\n"
+    below = _grid(*grid) if grid else ""
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>\n{below}"
 
 
 def _paragraph(text):

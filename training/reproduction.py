@@ -31,21 +31,18 @@ def write_page(section, path=None, pictures=None):
     if section not in sections():
         raise ValueError(f"section {section!r} has no figures; valid: {', '.join(sections())}")
     wanted = [picture for picture in PICTURES if f"{picture.section}.".startswith(f"{section}.")]
-    parts = {number: ([], []) for number in dict.fromkeys(picture.section for picture in wanted)}
+    parts = {picture.section: [] for picture in wanted}
     for picture in _tracked(wanted):
-        figure, table = picture.draw(), None
-        # Where a picture comes with a table, both are drawn from the same numbers.
-        if isinstance(figure, tuple):
-            figure, table = figure
-        parts[picture.section][0].append((figure, picture.caption))
-        parts[picture.section][1].extend([table] if table else [])
+        drawn = picture.draw()
+        # Where a picture comes with a table, both show the same numbers.
+        figure, *table = drawn if isinstance(drawn, tuple) else (drawn,)
+        parts[picture.section].append((figure, picture.caption, *table))
         if pictures:
             folder = pathlib.Path(pictures)
             folder.mkdir(parents=True, exist_ok=True)
             figure.savefig(folder / f"{picture.name}.png", dpi=150)
     body = [
-        report.Section(f"{number} {TITLES[number]}", figures=drawn, grids=grids)
-        for number, (drawn, grids) in parts.items()
+        report.Section(f"{number} {TITLES[number]}", figures=figures) for number, figures in parts.items()
     ]
     title = f"{section} {TITLES[section]}"
     return report.write_report(pathlib.Path(path or f"reproduce-{section}.html"), title, [], body)

@@ -163,7 +163,8 @@ def test_any_page_can_be_written(tmp_path):
 
 def test_a_table_of_several_columns_keeps_its_rows_and_is_escaped(tmp_path):
     grid = (("loss", "<noise>"), [("Huber", 0.123456789), ("a & b", 2)])
-    page = Page(write_report(tmp_path / "page.html", "Title", [], [Section("s", grids=[grid])]))
+    section = Section("s", figures=[(loss_curves(HISTORY), "caption", grid)])
+    page = Page(write_report(tmp_path / "page.html", "Title", [], [section]))
     assert page.cells == ["loss", "<noise>", "Huber", "0.123457", "a & b", "2"]
     assert page.tags.count("tr") == 3
     assert "noise" not in page.tags
