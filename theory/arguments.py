@@ -106,6 +106,25 @@ def integers(name, value, low):
     return array
 
 
+def interval(name, value):
+    """Returns the ends of an interval as floats, infinite ones allowed.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The lower and upper end.
+
+    Raises:
+        ValueError: If it is no increasing pair of numbers.
+    """
+    try:
+        low, high = map(float, value)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if not low < high:
+        raise ValueError(f"{name} must be an increasing pair of numbers, got {value!r}")
+    return low, high
+
+
 def distributions(name, value, axis=-1):
     """Returns `value` as a float64 array of probabilities after checking that they are.
 

@@ -41,13 +41,7 @@ class Density:
     points: tuple = ()
 
     def __post_init__(self):
-        try:
-            low, high = self.support
-            valid = float(low) < float(high)
-        except (TypeError, ValueError):
-            valid = False
-        if not valid:
-            raise ValueError(f"support must be (low, high) with low < high, got {self.support!r}")
+        low, high = arguments.interval("support", self.support)
         points = arguments.finite("points", self.points, ndim=1)
         outside = (points <= low) | (points >= high)
         if outside.any():

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from .arguments import finite, first_index, integer
+from .arguments import finite, first_index, integer, interval
 from .differentiation import UNIT_ROUNDOFF
 
 _SHRINKS = 4.0 ** -np.arange(11)
@@ -306,25 +306,6 @@ def _settled(quotient, rounding, name, unit=np.inf):
                 raise ValueError(f"{name} must not be so large near theta that rounding drowns its slopes")
             return (4 * fine - coarse) / 3
     raise ValueError(f"{name} must be finite and smooth near theta: its differences do not settle")
-
-
-def interval(name, value):
-    """Returns the ends of an interval as floats, infinite ones allowed.
-
-    Args:
-        name: The argument's name, for the message.
-        value: The lower and upper end.
-
-    Raises:
-        ValueError: If it is no increasing pair of numbers.
-    """
-    try:
-        low, high = map(float, value)
-    except (TypeError, ValueError):
-        low = high = np.nan
-    if not low < high:
-        raise ValueError(f"{name} must be an increasing pair of numbers, got {value!r}")
-    return low, high
 
 
 def _grids(support, points):

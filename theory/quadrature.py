@@ -22,6 +22,8 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.special import spherical_jn
 
+from .arguments import interval
+
 _LENGTH = 16
 _NODES, _WEIGHTS = legendre.leggauss(_LENGTH)
 _PROJECTION = legendre.legvander(_NODES, _LENGTH - 1) * _WEIGHTS[:, None] * (np.arange(_LENGTH) + 0.5)
@@ -134,9 +136,7 @@ def normalized(density, support):
 
 def _edges(density, support):
     """Returns edges of panels that surround the highest point of a density at all scales."""
-    low, high = support
-    if not low < high:
-        raise ValueError(f"support must increase, got {tuple(support)}")
+    low, high = interval("support", support)
     x = min(max(0.0, low), high) + np.concatenate([-_SEARCH[::-1], _SEARCH])
     x = x[(low < x) & (x < high)]
     values = np.nan_to_num(np.broadcast_to(density(x), x.shape))

@@ -85,3 +85,10 @@ def test_integers_and_shapes():
             arguments.integer("n", bad, 1)
     with pytest.raises(ValueError, match=r"p and q must have the same shape, got \(2,\) and \(3,\)"):
         arguments.same_shape(p=[0, 0], q=[0, 0, 0])
+
+
+def test_an_interval_is_an_increasing_pair():
+    assert arguments.interval("support", (-np.inf, 2)) == (-np.inf, 2.0)
+    for bad in (3, None, (1, 1), (2, 1), (np.nan, 1), (1, 2, 3), "ab"):
+        with pytest.raises(ValueError, match="support must be an increasing pair of numbers, got "):
+            arguments.interval("support", bad)

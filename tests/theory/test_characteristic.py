@@ -232,7 +232,7 @@ def test_normalized_sums_gain_entropy_up_to_that_of_the_gaussian():
         ),
         (
             lambda: characteristic.characteristic_function(stats.norm.pdf, 1.0, (np.inf, -np.inf)),
-            r"support must increase, got \(inf, -inf\)",
+            r"support must be an increasing pair of numbers, got \(inf, -inf\)",
         ),
     ],
 )

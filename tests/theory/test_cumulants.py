@@ -304,7 +304,7 @@ def test_sample_cumulants_are_those_of_the_deviations_wherever_the_mean_is(mean)
         (lambda: cumulants.cumulants_of_normalized_sum([0, 10**400], 2), "cumulants must hold numbers below"),
         (
             lambda: cumulants.density_moments(stats.norm.pdf, 1, (1, -1)),
-            r"support must increase, got \(1, -1\)",
+            r"support must be an increasing pair of numbers, got \(1, -1\)",
         ),
         (
             lambda: cumulants.density_moments(lambda x: -stats.norm.pdf(x), 1),

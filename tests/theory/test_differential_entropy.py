@@ -308,7 +308,7 @@ def slowly_normalized(x):
         ),
         (lambda: Density(np.log, 3), "support must be .*, got 3"),
         (lambda: Density(np.log, None), "support must be .*, got None"),
-        (lambda: Density(np.log, (1, 1)), r"support must be \(low, high\) with low < high, got \(1, 1\)"),
+        (lambda: Density(np.log, (1, 1)), r"support must be an increasing pair of numbers, got \(1, 1\)"),
         (lambda: Density(np.log, (0, 1), (0.5, 2)), r"points\[1\] must be inside \(0, 1\), got 2.0"),
         (
             lambda: differential_entropy.gaussian_entropy([[1, 2], [2, 1]]),
