@@ -40,13 +40,10 @@ def assert_same_weights(one, other):
 
 def start_and_stop(out, sign, after=2):
     """Starts a run and sends it a signal once it has written its second checkpoint."""
-    process = subprocess.Popen(
-        command(out),
-        stderr=subprocess.PIPE,
-        text=True,
-        # Whoever starts the tests in the background has them, and what they start, ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    # Whoever starts the tests in the background has them, and what they start, ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command(out), stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     limit = time.time() + 120
     while (
         len(checkpoints.every(out / "checkpoints")) < after and process.poll() is None and time.time() < limit
