@@ -46,6 +46,10 @@ TITLES = {
     "3.4": "Why optimize a particular loss function?",
     "3.5": "Random sampling inside networks",
     "3.6": "Distances between probability distributions",
+    "4": "Optimization",
+    "4.3": "Momentum",
+    "4.4": "RMSProp and Adam",
+    "4.5": "Batch size and the gradient noise scale",
     "5": "Architectures",
     "5.1": "Propagation of information",
 }
@@ -236,6 +240,51 @@ PICTURES = (
         "The earth mover's plan between a ring and two lumps (Sec. 3.6), exact and by Sinkhorn's "
         "algorithm: entropy spreads every point's mass. The cost of Sinkhorn's plan is above the exact "
         "one, the debiased divergence below; both tend to it as the regularization falls.",
+    ),
+    Picture(
+        "4.3",
+        "momentum",
+        figures.descent.draw_momentum,
+        "Left, the rate of Eq. 4.3.8 against ε λ: SGD (m = 0) has the three phases of Eqs. 4.3.4 and "
+        "4.3.5, momentum plateaus √m whose ends (dots) are e₊ = e₋. Right, the same over ε λ and m with "
+        "critical damping (white, Eq. 4.3.10), the bound of Eq. 4.3.9 (black) and the best choice for κ = "
+        "100 (orange, Eq. 4.3.13): the lowest plateau as wide as the spectrum.",
+    ),
+    Picture(
+        "4.3",
+        "three_stage",
+        figures.descent.draw_three_stage,
+        "Can a third stage take the cube root of the condition number? Left, the best rules of one, two "
+        "and three stages found by search (Eq. 4.3.14 and after): on two eigenvalues the K-th root of κ, "
+        "on an interval never more than the square root. Right, why: the rule with the cube root at both "
+        "eigenvalues diverges between them, where momentum keeps its rate.",
+    ),
+    Picture(
+        "4.4",
+        "rmsprop",
+        figures.descent.draw_rmsprop,
+        "Left, RMSProp's way down λ θ² is nearly that of SGD on |θ| for every λ (Eq. 4.4.6), unlike "
+        "SGD's. Right, with λ = 1 and |θ| = 100 ε at the start: a memory shorter than the way ends in an "
+        "oscillation of ±ε/2; with longer ones (β = 0.99, 0.999) θ first falls exponentially, far below "
+        "ε.",
+    ),
+    Picture(
+        "4.5",
+        "noise_scale",
+        figures.noise_scale.draw_noise_scale,
+        "The best step (left) and the best gain in the loss (right) of one SGD step against the batch "
+        "size, in units of the noiseless ones (Eqs. 4.5.6 and 4.5.7). Points are 4,000 simulated batches "
+        "each at one point of a quadratic loss; the dotted lines are the two regimes, which meet at the "
+        "turnover B = B_noise (Eq. 4.5.8), where half is reached.",
+    ),
+    Picture(
+        "4.5",
+        "trade_off",
+        figures.noise_scale.draw_trade_off,
+        "Left: steps and examples that SGD takes to 5 % of the first loss on a noisy quadratic, at batch "
+        "sizes from 2 to 2,048, each at its best constant rate; the hyperbola of Eq. 4.5.11 is fitted in "
+        "log space and gives B_crit (Eq. 4.5.12). Right: the same divided by the hyperbola, which holds "
+        "to 10 %; B_crit lies within a factor of 2.5 of B_noise averaged over the noiseless training.",
     ),
     Picture(
         "5.1",

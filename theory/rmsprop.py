@@ -1,0 +1,95 @@
+"""RMSProp, which descends a quadratic bowl as SGD descends |theta| (Sec. 4.4).
+
+Legend: D parameters, N steps.
+
+Each gradient is divided by the root of the running mean of its square, so that neither the loss's scale nor,
+along a parameter's axis, its curvature matters. Counted from g^(0) and V^(0) = 0, the bias of Eq. 4.4.2 is
+1 - beta^(n+1), Eq. 4.4.3 is a mean with weights that add up to one, and the update of Eq. 4.4.4 divides g^(n)
+by the root of Vhat^(n+1), which holds it (docs/errata.md).
+"""
+
+import numpy as np
+
+from . import arguments
+
+
+def second_moments(gradients, beta, correct=True):
+    """Returns the running means of squared gradients, Eqs. 4.4.1 to 4.4.3.
+
+    From V^(0) = 0 the weights of V^(n+1) add up to 1 - beta^(n+1), by which it is divided (the printed power
+    n is zero for the first gradient). Then Eq. 4.4.3 is a mean of old and new,
+
+        Vhat^(n+1) = w (g^(n))^2 + (1 - w) Vhat^(n),    w = 1 / sum_{k=0}^{n} beta^k,
+
+    with w between max(1/(n+1), 1 - beta) and 1.6 times that.
+
+    Args:
+        gradients: Gradients g^(0), ..., g^(N-1), [N, ...].
+        beta: Decay, 0 <= beta < 1.
+        correct: Whether to divide by 1 - beta^(n+1).
+
+    Returns:
+        Vhat^(1), ..., Vhat^(N), or V where not corrected, [N, ...].
+
+    Raises:
+        ValueError: If beta is out of range, a gradient is not finite, or there is no axis of steps.
+    """
+    gradients, beta = arguments.finite("gradients", gradients), _decay(beta)
+    if gradients.ndim == 0:
+        raise ValueError("gradients must have an axis of steps, got a number")
+    moments, moment = np.empty_like(gradients), np.zeros(gradients.shape[1:])
+    for n, gradient in enumerate(gradients):
+        weight = _weight(n, beta, correct)
+        moment = moment + weight * (gradient**2 - moment)
+        moments[n] = moment
+    return moments
+
+
+def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
+    """Returns the parameters on RMSProp's way, Eq. 4.4.4 with Vhat^(n+1), which holds g^(n).
+
+    The curvature of a diagonal quadratic drops out at once and exactly. Far from the minimum the steps are
+    epsilon / (1 + beta epsilon / ((1 - beta) |theta|)) to first order, as the mean square remembers larger
+    gradients. At the minimum theta ends by alternating between +epsilon/2 and -epsilon/2 where beta > 0, but
+    only when the mean square has forgotten the way: for |theta| / epsilon below 1 / (1 - beta) at the start
+    theta first falls exponentially, far below epsilon, and the picture of |theta| fails. No step is above
+    epsilon / sqrt(1 - beta). There is no constant in the denominator: a gradient of exactly zero
+    makes no step.
+
+    Args:
+        gradient: Function from parameters [D] to the gradient [D].
+        start: The first parameters [D].
+        learning_rate: The learning rate epsilon, in units of theta (Eq. 4.4.5).
+        beta: Decay, 0 <= beta < 1.
+        steps: Number N of steps.
+        correct: Whether to correct the bias, Eq. 4.4.2. Without it the first steps are epsilon /
+            sqrt(1 - beta).
+
+    Returns:
+        The parameters [N + 1, D], the first `start`.
+
+    Raises:
+        ValueError: If an argument is out of range or a gradient is not finite.
+    """
+    epsilon, beta = arguments.positive("learning_rate", learning_rate, 0), _decay(beta)
+    theta, steps = arguments.finite("start", start, 1), arguments.integer("steps", steps, 0)
+    path, moment = np.empty((steps + 1, theta.size)), np.zeros_like(theta)
+    path[0] = theta
+    for n in range(steps):
+        g = arguments.finite("gradient(theta)", gradient(path[n]), 1)
+        moment = moment + _weight(n, beta, correct) * (g**2 - moment)
+        root = np.sqrt(moment)
+        path[n + 1] = path[n] - epsilon * np.divide(g, root, out=np.zeros_like(g), where=root > 0)
+    return path
+
+
+def _weight(n, beta, correct):
+    """The weight of the newest square in the mean of n + 1, Eq. 4.4.3; without correction 1 - beta."""
+    return (1 - beta) / (1 - beta ** (n + 1)) if correct else 1 - beta
+
+
+def _decay(beta):
+    beta = float(arguments.nonnegative("beta", beta, 0))
+    if beta >= 1:
+        raise ValueError(f"beta must be below 1, got {beta:.9g}")
+    return beta
