@@ -138,12 +138,15 @@ def distributions(name, value, axis=-1):
 
     Raises:
         ValueError: If an entry is not finite or negative, or a sum is not one within 1e-5; the message has
-            the first bad index.
+            the first bad index. Also if `axis` is no axis.
     """
     array = nonnegative(name, value)
     if array.size == 0 or array.ndim == 0:
         raise ValueError(f"{name} must hold at least one probability along an axis, got shape {array.shape}")
-    totals = np.asarray(array.sum(axis=axis))
+    try:
+        totals = np.asarray(array.sum(axis=axis))
+    except TypeError:
+        raise ValueError(f"axis must be an integer, a tuple of them or None, got {axis!r}") from None
     # A kept axis is written as an index, a summed one has none.
     _refuse(name, totals, np.abs(totals - 1.0) > ROUNDING, "sum to 1")
     return array

@@ -54,7 +54,7 @@ def entropy(p, axis=-1, base=None):
         >>> float(entropy([0.5, 0.25, 0.25], base=2))
         1.5
     """
-    p = _distributions("p", p, axis)
+    p = arguments.distributions("p", p, axis)
     return _amount(entr(p).sum(axis=axis), base)
 
 
@@ -158,7 +158,7 @@ def joint_entropy(joint, x=None, base=None):
     Raises:
         ValueError: If `joint` is no distribution, has no such axis, or `base` is not above 1.
     """
-    joint = _distributions("joint", joint, axis=None)
+    joint = arguments.distributions("joint", joint, axis=None)
     (x,) = _axes(joint, x=range(joint.ndim) if x is None else x)
     return _amount(_entropy(joint, x), base)
 
@@ -179,7 +179,7 @@ def conditional_entropy(joint, x=0, given=1, base=None):
         ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
             above 1.
     """
-    joint = _distributions("joint", joint, axis=None)
+    joint = arguments.distributions("joint", joint, axis=None)
     x, given = _axes(joint, x=x, given=given)
     return _amount(_entropy(joint, x + given) - _entropy(joint, given), base)
 
@@ -202,7 +202,7 @@ def mutual_information(joint, x=0, y=1, base=None):
         ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
             above 1.
     """
-    joint = _distributions("joint", joint, axis=None)
+    joint = arguments.distributions("joint", joint, axis=None)
     x, y = _axes(joint, x=x, y=y)
     return _amount(_entropy(joint, x) + _entropy(joint, y) - _entropy(joint, x + y), base)
 
@@ -224,7 +224,7 @@ def conditional_mutual_information(joint, x, y, given, base=None):
         ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
             above 1.
     """
-    joint = _distributions("joint", joint, axis=None)
+    joint = arguments.distributions("joint", joint, axis=None)
     x, y, given = _axes(joint, x=x, y=y, given=given)
     pairs = _entropy(joint, x + given) + _entropy(joint, y + given)
     return _amount(pairs - _entropy(joint, given) - _entropy(joint, x + y + given), base)
@@ -264,16 +264,9 @@ def _amount(nats, base):
 
 
 def _pair(p, q, axis):
-    p, q = _distributions("p", p, axis), _distributions("q", q, axis)
+    p, q = arguments.distributions("p", p, axis), arguments.distributions("q", q, axis)
     arguments.same_shape(p=p, q=q)
     return p, q
-
-
-def _distributions(name, p, axis):
-    try:
-        return arguments.distributions(name, p, axis)
-    except TypeError:
-        raise ValueError(f"axis must be an integer, a tuple of them or None, got {axis!r}") from None
 
 
 def _axes(joint, **variables):

@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 
@@ -11,3 +12,21 @@ def double_precision_rates():
     yield
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(policy)
+
+
+def train(optimizer, epochs=3, model=None, dtype=None, **compiled):
+    """Trains a small classifier with an embedding, or goes on with a model; returns it and its losses."""
+    rng = np.random.default_rng(0)
+    tokens, labels = rng.integers(0, 10, (64, 4)), rng.integers(0, 3, 64)
+    if model is None:
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Embedding(10, 4, dtype=dtype), keras.layers.Flatten(dtype=dtype)]
+        model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3, dtype=dtype)])
+        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), **compiled)
+    history = model.fit(tokens, labels, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
+    return model, history.history["loss"]
+
+
+@pytest.fixture
+def fit():
+    return train

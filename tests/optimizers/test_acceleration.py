@@ -200,20 +200,7 @@ def test_the_rate_is_bounded_as_documented(name):
     assert rate(Acceleration(1.01 * edge, m, n, c), 1.0) > 1
 
 
-def fit(optimizer, epochs, model=None, dtype=None, **compiled):
-    """Trains a small classifier with an embedding, or goes on with a model; returns it and its losses."""
-    rng = np.random.default_rng(0)
-    tokens, labels = rng.integers(0, 10, (64, 4)), rng.integers(0, 3, 64)
-    if model is None:
-        keras.utils.set_random_seed(0)
-        layers = [keras.layers.Embedding(10, 4, dtype=dtype), keras.layers.Flatten(dtype=dtype)]
-        model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3, dtype=dtype)])
-        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), **compiled)
-    history = model.fit(tokens, labels, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
-    return model, history.history["loss"]
-
-
-def test_a_saved_run_goes_on_exactly(tmp_path):
+def test_a_saved_run_goes_on_exactly(fit, tmp_path):
     schedule = keras.optimizers.schedules.CosineDecay(0.2, 12)
     options = {"weight_decay": 0.01, "global_clipnorm": 0.3, "gradient_accumulation_steps": 3}
     whole, _ = fit(Acceleration(schedule, 0.9, -0.2, 0.3, **options), 3)
@@ -231,7 +218,7 @@ def test_a_saved_run_goes_on_exactly(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_fit_compiles_with_xla_and_equals_sgd_under_every_option_of_the_base_class():
+def test_fit_compiles_with_xla_and_equals_sgd_under_every_option_of_the_base_class(fit):
     options = {"weight_decay": 0.01, "clipnorm": 0.3, "use_ema": True}
     ours, losses = fit(Acceleration(0.1, MOMENTUM, **options), 3, jit_compile=True)
     sgd, _ = fit(keras.optimizers.SGD(0.1, momentum=MOMENTUM, **options), 3, jit_compile=True)
@@ -258,7 +245,7 @@ def test_sparse_gradients_are_dense_ones():
     np.testing.assert_allclose(found[0][:, 0], 0.1 * (1 + 1.5 + 2.05) * np.array([4.0, -3.0, 0.0]), rtol=1e-6)
 
 
-def test_mixed_precision_skips_an_overflow_and_trains():
+def test_mixed_precision_skips_an_overflow_and_trains(fit):
     keras.config.set_floatx("float32")
     optimizer = keras.optimizers.LossScaleOptimizer(Acceleration(0.3, 0.9, -0.2, 0.3))
     model, losses = fit(optimizer, 8, dtype="mixed_float16")

@@ -134,20 +134,7 @@ def test_repeated_indices_of_a_sparse_gradient_add_before_they_are_squared():
     np.testing.assert_allclose(found[0][:, 0], [0.3, -0.3, 0.0], rtol=1e-5)
 
 
-def fit(optimizer, epochs=3, model=None, dtype=None, **compiled):
-    """Trains a small classifier with an embedding, or goes on with a model; returns it and its losses."""
-    rng = np.random.default_rng(0)
-    tokens, labels = rng.integers(0, 10, (64, 4)), rng.integers(0, 3, 64)
-    if model is None:
-        keras.utils.set_random_seed(0)
-        layers = [keras.layers.Embedding(10, 4, dtype=dtype), keras.layers.Flatten(dtype=dtype)]
-        model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3, dtype=dtype)])
-        model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), **compiled)
-    history = model.fit(tokens, labels, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
-    return model, history.history["loss"]
-
-
-def test_a_saved_run_goes_on_exactly(tmp_path):
+def test_a_saved_run_goes_on_exactly(fit, tmp_path):
     def settings():
         return RMSProp(
             keras.optimizers.schedules.CosineDecay(0.05, 12),
@@ -174,7 +161,7 @@ def test_a_saved_run_goes_on_exactly(tmp_path):
     assert int(loaded.optimizer.iterations) == 8
 
 
-def test_fit_compiles_with_xla_and_equals_adam_under_every_option_of_the_base_class():
+def test_fit_compiles_with_xla_and_equals_adam_under_every_option_of_the_base_class(fit):
     settings = {"weight_decay": 0.01, "clipnorm": 0.3, "use_ema": True, "gradient_accumulation_steps": 2}
     ours, losses = fit(RMSProp(0.05, beta=0.875, **settings), jit_compile=True)
     adam, _ = fit(keras.optimizers.Adam(0.05, beta_1=0.0, beta_2=0.875, **settings), jit_compile=True)
@@ -184,7 +171,7 @@ def test_fit_compiles_with_xla_and_equals_adam_under_every_option_of_the_base_cl
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
 
-def test_mixed_precision_skips_an_overflow_and_trains():
+def test_mixed_precision_skips_an_overflow_and_trains(fit):
     keras.config.set_floatx("float32")
     optimizer = keras.optimizers.LossScaleOptimizer(RMSProp(0.05, beta=0.9))
     model, losses = fit(optimizer, dtype="mixed_float16")
