@@ -1,0 +1,188 @@
+"""Oracles: NumPy's inverse and solve, the secant equation, SciPy's updates, and conjugate gradients."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curvezoo.theory import conjugate_directions
+from curvezoo.theory import quasi_newton as qn
+
+runs = settings(max_examples=100, deadline=None, derandomize=True)
+seeds = st.integers(0, 10_000)
+sizes = st.integers(2, 8)
+
+
+def definite(rng, dimension):
+    """A random positive definite matrix of condition number at most 30."""
+    basis = np.linalg.qr(rng.normal(size=(dimension, dimension)))[0]
+    return basis * rng.uniform(1, 30, dimension) @ basis.T
+
+
+def pair(seed, dimension):
+    """An estimate, a step, and the change of gradient of another quadratic along it."""
+    rng = np.random.default_rng(seed)
+    step = rng.normal(size=dimension)
+    return definite(rng, dimension), step, definite(rng, dimension) @ step
+
+
+@pytest.mark.equation("4.7.14")
+def test_the_change_of_the_gradient_is_the_hessian_times_the_step_to_first_order():
+    start, direction = np.array([-0.7, 1.3]), np.array([0.6, -0.8])
+    hessian, slope = scipy.optimize.rosen_hess(start), scipy.optimize.rosen_der(start)
+    errors = [
+        np.linalg.norm(
+            scipy.optimize.rosen_der(start + size * direction) - slope - size * hessian @ direction
+        )
+        for size in (1e-2, 1e-3)
+    ]
+    assert errors[0] / errors[1] == pytest.approx(100, rel=0.05)
+
+
+@pytest.mark.equation("4.7.15")
+@pytest.mark.equation("4.7.16")
+@pytest.mark.equation("4.7.17")
+@pytest.mark.equation("4.7.21")
+@given(seed=seeds, dimension=sizes)
+@runs
+def test_the_update_satisfies_the_secant_equation_and_stays_definite(seed, dimension):
+    estimate, step, change = pair(seed, dimension)
+    updated = qn.hessian_update(estimate, step, change)
+    np.testing.assert_allclose(updated @ step, change, atol=1e-10 * np.linalg.norm(change))
+    np.testing.assert_allclose(updated, updated.T, atol=1e-12 * np.abs(updated).max())
+    assert np.linalg.eigvalsh(updated)[0] > 0
+    # We only learn a little: the correction has rank two.
+    values = np.linalg.svd(updated - estimate, compute_uv=False)
+    np.testing.assert_allclose(values[2:], 0, atol=1e-10 * values[0])
+
+
+@pytest.mark.equation("4.7.18")
+@pytest.mark.equation("4.7.19")
+@pytest.mark.equation("4.7.20")
+@given(seed=seeds, dimension=sizes)
+@runs
+def test_the_coefficients_solve_the_secant_equation_with_v_the_hessian_times_d(seed, dimension):
+    estimate, step, change = pair(seed, dimension)
+    moved = estimate @ step
+    alpha, beta = qn.secant_coefficients(estimate, step, change)
+    # H d + alpha y (y.d) + beta H d (d H d) = y is linear in alpha and beta: solve it by least squares.
+    columns = np.stack([change * (change @ step), moved * (moved @ step)], axis=1)
+    solved = np.linalg.lstsq(columns, change - moved, rcond=None)[0]
+    np.testing.assert_allclose([alpha, beta], solved, rtol=1e-6)
+    # B_k of the notes cannot be the inverse: y = H d alone would then not be left.
+    wrong = np.linalg.solve(estimate, step)
+    columns = np.stack([change * (change @ step), wrong * (wrong @ step)], axis=1)
+    rest = np.linalg.lstsq(columns, change - moved, rcond=None)
+    assert dimension == 2 or np.linalg.norm(columns @ rest[0] - (change - moved)) > 1e-6
+
+
+def test_the_printed_transpose_of_a_row_makes_no_matrix():
+    estimate, step, change = pair(0, 4)
+    column, row = estimate @ step[:, None], step[None] @ estimate
+    with pytest.raises(ValueError, match="matmul"):
+        column @ row.T
+    updated = estimate + np.outer(change, change) / (change @ step) - column @ row / (step @ estimate @ step)
+    np.testing.assert_allclose(qn.hessian_update(estimate, step, change), updated, rtol=1e-12)
+
+
+@pytest.mark.equation("4.7.22")
+@given(seed=seeds, dimension=sizes)
+@runs
+def test_the_inverse_update_is_the_inverse_of_the_update(seed, dimension):
+    estimate, step, change = pair(seed, dimension)
+    inverse = qn.inverse_update(np.linalg.inv(estimate), step, change)
+    product = inverse @ qn.hessian_update(estimate, step, change)
+    np.testing.assert_allclose(product, np.eye(dimension), atol=1e-10 * np.linalg.cond(inverse))
+    # Multiplied out or as it is printed, it is the same.
+    left = np.eye(dimension) - np.outer(step, change) / (step @ change)
+    printed = left @ np.linalg.inv(estimate) @ left.T + np.outer(step, step) / (step @ change)
+    np.testing.assert_allclose(inverse, printed, atol=1e-10 * np.abs(printed).max())
+    np.testing.assert_allclose(inverse @ change, step, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["hess", "inv_hess"])
+def test_both_updates_are_scipys(kind):
+    _, step, change = pair(1, 5)
+    theirs = scipy.optimize.BFGS(init_scale=np.eye(5))
+    theirs.initialize(5, kind)
+    theirs.update(step, change)
+    update = qn.hessian_update if kind == "hess" else qn.inverse_update
+    np.testing.assert_allclose(update(np.eye(5), step, change), theirs.get_matrix(), atol=1e-12)
+
+
+@given(seed=seeds, dimension=sizes, pairs=st.integers(0, 6), scale=st.floats(0.1, 10))
+@runs
+def test_the_two_loops_multiply_by_what_the_updates_make(seed, dimension, pairs, scale):
+    rng = np.random.default_rng(seed)
+    hessian, vector = definite(rng, dimension), rng.normal(size=dimension)
+    steps = rng.normal(size=(pairs, dimension))
+    changes = steps @ hessian
+    inverse = scale * np.eye(dimension)
+    for step, change in zip(steps, changes, strict=True):
+        inverse = qn.inverse_update(inverse, step, change)
+    product = qn.two_loop_product(vector, steps, changes, scale)
+    np.testing.assert_allclose(product, inverse @ vector, atol=1e-9 * np.linalg.norm(inverse @ vector))
+    if not pairs:
+        np.testing.assert_allclose(product, scale * vector)
+
+
+def test_the_two_loops_are_scipys_operator():
+    rng = np.random.default_rng(2)
+    hessian, steps = definite(rng, 6), rng.normal(size=(3, 6))
+    theirs = scipy.optimize.LbfgsInvHessProduct(steps, steps @ hessian)
+    vector = rng.normal(size=6)
+    np.testing.assert_allclose(
+        qn.two_loop_product(vector, steps, steps @ hessian), theirs @ vector, rtol=1e-10
+    )
+
+
+@given(seed=seeds, dimension=sizes)
+@runs
+def test_on_a_quadratic_bfgs_walks_with_conjugate_gradients_and_learns_the_hessian(seed, dimension):
+    rng = np.random.default_rng(seed)
+    hessian, gradient = definite(rng, dimension), rng.normal(size=dimension)
+    points, estimates = qn.quadratic_bfgs(hessian, gradient)
+    walked = conjugate_directions.gram_schmidt_descent(hessian, gradient).points
+    shared = min(len(points), len(walked))
+    np.testing.assert_allclose(points[:shared], walked[:shared], atol=1e-7)
+    np.testing.assert_allclose(points[-1], np.linalg.solve(hessian, -gradient), atol=1e-7)
+    # The last estimate satisfies the secant equations of all steps, and so is the Hessian after D of them.
+    steps = np.diff(points, axis=0)
+    units = steps / np.linalg.norm(steps, axis=1, keepdims=True)
+    np.testing.assert_allclose(units @ estimates[-1], units @ hessian, atol=1e-5)
+    if len(steps) == dimension and np.linalg.cond(units) < 1e4:
+        np.testing.assert_allclose(estimates[-1], hessian, atol=1e-3)
+
+
+def test_off_a_quadratic_an_update_keeps_the_last_secant_equation_only():
+    points = np.array([[-1.2, 1.0], [-1.0, 0.9], [-0.9, 1.1]])
+    slopes = np.array([scipy.optimize.rosen_der(p) for p in points])
+    steps, changes = np.diff(points, axis=0), np.diff(slopes, axis=0)
+    estimate = np.eye(2)
+    for step, change in zip(steps, changes, strict=True):
+        estimate = qn.hessian_update(estimate, step, change)
+    np.testing.assert_allclose(estimate @ steps[1], changes[1], rtol=1e-10)
+    assert np.linalg.norm(estimate @ steps[0] - changes[0]) > 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: qn.hessian_update(np.eye(2), [1, 0], [-1, 0]), "must have a positive product, got -1"),
+        (lambda: qn.inverse_update(np.eye(2), [1, 0], [0, 1]), "must have a positive product, got 0"),
+        (lambda: qn.secant_coefficients(np.eye(3), [1, 0], [1, 0]), "hessian must have 2 rows"),
+        (lambda: qn.hessian_update(np.eye(2), [1, 0, 0], [1, 0]), "step and change must have the same shape"),
+        (lambda: qn.two_loop_product([1.0, 2], [[1, 0]], [[-1, 0]]), r"d\.y\[0\] must be positive"),
+        (lambda: qn.two_loop_product([1.0, 2], [[1, 0, 0]], [[1, 0, 0]]), r"steps must have shape \(m, 2\)"),
+        (lambda: qn.two_loop_product([1.0, 2], [], [], scale=0), "scale must be positive"),
+        (lambda: qn.quadratic_bfgs(np.eye(2), [1.0, 2, 3]), "hessian must have 3 rows"),
+        (
+            lambda: qn.quadratic_bfgs(np.eye(2), [1.0, 2], start=-np.eye(2)),
+            r"start\[0\] must have a diagonal",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

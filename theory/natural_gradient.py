@@ -1,0 +1,274 @@
+"""Steepest descent in a metric, and the natural gradient (Sec. 4.6).
+
+Legend: P parameters theta, Q coordinates phi, N steps, T times.
+
+A gradient g_i = d L / d theta_i is a covector; a step needs an inverse metric to become a vector. SGD takes
+the unit matrix in whatever coordinates it is given, so in theta = f(phi) it is another rule: to first order
+in the learning rate it takes J J^T, J = d theta / d phi (Eqs. 4.6.3 and 4.6.4). The natural gradient takes
+the inverse of the Fisher matrix F, which becomes J^T F J in phi, so that the step J (J^T F J)^-1 J^T g =
+F^-1 g is the same in all coordinates, again to first order: steps of size epsilon differ by epsilon^2, and
+paths of N = t / epsilon steps by epsilon.
+
+The learning rate of Eq. 4.6.17 is dimensionless with respect to theta, but has the units of 1 / L: it is a
+pure number if the loss is a negative log-likelihood in nats, and one that every unit of the loss changes
+otherwise. Newton's step and `steepest_step` do not know the unit of the loss either. Damping has the units
+of F, 1 / theta^2, and breaks the invariance.
+
+Misprints of the notes (docs/errata.md): M is an inverse metric in Eq. 4.6.5 and a metric from Eq. 4.6.11
+on; the constraints of Eqs. 4.6.10 and 4.6.11 agree if D is a squared length; F is only positive
+semidefinite; it is covariant and not invariant.
+
+References:
+    Amari, "Natural gradient works efficiently in learning" (1998), Neural Computation 10, 251-276.
+    Martens, "New insights and perspectives on the natural gradient method" (2014), arXiv:1412.1193.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import arguments
+from .fisher import jacobian as derivatives
+from .fisher import reparameterize
+
+_ROUNDING, _FLAT = 1e-12, 1e-8
+
+
+def reparameterized_step(phi, gradient, jacobian, learning_rate):
+    """Returns phi - epsilon J^T g, the step of SGD in other coordinates, Eq. 4.6.2.
+
+    Args:
+        phi: Coordinates, [Q].
+        gradient: Gradient g of the loss in theta, [P].
+        jacobian: J = d theta / d phi at phi, [P, Q].
+        learning_rate: The learning rate epsilon, in units of phi^2 / loss.
+
+    Returns:
+        The new coordinates, [Q].
+
+    Raises:
+        ValueError: If an entry is not finite, or shapes do not fit.
+    """
+    phi, gradient = arguments.finite("phi", phi, 1), arguments.finite("gradient", gradient, 1)
+    jacobian = _matrix("jacobian", jacobian, (gradient.size, phi.size))
+    return phi - arguments.finite("learning_rate", learning_rate, 0) * jacobian.T @ gradient
+
+
+def induced_inverse_metric(jacobian, inverse_metric=None):
+    """Returns J M^-1 J^T, the inverse metric in theta that a step in phi amounts to, Eq. 4.6.4.
+
+    Args:
+        jacobian: J = d theta / d phi, [P, Q].
+        inverse_metric: Inverse metric M^-1 in phi, [Q, Q]; `None` for the unit matrix of SGD.
+
+    Returns:
+        The inverse metric, [P, P], singular where phi cannot move theta in all directions.
+
+    Raises:
+        ValueError: If an entry is not finite, a shape does not fit, or M^-1 is not positive semidefinite.
+    """
+    jacobian = arguments.finite("jacobian", jacobian, 2)
+    if inverse_metric is None:
+        return jacobian @ jacobian.T
+    inverse = arguments.covariance("inverse_metric", inverse_metric, definite=False)
+    return jacobian @ _matrix("inverse_metric", inverse, (jacobian.shape[1],) * 2) @ jacobian.T
+
+
+def metric_step(theta, gradient, inverse_metric, learning_rate):
+    """Returns theta - epsilon M^-1 g, Eq. 4.6.5, where the notes call the inverse metric M.
+
+    With M^-1 = 1 it is SGD, with H^-1 Newton's method (which `theory.descent.newton_step` has for any
+    invertible Hessian), with F^-1 the natural gradient.
+
+    Args:
+        theta: Parameters, [P].
+        gradient: Gradient g of the loss there, [P].
+        inverse_metric: Inverse metric M^-1, [P, P], positive semidefinite.
+        learning_rate: The learning rate epsilon, in units of theta^2 / (M^-1 loss).
+
+    Returns:
+        The new parameters, [P].
+
+    Raises:
+        ValueError: If an entry is not finite, a shape does not fit, or M^-1 is not positive semidefinite.
+    """
+    theta, gradient = arguments.finite("theta", theta, 1), arguments.finite("gradient", gradient, 1)
+    arguments.same_shape(theta=theta, gradient=gradient)
+    inverse = arguments.covariance("inverse_metric", inverse_metric, definite=False)
+    inverse = _matrix("inverse_metric", inverse, (theta.size,) * 2)
+    return theta - arguments.finite("learning_rate", learning_rate, 0) * inverse @ gradient
+
+
+def parameter_distance(theta, phi):
+    """Returns the Euclidean distance of two parameter vectors, Eq. 4.6.9.
+
+    It is a metric on parameters and none on models: two vectors that give the same model have a distance.
+
+    Args:
+        theta: Parameters, [..., P].
+        phi: Those of the other model, [..., P].
+
+    Raises:
+        ValueError: If an entry is not finite or the shapes do not broadcast.
+    """
+    theta, phi = arguments.finite("theta", theta), arguments.finite("phi", phi)
+    arguments.broadcastable(theta=theta, phi=phi)
+    return np.sqrt(np.sum((theta - phi) ** 2, axis=-1))
+
+
+@dataclass(frozen=True)
+class SteepestStep:
+    """The steepest step of a given length, Eqs. 4.6.11 to 4.6.13.
+
+    Args:
+        step: The step delta, [P].
+        multiplier: Lagrange's lambda of Eq. 4.6.12, positive at the minimum, in units of the loss.
+        decrease: g^T delta, the first-order change of the loss, negative.
+    """
+
+    step: np.ndarray
+    multiplier: float
+    decrease: float
+
+
+def steepest_step(gradient, metric, squared_length):
+    """Solves argmin g^T delta over delta^T M delta = epsilon, Eqs. 4.6.11 to 4.6.13 with the factor.
+
+    The Lagrangian is stationary at 2 lambda M delta = -g, and the constraint gives
+
+        delta = -sqrt(epsilon / (g^T M^-1 g)) M^-1 g,    lambda = sqrt(g^T M^-1 g / epsilon) / 2,
+
+    lambda with the other sign being the maximum. The first-order change is -sqrt(epsilon g^T M^-1 g). The
+    step does not depend on the unit of the loss, nor, if M measures models, epsilon on that of theta.
+
+    For the step to be the limit of Eq. 4.6.10, epsilon here is D there if D is the squared length, as the
+    notes' equations imply; D^2 if D is a length, as Eq. 4.6.9; 2 D if D is the KL divergence, Eq. 4.6.15.
+
+    Args:
+        gradient: Gradient g, [P], not zero.
+        metric: Metric M, [P, P], positive definite.
+        squared_length: epsilon, positive.
+
+    Returns:
+        A `SteepestStep`.
+
+    Raises:
+        ValueError: If an argument is out of range or shapes do not fit. At g = 0 every step is as good.
+    """
+    gradient = arguments.finite("gradient", gradient, 1)
+    metric = _matrix("metric", arguments.covariance("metric", metric), (gradient.size,) * 2)
+    squared_length = float(arguments.positive("squared_length", squared_length, 0))
+    if not gradient.any():
+        raise ValueError("gradient must have an entry that is not zero: every step is as good as any other")
+    downhill = -np.linalg.solve(metric, gradient)
+    slope = np.sqrt(-gradient @ downhill)
+    length = np.sqrt(squared_length)
+    return SteepestStep(length / slope * downhill, float(slope / length / 2), float(-length * slope))
+
+
+def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
+    """Returns -epsilon (F + lambda)^-1 g, the natural gradient's step, Eq. 4.6.17.
+
+    The Fisher matrix is singular where some parameters change nothing about the model, as a constant that is
+    added to all logits. A loss of the model alone is flat there too, and without damping the step is the one
+    that has no part in these directions, with every parameter in units of F_ii^(-1/2).
+
+    Args:
+        gradient: Gradient g of the loss, [P].
+        fisher: Fisher matrix F, [P, P], positive semidefinite, in units of 1 / theta^2.
+        learning_rate: epsilon, in units of 1 / loss: a pure number for a log-likelihood in nats.
+        damping: lambda, in units of 1 / theta^2, not negative.
+
+    Returns:
+        The step, [P].
+
+    Raises:
+        ValueError: If an argument is out of range, or shapes do not fit, or the gradient points along a null
+            direction of F and there is no damping: the loss is then no function of the model.
+    """
+    gradient = arguments.finite("gradient", gradient, 1)
+    fisher = arguments.covariance("fisher", fisher, definite=False)
+    fisher = _matrix("fisher", fisher, (gradient.size,) * 2)
+    rate = float(arguments.finite("learning_rate", learning_rate, 0))
+    damping = float(arguments.nonnegative("damping", damping, 0))
+    if damping:
+        return -rate * np.linalg.solve(fisher + damping * np.eye(gradient.size), gradient)
+    scale = np.sqrt(np.where(np.diagonal(fisher) > 0, np.diagonal(fisher), 1.0))
+    values, vectors = np.linalg.eigh(fisher / scale / scale[:, None])
+    components = vectors.T @ (gradient / scale)
+    flat = values <= _ROUNDING * values.size
+    if np.any(np.abs(components[flat]) > _FLAT * np.linalg.norm(components)):
+        raise ValueError("gradient must vanish along the null directions of fisher, or damping be positive")
+    return -rate * vectors @ np.where(flat, 0.0, components / np.where(flat, 1.0, values)) / scale
+
+
+def expectation_path(start, target, progress):
+    """Returns the natural gradient's way to the maximum-likelihood point of an exponential family.
+
+    In the expectation parameters eta = <T(x)> the Fisher matrix is the inverse covariance of the sufficient
+    statistics T, and the gradient of the mean negative log-likelihood is F (eta - That), That being the mean
+    of T over the data. So the natural gradient is eta - That, whatever the family, the flow is
+    eta(t) = That + exp(-t) (eta(0) - That), and n steps of size epsilon lead to the same point as the time
+    t = -n log(1 - epsilon): epsilon = 1 lands on That at once.
+
+    Args:
+        start: Expectation parameters at the start, [P].
+        target: Mean That of the sufficient statistics over the data, [P].
+        progress: What is left of the way: exp(-t) or (1 - epsilon)^n, a number or [T].
+
+    Returns:
+        Expectation parameters, [P] or [T, P].
+
+    Raises:
+        ValueError: If an entry is not finite or shapes do not fit.
+    """
+    start, target = arguments.finite("start", start, 1), arguments.finite("target", target, 1)
+    arguments.same_shape(start=start, target=target)
+    return target + arguments.finite("progress", progress)[..., None] * (start - target)
+
+
+def descent_path(gradient, start, learning_rate, steps, coordinates=None, metric=None):
+    """Returns the way of gradient descent, or of the natural gradient, taken in any coordinates.
+
+    Args:
+        gradient: Function from theta, [P], to the gradient of the loss in theta, [P].
+        start: The first coordinates phi, [Q].
+        learning_rate: epsilon of Eq. 4.6.2 or, with a metric, of Eq. 4.6.17.
+        steps: Number N of steps.
+        coordinates: Function from phi, [Q], to theta, [P]; `None` for theta itself.
+        metric: Function from theta to the Fisher matrix in theta, [P, P], such as those of
+            `curvezoo.theory.families`; `None` for gradient descent in phi.
+
+    Returns:
+        theta along the way, [N + 1, P].
+
+    Raises:
+        ValueError: If an argument is out of range, or a step leaves the domain of a function.
+    """
+    phi, steps = arguments.finite("start", start, 1), arguments.integer("steps", steps, 0)
+    rate = arguments.positive("learning_rate", learning_rate, 0)
+    path = [_theta(coordinates, phi)]
+    for _ in range(steps):
+        theta = path[-1]
+        g = arguments.finite(f"gradient(theta={theta.tolist()})", gradient(theta), 1)
+        slopes = (
+            np.eye(phi.size) if coordinates is None else derivatives(coordinates, phi, name="coordinates")
+        )
+        if metric is None:
+            phi = reparameterized_step(phi, g, slopes, rate)
+        else:
+            phi = phi + natural_step(slopes.T @ g, reparameterize(metric(theta), slopes), rate)
+        path.append(_theta(coordinates, phi))
+    return np.array(path)
+
+
+def _theta(coordinates, phi):
+    theta = phi if coordinates is None else coordinates(phi)
+    return arguments.finite(f"coordinates(phi={phi.tolist()})", theta, 1)
+
+
+def _matrix(name, value, shape):
+    matrix = arguments.finite(name, value, 2)
+    if matrix.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {matrix.shape}")
+    return matrix
