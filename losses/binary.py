@@ -64,6 +64,23 @@ class BernoulliNLL(Likelihood):
         labels = match_targets(ops.cast(y_true, self.dtype), logits.shape)
         return ops.sum(ops.binary_crossentropy(labels, logits, from_logits=True), axis=-1)
 
+    def distribution(self, y_pred):
+        """Returns the law of the labels, whose negative log-likelihood the loss is.
+
+        Args:
+            y_pred: Logits, [B, ..., D]; [B] is read as [B, 1].
+
+        Returns:
+            A `Bernoulli` of TensorFlow Probability, independent over the last axis.
+        """
+        # Here and not above: training does without it.
+        from tensorflow_probability import distributions as tfd
+
+        logits = ops.cast(y_pred, self.dtype)
+        if len(logits.shape) == 1:
+            logits = ops.expand_dims(logits, -1)
+        return tfd.Independent(tfd.Bernoulli(logits=logits, dtype=logits.dtype), 1)
+
 
 def _check_labels(labels):
     labels = arguments.finite("y_true", labels)

@@ -78,6 +78,20 @@ class CategoricalNLL(Likelihood):
         # Differences before the mean: a large offset common to all logits costs no digits.
         return nll - self.label_smoothing * ops.mean(logits - chosen, axis=-1)
 
+    def distribution(self, y_pred):
+        """Returns the law of the labels, of which the loss without smoothing is the negative log-likelihood.
+
+        Args:
+            y_pred: Logits, [B, K] or [B, T, K].
+
+        Returns:
+            A `Categorical` of TensorFlow Probability.
+        """
+        # Here and not above: training does without it.
+        from tensorflow_probability import distributions as tfd
+
+        return tfd.Categorical(logits=ops.cast(y_pred, self.dtype))
+
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -127,6 +127,20 @@ class NegativeLogLikelihood(Likelihood):
             ValueError: If `make_distribution` returns something else than a distribution of one tensor, or
                 the targets have another shape.
         """
+        distribution = self.distribution(y_pred)
+        shape = (*distribution.batch_shape, *distribution.event_shape)
+        targets = match_targets(ops.cast(y_true, distribution.dtype), shape)
+        return -distribution.log_prob(targets)
+
+    def distribution(self, y_pred):
+        """Returns the law of the targets that `make_distribution` makes.
+
+        Args:
+            y_pred: As in `call`.
+
+        Raises:
+            ValueError: If it is something else than a distribution of one tensor.
+        """
         distribution = self.make_distribution(ops.cast(y_pred, self.dtype))
         needed = ("log_prob", "batch_shape", "event_shape", "dtype")
         if not all(hasattr(distribution, name) for name in needed):
@@ -139,9 +153,7 @@ class NegativeLogLikelihood(Likelihood):
                 "make_distribution must return a distribution of one tensor, "
                 f"got {type(distribution).__name__} with dtype {distribution.dtype}"
             )
-        shape = (*distribution.batch_shape, *distribution.event_shape)
-        targets = match_targets(ops.cast(y_true, distribution.dtype), shape)
-        return -distribution.log_prob(targets)
+        return distribution
 
     def get_config(self):
         """Returns the arguments that rebuild this loss.

@@ -64,14 +64,30 @@ class MixtureNLL(Likelihood):
         Raises:
             ValueError: If the shapes are others.
         """
-        predictions = ops.cast(y_pred, self.dtype)
-        parameters = self._parameters(predictions.shape)
-        logits, rest = predictions[..., : self.components], predictions[..., self.components :]
-        theta = ops.reshape(rest, (*ops.shape(rest)[:-1], self.components, parameters))
-        outputs = self.component.outputs((*predictions.shape[:-1], parameters))
-        targets = match_targets(ops.cast(y_true, self.dtype), (*predictions.shape[:-1], outputs))
+        logits, theta = self._split(ops.cast(y_pred, self.dtype))
+        outputs = self.component.outputs((*logits.shape[:-1], theta.shape[-1]))
+        targets = match_targets(ops.cast(y_true, self.dtype), (*logits.shape[:-1], outputs))
         losses = self.component.nll(ops.expand_dims(targets, -2), theta)
         return -ops.logsumexp(ops.log_softmax(logits) - losses, axis=-1)
+
+    def distribution(self, y_pred):
+        """Returns the law of the targets, whose negative log-likelihood the loss is.
+
+        Args:
+            y_pred: As in `call`.
+
+        Returns:
+            A `MixtureSameFamily` of TensorFlow Probability.
+
+        Raises:
+            ValueError: If TensorFlow Probability has no such component, or the shape is another.
+        """
+        # Here and not above: training does without it.
+        from tensorflow_probability import distributions as tfd
+
+        logits, theta = self._split(ops.cast(y_pred, self.dtype))
+        self.component.outputs((*logits.shape[:-1], theta.shape[-1]))
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=logits), self.component.conditional(theta))
 
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
@@ -83,6 +99,12 @@ class MixtureNLL(Likelihood):
         """Returns the loss of a configuration by `get_config`."""
         component = keras.saving.deserialize_keras_object(config["component"])
         return cls(**{**config, "component": component})
+
+    def _split(self, predictions):
+        """Returns the logits [B, ..., K] and the parameters of the components [B, ..., K, P]."""
+        parameters = self._parameters(predictions.shape)
+        logits, rest = predictions[..., : self.components], predictions[..., self.components :]
+        return logits, ops.reshape(rest, (*ops.shape(rest)[:-1], self.components, parameters))
 
     def _parameters(self, shape):
         """Returns the number P of parameters of one component."""

@@ -35,7 +35,8 @@ from .likelihood import Likelihood, match_targets
 class LocationScaleNLL(Likelihood):
     """Base of the likelihoods with a location and a scale: a subclass gives rho and Z.
 
-    Here rho(z) = weight * penalty(z / width), and `log_partition` is log Z.
+    Here rho(z) = weight * penalty(z / width), and `log_partition` is log Z. `law` is the name of the density
+    in TensorFlow Probability, if it is there, and `law_parameters` are those beside location and scale.
 
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
@@ -49,6 +50,7 @@ class LocationScaleNLL(Likelihood):
     """
 
     weight, width, log_partition = 1.0, 1.0, 0.0
+    law, law_parameters = None, {}
     default_name = "location_scale_nll"
 
     def __init__(self, scale=1.0, min_scale=1e-12, reduction="sum_over_batch_size", name=None, dtype=None):
@@ -71,11 +73,25 @@ class LocationScaleNLL(Likelihood):
         Raises:
             ValueError: If the shapes are others.
         """
-        predictions = ops.cast(y_pred, self.dtype)
-        if self.scale is not None and len(predictions.shape) == 1:
-            predictions = ops.expand_dims(predictions, -1)
+        predictions = self._predictions(y_pred)
         shape = (*predictions.shape[:-1], self.outputs(predictions.shape))
         return self.nll(match_targets(ops.cast(y_true, self.dtype), shape), predictions)
+
+    def distribution(self, y_pred):
+        """Returns the law of the targets, whose negative log-likelihood the loss is.
+
+        Args:
+            y_pred: As in `call`.
+
+        Returns:
+            A distribution of TensorFlow Probability, independent over the last axis.
+
+        Raises:
+            ValueError: If TensorFlow Probability has no such law, or the shape is another.
+        """
+        predictions = self._predictions(y_pred)
+        self.outputs(predictions.shape)
+        return self.conditional(predictions)
 
     def outputs(self, shape):
         """Returns the number D of outputs in predictions of this shape.
@@ -106,9 +122,31 @@ class LocationScaleNLL(Likelihood):
         # The constants inside the sum: XLA runs a bare sum of squares an eighth slower.
         return ops.sum(self.weight * self.penalty(z) + (log_scale + self.log_partition), axis=-1)
 
+    def conditional(self, predictions):
+        """Returns `distribution` in the precision of the predictions, without a check of shapes."""
+        # Here and not above: training does without it.
+        from tensorflow_probability import distributions as tfd
+
+        if self.law is None:
+            raise ValueError(f"{type(self).__name__} has no distribution in TensorFlow Probability")
+        if self.scale is not None:
+            location, scale = predictions, ops.full_like(predictions, self.scale)
+        else:
+            location, log_scale = ops.split(predictions, 2, axis=-1)
+            scale = ops.exp(ops.maximum(log_scale, math.log(self.min_scale)))
+        law = getattr(tfd, self.law)
+        return tfd.Independent(law(loc=location, scale=scale, **self.law_parameters), 1)
+
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "scale": self.scale, "min_scale": self.min_scale}
+
+    def _predictions(self, y_pred):
+        """Returns predictions of the loss's dtype, [B] as [B, 1] where the scale is fixed."""
+        predictions = ops.cast(y_pred, self.dtype)
+        if self.scale is not None and len(predictions.shape) == 1:
+            predictions = ops.expand_dims(predictions, -1)
+        return predictions
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -138,6 +176,7 @@ class GaussianNLL(LocationScaleNLL):
 
     default_name = "gaussian_nll"
     width, log_partition = math.sqrt(2.0), 0.5 * math.log(2 * math.pi)
+    law = "Normal"
 
     def penalty(self, z):
         """Returns z^2."""
@@ -166,6 +205,7 @@ class LaplaceNLL(LocationScaleNLL):
 
     default_name = "laplace_nll"
     log_partition = math.log(2.0)
+    law = "Laplace"
 
     def penalty(self, z):
         """Returns |z|."""
@@ -193,6 +233,7 @@ class CauchyNLL(LocationScaleNLL):
 
     default_name = "cauchy_nll"
     log_partition = math.log(math.pi)
+    law = "Cauchy"
 
     def penalty(self, z):
         """Returns log(1 + z^2)."""
@@ -219,6 +260,8 @@ class StudentTNLL(LocationScaleNLL):
         ValueError: If `df` or a scale is not positive and finite, or `dtype` is not valid.
     """
 
+    law = "StudentT"
+
     def __init__(
         self,
         df,
@@ -230,6 +273,7 @@ class StudentTNLL(LocationScaleNLL):
     ):
         super().__init__(scale, min_scale, reduction, name, dtype)
         self.df = float(arguments.positive("df", df, ndim=0))
+        self.law_parameters = {"df": self.df}
         self.weight, self.width = (self.df + 1.0) / 2.0, math.sqrt(self.df)
         # The Beta function: a difference of two log-Gammas loses its digits at large df.
         self.log_partition = float(0.5 * math.log(self.df) + betaln(0.5, self.df / 2.0))

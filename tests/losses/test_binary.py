@@ -131,3 +131,13 @@ def test_a_last_axis_of_one_may_be_missing(batch):
 def test_refuses_wrong_shapes_and_labels(labels, logits, message):
     with pytest.raises(ValueError, match=message):
         BernoulliNLL()(labels, logits)
+
+
+def test_the_distribution_has_minus_the_loss_as_log_density_also_of_frequencies():
+    rng = np.random.default_rng(7)
+    labels, logits = rng.uniform(size=(5, 3)), rng.normal(scale=3.0, size=(5, 3))
+    loss = BernoulliNLL(dtype="float64")
+    np.testing.assert_allclose(
+        -loss.distribution(logits).log_prob(labels), loss.call(labels, logits), rtol=1e-12
+    )
+    assert loss.distribution(logits[:, 0]).event_shape == (1,)

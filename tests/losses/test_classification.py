@@ -209,3 +209,12 @@ def test_refuses_half_precision_sums():
 def test_refuses_shapes_that_would_broadcast(labels, logits, message):
     with pytest.raises(ValueError, match=message):
         CategoricalNLL()(labels, logits)
+
+
+def test_the_distribution_has_minus_the_loss_without_smoothing_as_log_density():
+    rng = np.random.default_rng(7)
+    labels, logits = rng.integers(0, 4, (5, 3)), rng.normal(scale=3.0, size=(5, 3, 4))
+    nll = CategoricalNLL(dtype="float64").call(labels, logits)
+    for smoothing in (0.0, 0.1):
+        distribution = CategoricalNLL(label_smoothing=smoothing, dtype="float64").distribution(logits)
+        np.testing.assert_allclose(-distribution.log_prob(labels), nll, rtol=1e-12)

@@ -286,3 +286,18 @@ def test_refuses_half_precision_sums():
     for make, *_ in LAWS.values():
         with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64', got 'bfloat16'"):
             make(dtype="bfloat16")
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_the_distribution_has_minus_the_loss_as_log_density(law):
+    targets, predictions = sequences(law, 4, 3)
+    loss = LAWS[law][0](dtype="float64")
+    distribution = loss.distribution(predictions)
+    np.testing.assert_allclose(-distribution.log_prob(targets), loss.call(targets, predictions), rtol=1e-12)
+    assert tuple(distribution.batch_shape) == (4, 3)
+
+
+def test_the_distribution_is_that_of_float64_predictions_only_on_request():
+    predictions = np.zeros((2, 1))
+    assert GaussianNLL().distribution(predictions).dtype == tf.float32
+    assert GaussianNLL(dtype="float64").distribution(predictions).dtype == tf.float64

@@ -144,3 +144,14 @@ def test_refuses_bad_arguments():
         MixtureNLL(0)
     with pytest.raises(ValueError, match=r"component must be one of the losses .* got 'gaussian'"):
         MixtureNLL(2, "gaussian")
+
+
+@pytest.mark.parametrize("component", [GaussianNLL(scale=None), StudentTNLL(df=3.0, scale=0.5)])
+def test_the_distribution_has_minus_the_loss_as_log_density(component):
+    rng = np.random.default_rng(7)
+    length = 4 if component.scale is None else 2
+    targets, predictions = rng.normal(size=(5, 2)), rng.normal(size=(5, 3 * (1 + length)))
+    loss = MixtureNLL(3, component, dtype="float64")
+    np.testing.assert_allclose(
+        -loss.distribution(predictions).log_prob(targets), loss.call(targets, predictions), rtol=1e-12
+    )

@@ -385,3 +385,26 @@ assert not {"tensorflow", "tensorflow_probability"} & set(sys.modules)
     ]
     expected += [expected[0], np.mean(np.log1p(np.exp([-0.0, 1.0])))]
     np.testing.assert_allclose([float(word) for word in child.stdout.split()], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.3, None])
+@pytest.mark.parametrize("law", LAWS)
+def test_the_distribution_has_minus_the_loss_as_log_density(law, scale, batch):
+    targets, predictions = batch
+    predictions = predictions if scale is None else predictions[:, :3]
+    loss = LAWS[law][0](scale=scale, dtype="float64")
+    distribution = loss.distribution(predictions)
+    np.testing.assert_allclose(-distribution.log_prob(targets), loss.call(targets, predictions), rtol=1e-12)
+
+
+def test_the_distribution_keeps_the_floor_of_the_scale_and_reads_a_row_as_a_column():
+    loss = GaussianNLL(scale=None, min_scale=0.5, dtype="float64")
+    assert loss.distribution(np.array([[0.0, -9.0]])).stddev().numpy() == pytest.approx(0.5, abs=1e-15)
+    assert GaussianNLL().distribution(np.zeros(4)).event_shape == (1,)
+
+
+def test_a_law_that_tensorflow_probability_lacks_and_odd_predictions_are_refused():
+    with pytest.raises(ValueError, match="Huber has no distribution in TensorFlow Probability"):
+        Huber().distribution(np.zeros((2, 1)))
+    with pytest.raises(ValueError, match="as many log-scales as locations"):
+        GaussianNLL(scale=None).distribution(np.zeros((2, 3)))
