@@ -1,0 +1,462 @@
+r"""Curvature matrices of a model's loss over data as linear operators on flat vectors.
+
+    hessian = Hessian(model, (x, y), batch_size=500)
+    hessian @ v                                  a product, vectors of length `hessian.dimension`
+    lanczos_spectrum(hessian, steps=20).values   its largest eigenvalues
+    conjugate_gradients(hessian.matvec, b)       a linear system
+
+A flat vector holds the trainable variables one after the other in the order of `model.trainable_variables`.
+The matrix is that of the loss over ALL examples, as one large batch would have it: the data pass by in
+microbatches, so that memory depends on `batch_size` and not on the data, and each counts by its number of
+examples, positions that are not masked, or weights, whichever the loss's `reduction` divides by. The model
+runs as in inference, without dropout and with batch norm's moving statistics, at the values that its
+variables have at the time of a product.
+
+A product costs a pass over the data; each microbatch takes one compiled step of two to three gradients.
+
+Legend: N examples, B batch, T positions of an example, d dimension (the number of trainable parameters).
+"""
+
+import copy
+import types
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ...theory import arguments
+from ..objective import Objective
+from . import products
+from .derivatives import second_derivative
+
+LARGEST_DENSE = 5000
+
+# What `compile` wraps functions in; it has no public name.
+_LossFunction = keras.losses.MeanSquaredError.__base__
+
+
+class CurvatureOperator:
+    """Base of the curvature matrices of a loss: a subclass gives the product on a microbatch.
+
+    Args:
+        model: A built `keras.Model` with one output.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
+            these.
+        loss: A loss as `compile` takes it; None for the compiled one.
+        batch_size: Examples of a microbatch, for arrays.
+        jit_compile: Whether XLA compiles the products.
+
+    Raises:
+        ValueError: If the model has no variables or is not built, the loss is missing or one of several, or
+            the data are none of the above.
+    """
+
+    def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
+        self.model, self.data = model, data
+        self.batch_size = arguments.integer("batch_size", batch_size, 1)
+        if not model.built or not model.trainable_variables:
+            raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
+        _check_data(data)
+        loss = _compiled_loss(model) if loss is None else loss
+        self._per_example = getattr(loss, "reduction", "mean") != "sum"
+        self._weighted = getattr(loss, "reduction", None) == "mean_with_sample_weight"
+        self._view = _summed(model, loss)
+        self._shapes = [v.shape for v in model.trainable_variables]
+        self._sizes = [int(np.prod(shape)) for shape in self._shapes]
+        self._total = None
+        self._step = tf.function(self._microbatch, jit_compile=jit_compile)
+        self._divisor = tf.function(self._microbatch_divisor, jit_compile=jit_compile)
+
+    @property
+    def dimension(self):
+        """The number d of trainable parameters."""
+        return sum(self._sizes)
+
+    @property
+    def shape(self):
+        """(d, d)."""
+        return self.dimension, self.dimension
+
+    @property
+    def dtype(self):
+        """The NumPy type of vectors, that of the first trainable variable."""
+        return np.dtype(self.model.trainable_variables[0].dtype)
+
+    def matvec(self, vector):
+        """Returns the matrix times a vector, a NumPy array [d].
+
+        Args:
+            vector: The vector, [d].
+
+        Raises:
+            ValueError: If its shape is another, or it is not finite.
+        """
+        vector = arguments.finite("vector", vector, 1)
+        if vector.shape != (self.dimension,):
+            raise ValueError(f"vector must have shape {(self.dimension,)}, got shape {vector.shape}")
+        vector = tf.constant(vector, self.dtype)
+        result = tf.zeros_like(vector)
+        for index, batch in enumerate(self._batches()):
+            result += self._step(*batch, vector, self._seed(index))
+        return (result / self._normalizer() + self._once(vector)).numpy()
+
+    def __matmul__(self, other):
+        """Returns the matrix times a vector [d] or, column by column, a matrix [d, k]."""
+        other = np.asarray(other)
+        if other.ndim != 2:
+            return self.matvec(other)
+        return np.stack([self.matvec(column) for column in other.T], axis=1)
+
+    def dense(self):
+        """Returns the matrix itself, [d, d], from d products; made symmetric.
+
+        Raises:
+            ValueError: If d is above 5,000.
+        """
+        if self.dimension > LARGEST_DENSE:
+            raise ValueError(
+                f"a dense matrix needs at most {LARGEST_DENSE} trainable parameters, got {self.dimension}: "
+                "use products, lanczos_spectrum or conjugate_gradients"
+            )
+        matrix = self @ np.eye(self.dimension, dtype=self.dtype)
+        return (matrix + matrix.T) / 2
+
+    def product(self, objective, values, tangents, seed):
+        """Returns the matrix of a microbatch's summed loss times a vector, lists of tensors.
+
+        Args:
+            objective: The `Objective` of the microbatch, whose loss is the sum over its examples.
+            values: The trainable values.
+            tangents: The vector.
+            seed: Two integers, for this microbatch.
+        """
+        raise NotImplementedError
+
+    def _microbatch(self, x, y, sample_weight, vector, seed):
+        """Returns the product of a microbatch as a flat vector."""
+        objective = Objective(self._view, x, y, sample_weight)
+        product = self.product(objective, objective.values, self._unflatten(vector), seed)
+        return tf.concat([tf.reshape(tf.cast(p, vector.dtype), [-1]) for p in product], 0)
+
+    def _microbatch_divisor(self, x, y, sample_weight):
+        """Returns what the microbatch adds to the loss's divisor: positions, or their weights."""
+        objective = Objective(self._view, x, y, sample_weight if self._weighted else None)
+        return tf.reduce_sum(objective.position_weights(objective.outputs(objective.values)))
+
+    def _normalizer(self):
+        """Returns the loss's divisor over all data; it does not depend on the trainable values."""
+        if self._total is None:
+            total = (
+                sum(float(self._divisor(*batch)) for batch in self._batches()) if self._per_example else 1.0
+            )
+            if not total > 0:
+                raise ValueError("data must have at least one example that counts, got none")
+            self._total = total
+        return tf.constant(self._total, self.dtype)
+
+    def _once(self, vector):
+        """Returns what enters the product once and not for each microbatch."""
+        return tf.zeros_like(vector)
+
+    def _unflatten(self, vector):
+        parts = tf.split(vector, self._sizes)
+        variables = self.model.trainable_variables
+        return [tf.reshape(tf.cast(p, v.dtype), v.shape) for p, v in zip(parts, variables, strict=True)]
+
+    @staticmethod
+    def _seed(index):
+        return tf.constant([0, index])
+
+    def _batches(self):
+        """Yields microbatches (x, y, sample_weight) of tensors."""
+        if isinstance(self.data, tf.data.Dataset):
+            for batch in self.data:
+                yield keras.utils.unpack_x_y_sample_weight(batch)
+            return
+        x, y, sample_weight = (*self.data, None)[:3]
+        for start in range(0, len(keras.tree.flatten(x)[0]), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            yield keras.tree.map_structure(
+                lambda array, part=part: None if array is None else tf.convert_to_tensor(array[part]),
+                (x, y, sample_weight),
+            )
+
+
+class Hessian(CurvatureOperator):
+    """The Hessian of the loss, with the regularizers of the weights (Eq. 4.7.1).
+
+    Regularizers enter once, whatever the microbatches. Activity regularization and other losses of layers are
+    refused: how they depend on the batch is not known.
+
+    Args:
+        model: A built `keras.Model` with one output.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
+            these.
+        loss: A loss as `compile` takes it; None for the compiled one.
+        batch_size: Examples of a microbatch, for arrays.
+        jit_compile: Whether XLA compiles the products.
+
+    Raises:
+        ValueError: As `CurvatureOperator`; in a product, if a layer has other losses.
+    """
+
+    def product(self, objective, values, tangents, seed):
+        """Returns the Hessian of a microbatch's summed loss, without regularization, times a vector."""
+
+        def loss(values):
+            outputs, _, losses = objective._call(values, return_losses=True)
+            if len(losses) > len(self._regularized()):
+                raise ValueError(
+                    "model must have no losses beside the regularizers of its weights for a Hessian"
+                )
+            return objective.data_loss(outputs)
+
+        return second_derivative(loss, values, tangents)
+
+    def _once(self, vector):
+        regularized = self._regularized()
+        if not regularized:
+            return tf.zeros_like(vector)
+
+        def loss(values):
+            return tf.add_n([tf.reduce_sum(regularizer(values[i])) for i, regularizer in regularized])
+
+        values = [tf.convert_to_tensor(v.value) for v in self.model.trainable_variables]
+        product = second_derivative(loss, values, self._unflatten(vector))
+        return tf.concat([tf.reshape(tf.cast(p, vector.dtype), [-1]) for p in product], 0)
+
+    def _regularized(self):
+        """Returns (index, regularizer) of the trainable variables that have one."""
+        pairs = ((i, v.regularizer) for i, v in enumerate(self.model.trainable_variables))
+        return [(i, regularizer) for i, regularizer in pairs if regularizer is not None]
+
+
+class GaussNewton(CurvatureOperator):
+    r"""The Gauss-Newton matrix, J^T (d^2 L / df^2) J summed over examples (Eq. 4.7.4, docs/errata.md).
+
+    It is the Hessian without the second derivatives of the network, positive semidefinite for any loss that
+    is convex in the outputs; equal to the Fisher matrix for Keras's cross-entropies and the squared error.
+    Regularizers do not enter.
+
+    Args:
+        model: A built `keras.Model` with one output.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
+            these.
+        loss: A loss as `compile` takes it; None for the compiled one.
+        batch_size: Examples of a microbatch, for arrays.
+        jit_compile: Whether XLA compiles the products.
+
+    Raises:
+        ValueError: As `CurvatureOperator`.
+
+    References:
+        Schraudolph, "Fast Curvature Matrix-Vector Products for Second-Order Gradient Descent" (2002).
+        Martens, "New insights and perspectives on the natural gradient method" (2014), sections 8 and 9.
+    """
+
+    def product(self, objective, values, tangents, seed):
+        """Returns the Gauss-Newton matrix of a microbatch's summed loss times a vector."""
+        return products.gauss_newton_product(objective, values, tangents)
+
+
+class Fisher(CurvatureOperator):
+    r"""The Fisher matrix of the model's distribution of labels (Eq. 4.6.16).
+
+    \(F = \sum_p c_p\, E_{y \sim p_\theta(y | x_p)}\, \nabla \log p_\theta(y | x_p) \nabla \log p_\theta(y |
+    x_p)^T\) over the inputs of the data and the labels of the MODEL, with c_p the weight of position p in the
+    loss, 1/N for a mean over examples. The labels y of the data are not used. Regularizers do not enter.
+
+    Args:
+        model: A built `keras.Model` with one output.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
+            these.
+        loss: A loss as `compile` takes it, which has a distribution; None for the compiled one.
+        samples: None for the expectation over labels in closed form, or their number for each position. The
+            seeds are fixed: every product is that with one and the same matrix, if the data come in one
+            order.
+        seed: Seed of the labels.
+        batch_size: Examples of a microbatch, for arrays.
+        jit_compile: Whether XLA compiles the products.
+
+    Raises:
+        ValueError: As `CurvatureOperator`, if the loss has no distribution, or in a product, if its Fisher
+            matrix has no closed form and `samples` is None.
+
+    References:
+        Martens, "New insights and perspectives on the natural gradient method" (2014), section 5.
+    """
+
+    def __init__(self, model, data, loss=None, *, samples=None, seed=0, batch_size=256, jit_compile=False):
+        super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
+        self.samples = None if samples is None else arguments.integer("samples", samples, 1)
+        self.seed = arguments.integer("seed", seed, 0)
+        _require_distribution(self._view)
+
+    def product(self, objective, values, tangents, seed):
+        """Returns the Fisher matrix of a microbatch's summed loss times a vector."""
+        if self.samples is None:
+            return products.fisher_product(objective, values, tangents)
+        return products.sampled_fisher_product(objective, values, tangents, seed, self.samples)
+
+    def _seed(self, index):
+        return tf.constant([self.seed, index])
+
+
+class EmpiricalFisher(CurvatureOperator):
+    r"""The empirical Fisher matrix: outer products of the examples' gradients at the labels of the data.
+
+    \(\tilde F = \sum_b g_b g_b^T\), with \(g_b\) the gradient of \(\sum_t \sqrt{c_{bt}} (-\log p(y_{bt} |
+    x_b))\), for one position and a mean over examples \(\frac1N \sum_b \nabla \log p(y_b | x_b) \nabla \log
+    p(y_b | x_b)^T\) (Eq. 4.6.18).
+
+    **This is not the Fisher matrix**, whose labels are the model's own. It is positive semidefinite too, but
+    not the metric of the natural gradient (the notes warn of it): it does not approach the Hessian, is near
+    zero where the model fits its data, whatever the curvature there, and equals the Fisher matrix in
+    expectation only if the labels come from the model. Use `Fisher(samples=1)` at the same price.
+
+    Args:
+        model: A built `keras.Model` with one output.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
+            these.
+        loss: A loss as `compile` takes it, which has a distribution; None for the compiled one.
+        batch_size: Examples of a microbatch, for arrays.
+        jit_compile: Whether XLA compiles the products.
+
+    Raises:
+        ValueError: As `CurvatureOperator`, or if the loss has no distribution.
+
+    References:
+        Kunstner, Balles and Hennig, "Limitations of the Empirical Fisher Approximation for Natural Gradient
+        Descent" (2019).
+    """
+
+    def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
+        super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
+        _require_distribution(self._view)
+
+    def product(self, objective, values, tangents, seed):
+        """Returns the empirical Fisher matrix of a microbatch's summed loss times a vector."""
+        return products.empirical_fisher_product(objective, values, tangents)
+
+
+def hessian_vector_product(model, data, vector, loss=None, **options):
+    """Returns the Hessian of the loss times a vector, [d].
+
+    For several products make a `Hessian` once: it is compiled once.
+
+    Args:
+        model: As `Hessian`.
+        data: As `Hessian`.
+        vector: The vector, [d].
+        loss: As `Hessian`.
+        **options: As `Hessian`.
+
+    Raises:
+        ValueError: As `Hessian`, or if the vector has another shape.
+    """
+    return Hessian(model, data, loss, **options).matvec(vector)
+
+
+def gauss_newton_vector_product(model, data, vector, loss=None, **options):
+    """Returns the Gauss-Newton matrix of the loss times a vector, [d].
+
+    For several products make a `GaussNewton` once: it is compiled once.
+
+    Args:
+        model: As `GaussNewton`.
+        data: As `GaussNewton`.
+        vector: The vector, [d].
+        loss: As `GaussNewton`.
+        **options: As `GaussNewton`.
+
+    Raises:
+        ValueError: As `GaussNewton`, or if the vector has another shape.
+    """
+    return GaussNewton(model, data, loss, **options).matvec(vector)
+
+
+def fisher_vector_product(model, data, vector, loss=None, **options):
+    """Returns the Fisher matrix of the model times a vector, [d].
+
+    For several products make a `Fisher` once: it is compiled once.
+
+    Args:
+        model: As `Fisher`.
+        data: As `Fisher`.
+        vector: The vector, [d].
+        loss: As `Fisher`.
+        **options: As `Fisher`.
+
+    Raises:
+        ValueError: As `Fisher`, or if the vector has another shape.
+    """
+    return Fisher(model, data, loss, **options).matvec(vector)
+
+
+def empirical_fisher_vector_product(model, data, vector, loss=None, **options):
+    """Returns the empirical Fisher matrix, which is not the Fisher matrix, times a vector, [d].
+
+    For several products make an `EmpiricalFisher` once: it is compiled once.
+
+    Args:
+        model: As `EmpiricalFisher`.
+        data: As `EmpiricalFisher`.
+        vector: The vector, [d].
+        loss: As `EmpiricalFisher`.
+        **options: As `EmpiricalFisher`.
+
+    Raises:
+        ValueError: As `EmpiricalFisher`, or if the vector has another shape.
+    """
+    return EmpiricalFisher(model, data, loss, **options).matvec(vector)
+
+
+def _check_data(data):
+    if isinstance(data, tf.data.Dataset):
+        return
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise ValueError(
+            "data must be (x, y), (x, y, sample_weight) or a tf.data.Dataset of batches, "
+            f"got {type(data).__name__}"
+        )
+    arrays = (array for array in keras.tree.flatten(tuple(data)) if array is not None)
+    lengths = [(*np.shape(array), 0)[0] for array in arrays]
+    if len(set(lengths)) != 1 or not lengths[0]:
+        raise ValueError(f"data must have arrays of one length, at least 1, got lengths {lengths}")
+
+
+def _compiled_loss(model):
+    """Returns the one loss that the model is compiled with."""
+    compiled = getattr(model, "_compile_loss", None)
+    if compiled is None or model.loss is None:
+        raise ValueError("loss must be given, as the model is not compiled with one")
+    losses = keras.tree.flatten(model.loss)
+    if len(losses) != 1 or compiled._user_loss_weights is not None:
+        raise ValueError(f"model must be compiled with one loss without loss_weights, got {model.loss!r}")
+    return losses[0]
+
+
+def _summed(model, loss):
+    """Returns the model, as an `Objective` sees it, with the loss summed over positions."""
+    loss = keras.losses.get(loss) if isinstance(loss, str | type) else loss
+    if not isinstance(loss, keras.losses.Loss):
+        loss = _LossFunction(loss, name=getattr(loss, "__name__", "loss"))
+    if loss.reduction in (None, "none"):
+        raise ValueError(f"the loss's reduction must be a sum or a mean, got {loss.reduction!r}")
+    loss = copy.copy(loss)
+    loss.reduction = "sum"
+    # What `compile` makes of a loss.
+    shell = keras.Sequential()
+    shell.compile(loss=loss)
+    return types.SimpleNamespace(
+        loss=loss,
+        _compile_loss=shell._compile_loss,
+        trainable_variables=model.trainable_variables,
+        non_trainable_variables=model.non_trainable_variables,
+        stateless_call=model.stateless_call,
+    )
+
+
+def _require_distribution(view):
+    """Raises the error of a loss without a distribution."""
+    Objective(view, None).distribution  # noqa: B018

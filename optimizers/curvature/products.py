@@ -1,0 +1,179 @@
+r"""Curvature times a vector, in the graph: the Hessian and its approximations on one batch.
+
+With the network's outputs f(theta), their Jacobian J and the loss L(f),
+
+    Hessian          H = J^T (d^2 L / df^2) J + sum_k (dL / df_k) d^2 f_k / dtheta^2
+    Gauss-Newton     G = J^T (d^2 L / df^2) J
+    Fisher           F = sum_p c_p J_p^T F_p J_p
+
+where p runs over the positions of all examples, c_p is the weight of a position's negative log-likelihood in
+the loss, and F_p the Fisher matrix of its distribution. None of these matrices is formed: a product is a
+forward derivative J v, the middle matrix on outputs alone, and a backward derivative J^T u; for H it is the
+gradient of (gradient . v). On one batch a product costs two to three gradients.
+
+Regularization enters the Hessian, and neither Gauss-Newton nor Fisher: those are about the outputs.
+
+Vectors are lists with a tensor for each trainable variable. Under a strategy a product is this replica's
+share, to be summed over the replicas.
+
+Legend: B batch, T positions of an example, D outputs of a position.
+"""
+
+import tensorflow as tf
+
+from .derivatives import pull_back, push_forward, second_derivative
+
+
+def hessian_product(objective, values, tangents):
+    """Returns the Hessian of the loss, with regularization, times a vector (Eq. 4.7.1).
+
+    Args:
+        objective: An `Objective`.
+        values: The trainable values, a list of tensors.
+        tangents: The vector, a list of tensors of the same shapes.
+
+    Returns:
+        The product, a list of tensors.
+    """
+    return second_derivative(objective.loss, values, tangents)
+
+
+def gauss_newton_product(objective, values, tangents):
+    r"""Returns the Gauss-Newton matrix of the loss times a vector.
+
+    For a squared error it is the first term of the Hessian in Eq. 4.7.4 (docs/errata.md):
+    \(2 \langle \nabla f \nabla f \rangle\) for one output, \(\frac{2}{D} \langle J^T J \rangle\) for Keras's
+    mean over D outputs. It is positive semidefinite if the loss is convex in the outputs.
+
+    Args:
+        objective: An `Objective`.
+        values: The trainable values, a list of tensors.
+        tangents: The vector, a list of tensors of the same shapes.
+
+    Returns:
+        The product, a list of tensors.
+    """
+
+    def curve(outputs, output_tangents):
+        return second_derivative(objective.data_loss, outputs, output_tangents)
+
+    return _through_outputs(objective, values, tangents, curve)
+
+
+def fisher_product(objective, values, tangents):
+    r"""Returns the Fisher matrix of the loss times a vector, labels averaged in closed form (Eq. 4.6.16).
+
+    Args:
+        objective: An `Objective` whose loss has a distribution.
+        values: The trainable values, a list of tensors.
+        tangents: The vector, a list of tensors of the same shapes.
+
+    Returns:
+        The product, a list of tensors.
+
+    Raises:
+        ValueError: If the loss has no distribution, or its Fisher matrix no closed form.
+    """
+    distribution = objective.distribution
+
+    def curve(outputs, output_tangents):
+        return distribution.fisher_product(outputs, output_tangents, _weights(objective, outputs))
+
+    return _through_outputs(objective, values, tangents, curve)
+
+
+def sampled_fisher_product(objective, values, tangents, seed, samples=1):
+    """Returns an unbiased estimate of the Fisher matrix, from labels drawn for each position, times a vector.
+
+    The estimate is a sum of outer products and so positive semidefinite, and it is the same matrix wherever
+    the seed and the values are the same.
+
+    Args:
+        objective: An `Objective` whose loss has a distribution.
+        values: The trainable values, a list of tensors.
+        tangents: The vector, a list of tensors of the same shapes.
+        seed: Two integers, a seed of `tf.random.stateless_uniform`.
+        samples: The number of labels for each position.
+
+    Returns:
+        The product, a list of tensors.
+
+    Raises:
+        ValueError: If the loss has no distribution.
+    """
+    distribution = objective.distribution
+
+    def curve(outputs, output_tangents):
+        weights = _weights(objective, outputs) / samples
+
+        def draw(seed):
+            targets = distribution.sample(outputs, seed)
+            return _outer_product(lambda f: distribution.nll(targets, f), outputs, output_tangents, weights)
+
+        if samples == 1:
+            return draw(seed)
+        _, total = tf.while_loop(
+            lambda index, total: index < samples,
+            lambda index, total: (
+                index + 1,
+                total + draw(tf.random.experimental.stateless_fold_in(seed, index)),
+            ),
+            (tf.constant(0), tf.zeros_like(outputs)),
+        )
+        return total
+
+    return _through_outputs(objective, values, tangents, curve)
+
+
+def empirical_fisher_product(objective, values, tangents):
+    r"""Returns the empirical Fisher matrix times a vector: labels of the data (Eq. 4.6.18). Not the Fisher.
+
+    The sum over examples b of \(g_b g_b^T\), with \(g_b\) the gradient of
+    \(\sum_t \sqrt{c_{bt}} (-\log p(y_{bt} | x_b))\): cross terms of one example's positions count.
+
+    Args:
+        objective: An `Objective` whose loss has a distribution.
+        values: The trainable values, a list of tensors.
+        tangents: The vector, a list of tensors of the same shapes.
+
+    Returns:
+        The product, a list of tensors.
+
+    Raises:
+        ValueError: If the loss has no distribution.
+    """
+    distribution = objective.distribution
+
+    def curve(outputs, output_tangents):
+        roots = tf.sqrt(_weights(objective, outputs))
+
+        def examples(f):
+            losses = roots * distribution.nll(objective.y, f)
+            return tf.reduce_sum(losses, axis=list(range(1, losses.shape.rank)))
+
+        return _outer_product(examples, outputs, output_tangents)
+
+    return _through_outputs(objective, values, tangents, curve)
+
+
+def _through_outputs(objective, values, tangents, curve):
+    """Returns J^T curve(J v)."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        outputs = objective.outputs(values)
+    cotangents = curve(outputs, push_forward(tape, outputs, values, tangents))
+    return pull_back(tape, outputs, values, cotangents)
+
+
+def _outer_product(losses, outputs, tangents, weights=None):
+    """Returns the sum of the outer products of the losses' gradients, with weights, times a vector."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(outputs)
+        results = losses(outputs)
+    slopes = push_forward(tape, results, outputs, tangents)
+    return pull_back(tape, results, outputs, slopes if weights is None else weights * slopes)
+
+
+def _weights(objective, outputs):
+    """Returns the weight of each position's negative log-likelihood in the loss, [B, ...]."""
+    return objective.distribution.scale(outputs) * objective.position_weights(outputs)

@@ -1,0 +1,374 @@
+"""Oracles in float64: nested Jacobians of the loss written out, explicit J^T J, and sums over all labels."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import softmax
+
+from curvezoo.losses import BernoulliNLL, CategoricalNLL, GaussianNLL, StudentTNLL
+from curvezoo.optimizers import curvature
+from curvezoo.optimizers.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian
+
+L = keras.layers
+ALL = {"hessian": Hessian, "gauss_newton": GaussNewton, "fisher": Fisher, "empirical": EmpiricalFisher}
+CLASSES = 3
+
+
+@pytest.fixture(autouse=True)
+def double_precision(double_precision_rates):
+    keras.utils.set_random_seed(0)
+
+
+def data(n=11, features=4, outputs=None, positions=()):
+    """Inputs [n, ..., features], and targets: labels, or numbers if their count is given."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, *positions, features))
+    y = rng.normal(size=(n, *positions, outputs)) if outputs else rng.integers(0, CLASSES, (n, *positions))
+    return x, y
+
+
+def mlp(outputs=CLASSES, loss=None, features=4, **options):
+    layers = [keras.Input((features,)), L.Dense(5, "tanh"), L.Dense(outputs, **options)]
+    model = keras.Sequential(layers)
+    model.compile(loss=loss or CategoricalNLL())
+    return model
+
+
+def flat(tensors):
+    return np.concatenate([np.ravel(t) for t in tensors])
+
+
+def outputs_and_jacobian(model, x):
+    """Outputs and their derivatives by all parameters, [..., d], by reverse mode one output at a time."""
+    values = [v.value for v in model.trainable_variables]
+    with tf.GradientTape(persistent=True) as tape:
+        outputs = model(x, training=False)
+    parts = tape.jacobian(outputs, values, unconnected_gradients="zero", experimental_use_pfor=False)
+    rank = len(outputs.shape)
+    parts = [tf.convert_to_tensor(p) for p in parts]
+    parts = [np.reshape(p, (*p.shape[:rank], -1)) for p in parts]
+    return outputs.numpy(), np.concatenate(parts, axis=-1)
+
+
+def brute_force_hessian(model, function):
+    """The Hessian of a function of the model by a Jacobian of a gradient."""
+    values = [v.value for v in model.trainable_variables]
+    with tf.GradientTape(persistent=True) as outer:
+        with tf.GradientTape() as inner:
+            loss = function()
+        gradient = inner.gradient(loss, values)
+        gradient = tf.concat([tf.reshape(g, [-1]) for g in gradient], 0)
+    rows = outer.jacobian(gradient, values, unconnected_gradients="zero", experimental_use_pfor=False)
+    return np.concatenate([np.reshape(r, (len(gradient), -1)) for r in rows], axis=1)
+
+
+def score_products(model, x, weights):
+    """The Fisher matrix with c_p given: expected outer products, summed over all labels of each position."""
+    logits, jacobian = outputs_and_jacobian(model, x)
+    p = softmax(logits, axis=-1).reshape(-1, CLASSES)
+    jacobian = jacobian.reshape(*p.shape, -1)
+    total = 0
+    for label in range(CLASSES):
+        scores = np.einsum("pk,pkd->pd", np.eye(CLASSES)[label] - p, jacobian)
+        total += np.einsum("p,pd,pe->de", np.ravel(weights) * p[:, label], scores, scores)
+    return total
+
+
+def test_the_hessian_is_that_of_nested_jacobians_with_regularization():
+    x, y = data()
+    model = mlp(kernel_regularizer=keras.regularizers.L2(0.3))
+
+    def loss():
+        return model.compute_loss(x, y, model(x, training=False))
+
+    operator = Hessian(model, (x, y), batch_size=4)
+    np.testing.assert_allclose(operator.dense(), brute_force_hessian(model, loss), atol=1e-12)
+    without = Hessian(mlp(), (x, y)).dimension
+    assert operator.dimension == without == 4 * 5 + 5 + 5 * 3 + 3
+
+
+@pytest.mark.equation("4.6.16")
+def test_softmax_regression_has_one_curvature_and_another_empirical_fisher():
+    x, y = data(n=20)
+    model = keras.Sequential([keras.Input((4,)), L.Dense(CLASSES, use_bias=False)])
+    model.compile(loss=CategoricalNLL())
+    p = softmax(x @ model.weights[0].numpy(), axis=-1)
+    blocks = np.einsum("bi,ij->bij", p, np.eye(CLASSES)) - np.einsum("bi,bj->bij", p, p)
+    # The kernel is [features, classes], so that the features' axis comes first.
+    exact = np.einsum("bf,bg,bij->figj", x, x, blocks).reshape(12, 12) / len(x)
+    for operator in (Hessian, GaussNewton, Fisher):
+        np.testing.assert_allclose(operator(model, (x, y)).dense(), exact, atol=1e-14)
+    empirical = EmpiricalFisher(model, (x, y)).dense()
+    assert np.linalg.norm(empirical - exact) > 0.3 * np.linalg.norm(exact)
+
+
+@pytest.mark.equation("4.6.16")
+def test_the_fisher_matrix_is_the_expected_outer_product_and_positive_semidefinite():
+    x, y = data()
+    model = mlp()
+    fisher = Fisher(model, (x, y), batch_size=4).dense()
+    np.testing.assert_allclose(fisher, score_products(model, x, np.full(11, 1 / 11)), atol=1e-14)
+    assert np.linalg.eigvalsh(fisher).min() > -1e-14
+    assert np.linalg.eigvalsh(Hessian(model, (x, y)).dense()).min() < -1e-3
+
+
+@pytest.mark.equation("4.6.15")
+def test_the_fisher_matrix_is_the_hessian_of_the_divergence():
+    x, _ = data()
+    model = mlp()
+    p = tf.stop_gradient(tf.nn.softmax(model(x)))
+
+    def divergence():
+        log_ratio = tf.math.log(p) - tf.nn.log_softmax(model(x, training=False))
+        return tf.reduce_mean(tf.reduce_sum(p * log_ratio, axis=-1))
+
+    fisher = Fisher(model, (x, np.zeros(11, int))).dense()
+    np.testing.assert_allclose(fisher, brute_force_hessian(model, divergence), atol=1e-13)
+
+
+@pytest.mark.equation("4.6.18")
+def test_the_empirical_fisher_takes_the_labels_of_the_data():
+    x, y = data()
+    model = mlp()
+    logits, jacobian = outputs_and_jacobian(model, x)
+    scores = np.einsum("bk,bkd->bd", np.eye(CLASSES)[y] - softmax(logits, axis=-1), jacobian)
+    empirical = EmpiricalFisher(model, (x, y), batch_size=4).dense()
+    np.testing.assert_allclose(empirical, scores.T @ scores / 11, atol=1e-14)
+    fisher = Fisher(model, (x, y)).dense()
+    assert np.linalg.norm(empirical - fisher) > 0.3 * np.linalg.norm(fisher)
+    # Semidefinite and no more: its rank is at most the number of examples.
+    eigenvalues = np.linalg.eigvalsh(empirical)
+    assert eigenvalues.min() > -1e-14 and np.sum(eigenvalues > 1e-12) <= 11 < len(eigenvalues)
+
+
+@pytest.mark.equation("4.6.18")
+def test_labels_of_the_model_make_the_empirical_fisher_the_fisher_on_average():
+    x, _ = data(n=1)
+    model = mlp()
+    p = softmax(model(x).numpy()[0])
+    average = sum(p[k] * EmpiricalFisher(model, (x, np.array([k]))).dense() for k in range(CLASSES))
+    np.testing.assert_allclose(average, Fisher(model, (x, np.array([0]))).dense(), atol=1e-14)
+
+
+def test_the_sampled_fisher_is_near_and_one_matrix():
+    x, y = data(features=2)
+    model = keras.Sequential([keras.Input((2,)), L.Dense(CLASSES, use_bias=False)])
+    model.compile(loss=CategoricalNLL())
+    fisher = Fisher(model, (x, y)).dense()
+    sampled = Fisher(model, (x, y), samples=3000) @ np.eye(6)
+    assert 0 < np.linalg.norm(sampled - fisher) < 0.1 * np.linalg.norm(fisher)
+    np.testing.assert_allclose(sampled, sampled.T, atol=1e-14)
+    assert np.linalg.eigvalsh(sampled).min() > -1e-13
+    once, v = Fisher(model, (x, y), samples=1, seed=1, batch_size=4), np.arange(6.0)
+    np.testing.assert_array_equal(once @ v, once @ v)
+    assert not np.allclose(once @ v, Fisher(model, (x, y), samples=1, seed=2) @ v)
+
+
+@pytest.mark.equation("4.7.3")
+@pytest.mark.equation("4.7.4")
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_the_squared_error_splits_into_the_gauss_newton_matrix_and_residuals_times_curvature(outputs):
+    x, y = data(outputs=outputs)
+    model = mlp(outputs, "mean_squared_error")
+    f, jacobian = outputs_and_jacobian(model, x)
+    np.testing.assert_allclose(model.compute_loss(x, y, model(x)), np.mean((y - f) ** 2), rtol=1e-14)
+
+    # Keras's mean over D outputs too: <.> is a sum over N D numbers divided by N D.
+    first = 2 * np.einsum("bkd,bke->de", jacobian, jacobian) / f.size
+    residuals = tf.constant(y - f)
+    second = -2 * brute_force_hessian(model, lambda: tf.reduce_mean(residuals * model(x, training=False)))
+    gauss_newton = GaussNewton(model, (x, y), batch_size=3).dense()
+    hessian = Hessian(model, (x, y), batch_size=3).dense()
+    np.testing.assert_allclose(gauss_newton, first, atol=1e-13)
+    np.testing.assert_allclose(hessian, first + second, atol=1e-12)
+    np.testing.assert_allclose(Fisher(model, (x, y)).dense(), first, atol=1e-13)
+    assert np.linalg.eigvalsh(gauss_newton).min() > -1e-13
+    # As printed, with a plus and without factors of 2, it is another matrix.
+    assert np.abs(hessian - (first - second) / 2).max() > 0.1 * np.abs(hessian).max()
+
+
+MEAN = "sum_over_batch_size"
+CASES = [*((kind, MEAN, kind != "fisher") for kind in ALL), ("fisher", "sum", True)]
+CASES += [("fisher", "mean_with_sample_weight", True), ("hessian", "mean_with_sample_weight", False)]
+
+
+@pytest.mark.parametrize(("kind", "reduction", "weighted"), CASES)
+def test_microbatches_are_one_batch_also_with_weights_and_masks(kind, reduction, weighted):
+    x, y = data(positions=(5,), n=7)
+    x[0, 2:], x[3, 1:], x[5] = 0, 0, 0
+    weights = np.random.default_rng(1).uniform(0, 2, (7, 5)) if weighted else None
+    layers = [keras.Input((5, 4)), L.Masking(), L.Dense(3, "tanh"), L.Dense(CLASSES, kernel_regularizer="l2")]
+    model = keras.Sequential(layers)
+    v = np.random.default_rng(2).normal(size=model.count_params())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    arrays = (x, y, weights) if weighted else (x, y)
+    whole = ALL[kind](model, arrays, loss, batch_size=7) @ v
+    np.testing.assert_allclose(ALL[kind](model, arrays, loss, batch_size=3) @ v, whole, atol=1e-13)
+    dataset = tf.data.Dataset.from_tensor_slices(arrays).batch(6)
+    np.testing.assert_allclose(ALL[kind](model, dataset, loss) @ v, whole, atol=1e-13)
+    if kind == "hessian":
+        model.compile(loss=loss)
+
+        def total():
+            return model.compute_loss(x, y, model(x, training=False), sample_weight=weights)
+
+        np.testing.assert_allclose(whole, brute_force_hessian(model, total) @ v, atol=1e-12)
+
+
+def test_sequences_sum_over_positions_and_the_empirical_fisher_over_examples():
+    x, y = data(positions=(4,), n=5)
+    weights = np.random.default_rng(1).uniform(0.1, 2, (5, 4))
+    model = keras.Sequential([keras.Input((4, 4)), L.Dense(3, "tanh"), L.Dense(CLASSES)])
+    model.compile(loss=CategoricalNLL())
+    c = weights / 20
+    fisher = Fisher(model, (x, y, weights), batch_size=2).dense()
+    np.testing.assert_allclose(fisher, score_products(model, x, c), atol=1e-14)
+    logits, jacobian = outputs_and_jacobian(model, x)
+    scores = np.einsum("btk,btkd->btd", np.eye(CLASSES)[y] - softmax(logits, axis=-1), jacobian)
+    examples = np.einsum("bt,btd->bd", np.sqrt(c), scores)
+    empirical = EmpiricalFisher(model, (x, y, weights), batch_size=2).dense()
+    np.testing.assert_allclose(empirical, examples.T @ examples, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "loss", [BernoulliNLL(), GaussianNLL(), keras.losses.BinaryCrossentropy(from_logits=True)]
+)
+def test_gauss_newton_is_the_fisher_matrix_for_natural_parameters(loss):
+    x, _ = data()
+    y = np.random.default_rng(1).integers(0, 2, (11, 3)).astype(float)
+    model = mlp()
+    loss = (
+        type(loss).from_config({**loss.get_config(), "dtype": "float64"})
+        if hasattr(loss, "distribution")
+        else loss
+    )
+    fisher = Fisher(model, (x, y), loss).dense()
+    np.testing.assert_allclose(GaussNewton(model, (x, y), loss, batch_size=4).dense(), fisher, atol=1e-13)
+
+
+def layered(kind):
+    """Models with state, dropout, loops and sparse gradients, their inputs, and labels for each."""
+    rng = np.random.default_rng(0)
+    if kind == "recurrent":
+        layers = [keras.Input((4,)), L.Embedding(6, 2, mask_zero=True), L.GRU(3, return_sequences=True)]
+        return keras.Sequential([*layers, L.Dense(CLASSES)]), rng.integers(0, 6, (5, 4)), (5, 4)
+    layers = [keras.Input((6, 6, 1)), L.Conv2D(2, 3), L.BatchNormalization(), L.Activation("gelu")]
+    layers += [L.MaxPooling2D(), L.Flatten(), L.Dropout(0.5), L.Dense(CLASSES)]
+    return keras.Sequential(layers), rng.normal(size=(5, 6, 6, 1)), (5,)
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "convolutional"])
+def test_loops_embeddings_dropout_and_batch_norm_are_differentiated_as_in_inference(kind):
+    model, x, shape = layered(kind)
+    y = np.random.default_rng(1).integers(0, CLASSES, shape)
+    model.compile(loss=CategoricalNLL(dtype="float64"))
+    before = flat(model.get_weights())
+    v = np.random.default_rng(2).normal(size=Hessian(model, (x, y)).dimension)
+    product = Hessian(model, (x, y), batch_size=2) @ v
+
+    @tf.function
+    def gradient():
+        values = [variable.value for variable in model.trainable_variables]
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x, y, model(x, training=False))
+        return [tf.convert_to_tensor(g) for g in tape.gradient(loss, values)]
+
+    start, slopes, size = [w.numpy() for w in model.trainable_variables], [], 1e-5
+    steps = np.split(v, np.cumsum([w.size for w in start])[:-1])
+    for sign in (1, -1):
+        for variable, w, step in zip(model.trainable_variables, start, steps, strict=True):
+            variable.assign(w + sign * size * step.reshape(w.shape))
+        slopes.append(flat(gradient()))
+    for variable, w in zip(model.trainable_variables, start, strict=True):
+        variable.assign(w)
+    # The error of the central difference is of order size^2.
+    np.testing.assert_allclose(product, (slopes[0] - slopes[1]) / (2 * size), atol=1e-7)
+    if kind == "convolutional":
+        fisher = Fisher(model, (x, y), batch_size=2) @ v
+        np.testing.assert_allclose(fisher, score_products(model, x, np.full(5, 0.2)) @ v, atol=1e-12)
+    np.testing.assert_array_equal(flat(model.get_weights()), before)
+
+
+def test_functions_and_operators_follow_the_variables():
+    x, y = data()
+    model = mlp()
+    operator, v = Hessian(model, (x, y)), np.random.default_rng(0).normal(size=43)
+    before = operator @ v
+    for variable in model.trainable_variables:
+        variable.assign(1.5 * variable)
+    after = operator @ v
+    assert np.abs(after - before).max() > 1e-3
+    for name, kind in (
+        ("hessian", Hessian),
+        ("gauss_newton", GaussNewton),
+        ("fisher", Fisher),
+        ("empirical_fisher", EmpiricalFisher),
+    ):
+        function = getattr(curvature, f"{name}_vector_product")
+        np.testing.assert_allclose(
+            function(model, (x, y), v, batch_size=4), kind(model, (x, y)) @ v, atol=1e-13
+        )
+    np.testing.assert_allclose(
+        operator @ np.stack([v, 2 * v], axis=1), np.stack([after, 2 * after], axis=1), atol=1e-13
+    )
+
+
+def test_the_algorithms_take_operators():
+    x, y = data()
+    model = mlp()
+    hessian = Hessian(model, (x, y))
+    dense = hessian.dense()
+    exact = np.linalg.eigvalsh(dense)[::-1]
+    np.testing.assert_allclose(curvature.lanczos_spectrum(hessian, steps=43).values, exact, atol=1e-11)
+    estimate = curvature.hutchinson_trace(hessian, probes=20)
+    assert abs(estimate.value - np.trace(dense)) < 4 * estimate.standard_error
+    fisher, b = Fisher(model, (x, y)), np.random.default_rng(0).normal(size=43)
+    result = curvature.conjugate_gradients(fisher.matvec, b, damping=0.01, tolerance=1e-10)
+    np.testing.assert_allclose(
+        result.solution, np.linalg.solve(fisher.dense() + 0.01 * np.eye(43), b), rtol=1e-6
+    )
+
+
+def test_xla_gives_the_same_products():
+    x, y = data()
+    model = mlp()
+    v = np.random.default_rng(0).normal(size=43)
+    for kind in ALL.values():
+        expected = kind(model, (x, y)) @ v
+        np.testing.assert_allclose(kind(model, (x, y), jit_compile=True) @ v, expected, atol=1e-13)
+
+
+def test_bad_input_is_refused():
+    x, y = data()
+    model, v = mlp(), np.zeros(43)
+    plain = keras.Sequential([keras.Input((4,)), L.Dense(CLASSES)])
+    wide = keras.Sequential([keras.Input((100,)), L.Dense(60)])
+    active = keras.Sequential([keras.Input((4,)), L.Dense(CLASSES, activity_regularizer="l2")])
+    double = mlp()
+    double.compile(loss=CategoricalNLL(), loss_weights=0.5)
+    for call, message in (
+        (lambda: Hessian(plain, (x, y)), "loss must be given"),
+        (lambda: Hessian(keras.Sequential([L.Dense(3)]), (x, y), "mse"), "model must be built"),
+        (lambda: Hessian(double, (x, y)), "one loss without loss_weights"),
+        (lambda: Hessian(model, x), "data must be"),
+        (lambda: Hessian(model, (x, y[:5])), r"arrays of one length, at least 1, got lengths \[11, 5\]"),
+        (lambda: Hessian(model, (x, y), batch_size=0), "batch_size must be an integer of at least 1"),
+        (lambda: Hessian(model, (x, y)) @ v[:5], r"vector must have shape \(43,\), got shape \(5,\)"),
+        (lambda: Hessian(model, (x, y)) @ (v * np.nan), r"vector\[0\] must be finite"),
+        (
+            lambda: Hessian(wide, (np.zeros((1, 100)), np.zeros(1)), CategoricalNLL()).dense(),
+            "at most 5000 .* got 6060",
+        ),
+        (
+            lambda: Hessian(active, (x, y), CategoricalNLL()) @ np.zeros(15),
+            "no losses beside the regularizers",
+        ),
+        (lambda: Hessian(model, (x, y), CategoricalNLL(reduction=None)), "reduction must be a sum or a mean"),
+        (lambda: Fisher(model, (x, y), "mae"), "loss must be the negative log-likelihood"),
+        (lambda: EmpiricalFisher(model, (x, y), "mae"), "loss must be the negative log-likelihood"),
+        (lambda: Fisher(model, (x, y), samples=0), "samples must be an integer of at least 1"),
+        (lambda: Fisher(model, (x, x[:, :3]), StudentTNLL(df=3.0)) @ v, "use the sampled Fisher"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
