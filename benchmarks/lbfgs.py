@@ -1,0 +1,136 @@
+"""L-BFGS beside SciPy's L-BFGS-B, on one compiled function, with 100,000 and with a million parameters.
+
+    python benchmarks/lbfgs.py [--rounds 3] [--sizes 100000 1000000]
+
+Both sides minimize the same function from the same start in double precision, with ten pairs of differences,
+to the same largest component of the gradient, and evaluate it by the same compiled TensorFlow function. What
+differs is the engine: the search direction, the line search and the bookkeeping. A function is compiled once,
+before the rounds; the time of that, with the first minimization, is in its own column. Sides take turns, each
+first in every other round; the ratio is the median of the ratios of the rounds, with the lowest and the
+highest: below 1 curvezoo is the faster one. TFP's own `lbfgs_minimize`, compiled by XLA, is timed once more.
+"""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import scipy.optimize
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from curvezoo.optimizers.full_batch import CompiledFunction
+from curvezoo.optimizers.quasi_newton import LBFGS
+
+HISTORY, TOLERANCE, LIMIT = 10, 1e-5, 500
+
+
+def rosenbrock(x):
+    """The extended function of Rosenbrock: D / 2 curved valleys."""
+    a, b = x[::2], x[1::2]
+    return tf.reduce_sum(100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2)
+
+
+def spectrum(x):
+    """A bowl with curvatures spread evenly over two decades, and a quartic that bends it."""
+    curvatures = tf.exp(tf.linspace(tf.zeros((), x.dtype), np.log(100.0), x.shape[0]))
+    distance = x - 1.0
+    return tf.reduce_sum(curvatures * distance**2 / 2.0 + distance**4)
+
+
+PROBLEMS = {
+    "rosenbrock": (rosenbrock, lambda size: np.tile([-1.2, 1.0], size // 2)),
+    "spectrum": (spectrum, lambda size: np.random.default_rng(0).uniform(-2, 2, size)),
+}
+
+
+def ours(loss, start):
+    """Returns (iterations, evaluations, final loss, largest component of the gradient)."""
+    optimizer = LBFGS(history=HISTORY, gradient_tolerance=TOLERANCE, max_iterations=LIMIT)
+    result = optimizer.minimize_function(loss, start)
+    return result.iterations, result.evaluations, result.loss, result.gradient_norm
+
+
+def scipys(loss, start):
+    """The same of SciPy."""
+
+    def function(x):
+        value, gradient = loss(tf.constant(x))
+        return value.numpy(), gradient.numpy()
+
+    options = {"maxcor": HISTORY, "gtol": TOLERANCE, "ftol": 0.0, "maxiter": LIMIT, "maxfun": 10 * LIMIT}
+    result = scipy.optimize.minimize(function, start, jac=True, method="L-BFGS-B", options=options)
+    return result.nit, result.nfev, float(result.fun), float(np.abs(result.jac).max())
+
+
+def tfps(loss):
+    """TFP's engine as one compiled graph."""
+
+    @tf.function(jit_compile=True)
+    def minimize(start):
+        return tfp.optimizer.lbfgs_minimize(
+            loss, start, num_correction_pairs=HISTORY, tolerance=TOLERANCE, max_iterations=LIMIT
+        )
+
+    def run(loss, start):
+        result = minimize(tf.constant(start))
+        norm = float(tf.reduce_max(tf.abs(result.objective_gradient)))
+        counts = int(result.num_iterations), int(result.num_objective_evaluations)
+        return *counts, float(result.objective_value), norm
+
+    return run
+
+
+def timed(engine, loss, start):
+    """Returns (seconds, what the engine returns)."""
+    begin = time.perf_counter()
+    found = engine(loss, start)
+    return time.perf_counter() - begin, found
+
+
+def compare(name, size, rounds):
+    """Prints three rows of the table: curvezoo, SciPy, TFP."""
+    function, begin = PROBLEMS[name]
+    start, loss = begin(size), CompiledFunction(function)
+    loss(tf.constant(start))
+    engines = {"curvezoo": ours, "SciPy": scipys, "TFP": tfps(loss)}
+    first = {side: timed(engine, loss, start) for side, engine in engines.items()}
+    times = {side: [] for side in engines}
+    for index in range(rounds):
+        for side in ("curvezoo", "SciPy") if index % 2 else ("SciPy", "curvezoo"):
+            times[side].append(timed(engines[side], loss, start)[0])
+    times["TFP"].append(timed(engines["TFP"], loss, start)[0])
+    for side, (seconds, (iterations, evaluations, final, norm)) in first.items():
+        ratios = [a / b for a, b in zip(times[side], times["SciPy"], strict=False)]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+        counts = f"{iterations} | {evaluations} | {final:.3e} | {norm:.1e}"
+        median = statistics.median(times[side])
+        print(
+            f"| {name} | {size:,} | {side} | {counts} | {seconds:.2f} | {median:.2f} | {spread} |", flush=True
+        )
+
+
+def main():
+    """Prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
+    arguments = parser.parse_args()
+    names = ("tensorflow", "tensorflow-probability", "numpy", "scipy")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}")
+    print(f"float64, {HISTORY} pairs, until no component of the gradient is above {TOLERANCE:g}\n")
+    print("| function | D | engine | iterations | evaluations | loss | gradient | s, first | s | ratio |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for size in arguments.sizes:
+        for name in PROBLEMS:
+            compare(name, size, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
