@@ -1,0 +1,198 @@
+"""Evolution: descent that only looks at losses of random neighbours, the baseline of section 4.1."""
+
+import random
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from ..theory import arguments
+from .attachment import ModelOptimizer
+
+# One generator on every device, so that a seed means the same noise.
+_GENERATOR = "philox"
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class Evolution(ModelOptimizer):
+    r"""Explores random directions in pairs and moves by the combination of them that did best (Sec. 4.1).
+
+    The step is that of evolution strategies with antithetic pairs. With n standard normal vectors \(e_i\) of
+    the size of all parameters together, and the loss L of the batch,
+
+        g      =  1 / (2 n sigma) sum_i [L(theta + sigma e_i) - L(theta - sigma e_i)] e_i
+        v     <-  m v + g
+        theta <-  theta - eps v.
+
+    No derivative is taken: the loss need not have one. In expectation g is the gradient of the smoothed loss
+    \(\langle L(\theta + \sigma e) \rangle\), which for losses up to quadratic ones is that of L. For these
+    the covariance of g is \((|\nabla L|^2 + \nabla L \nabla L^T) / n\): with D parameters
+    \(\langle |g|^2 \rangle = (1 + (D + 1) / n) |\nabla L|^2\). In an isotropic bowl the best rate is below
+    gradient descent's by that factor, and the updates are more: "a lot worse", as the notes expect.
+
+    With `ranks` the losses of a step are replaced by their ranks, mapped to [-1/2, 1/2]; equal losses share
+    their mean rank. Then only the order counts: no unit of the loss, no outlier, and a trial whose loss is
+    not a number is among the worst.
+
+    One update costs 2 n forward passes beside Keras's own for the metrics, one after the other in one
+    compiled loop. Noise is drawn again from its seed where it is needed, so that memory does not depend on
+    n. Trials of one update share the batch and the units that dropout drops. Replicas draw the same noise
+    and add up their losses, so that two of them do as one.
+
+    Args:
+        learning_rate: The rate eps, in units of theta^2 / loss (Eq. 4.2.2); with `ranks` of theta^2. A number
+            of at least 0, a schedule, or a callable without arguments.
+        sigma: Standard deviation of the trials, in units of theta, positive.
+        pairs: Number n of pairs, at least 1.
+        ranks: Whether ranks take the place of losses.
+        momentum: The m above, dimensionless, in [0, 1). It goes on where a step is skipped, as it is when g
+            is not finite.
+        seed: Of the noise, an integer of at least 0; None draws one from Python's generator, which
+            `keras.utils.set_random_seed` seeds. Update k draws the same noise in every run. XLA
+            draws other noise from a seed than TensorFlow without it.
+        name: Name of the optimizer.
+        **kwargs: As in `ModelOptimizer`: `weight_decay`, `clipnorm`, `use_ema` and so on.
+
+    Raises:
+        ValueError: If an argument is outside the above.
+
+    Example:
+        The number of errors has no gradient, but it can be descended.
+
+        >>> x = keras.random.normal((100, 2), seed=0)
+        >>> y = keras.ops.cast(x[:, :1] > x[:, 1:], "float32")
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> def errors(y, logits):
+        ...     return keras.ops.cast((logits > 0) != (y > 0.5), "float32")
+        >>> model.compile(optimizer=Evolution(0.05, sigma=0.2, pairs=20, seed=0), loss=errors)
+        >>> history = model.fit(x, y, batch_size=100, epochs=20, verbose=0)
+        >>> history.history["loss"][0] > 0.2 and history.history["loss"][-1] < 0.05
+        True
+
+    References:
+        Kaplan, "Notes on Contemporary Machine Learning for Physicists", section 4.1.
+        Salimans, Ho, Chen, Sidor and Sutskever, "Evolution Strategies as a Scalable Alternative to
+        Reinforcement Learning" (2017), arXiv:1703.03864.
+        Nesterov and Spokoiny, "Random Gradient-Free Minimization of Convex Functions" (2017).
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        sigma=0.1,
+        pairs=32,
+        ranks=True,
+        momentum=0.9,
+        seed=None,
+        name="evolution",
+        **kwargs,
+    ):
+        super().__init__(learning_rate, name, **kwargs)
+        if not 0 <= arguments.finite("momentum", momentum, 0) < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+        self.sigma = float(arguments.positive("sigma", sigma, 0))
+        self.pairs = arguments.integer("pairs", pairs, 1)
+        self.ranks = bool(ranks)
+        self.momentum = float(momentum)
+        self.seed = random.randrange(2**31) if seed is None else arguments.integer("seed", seed, 0)
+        if self.seed >= 2**31:
+            raise ValueError(f"seed must be below 2^31, got {seed!r}")
+
+    def build(self, variables):
+        """Makes v for each variable where there is momentum."""
+        if self.built:
+            return
+        super().build(variables)
+        self._velocities = self.add_optimizer_variables(variables, "velocity") if self.momentum else []
+
+    def apply(self, grads, trainable_variables=None):
+        """Applies an update; the gradients are not looked at, and a graph leaves them out.
+
+        Args:
+            grads: Keras's gradients, or None for each variable.
+            trainable_variables: The variables.
+        """
+        super().apply([None] * len(grads), trainable_variables)
+
+    def direction(self, objective, gradients):
+        """Returns this replica's share of g.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+            gradients: Ignored.
+        """
+        values = objective.values
+        losses = self._losses(objective, values)
+        if self.ranks:
+            losses = centered_ranks(self.total(losses)) / self.replicas()
+        weights = (losses[:, 0] - losses[:, 1]) / (2 * self.pairs * self.sigma)
+
+        def add(total, trial):
+            index, weight = trial
+            noise = self._noise(values, index)
+            return [t + tf.cast(weight, t.dtype) * e for t, e in zip(total, noise, strict=True)]
+
+        start = [tf.zeros_like(v) for v in values]
+        return tf.foldl(add, (tf.range(self.pairs), weights), start, parallel_iterations=1)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable.
+
+        Args:
+            gradient: g of this variable.
+            variable: The variable.
+            learning_rate: The rate of this update.
+        """
+        if self.momentum:
+            velocity = self._velocities[self._get_variable_index(variable)]
+            self.assign(velocity, ops.add(self.momentum * ops.convert_to_tensor(velocity), gradient))
+            gradient = ops.convert_to_tensor(velocity)
+        super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self):
+        """Returns the arguments that rebuild this optimizer."""
+        return {
+            **super().get_config(),
+            "sigma": self.sigma,
+            "pairs": self.pairs,
+            "ranks": self.ranks,
+            "momentum": self.momentum,
+            "seed": self.seed,
+        }
+
+    def _losses(self, objective, values):
+        """Returns this replica's share of the losses at theta + sigma e_i and theta - sigma e_i, [n, 2]."""
+
+        def pair(index):
+            noise = self._noise(values, index)
+            ends = [
+                [v + sign * self.sigma * e for v, e in zip(values, noise, strict=True)] for sign in (1, -1)
+            ]
+            return tf.stack([tf.cast(objective.loss(end), dtype) for end in ends])
+
+        dtype = tf.as_dtype(keras.config.floatx())
+        return tf.map_fn(pair, tf.range(self.pairs), fn_output_signature=dtype, parallel_iterations=1)
+
+    def _noise(self, values, index):
+        """Returns e_i for i = index of this update: a function of the seed, the update and i."""
+        fold = tf.random.experimental.stateless_fold_in
+        update = tf.cast(ops.convert_to_tensor(self.iterations), tf.int32)
+        noise = []
+        for k, value in enumerate(values):
+            key = fold(fold(tf.constant([self.seed, k]), update, _GENERATOR), index, _GENERATOR)
+            noise.append(tf.random.stateless_normal(value.shape, key, dtype=value.dtype, alg=_GENERATOR))
+        return noise
+
+
+def centered_ranks(losses):
+    """Replaces numbers by their ranks from -1/2, the least, to 1/2; equal numbers share their mean rank.
+
+    Args:
+        losses: Numbers of any shape, at least two; nan counts as infinite.
+    """
+    infinite = tf.constant(float("inf"), losses.dtype)
+    flat = tf.reshape(tf.where(tf.math.is_nan(losses), infinite, losses), [-1])
+    ordered = tf.sort(flat)
+    below, upto = (tf.searchsorted(ordered, flat, side) for side in ("left", "right"))
+    ranks = tf.cast(below + upto - 1, losses.dtype) / 2
+    return tf.reshape(ranks / tf.cast(tf.size(flat) - 1, losses.dtype) - 0.5, tf.shape(losses))

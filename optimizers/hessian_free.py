@@ -1,0 +1,182 @@
+"""Hessian-free optimization: Gauss-Newton products, truncated conjugate gradients, adaptive damping."""
+
+import keras
+import tensorflow as tf
+
+from ..theory import arguments
+from .curvature import products
+from .curvature.derivatives import second_derivative
+from .curvature.solvers import conjugate_gradients
+from .levenberg_marquardt import DampedOptimizer, scaled, shifted
+
+# The steps whose iterates are kept grow by this ratio.
+SPACING = 1.3
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class HessianFree(DampedOptimizer):
+    r"""Minimizes a quadratic model of the loss in each step, as far as that lowers the loss itself.
+
+    With the gradient g of the batch's loss and B its Gauss-Newton matrix (the first term of Eq. 4.7.4, plus
+    the Hessian of the regularization), a step is
+
+        d_1, d_2 ...  =  conjugate gradients on (B + lambda) d = g, from `warm_start` times the last solution,
+                         until the model gains too little (`relative_progress`)
+        d     =  the one of them with the lowest loss L(theta - eps d), of those kept (backtracking)
+        theta <- theta - eps d                   if L falls; otherwise theta stays
+        rho   =  (L(theta - eps d) - L(theta)) / (-eps g^T d + eps^2 d^T B d / 2)
+        lambda <- lambda * factor if rho < 1/4,  lambda / factor if rho > 3/4  (Levenberg and Marquardt)
+
+    Gauss-Newton replaces the Hessian as it is positive semidefinite wherever the loss is convex in the
+    model's outputs, which it should be: cross-entropies of logits, squared errors and negative
+    log-likelihoods in natural parameters are. For these it is the Fisher matrix too. Iterates are kept at
+    steps spaced by factors of 1.3, and the last one.
+
+    It is made for large batches, of hundreds of examples or all of them: a step fits its batch closely. The
+    damping in use is `optimizer.damping`.
+
+    Args:
+        learning_rate: The rate eps, dimensionless: 1 goes to the minimum of the quadratic model. A number of
+            at least 0, a schedule, or a callable without arguments.
+        damping: The first lambda, in units of loss / theta^2, not negative.
+        steps: The largest number of steps of conjugate gradients, each of one product.
+        relative_progress: They stop where the model gained less than k times this share of itself in the last
+            k = max(10, steps / 10) steps; positive.
+        warm_start: They start at this share of their last result, in [0, 1].
+        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt. Otherwise it is
+            constant, but for a while after a rejected step, from which it returns to its value.
+        monotone: Whether steps that raise the loss of their batch are rejected, rather than those alone that
+            lead to an infinite or undefined loss.
+        damping_factor: By how much lambda changes at a time, above 1.
+        damping_bounds: The smallest and the largest lambda of the adaptation.
+        name: Name of the optimizer.
+        **kwargs: As in `keras.optimizers.Optimizer`: `weight_decay`, `clipnorm`, `use_ema` and so on, but
+            neither `gradient_accumulation_steps` nor `loss_scale_factor`.
+
+    Raises:
+        ValueError: If an argument is outside the above; by `compile` if the model can't be served.
+
+    Example:
+        Least squares in one step.
+
+        >>> import numpy as np
+        >>> x = np.array([[0.0], [1.0], [2.0]], "float32")
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile(HessianFree(damping=1e-6), "mse")
+        >>> _ = model.fit(x, 3 * x + 1, verbose=0)
+        >>> np.concatenate([w.ravel() for w in model.get_weights()]).round(3).tolist()
+        [3.0, 1.0]
+
+    References:
+        Kaplan, "Notes on Contemporary Machine Learning for Physicists", sections 4.7.1 and 4.7.2.
+        Martens, "Deep learning via Hessian-free optimization" (2010).
+        Martens and Sutskever, "Training Deep and Recurrent Networks with Hessian-Free Optimization" (2012).
+    """
+
+    def __init__(
+        self,
+        learning_rate=1.0,
+        damping=1e-2,
+        steps=50,
+        relative_progress=5e-4,
+        warm_start=0.95,
+        adaptive=True,
+        monotone=True,
+        damping_factor=1.5,
+        damping_bounds=(1e-8, 1e8),
+        name="hessian_free",
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
+        )
+        if not 0 <= arguments.finite("warm_start", warm_start, 0) <= 1:
+            raise ValueError(f"warm_start must be in [0, 1], got {warm_start!r}")
+        self.warm_start = float(warm_start)
+        self.steps = arguments.integer("steps", steps, 1)
+        self.relative_progress = float(arguments.positive("relative_progress", relative_progress, 0))
+
+    def build(self, variables):
+        """Makes the last result of conjugate gradients, where the warm start needs it.
+
+        Args:
+            variables: The trainable variables.
+        """
+        if self.built:
+            return
+        super().build(variables)
+        self._solutions = self.add_states("solution", variables) if self.warm_start else []
+
+    def product(self, objective, values, tangents):
+        """Returns B v of the whole batch.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+            values: The current values.
+            tangents: The vector v, a tensor for each value.
+        """
+        product = products.gauss_newton_product(objective, values, tangents)
+        if objective.model.losses:
+            extra = second_derivative(lambda v: _regularization(objective, v), values, tangents)
+            product = shifted(product, 1.0, extra)
+        return self.total(product)
+
+    def solve(self, objective, values, gradient, damping):
+        """Returns the best of the iterates of conjugate gradients, and the last as the next start.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+            values: The current values.
+            gradient: The gradient of the whole batch.
+            damping: The damping lambda.
+        """
+        found = conjugate_gradients(
+            lambda vector: self.product(objective, values, vector),
+            gradient,
+            x0=scaled(self.warm_start, self._solutions) if self.warm_start else None,
+            damping=damping,
+            steps=self.steps,
+            tolerance=0.0,
+            relative_progress=self.relative_progress,
+            keep=_kept(self.steps),
+            # A collective in a loop of the graph could deadlock the replicas.
+            unroll=self.replicas() > 1,
+        )
+        rate = tf.cast(self.learning_rate, damping.dtype)
+        losses = self.total(
+            tf.map_fn(
+                lambda d: objective.loss(shifted(values, -rate, d)),
+                found.iterates,
+                fn_output_signature=damping.dtype,
+            )
+        )
+        best = tf.argmin(tf.where(tf.math.is_finite(losses), losses, losses.dtype.max))
+        return [tf.gather(d, best) for d in found.iterates], [
+            *zip(self._solutions, found.solution, strict=False)
+        ]
+
+    def get_config(self):
+        """Returns the arguments that rebuild this optimizer."""
+        return {
+            **super().get_config(),
+            "steps": self.steps,
+            "relative_progress": self.relative_progress,
+            "warm_start": self.warm_start,
+        }
+
+
+def _kept(steps):
+    """The numbers of the steps after which the iterate is kept: 1, 2, 3, 4, 6, 8 ... and the last."""
+    kept, last = {steps}, 1.0
+    while last < steps:
+        kept.add(round(last))
+        last = max(last * SPACING, last + 1)
+    return sorted(kept)
+
+
+def _regularization(objective, values):
+    """This replica's share of what the layers add to the loss."""
+    losses = objective._call(values, return_losses=True)[2]
+    return (
+        tf.add_n([tf.reduce_sum(loss) for loss in losses]) / tf.distribute.get_strategy().num_replicas_in_sync
+    )

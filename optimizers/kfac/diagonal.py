@@ -1,0 +1,45 @@
+"""The fallback for layers without a block of their own: a diagonal from one gradient of the whole batch.
+
+The gradient of sum_p sqrt(c_p) nll_p on drawn labels is v = sum_p sqrt(c_p) v_p. Given the inputs the labels
+are independent and each score v_p has mean 0, so that E[v v^T] = sum_p c_p E[v_p v_p^T] = F: v^2 estimates
+the diagonal of F without bias, whatever the layer computes, but with a relative variance of about 2, which
+the average over steps has to bring down. With the data's labels instead the scores have means, and v^2 is the
+square of the batch's gradient, not the diagonal of the empirical Fisher.
+"""
+
+import tensorflow as tf
+
+from .vector import VectorBlock
+
+
+class FallbackBlock(VectorBlock):
+    """Any variables: d is the square of the gradient of this replica's share of the batch.
+
+    Args:
+        layer: The layer that owns the variables.
+        variables: The variables.
+    """
+
+    differentiates = "variables"
+
+    def __init__(self, layer, variables):
+        super().__init__(layer, variables)
+        self.kind = "diagonal"
+
+    def statistics(self, calls, gradients):
+        """Returns d.
+
+        Args:
+            calls: Ignored.
+            gradients: The gradient for each variable, `None` where the loss does not depend on it.
+        """
+        pairs = zip(gradients, self.variables, strict=True)
+        dense = [tf.zeros(v.shape, self.dtype) if g is None else g for g, v in pairs]
+        return {"d": self.matrix(dense) ** 2}
+
+    def per_example(self, calls, gradients):
+        """Raises ValueError: the taps do not see how these variables are used."""
+        raise ValueError(
+            f"The layer {self.layer.name!r} ({type(self.layer).__name__}) has no per-example gradients by "
+            "its inputs and pre-activations"
+        )

@@ -1,0 +1,235 @@
+r"""Damped inverses of the blocks of the Fisher matrix, amortised over many steps.
+
+A preconditioner keeps a block's state, a dict of tensors, and multiplies gradients by \((F + \lambda)^{-1}\):
+
+    diagonal          F ~ diag(d)    M / (d + lambda)
+    full              F              (F + lambda)^-1 M
+    kronecker         F ~ A (x) G    (A + pi sqrt(lambda))^-1 M (G + sqrt(lambda) / pi)^-1
+    eigenbasis        F ~ U S U^T    U_A [(U_A^T M U_G) / (S + lambda)] U_G^T,  U = U_A (x) U_G
+
+The product of the two damped factors exceeds A (x) G + lambda by cross terms; pi, the root of the ratio of
+the factors' mean eigenvalues, makes the two terms equal in trace norm, and their sum smallest (Martens and
+Grosse 2015, section 6.3). The eigenbasis needs no such split. Its S starts as the products of the
+eigenvalues, and is averaged with the second moments of the examples' gradients in that basis (George et al.
+2018): no diagonal in the basis is nearer to F.
+
+Legend: B examples, m rows and n columns of a block's matrix M of gradients, d numbers of a vector.
+
+References:
+    Martens and Grosse, "Optimizing neural networks with Kronecker-factored approximate curvature" (2015),
+    arXiv:1503.05671. George et al., "Fast approximate natural gradient descent in a Kronecker-factored
+    eigenbasis" (2018), arXiv:1806.03884.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+# Damping of an inverse is at least so many units in the last place of the matrix's trace.
+ROUNDING = 4
+
+
+def preconditioner_of(block, eigenbasis=False):
+    """Returns the preconditioner of a block.
+
+    Args:
+        block: A block of `blocks`.
+        eigenbasis: Whether Kronecker factors are inverted in their eigenbasis.
+    """
+    if block.kind == "kronecker":
+        return EigenbasisPreconditioner(block) if eigenbasis else KroneckerPreconditioner(block)
+    return {"full": FullPreconditioner, "diagonal": DiagonalPreconditioner}[block.kind](block)
+
+
+class DiagonalPreconditioner:
+    """F ~ diag(d), with nothing to keep but d; and the base of the others.
+
+    Args:
+        block: The block.
+    """
+
+    def __init__(self, block):
+        self.block = block
+
+    @property
+    def shapes(self):
+        """The shape of each tensor of the state by name."""
+        return dict(self.block.shapes)
+
+    @property
+    def averaged(self):
+        """Names of the tensors that replicas average; the others follow from them."""
+        return list(self.block.shapes)
+
+    def observe(self, state, calls, gradients, weight, replicas=1):
+        """Returns the state after a batch.
+
+        Args:
+            state: The state.
+            calls: The layer's `taps.Call`s.
+            gradients: As in `blocks.Block.statistics`.
+            weight: The weight of the new batch in the averages. If its statistics are not finite it has none.
+            replicas: Number of replicas, each of which sees a share of the batch.
+        """
+        return {**state, **self._average(state, self.block.statistics(calls, gradients), weight, replicas)}
+
+    def refresh(self, state, damping):
+        """Returns the state with inverses of the present averages.
+
+        Args:
+            state: The state.
+            damping: The damping lambda.
+        """
+        return state
+
+    def trace(self, state):
+        """Returns the trace of F.
+
+        Args:
+            state: The state.
+        """
+        return _trace(state["d"])
+
+    def precondition(self, matrix, state, damping):
+        """Returns the gradients times the damped inverse.
+
+        Args:
+            matrix: The block's matrix of gradients, [m, n] or [d].
+            state: The state.
+            damping: The damping lambda.
+        """
+        return matrix / (state["d"] + damping)
+
+    def _average(self, state, fresh, weight, replicas):
+        """The moving averages; scaled so that their mean over the replicas is the whole batch's."""
+        usable = tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in fresh.values()])
+        averages = {}
+        for name, tensor in fresh.items():
+            whole = tensor if name == "A" else replicas * tensor
+            change = tf.where(usable, whole - state[name], tf.zeros_like(whole))
+            averages[name] = state[name] + tf.cast(weight, whole.dtype) * change
+        return averages
+
+
+class FullPreconditioner(DiagonalPreconditioner):
+    """F as it is, with its inverse."""
+
+    @property
+    def shapes(self):
+        """The shape of each tensor of the state by name."""
+        return {**self.block.shapes, "inverse": self.block.shapes["F"]}
+
+    def trace(self, state):
+        """Returns the trace of F."""
+        return _trace(state["F"])
+
+    def refresh(self, state, damping):
+        """Returns the state with the inverse of F."""
+        return {**state, "inverse": _inverse(state["F"], damping)}
+
+    def precondition(self, matrix, state, damping):
+        """Returns the vector times the inverse."""
+        return tf.linalg.matvec(state["inverse"], matrix)
+
+
+class KroneckerPreconditioner(DiagonalPreconditioner):
+    """F ~ A (x) G, each factor inverted with its share of the damping."""
+
+    @property
+    def shapes(self):
+        """The shape of each tensor of the state by name."""
+        shapes = self.block.shapes
+        return {**shapes, "A_inverse": shapes["A"], "G_inverse": shapes["G"]}
+
+    def trace(self, state):
+        """Returns the trace of A (x) G."""
+        return _trace(state["A"]) * _trace(state["G"])
+
+    def refresh(self, state, damping):
+        """Returns the state with the inverses of the factors."""
+        root, balance = tf.sqrt(damping), factor_balance(state["A"], state["G"])
+        inverses = {
+            "A_inverse": _inverse(state["A"], root * balance),
+            "G_inverse": _inverse(state["G"], root / balance),
+        }
+        return {**state, **inverses}
+
+    def precondition(self, matrix, state, damping):
+        """Returns the matrix between the two inverses."""
+        return _times(state["A_inverse"], matrix) @ state["G_inverse"]
+
+
+class EigenbasisPreconditioner(KroneckerPreconditioner):
+    """F ~ U S U^T in the eigenbasis of A (x) G; the basis of a diagonal A is left out."""
+
+    @property
+    def shapes(self):
+        """The shape of each tensor of the state by name."""
+        shapes = self.block.shapes
+        rows, columns = shapes["A"][0], shapes["G"][0]
+        bases = {"G_basis": shapes["G"]}
+        if len(shapes["A"]) == 2:
+            bases["A_basis"] = shapes["A"]
+        return {**shapes, **bases, "S": (rows, columns), "batches": ()}
+
+    @property
+    def averaged(self):
+        """Names of the tensors that replicas average; the others follow from them."""
+        return [*self.block.shapes, "S"]
+
+    def observe(self, state, calls, gradients, weight, replicas=1):
+        """Returns the state after a batch, whose second moments are averaged since the last new basis."""
+        bases = state.get("A_basis"), state["G_basis"]
+        moments = {"S": self.block.second_moments(calls, gradients, *bases)}
+        batches = state["batches"] + 1
+        moments = self._average(state, moments, 1 / (batches + 1), replicas)
+        return {**super().observe(state, calls, gradients, weight, replicas), **moments, "batches": batches}
+
+    def refresh(self, state, damping):
+        """Returns the state in the eigenbasis of the present factors."""
+        a, g = state["A"], state["G"]
+        values, basis = tf.linalg.eigh(g)
+        fresh = {"G_basis": basis, "batches": tf.zeros_like(state["batches"])}
+        if "A_basis" in state:
+            a, fresh["A_basis"] = tf.linalg.eigh(a)
+        # Rounding may leave eigenvalues of semidefinite matrices below zero.
+        fresh["S"] = tf.nn.relu(a)[:, None] * tf.nn.relu(values)
+        return {**state, **fresh}
+
+    def precondition(self, matrix, state, damping):
+        """Returns the matrix divided by S and the damping in the eigenbasis."""
+        rows, columns = state.get("A_basis"), state["G_basis"]
+        matrix = matrix @ columns if rows is None else tf.matmul(rows, matrix, transpose_a=True) @ columns
+        matrix = tf.matmul(matrix / (state["S"] + damping), columns, transpose_b=True)
+        return matrix if rows is None else rows @ matrix
+
+
+def factor_balance(a, g):
+    r"""Returns \(\pi = \sqrt{(\mathrm{tr} A / m) / (\mathrm{tr} G / n)}\), and 1 if a trace is zero.
+
+    Args:
+        a: The factor A, [m, m], or its diagonal [m].
+        g: The factor G, [n, n].
+    """
+    mean_a, mean_g = (_trace(factor) / factor.shape[0] for factor in (a, g))
+    usable = (mean_a > 0) & (mean_g > 0)
+    # Roots first: the ratio may overflow.
+    return tf.where(usable, tf.sqrt(mean_a) / tf.sqrt(tf.where(usable, mean_g, 1)), 1)
+
+
+def _trace(matrix):
+    """The trace of a matrix, or of its diagonal."""
+    return tf.reduce_sum(matrix) if matrix.shape.rank == 1 else tf.linalg.trace(matrix)
+
+
+def _inverse(matrix, damping):
+    """The inverse of a positive semidefinite matrix, or of its diagonal, plus the damping."""
+    if matrix.shape.rank == 1:
+        return 1 / (matrix + damping)
+    # TensorFlow ends the program at a matrix that is singular to rounding.
+    rounding = np.finfo(matrix.dtype.as_numpy_dtype).eps
+    damping = tf.maximum(damping, ROUNDING * rounding * _trace(matrix))
+    return tf.linalg.inv(matrix + damping * tf.eye(matrix.shape[0], dtype=matrix.dtype))
+
+
+def _times(factor, matrix):
+    return factor[:, None] * matrix if factor.shape.rank == 1 else factor @ matrix

@@ -1,0 +1,59 @@
+r"""The best combination of a new direction and the last step, by the exact Fisher matrix.
+
+Among the steps \(s = \mu v - \alpha d\), with the direction d, the last step v and the gradient g, the one
+that minimizes the quadratic model
+
+    M(s) = g^T s + s^T (F + lambda) s / 2
+
+solves two linear equations (Martens and Grosse 2015, section 7): a learning rate and a momentum at once. Of F
+they need d^T F d, d^T F v and v^T F v alone, and two forward derivatives of the outputs give them.
+"""
+
+import tensorflow as tf
+
+from ..curvature.derivatives import push_forward
+from ..levenberg_marquardt import dot
+
+# Sine squared of the angle, in the metric of F + lambda, below which the last step adds nothing.
+PARALLEL = 1e-6
+
+
+def fisher_forms(objective, values, vectors):
+    """Returns u^T F v for all pairs of vectors over this replica's examples, a matrix.
+
+    Args:
+        objective: An `Objective` whose loss has a distribution.
+        values: The trainable values.
+        vectors: A list of vectors, each a list with a tensor for each value.
+    """
+    distribution = objective.distribution
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        outputs = objective.outputs(values)
+    tangents = [push_forward(tape, outputs, values, vector) for vector in vectors]
+    weights = distribution.scale(outputs) * objective.position_weights(outputs)
+    products = [distribution.fisher_product(outputs, tangent, weights) for tangent in tangents]
+    dtype = values[0].dtype
+    return tf.stack([tf.stack([tf.reduce_sum(tf.cast(u * f, dtype)) for f in products]) for u in tangents])
+
+
+def best_coefficients(gradient, direction, velocity, forms, damping):
+    """Returns -alpha and mu of the step s that minimizes M, a tensor [2].
+
+    Args:
+        gradient: The gradient g, a list of tensors.
+        direction: The direction d.
+        velocity: The last step v; zero if there was none.
+        forms: The matrix of F between d and v, [2, 2].
+        damping: The damping lambda.
+    """
+    dd = forms[0, 0] + damping * dot(direction, direction)
+    dv = forms[0, 1] + damping * dot(direction, velocity)
+    vv = forms[1, 1] + damping * dot(velocity, velocity)
+    gd, gv = dot(gradient, direction), dot(gradient, velocity)
+    determinant = dd * vv - dv**2
+    independent = determinant > PARALLEL * dd * vv
+    safe = tf.where(independent, determinant, tf.ones_like(determinant))
+    alpha = tf.where(independent, (gd * vv - gv * dv) / safe, tf.math.divide_no_nan(gd, dd))
+    mu = tf.where(independent, (gd * dv - gv * dd) / safe, tf.zeros_like(gd))
+    return tf.stack([-alpha, mu])

@@ -1,0 +1,53 @@
+"""Which layers compute what a block assumes: a subclass may change the algebra and keep the weights."""
+
+import keras
+
+_UNIT_VARIANCE = ("curvezoo>UnitVarianceDense", "curvezoo>UnitVarianceConv2D")
+# Subclasses with a `call` of their own that is known: the same function, or one of inputs times `scale`.
+_EQUIVALENT = ("curvezoo>BatchNormalization", *_UNIT_VARIANCE)
+
+
+def computes_as(layer, kind, *members):
+    """Returns whether a layer computes what Keras's class does.
+
+    True for the class and for subclasses that leave the named members alone, unless the layer is quantized,
+    has low-rank adapters, or recomputes its activations in the backward pass, out of the taps' sight.
+
+    Args:
+        layer: The layer.
+        kind: A Keras class.
+        *members: Names of the methods and properties that make up its computation.
+    """
+    if not isinstance(layer, kind):
+        return False
+    same = all(getattr(type(layer), name) is getattr(kind, name) for name in members)
+    adapted = layer.quantization_mode is not None or getattr(layer, "lora_enabled", False)
+    recomputed = getattr(layer, "_remat_mode", None) is not None
+    return (same or registered_name(layer) in _EQUIVALENT) and not adapted and not recomputed
+
+
+def input_scale(layer):
+    """Returns the fixed factor on the inputs of layers with weights of unit variance, 1 for other layers.
+
+    Args:
+        layer: The layer.
+    """
+    return layer.scale if registered_name(layer) in _UNIT_VARIANCE else 1
+
+
+def registered_name(layer):
+    """Returns the name that a layer's class is saved under, `package>Class` if it is registered.
+
+    Args:
+        layer: The layer.
+    """
+    return keras.saving.get_registered_name(type(layer))
+
+
+def trainable(variable):
+    """Returns the variable if there is one and it is trained, else `None`.
+
+    Args:
+        variable: A Keras variable, or `None`.
+    """
+    return variable if variable is not None and variable.trainable else None

@@ -1,0 +1,211 @@
+"""Newton's method, with damping and without fear of saddles."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..theory import arguments
+from .curvature import products
+from .levenberg_marquardt import DampedOptimizer
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class Newton(DampedOptimizer):
+    r"""Steps to the stationary point of the loss's quadratic model, or away from it where it is a saddle.
+
+    With gradient g and Hessian \(H = \sum_i h_i u_i u_i^T\) of the batch's loss, regularization included,
+
+        theta <-  theta - eps sum_i u_i (u_i^T g) / (h_i + lambda)        (Eq. 4.1.2, damped)
+        theta <-  theta - eps sum_i u_i (u_i^T g) / (|h_i| + lambda)      with saddle_free
+
+    The rate is dimensionless: on a quadratic loss, without damping, a step multiplies the distance from its
+    stationary point by 1 - eps (Eq. 4.1.3). For lambda far above all eigenvalues the step is gradient
+    descent of rate eps / lambda.
+
+    Where eigenvalues are negative the first rule climbs along their eigenvectors, towards saddles and maxima:
+    the notes call its meaning unclear. The second descends along every eigenvector. With `adaptive` the first
+    is safe too, as steps that raise the loss are rejected and lambda grows past the negative eigenvalues.
+
+    Up to `dense_limit` parameters H is computed whole and diagonalized: a step costs as many Hessian-vector
+    products as there are parameters. Above, H is replaced by its projection on the Krylov space of g, H g,
+    H^2 g ... of `steps` dimensions, which holds g itself (Lanczos).
+
+    Args:
+        learning_rate: The rate eps, dimensionless; a number of at least 0, a schedule, or a callable without
+            arguments. Above 1 the step overshoots.
+        damping: The first lambda, in units of loss / theta^2, not negative; eigenvalues far below it hardly
+            count. Without damping, directions in which the loss does not change at all are left out.
+        saddle_free: Whether eigenvalues count by their size.
+        steps: Dimension of the Krylov space, at least 1.
+        dense_limit: Number of parameters up to which the whole Hessian is used, not negative.
+        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt. Otherwise it is
+            constant, but for a while after a rejected step, from which it returns to its value.
+        monotone: Whether steps that raise the loss of their batch are rejected, rather than those alone that
+            lead to an infinite or undefined loss.
+        damping_factor: By how much lambda changes at a time, above 1.
+        damping_bounds: The smallest and the largest lambda of the adaptation.
+        name: Name of the optimizer.
+        **kwargs: As in `keras.optimizers.Optimizer`: `weight_decay`, `clipnorm`, `use_ema` and so on, but
+            neither `gradient_accumulation_steps` nor `loss_scale_factor`.
+
+    Raises:
+        ValueError: If an argument is outside the above; by `compile` if the model or its loss can't be
+            served.
+
+    Example:
+        Least squares in one step.
+
+        >>> import numpy as np
+        >>> x = np.array([[0.0], [1.0], [2.0]], "float32")
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile(Newton(damping=0.0, adaptive=False), "mse")
+        >>> _ = model.fit(x, 3 * x + 1, verbose=0)
+        >>> np.concatenate([w.ravel() for w in model.get_weights()]).round(3).tolist()
+        [3.0, 1.0]
+
+    References:
+        Kaplan, "Notes on Contemporary Machine Learning for Physicists", section 4.1.
+        Dauphin et al., "Identifying and attacking the saddle point problem in high-dimensional non-convex
+        optimization" (2014).
+    """
+
+    def __init__(
+        self,
+        learning_rate=1.0,
+        damping=1e-2,
+        saddle_free=False,
+        steps=30,
+        dense_limit=500,
+        adaptive=True,
+        monotone=True,
+        damping_factor=1.5,
+        damping_bounds=(1e-8, 1e8),
+        name="newton",
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
+        )
+        self.saddle_free = bool(saddle_free)
+        self.steps = arguments.integer("steps", steps, 1)
+        self.dense_limit = arguments.integer("dense_limit", dense_limit, 0)
+
+    def product(self, objective, values, tangents):
+        """Returns H v of the whole batch.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+            values: The current values.
+            tangents: The vector v, a tensor for each value.
+        """
+        return self.total(products.hessian_product(objective, values, tangents))
+
+    def solve(self, objective, values, gradient, damping):
+        """Returns the direction of the damped Newton step, and no memory.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+            values: The current values.
+            gradient: The gradient of the whole batch.
+            damping: The damping lambda.
+        """
+        g = _flat(gradient)
+        if g.shape[0] <= self.dense_limit:
+            hessian = self.total(_dense(lambda v: products.hessian_product(objective, values, v), values))
+            return _split(self._divide(hessian, g, damping), values), []
+
+        def product(vector):
+            return _flat(self.product(objective, values, _split(vector, values)))
+
+        # A collective in a loop of the graph could deadlock the replicas.
+        basis, projected = _krylov(product, g, min(self.steps, g.shape[0]), unroll=self.replicas() > 1)
+        inside = self._divide(projected, tf.linalg.matvec(basis, g), damping)
+        return _split(tf.linalg.matvec(basis, inside, transpose_a=True), values), []
+
+    def _divide(self, matrix, vector, damping):
+        """The vector with each eigencomponent divided by the damped eigenvalue."""
+        usable = tf.reduce_all(tf.math.is_finite(matrix))
+        matrix = tf.where(usable, matrix, tf.eye(vector.shape[0], dtype=matrix.dtype))
+        eigenvalues, vectors = tf.linalg.eigh(matrix)
+        divisor = (tf.abs(eigenvalues) if self.saddle_free else eigenvalues) + tf.cast(damping, matrix.dtype)
+        # Rounding makes eigenvalues of zero tiny, and the components of g along them too.
+        floor = vector.shape[0] * _epsilon(matrix) * tf.reduce_max(tf.abs(eigenvalues))
+        inverse = tf.where(tf.abs(divisor) > floor, 1 / divisor, tf.zeros_like(divisor))
+        result = tf.linalg.matvec(vectors, inverse * tf.linalg.matvec(vectors, vector, transpose_a=True))
+        # An undefined Hessian makes an undefined step, which is rejected.
+        return tf.where(usable, result, tf.fill(tf.shape(result), tf.constant(float("nan"), result.dtype)))
+
+    def get_config(self):
+        """Returns the arguments that rebuild this optimizer."""
+        return {
+            **super().get_config(),
+            "saddle_free": self.saddle_free,
+            "steps": self.steps,
+            "dense_limit": self.dense_limit,
+        }
+
+
+def _flat(tensors):
+    return tf.concat([tf.reshape(t, [-1]) for t in tensors], axis=0)
+
+
+def _split(vector, like):
+    """A flat vector as a list of tensors of the shapes of others."""
+    parts = tf.split(vector, [t.shape.num_elements() for t in like])
+    return [tf.reshape(part, t.shape) for part, t in zip(parts, like, strict=True)]
+
+
+def _dense(product, values, rows=32):
+    """The symmetric matrix [P, P] of a product, by a few rows at a time."""
+    size = sum(v.shape.num_elements() for v in values)
+    padded = -(-size // rows) * rows
+    units = tf.reshape(tf.eye(padded, size, dtype=values[0].dtype), [-1, rows, size])
+    matrix = tf.map_fn(
+        lambda block: tf.vectorized_map(lambda unit: _flat(product(_split(unit, values))), block), units
+    )
+    matrix = tf.reshape(matrix, [padded, size])[:size]
+    return (matrix + tf.transpose(matrix)) / 2
+
+
+def _krylov(product, start, steps, unroll):
+    """An orthonormal basis [steps, P] of the Krylov space and the operator's projection [steps, steps].
+
+    The basis is orthogonalized against all of itself, twice. Where the space ends early, the remaining rows
+    are zero and the projection is the identity there.
+    """
+    tiny = _epsilon(start) ** 0.75
+
+    def extend(i, basis, images):
+        image = product(basis[i])
+        images = tf.tensor_scatter_nd_update(images, [[i]], [image])
+        rest = image
+        for _ in range(2):
+            rest -= tf.linalg.matvec(basis, tf.linalg.matvec(basis, rest), transpose_a=True)
+        return (
+            i + 1,
+            tf.tensor_scatter_nd_update(basis, [[i + 1]], [_unit(rest, tiny * tf.norm(image))]),
+            images,
+        )
+
+    images = tf.zeros([steps, start.shape[0]], start.dtype)
+    state = (0, tf.concat([[_unit(start, tf.zeros([], start.dtype))], images], axis=0), images)
+    if unroll:
+        for _ in range(steps):
+            state = extend(*state)
+    else:
+        state = tf.while_loop(lambda i, *_: i < steps, extend, state)
+    basis, images = state[1][:steps], state[2]
+    projected = tf.matmul(basis, images, transpose_b=True)
+    absent = tf.cast(tf.norm(basis, axis=1) == 0, start.dtype)
+    return basis, (projected + tf.transpose(projected)) / 2 + tf.linalg.diag(absent)
+
+
+def _unit(vector, smallest):
+    """The vector over its length, or zero if it is not longer than that."""
+    return tf.where(
+        tf.norm(vector) > smallest, tf.math.divide_no_nan(vector, tf.norm(vector)), tf.zeros_like(vector)
+    )
+
+
+def _epsilon(tensor):
+    return np.finfo(tensor.dtype.as_numpy_dtype).eps

@@ -1,0 +1,189 @@
+"""Damped inverses against dense ones, and the second moments of the eigenbasis against sums over examples."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from curvezoo.optimizers import taps
+from curvezoo.optimizers.kfac.blocks import blocks_of
+from curvezoo.optimizers.kfac.preconditioners import factor_balance, preconditioner_of
+
+RNG = np.random.default_rng(0)
+DAMPING = tf.constant(0.3, tf.float64)
+A, G = (root @ root.T for root in (RNG.normal(size=(3, 5)), RNG.normal(size=(2, 4))))
+M = RNG.normal(size=(3, 2))
+
+
+def block(kind, **statistics):
+    """Its statistics are what it is called with."""
+    shapes = {name: np.shape(value) for name, value in statistics.items()}
+    return types.SimpleNamespace(kind=kind, shapes=shapes, statistics=lambda calls, gradients: calls)
+
+
+def observed(preconditioner, *batches, replicas=1):
+    """The state after batches, each averaged with the ones before."""
+    state = {name: tf.zeros(shape, tf.float64) for name, shape in preconditioner.shapes.items()}
+    for number, batch in enumerate(batches, start=1):
+        tensors = {name: tf.constant(value) for name, value in batch.items()}
+        state = preconditioner.observe(state, tensors, None, 1 / number, replicas)
+    return preconditioner.refresh(state, DAMPING)
+
+
+def test_diagonal():
+    d, gradient = RNG.uniform(0, 2, 4), RNG.normal(size=4)
+    preconditioner = preconditioner_of(block("diagonal", d=d))
+    found = preconditioner.precondition(gradient, observed(preconditioner, {"d": d}), DAMPING)
+    np.testing.assert_allclose(found, np.linalg.solve(np.diag(d) + 0.3 * np.eye(4), gradient), rtol=1e-12)
+
+
+def test_full():
+    gradient = RNG.normal(size=3)
+    preconditioner = preconditioner_of(block("full", F=A))
+    found = preconditioner.precondition(gradient, observed(preconditioner, {"F": A}), DAMPING)
+    np.testing.assert_allclose(found, np.linalg.solve(A + 0.3 * np.eye(3), gradient), rtol=1e-12)
+
+
+@pytest.mark.parametrize("a", [A, np.diag(A)], ids=["full", "diagonal"])
+def test_kronecker(a):
+    """The dense matrix is the product of the damped factors, which exceeds F + damping by the cross terms."""
+    preconditioner = preconditioner_of(block("kronecker", A=a, G=G))
+    state = observed(preconditioner, {"A": a, "G": G})
+    full = a if a.ndim == 2 else np.diag(a)
+    balance = np.sqrt(np.trace(full) / 3 / (np.trace(G) / 2))
+    np.testing.assert_allclose(factor_balance(state["A"], state["G"]), balance, rtol=1e-12)
+    root = np.sqrt(0.3)
+    dense = np.kron(full + balance * root * np.eye(3), G + root / balance * np.eye(2))
+    cross = dense - np.kron(full, G) - 0.3 * np.eye(6)
+    expected = balance * root * np.kron(np.eye(3), G) + root / balance * np.kron(full, np.eye(2))
+    np.testing.assert_allclose(cross, expected, atol=1e-12)
+    found = preconditioner.precondition(M, state, DAMPING)
+    np.testing.assert_allclose(np.ravel(found), np.linalg.solve(dense, M.ravel()), rtol=1e-11)
+
+
+def test_the_balance_makes_cross_terms_equal_and_their_sum_smallest():
+    """In trace norm; any other split of the damping has larger cross terms."""
+
+    def norms(balance):
+        return [balance * np.trace(np.kron(np.eye(3), G)), np.trace(np.kron(A, np.eye(2))) / balance]
+
+    best = float(factor_balance(tf.constant(A), tf.constant(G)))
+    np.testing.assert_allclose(*norms(best), rtol=1e-12)
+    for factor in (0.5, 0.99, 1.01, 2.0):
+        assert sum(norms(best * factor)) > sum(norms(best))
+
+
+@pytest.mark.parametrize("eigenbasis", [False, True])
+@pytest.mark.parametrize("zero", ["A", "G", "AG"])
+def test_zero_factors_leave_the_damping(eigenbasis, zero):
+    """As behind units that are never on, or in front of units that the loss does not see: F = 0."""
+    factors = {name: 0 * value if name in zero else value for name, value in {"A": A, "G": G}.items()}
+    made = block("kronecker", **factors)
+    made.second_moments = lambda calls, gradients, rows, columns: tf.zeros((3, 2), tf.float64)
+    preconditioner = preconditioner_of(made, eigenbasis)
+    found = preconditioner.precondition(M, observed(preconditioner, factors), DAMPING)
+    if eigenbasis:
+        np.testing.assert_allclose(found, M / 0.3, rtol=1e-12)
+    else:
+        damped = [factors[name] + np.sqrt(0.3) * np.eye(len(factors[name])) for name in "AG"]
+        expected = np.linalg.inv(damped[0]) @ M @ np.linalg.inv(damped[1])
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-18, 1.0, 1e18])
+def test_no_factor_is_too_singular_in_single_precision(scale):
+    """Inputs that are all alike, with damping below rounding, and scales whose ratio overflows."""
+    one = np.ones((3, 3), "float32")
+    preconditioner = preconditioner_of(block("kronecker", A=one, G=one))
+    state = {name: tf.zeros(shape) for name, shape in preconditioner.shapes.items()}
+    state = {**state, "A": tf.constant(one * scale), "G": tf.constant(one / scale)}
+    state = preconditioner.refresh(state, tf.constant(1e-8))
+    found = preconditioner.precondition(tf.eye(3), state, 1e-8)
+    assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_averages_of_batches_leave_out_those_that_are_not_finite(replicas):
+    """A is averaged over replicas, and G summed: each replica's G counts that many times in their mean."""
+    preconditioner = preconditioner_of(block("kronecker", A=A, G=G))
+    batches = [{"A": A, "G": G}, {"A": 3 * A, "G": 5 * G}]
+    state = observed(preconditioner, *batches, replicas=replicas)
+    np.testing.assert_allclose(state["A"], 2 * A, rtol=1e-12)
+    np.testing.assert_allclose(state["G"], 3 * replicas * G, rtol=1e-12)
+    for bad in ({"A": A * np.nan, "G": G}, {"A": A, "G": G * np.inf}):
+        after = preconditioner.observe(
+            state, {k: tf.constant(v) for k, v in bad.items()}, None, 0.5, replicas
+        )
+        for name in "AG":
+            np.testing.assert_array_equal(after[name], state[name])
+
+
+def dense_batch(positions, seed):
+    """A dense layer's block with a call on random inputs, and random gradients."""
+    rng = np.random.default_rng(seed)
+    shape = (6,) if positions == 1 else (6, positions)
+    layer = keras.layers.Dense(2)
+    layer.build((None, 2))
+    inputs, gradient = (tf.constant(rng.normal(size=(*shape, n))) for n in (2, 2))
+    return blocks_of(layer)[0], [taps.Call(layer, inputs, gradient, True)], [gradient]
+
+
+def embedding_batch(seed):
+    rng = np.random.default_rng(seed)
+    layer = keras.layers.Embedding(4, 3)
+    layer.build((None, 5))
+    indices, gradient = tf.constant(rng.integers(0, 4, (6, 5))), tf.constant(rng.normal(size=(6, 5, 3)))
+    return blocks_of(layer)[0], [taps.Call(layer, indices, gradient, True)], [gradient]
+
+
+CASES = {
+    "vectors": lambda seed: dense_batch(1, seed),
+    "positions": lambda seed: dense_batch(4, seed),
+    "embedding": embedding_batch,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_eigenbasis_measures_second_moments(case):
+    """S is the mean of the first products of eigenvalues and each later batch's sum over examples."""
+    found = [CASES[case](seed) for seed in range(3)]
+    preconditioner = preconditioner_of(found[0][0], eigenbasis=True)
+    state = {name: tf.zeros(shape, tf.float64) for name, shape in preconditioner.shapes.items()}
+    state = preconditioner.observe(state, *found[0][1:], 1.0)
+    state = preconditioner.refresh(state, DAMPING)
+    a, g = np.array(state["A"]), np.array(state["G"])
+    a = a if a.ndim == 2 else np.diag(a)
+    rows, columns = np.array(state.get("A_basis", np.eye(len(a)))), np.array(state["G_basis"])
+    products = np.outer(np.diag(rows.T @ a @ rows), np.diag(columns.T @ g @ columns))
+    np.testing.assert_allclose(state["S"], products, rtol=1e-10, atol=1e-14)
+    moments = [products]
+    for _, calls, gradients in found[1:]:
+        state = preconditioner.observe(state, calls, gradients, 0.5)
+        each = np.array(found[0][0].per_example(calls, gradients))
+        moments.append(((rows.T @ each @ columns) ** 2).sum(0))
+        np.testing.assert_allclose(state["S"], np.mean(moments, 0), rtol=1e-10, atol=1e-14)
+        np.testing.assert_array_equal(state["G_basis"], columns)
+    matrix = np.random.default_rng(9).normal(size=moments[0].shape)
+    basis = np.kron(rows, columns)
+    dense = basis @ np.diag(np.ravel(state["S"])) @ basis.T + 0.3 * np.eye(basis.shape[0])
+    natural = preconditioner.precondition(matrix, state, DAMPING)
+    np.testing.assert_allclose(np.ravel(natural), np.linalg.solve(dense, matrix.ravel()), rtol=1e-10)
+
+
+def test_the_eigenbasis_is_exact_where_fisher_is_a_product():
+    """One example: F = a a^T (x) g g^T, in the moments as in the products; any damping."""
+    layer = keras.layers.Dense(2)
+    layer.build((None, 2))
+    a, g = RNG.normal(size=(1, 2)), RNG.normal(size=(1, 2))
+    call, [made] = taps.Call(layer, tf.constant(a), tf.constant(g), True), blocks_of(layer)
+    preconditioner = preconditioner_of(made, eigenbasis=True)
+    state = {name: tf.zeros(shape, tf.float64) for name, shape in preconditioner.shapes.items()}
+    state = preconditioner.refresh(preconditioner.observe(state, [call], [tf.constant(g)], 1.0), DAMPING)
+    first = np.array(state["S"])
+    state = preconditioner.observe(state, [call], [tf.constant(g)], 0.5)
+    np.testing.assert_allclose(state["S"], first, atol=1e-12)
+    gradient = np.kron(np.append(a, 1), g[0])
+    expected = np.linalg.solve(np.outer(gradient, gradient) + 0.3 * np.eye(6), M.ravel())
+    np.testing.assert_allclose(np.ravel(preconditioner.precondition(M, state, DAMPING)), expected, rtol=1e-10)

@@ -1,0 +1,72 @@
+"""The quadratic model: its forms against the dense Fisher matrix, its minimum against a dense solve."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from curvezoo.optimizers.curvature import products
+from curvezoo.optimizers.kfac.quadratic import best_coefficients, fisher_forms
+from curvezoo.optimizers.objective import Objective
+
+pytestmark = pytest.mark.usefixtures("double_precision_rates")
+RNG = np.random.default_rng(0)
+
+
+def parts(vector):
+    return [tf.constant(vector[:2]), tf.constant(vector[2:].reshape(2, 2))]
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.7])
+def test_the_best_step_is_the_minimum_on_the_plane(damping):
+    """The dense solve of the quadratic model on the plane of d and v; Eq. 4.7.1 with F for the Hessian."""
+    root = RNG.normal(size=(6, 9))
+    fisher, g, d, v = root @ root.T, *RNG.normal(size=(3, 6))
+    plane = np.stack([d, v], 1)
+    expected = -np.linalg.solve(plane.T @ (fisher + damping * np.eye(6)) @ plane, plane.T @ g)
+    forms = tf.constant(plane.T @ fisher @ plane)
+    found = best_coefficients(parts(g), parts(d), parts(v), forms, tf.constant(damping, tf.float64))
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("velocity", [0.0, 1.0, -3.0, 1e-9])
+def test_a_last_step_that_adds_nothing_is_left_out(velocity):
+    """It is zero at first, and parallel to d where nothing changes: then the best step is along d."""
+    root = RNG.normal(size=(6, 9))
+    fisher, g, d = root @ root.T, *RNG.normal(size=(2, 6))
+    plane = np.stack([d, velocity * d], 1)
+    forms = tf.constant(plane.T @ fisher @ plane)
+    found = best_coefficients(*map(parts, (g, d, velocity * d)), forms, tf.constant(0.1, tf.float64))
+    expected = -(g @ d) / (d @ fisher @ d + 0.1 * d @ d)
+    np.testing.assert_allclose(found, [expected, 0], rtol=1e-10)
+
+
+def test_no_gradient_no_step():
+    zero = parts(np.zeros(6))
+    found = best_coefficients(zero, zero, zero, tf.zeros((2, 2), tf.float64), tf.constant(0.1, tf.float64))
+    np.testing.assert_array_equal(found, [0, 0])
+
+
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy", "categorical_crossentropy"])
+def test_forms_are_those_of_the_dense_fisher_matrix(loss):
+    keras.utils.set_random_seed(0)
+    activation = {"mse": None, "binary_crossentropy": "sigmoid", "categorical_crossentropy": "softmax"}[loss]
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2, "tanh"), keras.layers.Dense(2, activation)]
+    )
+    model.compile("sgd", loss)
+    targets = np.eye(2)[RNG.integers(0, 2, 8)]
+    objective = Objective(model, RNG.normal(size=(8, 3)), targets, RNG.uniform(0.5, 2, 8))
+    values = objective.values
+    sizes = [int(np.prod(v.shape)) for v in values]
+
+    def split(vector):
+        return [tf.reshape(p, v.shape) for p, v in zip(tf.split(vector, sizes), values, strict=True)]
+
+    def flat(tensors):
+        return np.concatenate([np.ravel(t) for t in tensors])
+
+    fisher = [flat(products.fisher_product(objective, values, split(e))) for e in np.eye(sum(sizes))]
+    vectors = RNG.normal(size=(3, sum(sizes)))
+    found = fisher_forms(objective, values, [split(v) for v in vectors])
+    np.testing.assert_allclose(found, vectors @ fisher @ vectors.T, rtol=1e-10)

@@ -1,0 +1,195 @@
+"""The loss of a batch as a function of the weights, against Keras's loss, dropout and gradients."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from curvezoo.optimizers.objective import Objective
+
+pytestmark = pytest.mark.usefixtures("double_precision_rates")
+
+RNG = np.random.default_rng(0)
+X, Y, WEIGHTS = RNG.normal(size=(12, 5)), RNG.integers(0, 3, 12), RNG.uniform(0.5, 2, 12)
+LOSS = keras.losses.SparseCategoricalCrossentropy
+
+
+class WithoutFlags(keras.Model):
+    """Does not hand `training` to its layers, and calls one twice, whose activations are penalized."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(5, "tanh", activity_regularizer="l2")
+        self.dropout, self.head = layers.Dropout(0.5), layers.Dense(3)
+
+    def call(self, x, training=False):
+        return self.head(self.dropout(self.dense(self.dense(x))))
+
+
+class WithoutTraining(WithoutFlags):
+    def call(self, x):
+        return self.head(self.dense(self.dense(x)))
+
+
+def functional():
+    return keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(6, "tanh", kernel_regularizer="l2"),
+            layers.BatchNormalization(gamma_regularizer="l2"),
+            layers.Dropout(0.5),
+            layers.Dense(3, activity_regularizer="l2"),
+        ]
+    )
+
+
+def compiled(make, loss=None, **kwargs):
+    keras.utils.set_random_seed(3)
+    model = make()
+    model.compile("sgd", LOSS(from_logits=True) if loss is None else loss, run_eagerly=True, **kwargs)
+    model(X)
+    return model
+
+
+@pytest.mark.parametrize("make", [functional, WithoutFlags, WithoutTraining])
+def test_loss_at_the_weights_is_that_of_keras(make):
+    """In training too: with the seeds of before, the objective drops what Keras's forward pass dropped."""
+    model = compiled(make)
+    objective = Objective(model, X, Y, WEIGHTS)
+    expected = model.evaluate(X, Y, sample_weight=WEIGHTS, batch_size=12, verbose=0)
+    np.testing.assert_allclose(objective.loss(objective.values), expected, rtol=1e-12)
+    state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
+    objective = Objective(model, X, Y, WEIGHTS, training=True, state=state)
+    options = {} if make is WithoutTraining else {"training": True}
+    with tf.GradientTape() as tape:
+        expected = model.compute_loss(y=Y, y_pred=model(X, **options), sample_weight=WEIGHTS)
+    gradients = tape.gradient(expected, model.trainable_variables)
+    after = [v.numpy() for v in model.non_trainable_variables]
+    values = objective.values
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        loss = objective.loss(values)
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    for found, wanted in zip(tape.gradient(loss, values), gradients, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-13)
+    assert objective.loss(values) == loss
+    for variable, value in zip(model.non_trainable_variables, after, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_trial_points_leave_the_model_alone_and_its_loss_follows_the_values():
+    model = compiled(functional)
+    before = [v.numpy() for v in model.variables]
+    objective = Objective(model, X, Y, training=True)
+    values = [v + 0.1 for v in objective.values]
+    found = objective.loss(values)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(value)
+    np.testing.assert_allclose(Objective(model, X, Y, training=True).loss(values), found, rtol=1e-13)
+
+
+def masked():
+    return keras.Sequential([keras.Input((4, 5)), layers.Masking(), layers.Dense(3)])
+
+
+def images():
+    return keras.Sequential([keras.Input((4, 5)), layers.Dense(3, "tanh")])
+
+
+SEQUENCES = RNG.normal(size=(6, 4, 5))
+SEQUENCES[0, 2:] = SEQUENCES[3, 1:] = 0
+REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"]
+
+
+@pytest.mark.parametrize("make", [images, masked])
+@pytest.mark.parametrize(
+    "weights", [None, RNG.uniform(0, 2, 6), RNG.uniform(0, 2, (6, 4))], ids=["1", "B", "BT"]
+)
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_weights_of_positions_are_those_of_the_loss(make, weights, reduction):
+    """Keras cannot weigh [B, T] losses with [B] but for its mean error; then it must fail for both."""
+    model = compiled_sequences(make, LOSS(from_logits=True, reduction=reduction))
+    y = RNG.integers(0, 3, (6, 4))
+    objective = Objective(model, SEQUENCES, y, weights)
+    outputs = objective.outputs(objective.values)
+    if weights is not None and weights.ndim == 1:
+        for function in (objective.data_loss, objective.position_weights):
+            with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+                function(outputs)
+        return
+    losses = keras.ops.sparse_categorical_crossentropy(y, tf.convert_to_tensor(outputs), from_logits=True)
+    found = objective.position_weights(outputs)
+    assert found.shape == (6, 4)
+    np.testing.assert_allclose(tf.reduce_sum(found * losses), objective.data_loss(outputs), rtol=1e-13)
+    if make is masked:
+        np.testing.assert_array_equal(np.array(found) == 0, ~SEQUENCES.any(-1))
+
+
+def compiled_sequences(make, loss):
+    keras.utils.set_random_seed(3)
+    model = make()
+    model.compile("sgd", loss)
+    return model
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_weights_of_examples(weights, reduction):
+    model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
+    objective = Objective(model, X, Y, weights)
+    outputs = objective.outputs(objective.values)
+    losses = keras.ops.sparse_categorical_crossentropy(Y, outputs, from_logits=True)
+    found = tf.reduce_sum(objective.position_weights(outputs) * losses)
+    np.testing.assert_allclose(found, objective.data_loss(outputs), rtol=1e-13)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+def test_the_first_examples_stand_for_the_batch(reduction):
+    """A batch of equal halves: sums over a half with its weights are those over the whole."""
+    model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
+    whole = Objective(model, np.tile(X, (2, 1)), np.tile(Y, 2))
+    for part in (whole.first(12), whole.first(12).first(99), whole.first(24), whole.first(99)):
+        sums = []
+        for objective in (whole, part):
+            outputs = objective.outputs(objective.values)
+            sums.append(tf.tensordot(objective.position_weights(outputs), outputs, 1))
+        np.testing.assert_allclose(sums[1], sums[0], rtol=1e-12)
+
+
+def two_heads():
+    inputs = keras.Input((5,))
+    return keras.Model(inputs, [layers.Dense(3, name="a")(inputs), layers.Dense(3, name="b")(inputs)])
+
+
+def test_several_outputs_have_a_loss_but_no_distribution():
+    model = compiled(two_heads, [LOSS(from_logits=True), LOSS(from_logits=True)])
+    objective = Objective(model, X, [Y, Y])
+    found = objective.loss(objective.values)
+    expected = model.evaluate(X, [Y, Y], batch_size=12, verbose=0)
+    np.testing.assert_allclose(found, expected[0], rtol=1e-12)
+    noted = [v.numpy() for v in model.metrics_variables]
+    objective.loss([v + 1 for v in objective.values])
+    for variable, value in zip(model.metrics_variables, noted, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    with pytest.raises(ValueError, match="one output with one loss, got 2 losses"):
+        objective.require_distribution()
+    with pytest.raises(ValueError, match="one output tensor"):
+        objective.position_weights(objective.outputs(objective.values))
+
+
+def test_losses_that_do_not_serve_are_refused():
+    model = functional()
+    model.compile("sgd")
+    for use in (Objective(model, X, Y).require_distribution, lambda: Objective(model, X, Y).data_loss(None)):
+        with pytest.raises(ValueError, match="must be compiled with a loss, got loss=None"):
+            use()
+    model = compiled(functional, LOSS(from_logits=True, reduction=None))
+    objective = Objective(model, X, Y)
+    with pytest.raises(ValueError, match=r"must be a scalar, got shape \(12,\)"):
+        objective.loss(objective.values)
+    model = compiled(functional, loss_weights=[2.0])
+    with pytest.raises(ValueError, match="loss_weights must be None"):
+        Objective(model, X, Y).require_distribution()
