@@ -1,13 +1,15 @@
-"""The command line: `curvezoo list, train, evaluate, export, reproduce, equations`."""
+"""The command line: `curvezoo list, train, evaluate, noise-scale, export, reproduce, equations`."""
 
 import argparse
 import json
 import logging
 import os
+import shlex
 import sys
 import traceback
 
 _DEFAULT_MODEL = "mlp_digits"
+_RESUMABLE = ("train", "noise-scale")
 
 
 def main(argv=None):
@@ -26,7 +28,7 @@ def main(argv=None):
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
-        again = "; go on with --resume and the same --out" if arguments.command == "train" else ""
+        again = "; go on with --resume and the same --out" if arguments.command in _RESUMABLE else ""
         print(f"curvezoo {arguments.command}: stopped{again}", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -104,6 +106,28 @@ def _parser():
     evaluate.add_argument("--json", action="store_true", help="print one JSON value")
     evaluate.set_defaults(run=_evaluate)
 
+    study = commands.add_parser(
+        "noise-scale", help="measure a model's gradient noise scale and the batch size that it deserves"
+    )
+    study.add_argument("name", help="the model")
+    study.add_argument("--optimizer", help="sgd, without momentum (default), or recipe, the recipe's own")
+    study.add_argument("--target", help="training loss to reach (default a fifth of the first one)")
+    study.add_argument("--batch-sizes", help="of the sweep, such as 16,64,256 (default 4 to 512)")
+    study.add_argument("--seeds", help="trainings of each batch size (default 2)")
+    study.add_argument("--epochs", help="passes after which the smallest batch size gives up (default 30)")
+    study.add_argument("--rate", help="where the search for the first learning rate begins (default 0.1)")
+    study.add_argument("--points", help="how often B_simple is measured along a training (default 41)")
+    study.add_argument("--curved", help="at how many of them B_noise is too; 0 for none (default 6)")
+    study.add_argument("--excess", help="advise for so many times E_min examples beyond E_min (default 1)")
+    study.add_argument("--seed", help="the first seed of weights and batches")
+    study.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
+    study.add_argument("--out", help="the study's folder (default runs/NAME-noise-scale)")
+    study.add_argument("--resume", action="store_true", help="continue the study in --out")
+    study.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
+    )
+    study.set_defaults(run=_noise_scale)
+
     export = commands.add_parser("export", help="copy a trained model's folder, checked, to another place")
     export.add_argument("name", help="a published model, or a folder with a card such as runs/NAME/model")
     export.add_argument("--to", required=True, help="the new folder")
@@ -137,11 +161,7 @@ def _list(arguments):
 def _train(arguments):
     settings = {key: getattr(arguments, key) for key in ("epochs", "batch_size", "seed")}
     settings = {key: value for key, value in settings.items() if value is not None}
-    for pair in arguments.set:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"--set {pair!r} is not of the form KEY=VALUE")
-        settings[key] = value
+    settings |= _pairs(arguments.set)
 
     from .zoo import catalogue
 
@@ -160,6 +180,17 @@ def _train(arguments):
     if run.scores:
         _print_scores(run.scores)
         print(f"report {run.folder / 'report.html'}\nmodel  {run.folder / 'model'}")
+
+
+def _pairs(words):
+    """Reads the words of `--set`."""
+    pairs = {}
+    for pair in words:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set {pair!r} is not of the form KEY=VALUE")
+        pairs[key] = value
+    return pairs
 
 
 def _start_again(error, words):
@@ -187,6 +218,36 @@ def _evaluate(arguments):
         print(json.dumps(scores, indent=2))
     else:
         _print_scores(scores)
+
+
+def _noise_scale(arguments):
+    settings = _pairs(arguments.set)
+    if arguments.seed is not None:
+        settings["seed"] = arguments.seed
+    keys = ("optimizer", "target", "batch_sizes", "seeds", "epochs", "rate", "points", "curved", "excess")
+    options = {key: getattr(arguments, key) for key in keys}
+    options = {key: value for key, value in options.items() if value is not None}
+
+    from .zoo import catalogue
+
+    catalogue.recipe(arguments.name).override(settings)
+    _load_tensorflow()
+
+    from . import zoo
+
+    found = zoo.study_noise_scale(
+        arguments.name,
+        arguments.out,
+        data_dir=arguments.data_dir,
+        resume=arguments.resume,
+        options=options,
+        command=shlex.join(["curvezoo", *arguments.words]),
+        **settings,
+    )
+    for key in ("b_crit", "b_simple_start", "b_simple_average", "b_noise_average"):
+        if found[key] is not None:
+            print(f"{key:18s} {found[key]:.4g} ± {found[f'{key}_error'] or float('nan'):.2g}")
+    print(f"advised batch size {found['advised_batch_size']}\nreport {found['folder']}/report.html")
 
 
 def _print_scores(scores):

@@ -111,6 +111,33 @@ BAD = {
     "empty card": (empty("card.json"), "evaluate model", "model/card.json is not a valid card"),
     "export a damaged one": (empty("golden.npz"), "export model --to new", "model/golden.npz is corrupted"),
     "export over a folder": (nothing, "export model --to empty", "empty exists already; name a new folder"),
+    "noise-scale unknown": (nothing, "noise-scale mlp_digit", "no model is named 'mlp_digit'; did you mean"),
+    "noise-scale sizes": (
+        nothing,
+        "noise-scale softmax_digits --batch-sizes 8,16",
+        "batch_sizes must hold at least 3 different values, got [8, 16]",
+    ),
+    "noise-scale optimizer": (
+        nothing,
+        "noise-scale softmax_digits --optimizer lion",
+        "optimizer='lion' is not one of sgd, recipe",
+    ),
+    "noise-scale target": (
+        nothing,
+        "noise-scale softmax_digits --target 4",
+        "target=4 must be below the loss before training, 2.303",
+    ),
+    "noise-scale --set": (nothing, "noise-scale softmax_digits --set l3=1", "no setting 'l3'"),
+    "noise-scale out is in use": (
+        nothing,
+        "noise-scale softmax_digits --out model",
+        "model is not empty; resume the study in it, or name",
+    ),
+    "noise-scale nothing to resume": (
+        nothing,
+        "noise-scale softmax_digits --resume --out empty",
+        "empty holds no run to resume",
+    ),
     "reproduce": (nothing, "reproduce 9", "section '9' has no figures; valid: 1, 1.4, "),
 }
 
@@ -173,6 +200,23 @@ def test_temperature_scaling_is_an_option(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["temperature"] > 0
     assert found["scaled_nll"] != found["nll"]
+
+
+def test_noise_scale_advises_and_resumes(here, capsys):
+    words = ["noise-scale", "softmax_digits", "--points", "3", "--curved", "0", "--seeds", "1"]
+    assert cli.main([*words, "--batch-sizes", "4,32,256", "--target", "0.8"]) == 0
+    said = capsys.readouterr()
+    assert "b_noise" not in said.out
+    assert "report runs/softmax_digits-noise-scale/report.html" in said.out
+    before = (here / "runs/softmax_digits-noise-scale/trainings.json").read_text()
+    # The target is the folder's; the trainings of the first three batch sizes are there.
+    assert cli.main([*words, "--batch-sizes", "4,16,32,256", "--resume"]) == 0
+    after = json.loads((here / "runs/softmax_digits-noise-scale/trainings.json").read_text())
+    assert [row for row in after if row["batch_size"] == 4] == [
+        row for row in json.loads(before) if row["batch_size"] == 4
+    ]
+    assert {row["batch_size"] for row in after} == {4, 16, 32, 256}
+    assert "advised batch size" in capsys.readouterr().out
 
 
 def test_reproduce_writes_one_page(here, capsys):

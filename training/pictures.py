@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import figures
-from .experiments import robust_regression
+from .experiments import optimizer_comparison, robust_regression
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ def _robust_regression():
     return figures.robust_regression.draw(result), robust_regression.table(result)
 
 
+def _optimizer_comparison():
+    """The figure and the table of one measurement."""
+    results = [optimizer_comparison.measure(problem) for problem in optimizer_comparison.PROBLEMS]
+    return figures.optimizer_comparison.draw(results), optimizer_comparison.table(results)
+
+
 TITLES = {
     "1": "A brief conceptual tour",
     "1.4": "Algorithmic differentiation",
@@ -50,9 +56,12 @@ TITLES = {
     "4.3": "Momentum",
     "4.4": "RMSProp and Adam",
     "4.5": "Batch size and the gradient noise scale",
+    "4.6": "Natural gradients",
+    "4.7": "More on second-order methods",
     "5": "Architectures",
     "5.1": "Propagation of information",
 }
+
 
 PICTURES = (
     Picture(
@@ -285,6 +294,35 @@ PICTURES = (
         "sizes from 2 to 2,048, each at its best constant rate; the hyperbola of Eq. 4.5.11 is fitted in "
         "log space and gives B_crit (Eq. 4.5.12). Right: the same divided by the hyperbola, which holds "
         "to 10 %; B_crit lies within a factor of 2.5 of B_noise averaged over the noiseless training.",
+    ),
+    Picture(
+        "4.6",
+        "natural_gradient",
+        figures.natural_gradient.draw_coordinates,
+        "A Gaussian fitted by descent in four coordinate systems (square: start, star: maximum "
+        "likelihood, contours: KL divergence). Gradient descent goes another way in each (Eq. 4.6.3; "
+        "ε = 0.02, dots every 50 steps), the natural gradient one way in all (Eq. 4.6.17), which is that "
+        "of the closed form. Right, after one step the models differ by as much as the step is long for "
+        "gradient descent, but by a share proportional to ε (dashed) for the natural gradient.",
+    ),
+    Picture(
+        "4.6",
+        "empirical_fisher",
+        figures.natural_gradient.draw_empirical_fisher,
+        "Least squares of a line as in Kunstner et al. (2019), 60 steps of ε = 0.3 from three starts. The "
+        "natural gradient goes straight to the minimum. The empirical Fisher (Eq. 4.6.18) is not a Fisher "
+        "matrix: its steps are small where the loss is high, four times too long at the minimum (the "
+        "noise has a variance of 1/4, the model believes 1), and its directions (arrows) go astray.",
+    ),
+    Picture(
+        "4.7",
+        "optimizer_comparison",
+        _optimizer_comparison,
+        "The training loss of fourteen optimizers on all 1,797 digits of scikit-learn in every batch, from "
+        "the same weights: first-order rules and evolution at the best of four learning rates, the others at "
+        "their defaults. Above, a classifier, whose loss falls to zero; below, an autoencoder through six "
+        "numbers, with its loss above the entropy of the pixels. Left against steps (an iteration of a "
+        "full-batch method is one), right against seconds without compilation. Sections 4.1 to 4.7.",
     ),
     Picture(
         "5.1",

@@ -134,11 +134,11 @@ class Recipe:
         own, model, task = {}, dict(self.model), {}
         for key, value in settings.items():
             if key in fields:
-                own[key] = _read(key, value, types[key])
+                own[key] = read_value(key, value, types[key])
             elif key in arguments:
-                model[key] = _read(key, value, arguments[key])
+                model[key] = read_value(key, value, arguments[key])
             elif key in task_fields:
-                task[key] = _read(key, value, task_types[key])
+                task[key] = read_value(key, value, task_types[key])
             else:
                 valid = sorted(fields | set(arguments) | task_fields)
                 near = difflib.get_close_matches(key, valid, 1)
@@ -167,8 +167,17 @@ def model_arguments(build):
     }
 
 
-def _read(key, value, kind):
-    """Reads `value`, a string from a command line or a value from Python, as a `kind`."""
+def read_value(key, value, kind):
+    """Reads a setting.
+
+    Args:
+        key: Its name, for the message.
+        value: A string from a command line, or a value from Python.
+        kind: The type to read it as: a plain one, `tuple[...]` of one, or either with `None`.
+
+    Raises:
+        ValueError: If it can't be read as that.
+    """
     optional = type(None) in typing.get_args(kind)
     if optional:
         if value is None or value == "none":
@@ -179,7 +188,7 @@ def _read(key, value, kind):
         if isinstance(value, str):
             value = [s for s in value.split(",") if s]
         items = value if isinstance(value, tuple | list) else [value]
-        return tuple(_read(key, v, item) for v in items)
+        return tuple(read_value(key, v, item) for v in items)
     if kind is bool and isinstance(value, str):
         if value.lower() in ("true", "yes", "1", "false", "no", "0"):
             return value.lower() in ("true", "yes", "1")
