@@ -1,0 +1,283 @@
+"""K-FAC beside Adam and kfac-jax on the deep autoencoder of MNIST, in one run.
+
+    python -m venv PEER && PEER/bin/python -m pip install kfac-jax "jax<0.9"
+    python benchmarks/autoencoder.py --peer PEER/bin/python [--batch 2000] [--rounds 5]
+
+The network is the standard 784-1000-500-250-30-250-500-1000-784, tanh, with a linear code and the sigmoid
+cross entropy in nats an image; weight decay 1e-5 in the loss. All variants start at the same weights and see
+the same batches in the same order. The loss is that of all 60,000 training images.
+
+First every optimizer trains, each learning rate (for K-FAC each initial damping, its rate being
+dimensionless) in a process of its own: Adam for 20 epochs, the others until they reach Adam's best loss. Then
+the best of each take turns, asleep while another works, 20 steps a turn, for the cost of a step.
+"""
+
+import argparse
+import importlib.metadata
+import itertools
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+WIDTHS = [784, 1000, 500, 250, 30, 250, 500, 1000, 784]
+LINEAR = {3, 7}
+DECAY = 1e-5
+EPOCHS = 20
+# A look at all of the data costs as much as several steps, so that it is not taken at each.
+LOOK_EVERY = 5
+SEARCHES = {
+    "adam": [3e-4, 1e-3, 2e-3, 3e-3],
+    "kfac": [1.0, 10.0, 100.0],
+    "kfac-jax": [1.0, 10.0, 100.0],
+}
+
+
+def images():
+    """Returns the training images of MNIST, [60000, 784], in [0, 1]."""
+    import tensorflow_datasets as tfds
+
+    whole = tfds.as_numpy(tfds.load("mnist", split="train", batch_size=-1))
+    return whole["image"].reshape(-1, 784).astype("float32") / 255
+
+
+def initial_weights(seed):
+    """Returns kernels by Glorot and Bengio's uniform law and zero biases."""
+    rng = np.random.default_rng(seed)
+    weights = []
+    for rows, columns in itertools.pairwise(WIDTHS):
+        limit = np.sqrt(6 / (rows + columns))
+        kernel = rng.uniform(-limit, limit, (rows, columns)).astype("float32")
+        weights += [kernel, np.zeros(columns, "float32")]
+    return weights
+
+
+def batches(data, size, seed):
+    """Yields batches for ever, a new order each epoch."""
+    rng = np.random.default_rng(seed)
+    while True:
+        order = rng.permutation(len(data))
+        for start in range(0, len(data) - size + 1, size):
+            yield data[order[start : start + size]]
+
+
+class KerasTrainer:
+    """The network in Keras under one optimizer, compiled with Keras's defaults."""
+
+    def __init__(self, optimizer, setting, seed):
+        import keras
+
+        import curvezoo
+
+        layers = [
+            keras.layers.Dense(
+                width,
+                None if place in LINEAR else "tanh",
+                kernel_regularizer=keras.regularizers.L2(DECAY / 2),
+            )
+            for place, width in enumerate(WIDTHS[1:])
+        ]
+        self.model = keras.Sequential([keras.Input((784,)), *layers])
+        self.model.set_weights(initial_weights(seed))
+        if optimizer == "adam":
+            optimizer = keras.optimizers.Adam(setting)
+        else:
+            optimizer = curvezoo.optimizers.KFAC(damping=setting)
+        self.model.compile(optimizer, curvezoo.losses.BernoulliNLL())
+        self.model.make_train_function()
+
+    def step(self, batch):
+        """Makes one step."""
+        import tensorflow as tf
+
+        batch = tf.constant(batch)
+        float(self.model.train_function(iter([(batch, batch)]))["loss"])
+
+    def loss(self, data):
+        """Returns the loss of all of the data."""
+        return self.model.evaluate(data, data, batch_size=10000, verbose=0)
+
+
+class JaxTrainer:
+    """The network in JAX under kfac-jax, with its own adaptive rate, momentum and damping."""
+
+    def __init__(self, optimizer, setting, seed):
+        import jax
+        import jax.numpy as jnp
+        import kfac_jax
+
+        weights = initial_weights(seed)
+        self.params = [(jnp.array(w), jnp.array(b)) for w, b in zip(weights[::2], weights[1::2], strict=True)]
+
+        def logits(params, x):
+            for place, (w, b) in enumerate(params):
+                x = x @ w + b
+                x = x if place in LINEAR else jnp.tanh(x)
+            return x
+
+        def penalized(params, batch):
+            out = logits(params, batch)
+            kfac_jax.register_multi_bernoulli_predictive_distribution(out, batch)
+            nll = jnp.mean(jnp.sum(jax.nn.softplus(out) - batch * out, axis=-1))
+            return nll + DECAY / 2 * sum(jnp.sum(w**2) for w, _ in params)
+
+        self.optimizer = kfac_jax.Optimizer(
+            jax.value_and_grad(penalized),
+            l2_reg=DECAY,
+            use_adaptive_learning_rate=True,
+            use_adaptive_momentum=True,
+            use_adaptive_damping=True,
+            initial_damping=setting,
+            num_burnin_steps=0,
+        )
+        self.key = jax.random.PRNGKey(seed)
+        self.state, self.evaluate = None, jax.jit(penalized)
+
+    def step(self, batch):
+        """Makes one step."""
+        import jax
+
+        self.key, key = jax.random.split(self.key)
+        if self.state is None:
+            self.state = self.optimizer.init(self.params, key, batch)
+        result = self.optimizer.step(self.params, self.state, key, batch=batch)
+        self.params, self.state = result[0], result[1]
+        float(result[-1]["loss"])
+
+    def loss(self, data):
+        """Returns the loss of all of the data."""
+        parts = [float(self.evaluate(self.params, part)) for part in np.split(data, 6)]
+        return statistics.mean(parts)
+
+
+def worker(options):
+    """Trains one variant as standard input asks: a number of steps, or a loss to reach."""
+    data = np.load(options.data)
+    trainer = (JaxTrainer if options.worker == "kfac-jax" else KerasTrainer)(
+        options.worker, options.setting, options.seed
+    )
+    source, done, seconds = batches(data, options.batch, options.seed), 0, 0.0
+    for line in sys.stdin:
+        steps, goal = json.loads(line)
+        times, loss = [], None
+        for _ in range(steps):
+            batch = next(source)
+            begin = time.perf_counter()
+            trainer.step(batch)
+            times.append(time.perf_counter() - begin)
+            seconds, done = seconds + times[-1], done + 1
+            if goal is not None and done % LOOK_EVERY == 0:
+                loss = trainer.loss(data)
+                if not loss > goal:
+                    break
+        if goal is None and steps > 100:
+            loss = trainer.loss(data)
+        answer = {"times": times, "loss": loss, "steps": done, "seconds": seconds}
+        print("\n" + json.dumps(answer), flush=True)
+
+
+class Variant:
+    """A process that trains one optimizer at one setting."""
+
+    def __init__(self, name, setting, options, data):
+        python = options.peer if name == "kfac-jax" else sys.executable
+        command = [python, __file__, "--worker", name, "--setting", str(setting), "--data", data]
+        command += ["--batch", str(options.batch), "--seed", str(options.seed)]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "JAX_PLATFORMS": "cpu"}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def run(self, steps, goal=None):
+        """Returns what the worker found after more steps."""
+        self.process.stdin.write(json.dumps([steps, goal]) + "\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        raise RuntimeError(f"the worker of {self.process.args} stopped")
+
+    def close(self):
+        """Ends the process."""
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def search(options, data):
+    """Prints the search of each optimizer; returns the best setting of each."""
+    epoch, best, goal = 60000 // options.batch, {}, None
+    print("| optimizer | rate, or initial damping | steps | training loss (nats) | seconds |")
+    print("|---|---|---|---|---|", flush=True)
+    for name, settings in options.searches.items():
+        rows = []
+        for setting in settings:
+            variant = Variant(name, setting, options, data)
+            found = variant.run(EPOCHS * epoch, goal)
+            variant.close()
+            rows.append((found, setting))
+            figures = f"{found['steps']} | {found['loss']:.2f} | {found['seconds']:.0f}"
+            print(f"| {name} | {setting:g} | {figures} |", flush=True)
+        key = "loss" if goal is None else "steps"
+        best[name] = min(rows, key=lambda row: row[0][key])
+        goal = best[name][0]["loss"] if goal is None else goal
+    return best
+
+
+def main():
+    """Prints the searches, the steps to Adam's loss, and the cost of a step."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", help="a Python with kfac-jax; left out if not given")
+    parser.add_argument("--batch", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--setting", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--data", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        return worker(options)
+    options.searches = {k: v for k, v in SEARCHES.items() if options.peer or k != "kfac-jax"}
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
+    if options.peer:
+        script = "import importlib.metadata as m; print(*[m.version(n) for n in ('kfac-jax', 'jax')])"
+        found = subprocess.check_output([options.peer, "-c", script], text=True).split()
+        versions |= dict(zip(("kfac-jax", "jax"), found, strict=True))
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}, batch {options.batch}\n")
+
+    with tempfile.TemporaryDirectory() as folder:
+        data = str(pathlib.Path(folder) / "images.npy")
+        np.save(data, images())
+        best = search(options, data)
+        variants = {name: Variant(name, setting, options, data) for name, (_, setting) in best.items()}
+        times = {name: [] for name in variants}
+        for turn in range(options.rounds + 1):
+            for name, variant in variants.items():
+                found = variant.run(20)
+                # The first turn compiles.
+                times[name] += found["times"] if turn else []
+        for variant in variants.values():
+            variant.close()
+
+    adam, found = statistics.mean(times["adam"]), best["adam"][0]
+    print(
+        "\n| optimizer | setting | steps to Adam's loss | s | ms a step | over Adam: steps | time | a step |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, (run, setting) in best.items():
+        step = statistics.mean(times[name])
+        total = step * run["steps"]
+        ratios = (
+            f"{run['steps'] / found['steps']:.3f} | {total / (adam * found['steps']):.3f} | {step / adam:.2f}"
+        )
+        print(f"| {name} | {setting:g} | {run['steps']} | {total:.0f} | {1000 * step:.0f} | {ratios} |")
+
+
+if __name__ == "__main__":
+    main()
