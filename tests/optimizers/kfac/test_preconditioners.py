@@ -99,8 +99,8 @@ def test_no_factor_is_too_singular_in_single_precision(scale):
     preconditioner = preconditioner_of(block("kronecker", A=one, G=one))
     state = {name: tf.zeros(shape) for name, shape in preconditioner.shapes.items()}
     state = {**state, "A": tf.constant(one * scale), "G": tf.constant(one / scale)}
-    state = preconditioner.refresh(state, tf.constant(1e-8))
-    found = preconditioner.precondition(tf.eye(3), state, 1e-8)
+    state = preconditioner.refresh(state, tf.constant(1e-20))
+    found = preconditioner.precondition(tf.eye(3), state, 1e-20)
     assert np.isfinite(found).all()
 
 
