@@ -24,6 +24,8 @@ References:
 import numpy as np
 import tensorflow as tf
 
+from ..attachment import finite
+
 # Damping of an inverse is at least so many units in the last place of the matrix's trace.
 ROUNDING = 4
 
@@ -101,7 +103,7 @@ class DiagonalPreconditioner:
 
     def _average(self, state, fresh, weight, replicas):
         """The moving averages; scaled so that their mean over the replicas is the whole batch's."""
-        usable = tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in fresh.values()])
+        usable = finite(fresh.values())
         averages = {}
         for name, tensor in fresh.items():
             whole = tensor if name == "A" else replicas * tensor
