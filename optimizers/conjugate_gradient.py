@@ -9,12 +9,12 @@ import dataclasses
 from typing import ClassVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from .full_batch import FullBatchOptimizer
-from .line_search import dot, largest, line_search, summary
+from .line_search import largest, summary
 from .quasi_newton import first_step
+from .vectors import ROUNDING, dot, resolution
 
 METHODS = ("polak-ribiere", "fletcher-reeves", "linear")
 
@@ -88,9 +88,7 @@ class ConjugateGradient(FullBatchOptimizer):
             function: A function of a tensor [D] to the loss and its gradient [D].
             dtype: The type of all vectors.
         """
-        if self.method == "linear":
-            return exact_step(function)
-        return line_search(function, self.curvature, self.max_line_search, dtype)
+        return exact_step(function) if self.method == "linear" else super().search(function, dtype)
 
     def memory(self, dimension, dtype):
         """Returns the last direction.
@@ -128,7 +126,8 @@ class _LastDirection:
         """Computes the coefficient of the next direction, and forgets after D of them."""
         squared = float(dot(gradient, gradient))
         kept = float(dot(gradient, change)) if self.method == "polak-ribiere" else squared
-        self.coefficient = max(0.0, kept / self.squared)
+        # In single precision the last square may vanish.
+        self.coefficient = max(0.0, kept / self.squared) if self.squared else 0.0
         self.squared, self.step, self.age = squared, step, self.age + 1
         if self.age >= self.dimension:
             self.reset()
@@ -156,7 +155,7 @@ def exact_step(function):
         curvature = dot(direction, ahead - gradient) / trial
         step = tf.math.divide_no_nan(-dot(direction, gradient), curvature)
         value, after = function(position + step * direction)
-        allowed = 16 * np.finfo(loss.dtype.as_numpy_dtype).eps
+        allowed = ROUNDING * (function.resolution or resolution(loss.dtype))
         finite = tf.math.is_finite(value) & tf.reduce_all(tf.math.is_finite(after))
         accepted = (curvature > 0) & finite & (value <= loss + allowed * tf.abs(loss))
         product = step * (dot(after, direction) - dot(gradient, direction))

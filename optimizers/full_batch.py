@@ -125,10 +125,10 @@ class FullBatchOptimizer:
         """Returns what looks for the next point along a direction, as `line_search` does.
 
         Args:
-            function: A function of a tensor [D] to the loss and its gradient [D].
+            function: A function of a tensor [D] to the loss and its gradient [D], with its `resolution`.
             dtype: The type of all vectors.
         """
-        return line_search(function, self.curvature, self.max_line_search, dtype)
+        return line_search(function, self.curvature, self.max_line_search, dtype, function.resolution)
 
     def minimize(
         self, model, data, loss=None, *, batch_size=4096, training=False, verbose=True, callback=None
@@ -144,7 +144,8 @@ class FullBatchOptimizer:
                 `tf.data.Dataset` of batches of the like, which is read anew in each evaluation.
             loss: A Keras loss, its name or a function of (targets, outputs); None for the compiled loss with
                 its weights. Regularization is added once, whatever the number of microbatches.
-            batch_size: Examples a microbatch B for arrays: it bounds the memory, and changes nothing else.
+            batch_size: Examples a microbatch B for arrays: it bounds the memory, and changes nothing else
+                where the loss is a sum or mean over examples and nothing couples them.
             training: Whether layers run as in training. If so, dropout drops the same units throughout, and
                 batch normalization uses each microbatch's statistics and learns no averages.
             verbose: Whether to show a bar on stderr.
@@ -195,7 +196,12 @@ class CompiledFunction:
     Args:
         function: A differentiable function of a tensor [D] to a scalar tensor.
         jit_compile: Whether XLA compiles it.
+
+    Attributes:
+        resolution: The relative rounding of the value; None for that of the position's type.
     """
+
+    resolution = None
 
     def __init__(self, function, jit_compile=True):
         self.function, self.searches = function, {}
@@ -222,7 +228,7 @@ class _Descent:
 
     Args:
         optimizer: The `FullBatchOptimizer`.
-        function: A compiled function of a tensor [D] to the loss and its gradient [D].
+        function: A `CompiledFunction` or a `FullBatchLoss`: of a tensor [D] to the loss and its gradient [D].
         start: The tensor [D] to begin at.
         callback: As in `FullBatchOptimizer.minimize`.
     """

@@ -4,13 +4,16 @@ Legend: D parameters in all, B examples a microbatch, N examples in all.
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from ..theory import arguments
-from .objective import Objective
+from .all_examples import checked
+from .objective import Objective, loss_resolution
+from .vectors import flat, resolution, unflat
 
 MEAN, SUM, WEIGHTED_MEAN = "sum_over_batch_size", "sum", "mean_with_sample_weight"
+# Keras's other name of the first.
+SYNONYMS = {"mean": MEAN}
 
 
 class FullBatchLoss:
@@ -37,7 +40,7 @@ class FullBatchLoss:
         self.model, self.training, self.searches = model, training, {}
         if loss is None and getattr(model, "_compile_loss", None) is None:
             raise ValueError("loss must be given where the model is not compiled with one, got None")
-        self.data, self.batch_size = _checked(data), arguments.integer("batch_size", batch_size, 1)
+        self.data, self.batch_size = _tensors(checked(data)), arguments.integer("batch_size", batch_size, 1)
         if not model.built:
             model(self._inputs_of_one())
         self.variables = list(model.trainable_variables)
@@ -49,6 +52,7 @@ class FullBatchLoss:
         self.dtype = tf.as_dtype(kinds.pop())
         self.reduction = _reduction(model.loss if loss is None else loss)
         self.loss = None if loss is None else _given(loss, self.dtype.name)
+        self.resolution = max(resolution(self.dtype), loss_resolution(self.loss or model.loss))
         self.examples, self.weight = _totals(self.data)
         # Values at the start: seeds of dropout among them, so that each evaluation drops the same units.
         self.state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
@@ -64,7 +68,7 @@ class FullBatchLoss:
 
     def start(self):
         """Returns the model's weights as one tensor [D]."""
-        return tf.concat([tf.reshape(tf.convert_to_tensor(v.value), [-1]) for v in self.variables], 0)
+        return flat([v.value for v in self.variables])
 
     def assign(self, position):
         """Writes a vector into the model's weights.
@@ -72,12 +76,8 @@ class FullBatchLoss:
         Args:
             position: A tensor [D].
         """
-        for variable, value in zip(self.variables, self._split(position), strict=True):
+        for variable, value in zip(self.variables, unflat(position, self.variables), strict=True):
             variable.assign(value)
-
-    def _split(self, position):
-        parts = tf.split(position, [int(np.prod(v.shape)) for v in self.variables])
-        return [tf.reshape(part, v.shape) for part, v in zip(parts, self.variables, strict=True)]
 
     def _evaluate(self, position):
         loss, gradient = tf.zeros((), self.dtype), tf.zeros_like(position)
@@ -112,9 +112,7 @@ class FullBatchLoss:
         ]
         with tf.GradientTape() as tape:
             tape.watch(position)
-            outputs, _, penalties = self.model.stateless_call(
-                self._split(position), self.state, x, training=self.training, return_losses=True
-            )
+            outputs, penalties = objective.outputs_and_losses(unflat(position, self.variables))
             given = self.loss
             loss = given(y, outputs, sample_weight) if given else objective.data_loss(outputs)
             loss = part * tf.cast(loss, self.dtype)
@@ -124,26 +122,13 @@ class FullBatchLoss:
         return loss, tf.convert_to_tensor(gradient)
 
 
-def _checked(data):
-    """Returns a finite dataset as it is, and arrays as a tuple of tensors with one number of examples."""
+def _tensors(data):
+    """Arrays as tensors."""
     if isinstance(data, tf.data.Dataset):
-        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise ValueError("data must be finite, got a dataset that repeats forever: use take")
-        if not isinstance(data.element_spec, tuple) or len(data.element_spec) not in (2, 3):
-            raise ValueError(
-                f"data must have batches (x, y) or (x, y, sample_weight), got {data.element_spec!r}"
-            )
         return data
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise ValueError(
-            "data must be (x, y), (x, y, sample_weight) or a tf.data.Dataset of such batches, got "
-            f"{type(data).__name__}"
-        )
-    tensors = tf.nest.map_structure(tf.convert_to_tensor, tuple(part for part in data if part is not None))
-    sizes = [tensor.shape[0] if tensor.shape.rank else 0 for tensor in tf.nest.flatten(tensors)]
-    if len(set(sizes)) != 1 or not sizes[0]:
-        raise ValueError(f"arrays of data must have one number of examples of at least 1, got {sizes}")
-    return tensors
+    if data[1] is None:
+        raise ValueError("data must have targets, got None for y")
+    return tf.nest.map_structure(tf.convert_to_tensor, data)
 
 
 def _slice(arrays, first, size):
@@ -180,6 +165,7 @@ def _totals(data):
 def _reduction(loss):
     """How the losses of examples are put together, one for all outputs."""
     kinds = {getattr(part, "reduction", MEAN) for part in tf.nest.flatten(loss)}
+    kinds = {SYNONYMS.get(kind, kind) for kind in kinds}
     if len(kinds) != 1 or not kinds <= {MEAN, SUM, WEIGHTED_MEAN}:
         raise ValueError(
             f"losses must have one reduction of {MEAN!r}, {SUM!r} and {WEIGHTED_MEAN!r}, "

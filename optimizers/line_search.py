@@ -9,12 +9,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from . import vectors
+from .vectors import dot
+
 SUFFICIENT_DECREASE = 1e-4
 
 _Point = collections.namedtuple("_Point", ["x", "f", "df", "full_gradient"])
 
 
-def line_search(function, curvature, rounds, dtype):
+def line_search(function, curvature, rounds, dtype, resolution=None):
     """Returns a search along a direction for a step that satisfies the Wolfe conditions, to be compiled.
 
     Args:
@@ -22,6 +25,7 @@ def line_search(function, curvature, rounds, dtype):
         curvature: The part of the slope that may remain, between 1e-4 and 1.
         rounds: Most rounds of the Hager-Zhang search.
         dtype: The type of the vectors.
+        resolution: The relative rounding of the loss; None for the vectors'.
 
     Returns:
         A function of (position [D], loss, gradient [D], direction [D], trial step) that returns the change of
@@ -30,7 +34,7 @@ def line_search(function, curvature, rounds, dtype):
         where that is not positive]. Nothing that is not finite is accepted.
     """
     # Below this part of the loss a difference is rounding, and the slopes alone decide.
-    rounding = 16 * np.finfo(dtype.as_numpy_dtype).eps
+    rounding = vectors.ROUNDING * (resolution or vectors.resolution(dtype))
 
     def search(position, loss, gradient, direction, trial):
         def along(step):
@@ -81,16 +85,6 @@ def summary(displacement, gradient, before, numbers):
     """
     numbers = tf.stack([tf.cast(number, tf.float64) for number in numbers])
     return displacement, gradient, gradient - before, numbers
-
-
-def dot(a, b):
-    """Returns the inner product of two vectors.
-
-    Args:
-        a: A tensor [D].
-        b: A tensor [D].
-    """
-    return tf.tensordot(a, b, 1)
 
 
 def largest(vector):

@@ -8,6 +8,8 @@ import functools
 import keras
 import tensorflow as tf
 
+from .vectors import precision, resolution
+
 
 class Objective:
     """A compiled model's loss on a batch at any values of its trainable variables.
@@ -36,17 +38,31 @@ class Objective:
         """The current values of the trainable variables, a list of tensors."""
         return [tf.convert_to_tensor(v.value) for v in self.model.trainable_variables]
 
-    def first(self, count):
-        """Returns the objective of the first examples of the batch, to estimate what they say of the whole.
+    @property
+    def resolution(self):
+        """The relative rounding of `loss`, which Keras computes in the loss's type and not the weights'."""
+        types = {v.dtype for v in self.model.trainable_variables}
+        return max(loss_resolution(self.model.loss), *map(resolution, types))
+
+    def spaced(self, count):
+        """Returns the objective of evenly spaced examples, to estimate what they say of the whole batch.
+
+        Every k-th is taken, with the least k such that there are not more than `count`.
 
         Args:
-            count: Number of examples; all if there are fewer.
+            count: The largest number of examples.
         """
+        first = next(t for t in keras.tree.flatten(self.x) if t is not None)
+        size = first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
+        if not tf.is_tensor(size) and size <= count:
+            return self
+        every = tf.maximum((size + count - 1) // count, 1)
+        # A slice with an unknown stride would have an unknown number of axes.
+        places = tf.range(0, size, every)
         x, y, sample_weight = keras.tree.map_structure(
-            lambda t: t if t is None else t[:count], (self.x, self.y, self.sample_weight)
+            lambda t: t if t is None else tf.gather(t, places), (self.x, self.y, self.sample_weight)
         )
-        size = tf.shape(keras.tree.flatten(self.x)[0])[0]
-        share = self.share * tf.minimum(count / size, 1)
+        share = self.share * (tf.size(places) / tf.maximum(size, 1))
         return Objective(self.model, x, y, sample_weight, self.training, self.state, share)
 
     def outputs(self, values):
@@ -57,6 +73,15 @@ class Objective:
         """
         return self._call(values)[0]
 
+    def outputs_and_losses(self, values):
+        """Returns the model's outputs, and the list of the layers' losses, regularization among them.
+
+        Args:
+            values: A tensor for each trainable variable.
+        """
+        outputs, _, losses = self._call(values, return_losses=True)
+        return outputs, losses
+
     def loss(self, values):
         """Returns the compiled loss with all regularization, a scalar.
 
@@ -66,10 +91,17 @@ class Objective:
         Args:
             values: A tensor for each trainable variable.
         """
-        outputs, _, losses = self._call(values, return_losses=True)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        outputs, losses = self.outputs_and_losses(values)
         data_loss = self.data_loss(outputs)
-        return data_loss + sum(tf.cast(tf.reduce_sum(loss), data_loss.dtype) / replicas for loss in losses)
+        return data_loss + _share(losses, data_loss.dtype)
+
+    def regularization(self, values):
+        """Returns what the layers add to the loss, a scalar; this replica's share of it.
+
+        Args:
+            values: A tensor for each trainable variable.
+        """
+        return _share(self.outputs_and_losses(values)[1], precision(values))
 
     def data_loss(self, outputs):
         """Returns the compiled loss of the targets, a scalar, without regularization.
@@ -108,6 +140,8 @@ class Objective:
             raise ValueError(
                 f"loss_weights must be None, got {weights!r}: weigh the one loss by the learning rate"
             )
+        if getattr(loss, "reduction", "sum") in (None, "none"):
+            raise ValueError(f"the compiled loss must be a scalar, got reduction={loss.reduction!r}")
         return output_distribution(loss)
 
     def require_distribution(self):
@@ -139,6 +173,17 @@ class Objective:
         if reduction == "sum":
             weights /= tf.cast(self.share, weights.dtype)
         return tf.stop_gradient(weights)
+
+    def nll_weights(self, outputs):
+        """Returns d(loss) / d(negative log-likelihood of one position), [B, ...].
+
+        Args:
+            outputs: The model's outputs, [B, ..., D].
+
+        Raises:
+            ValueError: As `distribution` and `position_weights`.
+        """
+        return self.distribution.scale(outputs) * self.position_weights(outputs)
 
     def _compiled_loss(self):
         if self.model._compile_loss is None:
@@ -180,6 +225,22 @@ def stateless_call(model, values, state, x, training=False, return_losses=False)
         losses = list(model.losses) if return_losses else None
     state = [scope.get_current_value(v) for v in model.non_trainable_variables]
     return (outputs, state, losses) if return_losses else (outputs, state)
+
+
+def loss_resolution(losses):
+    """Returns the relative rounding of Keras losses.
+
+    Args:
+        losses: A loss, its name or a function, or a nest of them.
+    """
+    types = {getattr(loss, "dtype", None) or keras.config.floatx() for loss in keras.tree.flatten(losses)}
+    return max(map(resolution, types))
+
+
+def _share(losses, dtype):
+    """The sum of layers' losses over the number of replicas."""
+    total = sum((tf.cast(tf.reduce_sum(loss), dtype) for loss in losses), tf.zeros([], dtype))
+    return total / tf.distribute.get_strategy().num_replicas_in_sync
 
 
 class _Reduction(keras.losses.Loss):

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ..theory import arguments
 from .full_batch import FullBatchOptimizer
-from .line_search import dot
+from .vectors import dot
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -148,7 +148,7 @@ def fit_lbfgs(
         data: (x, y) or (x, y, sample_weight) of arrays, or a finite `tf.data.Dataset` of such batches.
         loss: A Keras loss, its name or a function; None for the compiled loss.
         history: Pairs of differences that are remembered.
-        batch_size: Examples a microbatch for arrays: it bounds the memory, and changes nothing else.
+        batch_size: Examples a microbatch for arrays, as in `FullBatchOptimizer.minimize`.
         training: Whether layers run as in training.
         verbose: Whether to show a bar on stderr.
         callback: A function of (iteration, loss, gradient norm).
@@ -201,9 +201,11 @@ class _Pairs:
 
     def update(self, displacement, change, gradient, step, product):
         """Remembers a pair, if its curvature is positive."""
-        if product and self.pairs.maxlen:
+        squared = float(dot(change, change))
+        # In single precision squares may vanish where the product does not.
+        if product and squared and self.pairs.maxlen:
             self.pairs.appendleft((displacement, change, 1 / product))
-            self.scale = product / float(dot(change, change))
+            self.scale = product / squared
 
     def reset(self):
         """Forgets everything, and returns whether there was nothing to forget."""

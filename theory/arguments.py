@@ -73,6 +73,21 @@ def nonnegative(name, value, ndim=None):
     return array
 
 
+def fraction(name, value):
+    """Returns `value` as a float after checking that it is a number in [0, 1).
+
+    Args:
+        name: The argument's name, for the message.
+        value: What the caller gave.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not 0 <= finite(name, value, 0) < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+    return float(value)
+
+
 def integer(name, value, low):
     """Returns `value` as an `int` after checking that it is an integer of at least `low`.
 
@@ -86,6 +101,21 @@ def integer(name, value, low):
     """
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
         raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}")
+    return int(value)
+
+
+def seed(name, value):
+    """Returns `value` as an `int` after checking that it is an integer in [0, 2^31).
+
+    Args:
+        name: The argument's name, for the message.
+        value: What the caller gave.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if integer(name, value, 0) >= 2**31:
+        raise ValueError(f"{name} must be below 2^31, got {value!r}")
     return int(value)
 
 

@@ -38,7 +38,7 @@ def whole(model, *data):
     return loss, np.concatenate([np.ravel(slope) for slope in slopes])
 
 
-@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean", "sum", "mean_with_sample_weight"])
 @pytest.mark.parametrize("data", [(X, Y), (X, Y, W)], ids=["plain", "weighted"])
 def test_microbatches_add_up_to_one_batch_and_count_regularization_once(reduction, data):
     model = network(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction))
@@ -71,7 +71,7 @@ def test_dropout_is_off_by_default_and_drops_the_same_units_in_training():
     assert len(values) == 1 and values != {float(still(still.start())[0])}
 
 
-def test_weights_are_the_best_found_and_other_state_is_untouched():
+def test_weights_are_the_best_found():
     model = network()
     before = float(whole(model, X, Y)[0])
     seen = []
@@ -84,6 +84,18 @@ def test_weights_are_the_best_found_and_other_state_is_untouched():
     assert result.gradient_norm == pytest.approx(np.abs(slopes).max(), rel=0.02, abs=1e-5)
     assert seen == [(k + 1, result.losses[k + 1], seen[k][2]) for k in range(15)]
     assert int(model.optimizer.iterations) == 0
+
+
+def test_batch_norm_learns_no_averages():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(5), keras.layers.BatchNormalization(), keras.layers.Dropout(0.3)]
+    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3)])
+    before = [v.numpy() for v in model.non_trainable_variables]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    result = fit_lbfgs(model, (X, Y), loss, max_iterations=3, training=True, verbose=False)
+    assert result.losses[-1] < result.losses[0]
+    for a, b in zip(before, model.non_trainable_variables, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_an_interrupt_leaves_the_best_weights_and_is_raised():
@@ -139,6 +151,7 @@ def unweighted():
         (network, tf.data.Dataset.from_tensor_slices((X, Y)).batch(5).repeat(), {}, "data must be finite"),
         (network, tf.data.Dataset.from_tensor_slices((X, Y)).take(0).batch(5), {}, "at least one example"),
         (network, tf.data.Dataset.from_tensor_slices(X).batch(5), {}, "data must have batches"),
+        (network, (X, None, W), {}, "data must have targets, got None for y"),
         (network, (X, Y, 0 * W), {}, "sample weights must have a positive sum, got 0"),
         (network, (X * np.nan, Y), {}, "must be finite at the start, got a loss of nan"),
         (network, (X, Y), {"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),

@@ -147,11 +147,12 @@ def test_weights_of_examples(weights, reduction):
 
 
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
-def test_the_first_examples_stand_for_the_batch(reduction):
-    """A batch of equal halves: sums over a half with its weights are those over the whole."""
+def test_spaced_examples_stand_for_the_batch(reduction):
+    """A batch of twins: sums over one of each with its weights are those over the whole."""
     model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
-    whole = Objective(model, np.tile(X, (2, 1)), np.tile(Y, 2))
-    for part in (whole.first(12), whole.first(12).first(99), whole.first(24), whole.first(99)):
+    whole = Objective(model, np.repeat(X, 2, axis=0), np.repeat(Y, 2))
+    size = len(whole.x)
+    for part in (whole.spaced(size // 2), whole.spaced(size - 1).spaced(999), whole.spaced(size)):
         sums = []
         for objective in (whole, part):
             outputs = objective.outputs(objective.values)

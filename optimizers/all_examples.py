@@ -1,0 +1,38 @@
+"""All examples at once, for what needs more than a batch: arrays, or a finite dataset of batches."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def checked(data):
+    """Returns data after checking that they are examples, a dataset as it is, arrays as a tuple.
+
+    Args:
+        data: (x, y) or (x, y, sample_weight) of arrays, x possibly nested and the weights perhaps None; or a
+            `tf.data.Dataset` of batches of them.
+
+    Returns:
+        The dataset, or (x, y) or (x, y, sample_weight), as given.
+
+    Raises:
+        ValueError: If they are none of these, without examples, of different lengths, or endless.
+    """
+    if isinstance(data, tf.data.Dataset):
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError("data must be finite, got a dataset that repeats forever: use take")
+        if not isinstance(data.element_spec, tuple) or len(data.element_spec) not in (2, 3):
+            raise ValueError(
+                f"data must have batches (x, y) or (x, y, sample_weight), got {data.element_spec!r}"
+            )
+        return data
+    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+        raise ValueError(
+            "data must be (x, y), (x, y, sample_weight) or a tf.data.Dataset of such batches, got "
+            f"{type(data).__name__}"
+        )
+    data = tuple(data[:2] if data[-1] is None else data)
+    lengths = [(*np.shape(a), 0)[0] for a in keras.tree.flatten(data) if a is not None]
+    if len(set(lengths)) != 1 or not lengths[0]:
+        raise ValueError(f"arrays of data must have one number of examples of at least 1, got {lengths}")
+    return data

@@ -1,0 +1,19 @@
+"""Sums over the replicas of a strategy, from within one of them."""
+
+import tensorflow as tf
+
+
+def number():
+    """Returns the number of replicas that train."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def total(tensors):
+    """Returns the sums of tensors over the replicas; not inside control flow.
+
+    Args:
+        tensors: A tensor, or a nest of them.
+    """
+    if number() == 1:
+        return tensors
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
