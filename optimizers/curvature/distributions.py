@@ -24,6 +24,8 @@ from tensorflow_probability import distributions as tfd
 
 from .derivatives import second_derivative
 
+DRAW = "draw labels instead, by samples=n of an operator or fisher='sampled' of an optimizer"
+
 
 @dataclasses.dataclass(frozen=True)
 class OutputDistribution:
@@ -117,6 +119,19 @@ class OutputDistribution:
 
         return second_derivative(divergence, outputs, tangents)
 
+    def has_closed_form(self, outputs):
+        """Returns whether `fisher_product` exists.
+
+        Args:
+            outputs: Outputs of the model, [B, ..., D].
+        """
+        law = self.make(outputs)
+        try:
+            self._divergence(law, law)
+        except ValueError:
+            return False
+        return True
+
     def _divergence(self, p, q):
         """Returns D_KL(p || q) for each member of the batch."""
         law = _elementwise(q)
@@ -125,15 +140,14 @@ class OutputDistribution:
             return -q.log_prob(p.mean())
         if isinstance(law, tfd.Laplace):
             raise ValueError(
-                f"{self.name} has a kink, so that automatic differentiation finds no Fisher matrix: "
-                "use the sampled Fisher, samples=n"
+                f"{self.name} has a kink, so that automatic differentiation finds no Fisher matrix: {DRAW}"
             )
         try:
             return tfd.kl_divergence(p, q)
         except NotImplementedError:
             raise ValueError(
                 f"{self.name} has no closed form of the Kullback-Leibler divergence of its distribution "
-                f"{law.name}: use the sampled Fisher, samples=n"
+                f"{law.name}: {DRAW}"
             ) from None
 
 

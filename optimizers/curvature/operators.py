@@ -17,7 +17,8 @@ A product costs a pass over the data; each microbatch takes one compiled step of
 Legend: N examples, B batch, T positions of an example, d dimension (the number of trainable parameters).
 """
 
-import copy
+import functools
+import math
 import types
 
 import keras
@@ -25,7 +26,9 @@ import numpy as np
 import tensorflow as tf
 
 from ...theory import arguments
-from ..objective import Objective
+from ..all_examples import checked
+from ..objective import Objective, stateless_call
+from ..vectors import flat, unflat
 from . import products
 from .derivatives import second_derivative
 
@@ -52,17 +55,14 @@ class CurvatureOperator:
     """
 
     def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
-        self.model, self.data = model, data
+        self.model, self.data = model, checked(data)
         self.batch_size = arguments.integer("batch_size", batch_size, 1)
         if not model.built or not model.trainable_variables:
             raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
-        _check_data(data)
         loss = _compiled_loss(model) if loss is None else loss
         self._per_example = getattr(loss, "reduction", "mean") != "sum"
         self._weighted = getattr(loss, "reduction", None) == "mean_with_sample_weight"
         self._view = _summed(model, loss)
-        self._shapes = [v.shape for v in model.trainable_variables]
-        self._sizes = [int(np.prod(shape)) for shape in self._shapes]
         self._total = None
         self._step = tf.function(self._microbatch, jit_compile=jit_compile)
         self._divisor = tf.function(self._microbatch_divisor, jit_compile=jit_compile)
@@ -70,7 +70,7 @@ class CurvatureOperator:
     @property
     def dimension(self):
         """The number d of trainable parameters."""
-        return sum(self._sizes)
+        return sum(math.prod(v.shape) for v in self.model.trainable_variables)
 
     @property
     def shape(self):
@@ -135,13 +135,17 @@ class CurvatureOperator:
     def _microbatch(self, x, y, sample_weight, vector, seed):
         """Returns the product of a microbatch as a flat vector."""
         objective = Objective(self._view, x, y, sample_weight)
-        product = self.product(objective, objective.values, self._unflatten(vector), seed)
-        return tf.concat([tf.reshape(tf.cast(p, vector.dtype), [-1]) for p in product], 0)
+        values = objective.values
+        return tf.cast(flat(self.product(objective, values, unflat(vector, values), seed)), vector.dtype)
 
     def _microbatch_divisor(self, x, y, sample_weight):
-        """Returns what the microbatch adds to the loss's divisor: positions, or their weights."""
+        """Returns what the microbatch adds to the loss's divisor: its number of losses, or their weights."""
         objective = Objective(self._view, x, y, sample_weight if self._weighted else None)
-        return tf.reduce_sum(objective.position_weights(objective.outputs(objective.values)))
+        outputs = objective.outputs(objective.values)
+        if y is None:
+            # A Fisher matrix does without targets.
+            return tf.reduce_sum(objective.position_weights(outputs))
+        return _Count(self._view.loss)(y, outputs, objective.sample_weight)
 
     def _normalizer(self):
         """Returns the loss's divisor over all data; it does not depend on the trainable values."""
@@ -157,11 +161,6 @@ class CurvatureOperator:
     def _once(self, vector):
         """Returns what enters the product once and not for each microbatch."""
         return tf.zeros_like(vector)
-
-    def _unflatten(self, vector):
-        parts = tf.split(vector, self._sizes)
-        variables = self.model.trainable_variables
-        return [tf.reshape(tf.cast(p, v.dtype), v.shape) for p, v in zip(parts, variables, strict=True)]
 
     @staticmethod
     def _seed(index):
@@ -204,7 +203,7 @@ class Hessian(CurvatureOperator):
         """Returns the Hessian of a microbatch's summed loss, without regularization, times a vector."""
 
         def loss(values):
-            outputs, _, losses = objective._call(values, return_losses=True)
+            outputs, losses = objective.outputs_and_losses(values)
             if len(losses) > len(self._regularized()):
                 raise ValueError(
                     "model must have no losses beside the regularizers of its weights for a Hessian"
@@ -222,8 +221,7 @@ class Hessian(CurvatureOperator):
             return tf.add_n([tf.reduce_sum(regularizer(values[i])) for i, regularizer in regularized])
 
         values = [tf.convert_to_tensor(v.value) for v in self.model.trainable_variables]
-        product = second_derivative(loss, values, self._unflatten(vector))
-        return tf.concat([tf.reshape(tf.cast(p, vector.dtype), [-1]) for p in product], 0)
+        return tf.cast(flat(second_derivative(loss, values, unflat(vector, values))), vector.dtype)
 
     def _regularized(self):
         """Returns (index, regularizer) of the trainable variables that have one."""
@@ -339,92 +337,6 @@ class EmpiricalFisher(CurvatureOperator):
         return products.empirical_fisher_product(objective, values, tangents)
 
 
-def hessian_vector_product(model, data, vector, loss=None, **options):
-    """Returns the Hessian of the loss times a vector, [d].
-
-    For several products make a `Hessian` once: it is compiled once.
-
-    Args:
-        model: As `Hessian`.
-        data: As `Hessian`.
-        vector: The vector, [d].
-        loss: As `Hessian`.
-        **options: As `Hessian`.
-
-    Raises:
-        ValueError: As `Hessian`, or if the vector has another shape.
-    """
-    return Hessian(model, data, loss, **options).matvec(vector)
-
-
-def gauss_newton_vector_product(model, data, vector, loss=None, **options):
-    """Returns the Gauss-Newton matrix of the loss times a vector, [d].
-
-    For several products make a `GaussNewton` once: it is compiled once.
-
-    Args:
-        model: As `GaussNewton`.
-        data: As `GaussNewton`.
-        vector: The vector, [d].
-        loss: As `GaussNewton`.
-        **options: As `GaussNewton`.
-
-    Raises:
-        ValueError: As `GaussNewton`, or if the vector has another shape.
-    """
-    return GaussNewton(model, data, loss, **options).matvec(vector)
-
-
-def fisher_vector_product(model, data, vector, loss=None, **options):
-    """Returns the Fisher matrix of the model times a vector, [d].
-
-    For several products make a `Fisher` once: it is compiled once.
-
-    Args:
-        model: As `Fisher`.
-        data: As `Fisher`.
-        vector: The vector, [d].
-        loss: As `Fisher`.
-        **options: As `Fisher`.
-
-    Raises:
-        ValueError: As `Fisher`, or if the vector has another shape.
-    """
-    return Fisher(model, data, loss, **options).matvec(vector)
-
-
-def empirical_fisher_vector_product(model, data, vector, loss=None, **options):
-    """Returns the empirical Fisher matrix, which is not the Fisher matrix, times a vector, [d].
-
-    For several products make an `EmpiricalFisher` once: it is compiled once.
-
-    Args:
-        model: As `EmpiricalFisher`.
-        data: As `EmpiricalFisher`.
-        vector: The vector, [d].
-        loss: As `EmpiricalFisher`.
-        **options: As `EmpiricalFisher`.
-
-    Raises:
-        ValueError: As `EmpiricalFisher`, or if the vector has another shape.
-    """
-    return EmpiricalFisher(model, data, loss, **options).matvec(vector)
-
-
-def _check_data(data):
-    if isinstance(data, tf.data.Dataset):
-        return
-    if not isinstance(data, tuple | list) or len(data) not in (2, 3):
-        raise ValueError(
-            "data must be (x, y), (x, y, sample_weight) or a tf.data.Dataset of batches, "
-            f"got {type(data).__name__}"
-        )
-    arrays = (array for array in keras.tree.flatten(tuple(data)) if array is not None)
-    lengths = [(*np.shape(array), 0)[0] for array in arrays]
-    if len(set(lengths)) != 1 or not lengths[0]:
-        raise ValueError(f"data must have arrays of one length, at least 1, got lengths {lengths}")
-
-
 def _compiled_loss(model):
     """Returns the one loss that the model is compiled with."""
     compiled = getattr(model, "_compile_loss", None)
@@ -440,10 +352,12 @@ def _summed(model, loss):
     """Returns the model, as an `Objective` sees it, with the loss summed over positions."""
     loss = keras.losses.get(loss) if isinstance(loss, str | type) else loss
     if not isinstance(loss, keras.losses.Loss):
-        loss = _LossFunction(loss, name=getattr(loss, "__name__", "loss"))
+        name = getattr(loss, "__name__", "loss")
+        # A lambda's is no valid name of a scope.
+        loss = _LossFunction(loss, name=name if name.isidentifier() else "loss")
     if loss.reduction in (None, "none"):
         raise ValueError(f"the loss's reduction must be a sum or a mean, got {loss.reduction!r}")
-    loss = copy.copy(loss)
+    loss = _twin(loss)
     loss.reduction = "sum"
     # What `compile` makes of a loss.
     shell = keras.Sequential()
@@ -453,8 +367,32 @@ def _summed(model, loss):
         _compile_loss=shell._compile_loss,
         trainable_variables=model.trainable_variables,
         non_trainable_variables=model.non_trainable_variables,
-        stateless_call=model.stateless_call,
+        stateless_call=functools.partial(stateless_call, model),
     )
+
+
+def _twin(loss):
+    """A shallow copy; Keras's own would save the loss and load it, for which it must be registered."""
+    twin = object.__new__(type(loss))
+    vars(twin).update(vars(loss))
+    return twin
+
+
+class _Count(keras.losses.Loss):
+    """The number of losses that a loss reduces, weights and masks as Keras has them."""
+
+    def __init__(self, loss):
+        super().__init__(name="count", reduction="sum", dtype=loss.dtype)
+        self.loss = loss
+
+    def call(self, y_true, y_pred):
+        losses = self.loss.call(y_true, y_pred)
+        if not losses.shape.rank:
+            raise ValueError(
+                f"loss must return a number for each example, got one scalar by {self.loss.name!r}: how it "
+                "depends on the batch is not known"
+            )
+        return tf.ones_like(losses)
 
 
 def _require_distribution(view):

@@ -77,7 +77,7 @@ def fisher_product(objective, values, tangents):
     distribution = objective.distribution
 
     def curve(outputs, output_tangents):
-        return distribution.fisher_product(outputs, output_tangents, _weights(objective, outputs))
+        return distribution.fisher_product(outputs, output_tangents, objective.nll_weights(outputs))
 
     return _through_outputs(objective, values, tangents, curve)
 
@@ -104,11 +104,11 @@ def sampled_fisher_product(objective, values, tangents, seed, samples=1):
     distribution = objective.distribution
 
     def curve(outputs, output_tangents):
-        weights = _weights(objective, outputs) / samples
+        weights = objective.nll_weights(outputs) / samples
 
         def draw(seed):
             targets = distribution.sample(outputs, seed)
-            return _outer_product(lambda f: distribution.nll(targets, f), outputs, output_tangents, weights)
+            return score_product(distribution, targets, outputs, output_tangents, weights)
 
         if samples == 1:
             return draw(seed)
@@ -145,7 +145,7 @@ def empirical_fisher_product(objective, values, tangents):
     distribution = objective.distribution
 
     def curve(outputs, output_tangents):
-        roots = tf.sqrt(_weights(objective, outputs))
+        roots = tf.sqrt(objective.nll_weights(outputs))
 
         def examples(f):
             losses = roots * distribution.nll(objective.y, f)
@@ -154,6 +154,19 @@ def empirical_fisher_product(objective, values, tangents):
         return _outer_product(examples, outputs, output_tangents)
 
     return _through_outputs(objective, values, tangents, curve)
+
+
+def score_product(distribution, targets, outputs, tangents, weights):
+    r"""Returns \(\sum_p c_p s_p s_p^T\) times a vector, with the score s_p of the targets at each position.
+
+    Args:
+        distribution: An `OutputDistribution`.
+        targets: Targets in the form that the loss takes.
+        outputs: Outputs of the model, [B, ..., D].
+        tangents: The vector, [B, ..., D].
+        weights: The factors c_p, [B, ...].
+    """
+    return _outer_product(lambda f: distribution.nll(targets, f), outputs, tangents, weights)
 
 
 def _through_outputs(objective, values, tangents, curve):
@@ -172,8 +185,3 @@ def _outer_product(losses, outputs, tangents, weights=None):
         results = losses(outputs)
     slopes = push_forward(tape, results, outputs, tangents)
     return pull_back(tape, results, outputs, slopes if weights is None else weights * slopes)
-
-
-def _weights(objective, outputs):
-    """Returns the weight of each position's negative log-likelihood in the loss, [B, ...]."""
-    return objective.distribution.scale(outputs) * objective.position_weights(outputs)

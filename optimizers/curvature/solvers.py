@@ -5,6 +5,7 @@ import collections
 import tensorflow as tf
 
 from ...theory import arguments
+from ..vectors import dot, norm, shifted
 
 Solution = collections.namedtuple(
     "Solution", ["solution", "residual", "value", "steps", "negative_curvature", "direction", "iterates"]
@@ -93,13 +94,13 @@ def conjugate_gradients(
     b = tf.nest.map_structure(tf.convert_to_tensor, b)
 
     def damped(v):
-        return _plus(product(v), damping, v)
+        return shifted(product(v), damping, v)
 
     precondition = preconditioner or (lambda v: v)
     keep = [arguments.integer("keep", number, 1) for number in keep]
     state = _start(damped, precondition, b, x0, steps, len(keep))
-    goal = tolerance * tf.sqrt(_dot(b, b))
-    state = state._replace(running=_norm(state.r) > goal)
+    goal = tolerance * tf.sqrt(dot(b, b))
+    state = state._replace(running=norm(state.r) > goal)
 
     def step(state):
         return _step(state, damped, precondition, b, goal, relative_progress, keep)
@@ -113,7 +114,7 @@ def conjugate_gradients(
         )
     return Solution(
         solution=state.x,
-        residual=tf.math.divide_no_nan(_norm(state.r), _norm(b)),
+        residual=tf.math.divide_no_nan(norm(state.r), norm(b)),
         value=tf.gather(state.values, state.steps),
         steps=state.steps,
         negative_curvature=state.negative,
@@ -128,10 +129,10 @@ def _start(product, precondition, b, x0, steps, kept):
         x, r = tf.nest.map_structure(tf.zeros_like, b), b
     else:
         x = tf.nest.map_structure(tf.convert_to_tensor, x0)
-        r = _plus(b, -1.0, product(x))
+        r = shifted(b, -1.0, product(x))
     z = precondition(r)
-    rz = _dot(r, z)
-    values = tf.concat([[-0.5 * (_dot(x, r) + _dot(x, b))], tf.zeros(steps, rz.dtype)], 0)
+    rz = dot(r, z)
+    values = tf.concat([[-0.5 * (dot(x, r) + dot(x, b))], tf.zeros(steps, rz.dtype)], 0)
     iterates = tf.nest.map_structure(lambda x: tf.repeat(x[None], kept, axis=0), x)
     return _State(x, r, z, rz, values, tf.constant(0), tf.constant(True), tf.constant(False), iterates)
 
@@ -139,20 +140,20 @@ def _start(product, precondition, b, x0, steps, kept):
 def _step(old, product, precondition, b, goal, relative_progress, keep):
     """Returns the state after a step, or the old one where it does not run, or the step fails."""
     ap = product(old.p)
-    curvature = _dot(old.p, ap)
+    curvature = dot(old.p, ap)
     length = tf.math.divide_no_nan(old.rz, curvature)
-    x, r = _plus(old.x, length, old.p), _plus(old.r, -length, ap)
+    x, r = shifted(old.x, length, old.p), shifted(old.r, -length, ap)
     z = precondition(r)
-    rz = _dot(r, z)
-    value = -0.5 * (_dot(x, r) + _dot(x, b))
+    rz = dot(r, z)
+    value = -0.5 * (dot(x, r) + dot(x, b))
     finite = tf.math.is_finite(curvature) & tf.math.is_finite(rz) & tf.math.is_finite(value)
     negative = finite & (curvature <= 0)
     steps = old.steps + 1
     values = tf.tensor_scatter_nd_update(old.values, [[steps]], [value])
-    running = _norm(r) > goal
+    running = norm(r) > goal
     if relative_progress is not None:
         running &= ~_stalls(values, steps, relative_progress)
-    p = _plus(z, tf.math.divide_no_nan(rz, old.rz), old.p)
+    p = shifted(z, tf.math.divide_no_nan(rz, old.rz), old.p)
     new = _State(x, r, p, rz, values, steps, running, tf.constant(False), old.iterates)
     moved = old.running & finite & ~negative
     kept = tf.nest.map_structure(lambda a, b: tf.where(moved, a, b), new, old)
@@ -176,18 +177,3 @@ def _stalls(values, steps, relative_progress):
     last, before = tf.gather(values, steps), tf.gather(values, tf.maximum(steps - k, 0))
     limit = tf.cast(k, last.dtype) * relative_progress * tf.abs(last)
     return (steps > k) & (last < 0) & (before - last < limit)
-
-
-def _dot(a, b):
-    pairs = zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True)
-    return tf.add_n([tf.reduce_sum(a * b) for a, b in pairs])
-
-
-def _norm(a):
-    return tf.sqrt(_dot(a, a))
-
-
-def _plus(a, scale, b):
-    # A number takes the tensor's precision; a cast would round it to single precision first.
-    factor = (lambda dtype: tf.cast(scale, dtype)) if tf.is_tensor(scale) else (lambda dtype: scale)
-    return tf.nest.map_structure(lambda a, b: a + factor(b.dtype) * b, a, b)

@@ -169,8 +169,9 @@ def test_the_divergence_is_the_sum_over_labels_and_half_the_fisher_form():
 def test_samples_estimate_what_has_no_closed_form_and_the_error_advises_them(loss):
     outputs = normal(3, 6)
     distribution = output_distribution(loss)
-    with pytest.raises(ValueError, match="use the sampled Fisher"):
+    with pytest.raises(ValueError, match="draw labels instead, by samples=n"):
         distribution.fisher_product(outputs, tf.ones_like(outputs))
+    assert not distribution.has_closed_form(outputs)
     assert distribution.nll(distribution.sample(outputs, (1, 2)), outputs).shape == (3,)
 
 

@@ -232,7 +232,8 @@ def test_sequences_sum_over_positions_and_the_empirical_fisher_over_examples():
 
 
 @pytest.mark.parametrize(
-    "loss", [BernoulliNLL(), GaussianNLL(), keras.losses.BinaryCrossentropy(from_logits=True)]
+    "loss",
+    [BernoulliNLL(), GaussianNLL(), keras.losses.BinaryCrossentropy(from_logits=True, dtype="float64")],
 )
 def test_gauss_newton_is_the_fisher_matrix_for_natural_parameters(loss):
     x, _ = data()
@@ -290,7 +291,15 @@ def test_loops_embeddings_dropout_and_batch_norm_are_differentiated_as_in_infere
     np.testing.assert_array_equal(flat(model.get_weights()), before)
 
 
-def test_functions_and_operators_follow_the_variables():
+def test_a_loss_for_each_number_is_averaged_over_all_of_them():
+    x, y = data(outputs=CLASSES)
+    model = mlp()
+    expected = brute_force_hessian(model, lambda: tf.reduce_mean((model(x) - y) ** 2))
+    for loss in (lambda y, f: (y - f) ** 2, keras.losses.MeanSquaredError()):
+        np.testing.assert_allclose(Hessian(model, (x, y), loss, batch_size=4).dense(), expected, atol=1e-12)
+
+
+def test_operators_follow_the_variables():
     x, y = data()
     model = mlp()
     operator, v = Hessian(model, (x, y)), np.random.default_rng(0).normal(size=43)
@@ -299,16 +308,6 @@ def test_functions_and_operators_follow_the_variables():
         variable.assign(1.5 * variable)
     after = operator @ v
     assert np.abs(after - before).max() > 1e-3
-    for name, kind in (
-        ("hessian", Hessian),
-        ("gauss_newton", GaussNewton),
-        ("fisher", Fisher),
-        ("empirical_fisher", EmpiricalFisher),
-    ):
-        function = getattr(curvature, f"{name}_vector_product")
-        np.testing.assert_allclose(
-            function(model, (x, y), v, batch_size=4), kind(model, (x, y)) @ v, atol=1e-13
-        )
     np.testing.assert_allclose(
         operator @ np.stack([v, 2 * v], axis=1), np.stack([after, 2 * after], axis=1), atol=1e-13
     )
@@ -339,6 +338,10 @@ def test_xla_gives_the_same_products():
         np.testing.assert_allclose(kind(model, (x, y), jit_compile=True) @ v, expected, atol=1e-13)
 
 
+def mean_output(y, outputs):
+    return tf.reduce_mean(outputs)
+
+
 def test_bad_input_is_refused():
     x, y = data()
     model, v = mlp(), np.zeros(43)
@@ -347,12 +350,18 @@ def test_bad_input_is_refused():
     active = keras.Sequential([keras.Input((4,)), L.Dense(CLASSES, activity_regularizer="l2")])
     double = mlp()
     double.compile(loss=CategoricalNLL(), loss_weights=0.5)
+    endless = tf.data.Dataset.from_tensor_slices((x, y)).batch(4).repeat()
     for call, message in (
         (lambda: Hessian(plain, (x, y)), "loss must be given"),
         (lambda: Hessian(keras.Sequential([L.Dense(3)]), (x, y), "mse"), "model must be built"),
         (lambda: Hessian(double, (x, y)), "one loss without loss_weights"),
         (lambda: Hessian(model, x), "data must be"),
-        (lambda: Hessian(model, (x, y[:5])), r"arrays of one length, at least 1, got lengths \[11, 5\]"),
+        (lambda: Hessian(model, endless), "data must be finite, got a dataset that repeats forever"),
+        (
+            lambda: Hessian(model, (x, y), mean_output) @ v,
+            "a number for each example, got one",
+        ),
+        (lambda: Hessian(model, (x, y[:5])), r"one number of examples of at least 1, got \[11, 5\]"),
         (lambda: Hessian(model, (x, y), batch_size=0), "batch_size must be an integer of at least 1"),
         (lambda: Hessian(model, (x, y)) @ v[:5], r"vector must have shape \(43,\), got shape \(5,\)"),
         (lambda: Hessian(model, (x, y)) @ (v * np.nan), r"vector\[0\] must be finite"),
@@ -368,7 +377,7 @@ def test_bad_input_is_refused():
         (lambda: Fisher(model, (x, y), "mae"), "loss must be the negative log-likelihood"),
         (lambda: EmpiricalFisher(model, (x, y), "mae"), "loss must be the negative log-likelihood"),
         (lambda: Fisher(model, (x, y), samples=0), "samples must be an integer of at least 1"),
-        (lambda: Fisher(model, (x, x[:, :3]), StudentTNLL(df=3.0)) @ v, "use the sampled Fisher"),
+        (lambda: Fisher(model, (x, x[:, :3]), StudentTNLL(df=3.0)) @ v, "draw labels instead, by samples=n"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
