@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from ..theory import arguments
+from ..theory import arguments, descent
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -153,8 +153,8 @@ class Acceleration(keras.optimizers.Optimizer):
         Raises:
             ValueError: If the eigenvalues are not positive, or not in order.
         """
-        low, high = np.sqrt(_spectrum(smallest, largest))
-        return cls((2 / (low + high)) ** 2, momentum=((high - low) / (high + low)) ** 2, **kwargs)
+        best = descent.best_momentum(*_spectrum(smallest, largest))
+        return cls(best.learning_rate, momentum=best.momentum, **kwargs)
 
     def build(self, variables):
         """Makes v, and a where the third stage is on, for each variable."""

@@ -14,7 +14,9 @@ import weakref
 import keras
 import tensorflow as tf
 
+from ..theory import arguments
 from .objective import Objective
+from .replicas import number, total
 
 
 class ModelOptimizer(keras.optimizers.Optimizer):
@@ -44,8 +46,8 @@ class ModelOptimizer(keras.optimizers.Optimizer):
                     f"{argument} must be None for {type(self).__name__}, got {kwargs[argument]!r}: "
                     "its direction belongs to the batch at hand"
                 )
-        if isinstance(learning_rate, int | float) and not 0 <= learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be finite and at least 0, got {learning_rate!r}")
+        if not callable(learning_rate):
+            learning_rate = float(arguments.nonnegative("learning_rate", learning_rate, 0))
         super().__init__(learning_rate, name=name, **kwargs)
         self._model = None
         self._batches = threading.local()
@@ -69,7 +71,8 @@ class ModelOptimizer(keras.optimizers.Optimizer):
             model: The model that is compiled.
 
         Raises:
-            ValueError: If the model has a `train_step` or `compute_loss` of its own, or scaled losses.
+            ValueError: If the model has a `train_step` or `compute_loss` of its own, or scaled losses, or a
+                batch norm that is synchronized among replicas.
         """
         for method in ("train_step", "compute_loss"):
             if method in vars(model) or getattr(type(model), method) is not getattr(keras.Model, method):
@@ -77,6 +80,14 @@ class ModelOptimizer(keras.optimizers.Optimizer):
                     f"{type(self).__name__} needs Keras's own {method}, "
                     f"but {type(model).__name__} overrides it"
                 )
+        synchronized = [
+            layer.name for layer in model._flatten_layers() if getattr(layer, "synchronized", False)
+        ]
+        if synchronized and model.distribute_strategy.num_replicas_in_sync > 1:
+            raise ValueError(
+                f"{type(self).__name__} evaluates the model inside conditions, where replicas can't "
+                f"synchronize: got BatchNormalization {synchronized[0]!r} with synchronized=True"
+            )
         # A weak reference: a strong one would make the model a part of the optimizer's checkpoint.
         self._model = weakref.ref(model)
 
@@ -90,6 +101,11 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         Returns:
             The metrics by name.
         """
+        if self.compiled_model() is not model:
+            raise ValueError(
+                f"{type(self).__name__} must train the model that it was compiled with last, "
+                f"{self.compiled_model().name!r}, got {model.name!r}: give each model an optimizer of its own"
+            )
         # The state before the step, with the seeds that its dropout draws from.
         state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
         self._batches.data = data, state
@@ -121,16 +137,20 @@ class ModelOptimizer(keras.optimizers.Optimizer):
                 self.build(variables)
         elif [id(v) for v in variables] != [id(v) for v in self._trainable_variables]:
             raise ValueError(
-                f"{type(self).__name__} was built for {len(self._trainable_variables)} other trainable "
-                f"variables than the {len(variables)} of the model now: compile it again with a new one"
+                f"the trainable variables must be those that {type(self).__name__} was built for, got "
+                f"{len(variables)} variables, not the {len(self._trainable_variables)}: compile the model "
+                "again with a new optimizer"
             )
         grads = [_dense(g, v) for g, v in zip(grads, variables, strict=True)]
         batch, state = data
         objective = Objective(model, *keras.utils.unpack_x_y_sample_weight(batch), training=True, state=state)
         direction = self.direction(objective, grads)
-        computable, accepted = tf.unstack(self.everywhere([finite(grads), finite([*grads, *direction])]))
+        averages = _averages(model, state)
+        # Not every optimizer looks at the gradients: what the batch did to averages tells of it, too.
+        sound = finite(grads) & tf.reduce_all([_stays_finite(v.value, old) for v, old in averages])
+        computable, accepted = tf.unstack(self.everywhere([sound, sound & finite(direction)]))
         self._batches.accepted = accepted
-        self._restore(model, state, computable)
+        self._restore(averages, computable)
         super().apply(kept_if(accepted, direction), variables)
 
     def direction(self, objective, gradients):
@@ -163,21 +183,8 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """
         return self.add_variable(shape, initializer, dtype, aggregation="only_first_replica", name=name)
 
-    @staticmethod
-    def replicas():
-        """Returns the number of replicas that train."""
-        return tf.distribute.get_strategy().num_replicas_in_sync
-
-    @classmethod
-    def total(cls, tensors):
-        """Returns the sums of tensors over the replicas; not inside control flow.
-
-        Args:
-            tensors: A tensor, or a nest of them.
-        """
-        if cls.replicas() == 1:
-            return tensors
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+    # Here too, since subclasses need them at many places.
+    replicas, total = staticmethod(number), staticmethod(total)
 
     @classmethod
     def everywhere(cls, flag):
@@ -188,12 +195,10 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """
         return cls.total(tf.cast(flag, tf.int32)) >= cls.replicas()
 
-    def _restore(self, model, state, computable):
+    def _restore(self, averages, computable):
         """Keeps a batch of undefined numbers out of averages, such as batch norm's."""
-        averages = {id(v) for v in model.non_trainable_weights}
-        for variable, value in zip(model.non_trainable_variables, state, strict=True):
-            if id(variable) in averages and value.dtype.is_floating:
-                variable.assign(tf.where(computable, tf.convert_to_tensor(variable.value), value))
+        for variable, value in averages:
+            variable.assign(tf.where(computable, tf.convert_to_tensor(variable.value), value))
 
     def _apply_weight_decay(self, variables):
         # As Keras does it, but for steps that are skipped.
@@ -235,6 +240,18 @@ def kept_if(flag, tensors, otherwise=None):
     """
     # A condition hands them on as they are, where a choice by element copies them.
     return tf.cond(flag, lambda: list(tensors), lambda: otherwise or [tf.zeros_like(t) for t in tensors])
+
+
+def _averages(model, state):
+    """Pairs of a variable that the forward pass changes, such as batch norm's mean, and its value before."""
+    weights = {id(v) for v in model.non_trainable_weights}
+    pairs = zip(model.non_trainable_variables, state, strict=True)
+    return [(v, value) for v, value in pairs if id(v) in weights and value.dtype.is_floating]
+
+
+def _stays_finite(value, before):
+    """Whether what was finite is so still; a mask may have had infinite entries from the start."""
+    return tf.reduce_all(tf.math.is_finite(value) | ~tf.math.is_finite(before))
 
 
 def _dense(gradient, variable):

@@ -8,6 +8,7 @@ from keras import ops
 
 from ..theory import arguments
 from .attachment import ModelOptimizer
+from .vectors import scaled
 
 # One generator on every device, so that a seed means the same noise.
 _GENERATOR = "philox"
@@ -88,15 +89,11 @@ class Evolution(ModelOptimizer):
         **kwargs,
     ):
         super().__init__(learning_rate, name, **kwargs)
-        if not 0 <= arguments.finite("momentum", momentum, 0) < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
         self.sigma = float(arguments.positive("sigma", sigma, 0))
         self.pairs = arguments.integer("pairs", pairs, 1)
         self.ranks = bool(ranks)
-        self.momentum = float(momentum)
-        self.seed = random.randrange(2**31) if seed is None else arguments.integer("seed", seed, 0)
-        if self.seed >= 2**31:
-            raise ValueError(f"seed must be below 2^31, got {seed!r}")
+        self.momentum = arguments.fraction("momentum", momentum)
+        self.seed = random.randrange(2**31) if seed is None else arguments.seed("seed", seed)
 
     def build(self, variables):
         """Makes v for each variable where there is momentum."""
@@ -122,10 +119,13 @@ class Evolution(ModelOptimizer):
             gradients: Ignored.
         """
         values = objective.values
-        losses = self._losses(objective, values)
+        losses = self.total(self._losses(objective, values))
+        measured = tf.reduce_any(tf.math.is_finite(losses))
         if self.ranks:
-            losses = centered_ranks(self.total(losses)) / self.replicas()
+            losses = centered_ranks(losses)
         weights = (losses[:, 0] - losses[:, 1]) / (2 * self.pairs * self.sigma)
+        # Of trials that all failed nothing is known, and the step is skipped.
+        weights = tf.where(measured, weights, float("nan"))
 
         def add(total, trial):
             index, weight = trial
@@ -133,7 +133,8 @@ class Evolution(ModelOptimizer):
             return [t + tf.cast(weight, t.dtype) * e for t, e in zip(total, noise, strict=True)]
 
         start = [tf.zeros_like(v) for v in values]
-        return tf.foldl(add, (tf.range(self.pairs), weights), start, parallel_iterations=1)
+        direction = tf.foldl(add, (tf.range(self.pairs), weights), start, parallel_iterations=1)
+        return scaled(1 / self.replicas(), super()._clip_gradients(direction))
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable.
@@ -159,6 +160,10 @@ class Evolution(ModelOptimizer):
             "momentum": self.momentum,
             "seed": self.seed,
         }
+
+    def _clip_gradients(self, grads):
+        # Done already: g of all replicas is clipped, not the share of each.
+        return grads
 
     def _losses(self, objective, values):
         """Returns this replica's share of the losses at theta + sigma e_i and theta - sigma e_i, [n, 2]."""

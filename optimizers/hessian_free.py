@@ -7,7 +7,8 @@ from ..theory import arguments
 from .curvature import products
 from .curvature.derivatives import second_derivative
 from .curvature.solvers import conjugate_gradients
-from .levenberg_marquardt import DampedOptimizer, scaled, shifted
+from .levenberg_marquardt import DampedOptimizer
+from .vectors import scaled, shifted
 
 # The steps whose iterates are kept grow by this ratio.
 SPACING = 1.3
@@ -117,7 +118,7 @@ class HessianFree(DampedOptimizer):
         """
         product = products.gauss_newton_product(objective, values, tangents)
         if objective.model.losses:
-            extra = second_derivative(lambda v: _regularization(objective, v), values, tangents)
+            extra = second_derivative(objective.regularization, values, tangents)
             product = shifted(product, 1.0, extra)
         return self.total(product)
 
@@ -145,7 +146,7 @@ class HessianFree(DampedOptimizer):
         rate = tf.cast(self.learning_rate, damping.dtype)
         losses = self.total(
             tf.map_fn(
-                lambda d: objective.loss(shifted(values, -rate, d)),
+                lambda d: tf.cast(objective.loss(shifted(values, -rate, d)), damping.dtype),
                 found.iterates,
                 fn_output_signature=damping.dtype,
             )
@@ -166,17 +167,9 @@ class HessianFree(DampedOptimizer):
 
 
 def _kept(steps):
-    """The numbers of the steps after which the iterate is kept: 1, 2, 3, 4, 6, 8 ... and the last."""
+    """The numbers of the steps after which the iterate is kept: 1, 2, 3, 4, 5, 7, 9 ... and the last."""
     kept, last = {steps}, 1.0
     while last < steps:
         kept.add(round(last))
         last = max(last * SPACING, last + 1)
     return sorted(kept)
-
-
-def _regularization(objective, values):
-    """This replica's share of what the layers add to the loss."""
-    losses = objective._call(values, return_losses=True)[2]
-    return (
-        tf.add_n([tf.reduce_sum(loss) for loss in losses]) / tf.distribute.get_strategy().num_replicas_in_sync
-    )

@@ -6,17 +6,16 @@ a large damping lambda makes them short. Levenberg and Marquardt's rule raises l
 much less than predicted, and lowers it where it fell as predicted.
 """
 
-import numpy as np
 import tensorflow as tf
 
 from ..theory import arguments
-from .attachment import ModelOptimizer, finite, kept_if
+from .attachment import finite, kept_if
+from .trials import TrialOptimizer
+from .vectors import ROUNDING, dot, precision, scaled, shifted
 
 POOR, GOOD = 0.25, 0.75
 # A rejected step costs a batch, so that damping which is wrong by orders of magnitude must grow fast.
 REJECTED_POWER = 4
-# Differences of losses below so many units in the last place say nothing.
-ROUNDING = 16
 
 
 def reduction_ratio(before, after, predicted):
@@ -44,20 +43,7 @@ def adapted_damping(damping, ratio, factor=1.5, bounds=(0.0, float("inf"))):
     return tf.clip_by_value(adapted, *bounds)
 
 
-def dot(a, b):
-    """Returns the scalar product of two lists of tensors.
-
-    Args:
-        a: One list.
-        b: The other.
-    """
-    # Without the products as a tensor.
-    return tf.add_n(
-        [tf.tensordot(tf.reshape(x, [-1]), tf.reshape(y, [-1]), 1) for x, y in zip(a, b, strict=True)]
-    )
-
-
-class DampedOptimizer(ModelOptimizer):
+class DampedOptimizer(TrialOptimizer):
     r"""Base of the optimizers that solve \((B + \lambda) d = g\) and try the step on its batch.
 
     The step is \(s = -\epsilon (d + w \theta)\), with the weight decay w. It is taken if the loss of the
@@ -87,38 +73,14 @@ class DampedOptimizer(ModelOptimizer):
     def __init__(
         self, learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
     ):
-        if not callable(learning_rate):
-            learning_rate = float(arguments.nonnegative("learning_rate", learning_rate, 0))
-        super().__init__(learning_rate, name, **kwargs)
-        low, high = arguments.interval("damping_bounds", damping_bounds)
-        if not 0 < low < high < float("inf"):
-            raise ValueError(f"damping_bounds must be finite and positive, got {damping_bounds!r}")
-        if adaptive and not low <= arguments.finite("damping", damping, 0) <= high:
+        super().__init__(learning_rate, damping, damping_bounds, name, **kwargs)
+        low, high = self.damping_bounds
+        if adaptive and not low <= self.initial_damping <= high:
             raise ValueError(f"damping must be in [{low:g}, {high:g}] if adaptive, got {damping!r}")
         if not arguments.finite("damping_factor", damping_factor, 0) > 1:
             raise ValueError(f"damping_factor must be above 1, got {damping_factor!r}")
-        self.initial_damping = float(arguments.nonnegative("damping", damping, 0))
         self.adaptive, self.monotone = bool(adaptive), bool(monotone)
-        self.damping_factor, self.damping_bounds = float(damping_factor), (low, high)
-
-    @property
-    def damping(self):
-        """The current damping lambda: a variable, and the first value before there is one."""
-        return self._damping if self.built else self.initial_damping
-
-    def build(self, variables):
-        """Makes the damping.
-
-        Args:
-            variables: The trainable variables.
-        """
-        if self.built:
-            return
-        super().build(variables)
-        # Keras's constant initializer would round to single precision.
-        self._damping = self.add_state(
-            "damping", initializer=lambda _, dtype: tf.constant(self.initial_damping, dtype)
-        )
+        self.damping_factor = float(damping_factor)
 
     def add_states(self, name, variables):
         """Returns a state variable of the shape of each variable.
@@ -161,15 +123,17 @@ class DampedOptimizer(ModelOptimizer):
         """
         values = objective.values
         loss, gradient = self.total([objective.loss(values), gradients])
+        loss = tf.cast(loss, precision([loss, *values]))
         computable = finite([loss]) & finite(gradient)
         gradient = kept_if(computable, gradient)
         damping, rate = (tf.cast(t, loss.dtype) for t in (self._damping, self.learning_rate))
         direction, memory = self.solve(objective, values, gradient, damping)
-        direction = self._with_decay(super()._clip_gradients(direction), values)
+        # The step is minus the direction times the rate, so that the rate is not in it yet.
+        direction = self.with_decay(self.clipped(direction), values, -1.0)
         curvature = dot(direction, self.product(objective, values, direction))
         predicted = -rate * dot(gradient, direction) + rate**2 * curvature / 2
-        reached = self.total(objective.loss(shifted(values, -rate, direction)))
-        rounding = ROUNDING * np.finfo(loss.dtype.as_numpy_dtype).eps * tf.abs(loss)
+        reached = tf.cast(self.total(objective.loss(shifted(values, -rate, direction))), loss.dtype)
+        rounding = ROUNDING * objective.resolution * tf.abs(loss)
         accepted = computable & finite(direction) & finite([reached])
         if self.monotone:
             accepted &= reached <= loss + rounding
@@ -186,18 +150,10 @@ class DampedOptimizer(ModelOptimizer):
         """Returns the arguments that rebuild this optimizer."""
         return {
             **super().get_config(),
-            "damping": self.initial_damping,
             "adaptive": self.adaptive,
             "monotone": self.monotone,
             "damping_factor": self.damping_factor,
-            "damping_bounds": list(self.damping_bounds),
         }
-
-    def _with_decay(self, direction, values):
-        if self.weight_decay is None:
-            return direction
-        decayed = [self._use_weight_decay(v) * self.weight_decay for v in self._trainable_variables]
-        return [d + w * v for d, w, v in zip(direction, decayed, values, strict=True)]
 
     def _next_damping(self, damping, ratio, accepted):
         low, high = self.damping_bounds
@@ -207,33 +163,3 @@ class DampedOptimizer(ModelOptimizer):
         else:
             kept = tf.maximum(damping / self.damping_factor, self.initial_damping)
         return tf.where(accepted, kept, tf.minimum(raised, high))
-
-    def _clip_gradients(self, grads):
-        # Done before the step was tried.
-        return grads
-
-    def _apply_weight_decay(self, variables):
-        # In the direction already.
-        pass
-
-
-def shifted(values, factor, direction):
-    """Returns values + factor * direction, for lists of tensors.
-
-    Args:
-        values: A list of tensors.
-        factor: A scalar.
-        direction: A tensor for each value.
-    """
-    return [v + d for v, d in zip(values, scaled(factor, direction), strict=True)]
-
-
-def scaled(factor, tensors):
-    """Returns a list of tensors times a scalar, each in its own precision.
-
-    Args:
-        factor: The scalar.
-        tensors: The list.
-    """
-    # A Python number takes the tensor's precision; a cast would round it to single precision first.
-    return [(tf.cast(factor, t.dtype) if tf.is_tensor(factor) else factor) * t for t in tensors]

@@ -6,8 +6,9 @@ import tensorflow as tf
 from ..theory import arguments
 from .curvature import products
 from .curvature.solvers import conjugate_gradients
-from .levenberg_marquardt import DampedOptimizer, dot, scaled, shifted
+from .levenberg_marquardt import DampedOptimizer
 from .objective import Objective
+from .vectors import dot, scaled, shifted
 
 FISHERS = ("exact", "sampled")
 
@@ -21,8 +22,8 @@ class NaturalGradient(DampedOptimizer):
 
         d     =  (F + lambda)^-1 g            by conjugate gradients on products F v
         u    <-  m u + d                      with momentum m
-        s     =  -eps u min(1, sqrt(kl_limit / D)),      D = eps^2 u^T F u / 2   (Eq. 4.6.15)
-        theta <-  theta + s                   (Eq. 4.6.17 at m = lambda = 0)
+        u    <-  u min(1, sqrt(kl_limit / D)),           D = eps^2 u^T F u / 2   (Eq. 4.6.15)
+        theta <-  theta - eps u               (Eq. 4.6.17 at m = lambda = 0)
 
     F is the metric of Eq. 4.6.15, so that without damping the model as a function changes, to first order in
     eps, in the same way whatever its parameters are (Eq. 4.6.1-4.6.5), and the rate is dimensionless. F is
@@ -44,7 +45,7 @@ class NaturalGradient(DampedOptimizer):
         warm_start: They start at this share of the last step's d, in [0, 1]: at 0 from zero.
         fisher: `exact`, the closed form of the loss's distribution, or `sampled`, from one label drawn from
             it for each position: for distributions without closed form, such as Laplace's.
-        seed: Seed of the sampled labels, an integer of at least 0.
+        seed: Seed of the sampled labels, an integer in [0, 2^31).
         adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt: for rates near 1 and
             large batches, as any damping predicts short steps well. Otherwise it is constant, but for a
             while after a rejected step, from which it returns to its value.
@@ -102,8 +103,6 @@ class NaturalGradient(DampedOptimizer):
         super().__init__(
             learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
         )
-        if not 0 <= arguments.finite("momentum", momentum, 0) < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
         if not 0 <= arguments.finite("warm_start", warm_start, 0) <= 1:
             raise ValueError(f"warm_start must be in [0, 1], got {warm_start!r}")
         if fisher not in FISHERS:
@@ -111,11 +110,11 @@ class NaturalGradient(DampedOptimizer):
                 f"fisher must be one of {', '.join(FISHERS)}, got {fisher!r}: the empirical Fisher is "
                 "not the metric of the natural gradient"
             )
-        self.momentum, self.warm_start = float(momentum), float(warm_start)
+        self.momentum, self.warm_start = arguments.fraction("momentum", momentum), float(warm_start)
         self.kl_limit = None if kl_limit is None else float(arguments.positive("kl_limit", kl_limit, 0))
         self.steps = arguments.integer("steps", steps, 1)
         self.tolerance = float(arguments.nonnegative("tolerance", tolerance, 0))
-        self.fisher, self.seed = fisher, arguments.integer("seed", seed, 0)
+        self.fisher, self.seed = fisher, arguments.seed("seed", seed)
 
     def attach(self, model):
         """Binds the optimizer to a model; `compile` calls it.
@@ -151,11 +150,10 @@ class NaturalGradient(DampedOptimizer):
         """
         if self.fisher == "exact":
             return self.total(products.fisher_product(objective, values, tangents))
-        replica = tf.distribute.get_replica_context()
-        index = 0 if replica is None else replica.replica_id_in_sync_group
-        seed = tf.stack(
-            [tf.cast(self.seed * self.replicas() + index, tf.int32), tf.cast(self._iterations, tf.int32)]
-        )
+        seed = tf.stack([self.seed, tf.cast(self._iterations, tf.int32)])
+        if self.replicas() > 1:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            seed = tf.random.experimental.stateless_fold_in(seed, replica)
         return self.total(products.sampled_fisher_product(objective, values, tangents, seed))
 
     def solve(self, objective, values, gradient, damping):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from ..theory import arguments
 from .curvature import products
 from .levenberg_marquardt import DampedOptimizer
+from .vectors import flat, precision, unflat
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -23,8 +24,8 @@ class Newton(DampedOptimizer):
     descent of rate eps / lambda.
 
     Where eigenvalues are negative the first rule climbs along their eigenvectors, towards saddles and maxima:
-    the notes call its meaning unclear. The second descends along every eigenvector. With `adaptive` the first
-    is safe too, as steps that raise the loss are rejected and lambda grows past the negative eigenvalues.
+    the notes call its meaning unclear. The second descends along every eigenvector. With `monotone` the first
+    is safe too: steps that raise the loss are rejected, and lambda grows past the negative eigenvalues.
 
     Up to `dense_limit` parameters H is computed whole and diagonalized: a step costs as many Hessian-vector
     products as there are parameters. Above, H is replaced by its projection on the Krylov space of g, H g,
@@ -109,18 +110,18 @@ class Newton(DampedOptimizer):
             gradient: The gradient of the whole batch.
             damping: The damping lambda.
         """
-        g = _flat(gradient)
+        g = flat(gradient)
         if g.shape[0] <= self.dense_limit:
             hessian = self.total(_dense(lambda v: products.hessian_product(objective, values, v), values))
-            return _split(self._divide(hessian, g, damping), values), []
+            return unflat(self._divide(hessian, g, damping), values), []
 
         def product(vector):
-            return _flat(self.product(objective, values, _split(vector, values)))
+            return flat(self.product(objective, values, unflat(vector, values)))
 
         # A collective in a loop of the graph could deadlock the replicas.
         basis, projected = _krylov(product, g, min(self.steps, g.shape[0]), unroll=self.replicas() > 1)
         inside = self._divide(projected, tf.linalg.matvec(basis, g), damping)
-        return _split(tf.linalg.matvec(basis, inside, transpose_a=True), values), []
+        return unflat(tf.linalg.matvec(basis, inside, transpose_a=True), values), []
 
     def _divide(self, matrix, vector, damping):
         """The vector with each eigencomponent divided by the damped eigenvalue."""
@@ -145,23 +146,13 @@ class Newton(DampedOptimizer):
         }
 
 
-def _flat(tensors):
-    return tf.concat([tf.reshape(t, [-1]) for t in tensors], axis=0)
-
-
-def _split(vector, like):
-    """A flat vector as a list of tensors of the shapes of others."""
-    parts = tf.split(vector, [t.shape.num_elements() for t in like])
-    return [tf.reshape(part, t.shape) for part, t in zip(parts, like, strict=True)]
-
-
 def _dense(product, values, rows=32):
     """The symmetric matrix [P, P] of a product, by a few rows at a time."""
     size = sum(v.shape.num_elements() for v in values)
     padded = -(-size // rows) * rows
-    units = tf.reshape(tf.eye(padded, size, dtype=values[0].dtype), [-1, rows, size])
+    units = tf.reshape(tf.eye(padded, size, dtype=precision(values)), [-1, rows, size])
     matrix = tf.map_fn(
-        lambda block: tf.vectorized_map(lambda unit: _flat(product(_split(unit, values))), block), units
+        lambda block: tf.vectorized_map(lambda unit: flat(product(unflat(unit, values))), block), units
     )
     matrix = tf.reshape(matrix, [padded, size])[:size]
     return (matrix + tf.transpose(matrix)) / 2

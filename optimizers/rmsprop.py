@@ -71,13 +71,10 @@ class RMSProp(keras.optimizers.Optimizer):
     ):
         if not callable(learning_rate):
             learning_rate = float(arguments.nonnegative("learning_rate", learning_rate, 0))
-        for argument, value in {"beta": beta, "momentum": momentum}.items():
-            if not 0 <= arguments.finite(argument, value, 0) < 1:
-                raise ValueError(f"{argument} must be in [0, 1), got {value!r}")
         super().__init__(learning_rate, name=name, **kwargs)
-        self.beta = float(beta)
+        self.beta = arguments.fraction("beta", beta)
         self.epsilon = float(arguments.positive("epsilon", epsilon, 0))
-        self.momentum = float(momentum)
+        self.momentum = arguments.fraction("momentum", momentum)
         self.bias_correction = bool(bias_correction)
 
     def build(self, variables):

@@ -26,6 +26,7 @@ import math
 import tensorflow as tf
 
 from .. import taps
+from ..vectors import precision
 
 
 class Block:
@@ -45,7 +46,7 @@ class Block:
 
     def __init__(self, layer, variables):
         self.layer, self.variables = layer, list(variables)
-        self.dtype = self.variables[0].dtype
+        self.dtype = precision(self.variables)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.kind} of {self.layer.name}: {[v.name for v in self.variables]}>"

@@ -23,7 +23,7 @@ SUPPORTED = (
     "with groups=1, Embedding, BatchNormalization, LayerNormalization, GroupNormalization, RMSNormalization, "
     "SimpleRNN, LSTM, and GRU with reset_after; not subclasses that compute otherwise, nor a Wrapper's layer"
 )
-_FALLBACKS = ("diagonal", "raise")
+FALLBACKS = ("diagonal", "raise")
 
 
 def blocks_of(model, fallback="diagonal"):
@@ -44,8 +44,8 @@ def blocks_of(model, fallback="diagonal"):
         ValueError: If the model is not built or has nothing to train, two layers hold one variable,
             `fallback` is unknown, or it is `raise` and a layer needs one.
     """
-    if fallback not in _FALLBACKS:
-        raise ValueError(f"`fallback` must be one of {_FALLBACKS}. Received: fallback={fallback!r}")
+    if fallback not in FALLBACKS:
+        raise ValueError(f"`fallback` must be one of {FALLBACKS}. Received: fallback={fallback!r}")
     order = {id(v): place for place, v in enumerate(model.trainable_variables)}
     if not model.built or not order:
         raise ValueError(f"The model {model.name!r} must be built and have trainable variables")

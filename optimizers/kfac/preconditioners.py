@@ -62,7 +62,7 @@ class DiagonalPreconditioner:
         """Names of the tensors that replicas average; the others follow from them."""
         return list(self.block.shapes)
 
-    def observe(self, state, calls, gradients, weight, replicas=1):
+    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
         """Returns the state after a batch.
 
         Args:
@@ -71,8 +71,10 @@ class DiagonalPreconditioner:
             gradients: As in `blocks.Block.statistics`.
             weight: The weight of the new batch in the averages. If its statistics are not finite it has none.
             replicas: Number of replicas, each of which sees a share of the batch.
+            share: Weight of this replica's means among those of all, whose mean is 1.
         """
-        return {**state, **self._average(state, self.block.statistics(calls, gradients), weight, replicas)}
+        fresh = self.block.statistics(calls, gradients)
+        return {**state, **self._average(state, fresh, weight, replicas, share)}
 
     def refresh(self, state, damping):
         """Returns the state with inverses of the present averages.
@@ -101,12 +103,12 @@ class DiagonalPreconditioner:
         """
         return matrix / (state["d"] + damping)
 
-    def _average(self, state, fresh, weight, replicas):
+    def _average(self, state, fresh, weight, replicas, share):
         """The moving averages; scaled so that their mean over the replicas is the whole batch's."""
         usable = finite(fresh.values())
         averages = {}
         for name, tensor in fresh.items():
-            whole = tensor if name == "A" else replicas * tensor
+            whole = tf.cast(share if name == "A" else replicas, tensor.dtype) * tensor
             change = tf.where(usable, whole - state[name], tf.zeros_like(whole))
             averages[name] = state[name] + tf.cast(weight, whole.dtype) * change
         return averages
@@ -178,13 +180,14 @@ class EigenbasisPreconditioner(KroneckerPreconditioner):
         """Names of the tensors that replicas average; the others follow from them."""
         return [*self.block.shapes, "S"]
 
-    def observe(self, state, calls, gradients, weight, replicas=1):
+    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
         """Returns the state after a batch, whose second moments are averaged since the last new basis."""
         bases = state.get("A_basis"), state["G_basis"]
         moments = {"S": self.block.second_moments(calls, gradients, *bases)}
         batches = state["batches"] + 1
-        moments = self._average(state, moments, 1 / (batches + 1), replicas)
-        return {**super().observe(state, calls, gradients, weight, replicas), **moments, "batches": batches}
+        moments = self._average(state, moments, 1 / (batches + 1), replicas, share)
+        averages = super().observe(state, calls, gradients, weight, replicas, share)
+        return {**averages, **moments, "batches": batches}
 
     def refresh(self, state, damping):
         """Returns the state in the eigenbasis of the present factors."""

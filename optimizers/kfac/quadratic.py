@@ -12,28 +12,37 @@ they need d^T F d, d^T F v and v^T F v alone, and two forward derivatives of the
 import tensorflow as tf
 
 from ..curvature.derivatives import push_forward
-from ..levenberg_marquardt import dot
+from ..curvature.products import score_product
+from ..vectors import dot, precision
 
 # Sine squared of the angle, in the metric of F + lambda, below which the last step adds nothing.
 PARALLEL = 1e-6
 
 
-def fisher_forms(objective, values, vectors):
+def fisher_forms(objective, values, vectors, draw):
     """Returns u^T F v for all pairs of vectors over this replica's examples, a matrix.
+
+    F is exact, or estimated from labels drawn for each position where the distribution's divergence has no
+    closed form.
 
     Args:
         objective: An `Objective` whose loss has a distribution.
         values: The trainable values.
         vectors: A list of vectors, each a list with a tensor for each value.
+        draw: Function of the distribution and the outputs that returns labels.
     """
     distribution = objective.distribution
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
         outputs = objective.outputs(values)
     tangents = [push_forward(tape, outputs, values, vector) for vector in vectors]
-    weights = distribution.scale(outputs) * objective.position_weights(outputs)
-    products = [distribution.fisher_product(outputs, tangent, weights) for tangent in tangents]
-    dtype = values[0].dtype
+    weights = objective.nll_weights(outputs)
+    if distribution.has_closed_form(outputs):
+        products = [distribution.fisher_product(outputs, tangent, weights) for tangent in tangents]
+    else:
+        labels = draw(distribution, outputs)
+        products = [score_product(distribution, labels, outputs, tangent, weights) for tangent in tangents]
+    dtype = precision(values)
     return tf.stack([tf.stack([tf.reduce_sum(tf.cast(u * f, dtype)) for f in products]) for u in tangents])
 
 

@@ -217,9 +217,21 @@ def test_arguments_that_part_batch_and_gradient_are_refused(argument):
         Descent(**{argument: 2})
 
 
+def test_an_optimizer_of_two_models_is_refused():
+    first = compiled(Descent(0.1))
+    second = compiled(first.optimizer)
+    with pytest.raises(ValueError, match="must train the model that it was compiled with last"):
+        first.train_on_batch(X, Y)
+    second.train_on_batch(X, Y)
+
+
+def test_a_whole_number_is_a_rate():
+    assert float(Descent(1).learning_rate) == 1.0
+
+
 @pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
 def test_rates_out_of_range_are_refused(rate):
-    with pytest.raises(ValueError, match="learning_rate must be finite and at least 0"):
+    with pytest.raises(ValueError, match=r"learning_rate must (be finite|not be negative), got"):
         Descent(rate)
 
 
@@ -237,10 +249,10 @@ def test_a_changed_model_is_refused():
     model.train_on_batch(X, Y)
     model.layers[0].trainable = False
     model.compile(model.optimizer, model.loss, run_eagerly=True)
-    with pytest.raises(ValueError, match="built for 6 other trainable variables than the 4 of the model now"):
+    with pytest.raises(ValueError, match="those that Descent was built for, got 4 variables, not the 6"):
         model.train_on_batch(X, Y)
     other = compiled(model.optimizer, run_eagerly=True)
-    with pytest.raises(ValueError, match="built for 6 other trainable variables than the 6"):
+    with pytest.raises(ValueError, match="those that Descent was built for, got 6 variables, not the 6"):
         other.train_on_batch(X, Y)
 
 

@@ -186,10 +186,20 @@ def test_momentum_adds_up_directions():
 def test_the_divergence_of_a_step_has_a_limit():
     (x, y), model = data(), network((5,))
     g, fisher = gradient_and_fisher(model, x, y)
-    taken = step(model, NaturalGradient(1.0, kl_limit=1e-3, **{**EXACT, "damping": 1e-3}), x, y)
+    settings = {**EXACT, "damping": 1e-3}
+    taken = step(model, NaturalGradient(1.0, kl_limit=1e-3, **settings), x, y)
     assert taken @ fisher @ taken / 2 == pytest.approx(1e-3, rel=1e-6)
     free = np.linalg.solve(fisher + 1e-3 * np.eye(len(g)), -g)
     np.testing.assert_allclose(taken / np.linalg.norm(taken), free / np.linalg.norm(free), atol=1e-7)
+    # The next step's momentum is that of the shortened one.
+    model = network((5,))
+    first = step(model, NaturalGradient(1.0, kl_limit=1e-3, momentum=0.5, **settings), x, y)
+    g, fisher = gradient_and_fisher(model, x, y)
+    u = 0.5 * first - np.linalg.solve(fisher + 1e-3 * np.eye(len(g)), g)
+    before = flat(model.get_weights())
+    model.train_on_batch(x, y)
+    expected = u * np.sqrt(1e-3 / (u @ fisher @ u / 2))
+    np.testing.assert_allclose(flat(model.get_weights()) - before, expected, rtol=1e-6)
     # A short step is left alone.
     a, b = (step(network((5,)), NaturalGradient(0.01, kl_limit=k, damping=0.1), x, y) for k in (1.0, None))
     np.testing.assert_allclose(a, b, rtol=1e-12)

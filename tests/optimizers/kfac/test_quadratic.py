@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from curvezoo.losses import LaplaceNLL
 from curvezoo.optimizers.curvature import products
 from curvezoo.optimizers.kfac.quadratic import best_coefficients, fisher_forms
 from curvezoo.optimizers.objective import Objective
@@ -68,5 +69,21 @@ def test_forms_are_those_of_the_dense_fisher_matrix(loss):
 
     fisher = [flat(products.fisher_product(objective, values, split(e))) for e in np.eye(sum(sizes))]
     vectors = RNG.normal(size=(3, sum(sizes)))
-    found = fisher_forms(objective, values, [split(v) for v in vectors])
+    found = fisher_forms(objective, values, [split(v) for v in vectors], draw=None)
     np.testing.assert_allclose(found, vectors @ fisher @ vectors.T, rtol=1e-10)
+
+
+def test_labels_are_drawn_where_the_divergence_has_no_closed_form():
+    """A score of Laplace's law is +-1 / b whatever the label, so that one label gives F, 1 / b^2, exactly."""
+    inputs = RNG.normal(size=(8, 2))
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile("sgd", LaplaceNLL(scale=0.5))
+    objective = Objective(model, inputs, np.zeros((8, 1)))
+    vectors = RNG.normal(size=(3, 2))
+    found = fisher_forms(
+        objective,
+        objective.values,
+        [[tf.constant(v[:, None])] for v in vectors],
+        draw=lambda distribution, outputs: distribution.sample(outputs, (0, 1)),
+    )
+    np.testing.assert_allclose(found, 4 * vectors @ (inputs.T @ inputs / 8) @ vectors.T, rtol=1e-12)
