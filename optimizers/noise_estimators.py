@@ -20,9 +20,10 @@ Legend: B examples of a batch, K pieces, R replicas.
 import keras
 import tensorflow as tf
 
-from . import per_example
+from . import per_example, replicas
 from .curvature.products import hessian_product
 from .objective import Objective
+from .vectors import dot, precision, wide
 
 
 def choose(model):
@@ -60,9 +61,9 @@ def squares(method, model, data, pieces):
 def _per_example_squares(model, data):
     norms, gradients, regularization = per_example.squared_norms(_objective(model, data))
     size = tf.cast(tf.shape(norms)[0], norms.dtype)
-    total, count = _summed([tf.reduce_sum(norms), size])
+    total, count = replicas.total([tf.reduce_sum(norms), size])
     # A replica's gradient is the mean over its own examples.
-    big = [g / count for g in _summed([size * g for g in gradients])]
+    big = [g / count for g in replicas.total([size * g for g in gradients])]
     noisy = _square([g - r for g, r in zip(big, regularization, strict=True)])
     small = total / count - noisy + _square(big)
     return tf.stack([small, _square(big), tf.ones_like(count), count])
@@ -78,12 +79,12 @@ def _piece_squares(model, data, pieces):
         piece = _gradient(_objective(model, _piece(data, index, pieces, cut), index), values)
         return index + 1, [g + p for g, p in zip(gradients, piece, strict=True)], total + _square(piece)
 
-    zeros = [tf.zeros_like(_wide(v)) for v in values]
-    start = (tf.constant(0), zeros, tf.zeros((), _total_type(zeros)))
+    zeros = [tf.zeros_like(wide(v)) for v in values]
+    start = (tf.constant(0), zeros, tf.zeros((), precision(zeros)))
     _, gradients, total = tf.while_loop(lambda i, *_: i < pieces, add, start)
     number, size_of_piece = (tf.cast(value, total.dtype) for value in (pieces, cut))
-    total, number, inverses = _summed([total, number, number / size_of_piece])
-    big = _square([g / tf.cast(number, g.dtype) for g in _summed(gradients)])
+    total, number, inverses = replicas.total([total, number, number / size_of_piece])
+    big = _square([g / tf.cast(number, g.dtype) for g in replicas.total(gradients)])
     # E|G_s|^2 and E|G_b|^2 have tr Sigma over these sizes, pieces of unequal sizes included.
     return tf.stack([total / number, tf.cast(big, total.dtype), number / inverses, number**2 / inverses])
 
@@ -110,8 +111,10 @@ def curved(model, data, pieces):
     forms = [_forms(model, *pair, values, pieces, cut) for pair in (halves, halves[::-1])]
     small, big = (sum(form) / 2 for form in zip(*forms, strict=True))
     number, size_of_piece = (tf.cast(value, small.dtype) for value in (pieces, cut))
-    found = [small, big, size_of_piece, size_of_piece * number]
-    return tf.stack(_summed(found)) / tf.distribute.get_strategy().num_replicas_in_sync
+    # E[g^T H g] is linear in the inverse sizes, over shares of unequal sizes too.
+    found = [small, big, 1 / size_of_piece, 1 / (size_of_piece * number)]
+    small, big, *inverses = tf.unstack(tf.stack(replicas.total(found)) / _replicas(small))
+    return tf.stack([small, big, *(1 / inverse for inverse in inverses)])
 
 
 def _forms(model, half, other, values, pieces, cut):
@@ -127,7 +130,7 @@ def _forms(model, half, other, values, pieces, cut):
     def more(index, *_):
         return index < pieces
 
-    zeros = [tf.zeros_like(_wide(v)) for v in values]
+    zeros = [tf.zeros_like(wide(v)) for v in values]
     _, total = tf.while_loop(more, add, (tf.constant(0), zeros))
     mean = [t / tf.cast(pieces, t.dtype) for t in total]
 
@@ -135,10 +138,10 @@ def _forms(model, half, other, values, pieces, cut):
         piece = gradient(index)
         tangents = [tf.cast(g, v.dtype) for g, v in zip(piece, values, strict=True)]
         product = hessian_product(objective, values, tangents)
-        product = [_wide(p) * _replicas(p) for p in product]
-        return index + 1, small + _dot(piece, product), big + _dot(mean, product)
+        product = [wide(p) * _replicas(p) for p in product]
+        return index + 1, small + dot(piece, product), big + dot(mean, product)
 
-    zero = tf.zeros((), _total_type(zeros))
+    zero = tf.zeros((), precision(zeros))
     _, small, big = tf.while_loop(more, form, (tf.constant(0), zero, zero))
     number = tf.cast(pieces, zero.dtype)
     return small / number, big / number
@@ -149,15 +152,7 @@ def _objective(model, data, index=None):
     state = None
     if index is not None:
         state = [_reseeded(v, index) for v in model.non_trainable_variables]
-    return _Objective(model, *keras.utils.unpack_x_y_sample_weight(data), training=True, state=state)
-
-
-class _Objective(Objective):
-    """Keeps its losses from the metrics that Keras has for each of several outputs."""
-
-    def data_loss(self, outputs):
-        with keras.StatelessScope():
-            return super().data_loss(outputs)
+    return Objective(model, *keras.utils.unpack_x_y_sample_weight(data), training=True, state=state)
 
 
 def _reseeded(variable, index):
@@ -174,11 +169,11 @@ def _gradient(objective, values):
         tape.watch(values)
         loss = objective.loss(values)
     found = tape.gradient(loss, values, unconnected_gradients="zero")
-    return [_wide(tf.convert_to_tensor(g)) * _replicas(_wide(v)) for g, v in zip(found, values, strict=True)]
+    return [wide(tf.convert_to_tensor(g)) * _replicas(wide(v)) for g, v in zip(found, values, strict=True)]
 
 
 def _replicas(like):
-    return tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, like.dtype)
+    return tf.cast(replicas.number(), like.dtype)
 
 
 def _size(data):
@@ -200,26 +195,5 @@ def _piece(data, index, pieces, cut):
     return keras.tree.map_structure(take, data)
 
 
-def _wide(tensor):
-    tensor = tf.convert_to_tensor(tensor)
-    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
-
-
-def _total_type(tensors):
-    return tf.float64 if all(t.dtype == tf.float64 for t in tensors) else tf.float32
-
-
-def _dot(left, right):
-    kind = _total_type(left)
-    return tf.add_n([tf.cast(tf.reduce_sum(a * b), kind) for a, b in zip(left, right, strict=True)])
-
-
 def _square(tensors):
-    return _dot(tensors, tensors)
-
-
-def _summed(tensors):
-    """Sums over the replicas."""
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return tensors
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+    return dot(tensors, tensors)

@@ -124,9 +124,9 @@ class GradientNoiseScale(BatchCallback):
     def history(self):
         """Dict of lists with an entry for each measurement of B_simple.
 
-        `step` counts the updates before it and `batch_size` the examples; `squared_norm` and `trace` are the
-        estimates of |G|^2 and tr Sigma by that batch alone, and `noise_scale` and `standard_error` the
-        running result after it.
+        `step` counts the batches trained on before it and `batch_size` the examples; `squared_norm` and
+        `trace` are the estimates of |G|^2 and tr Sigma by that batch alone, and `noise_scale` and
+        `standard_error` the running result after it.
         """
         return self._simple.history
 
@@ -159,7 +159,9 @@ class GradientNoiseScale(BatchCallback):
         # Compiled anew only after the model was.
         if self._loss is not self.model._compile_loss:
             self._loss, self._functions = self.model._compile_loss, None
-        self._begin = self._done = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        # Batches, where `iterations` would count updates by several of them.
+        self._begin = self._done = int(keras.ops.convert_to_numpy(optimizer._iterations))
         for series in (self._simple, self._curved):
             series.resume(self._begin)
         if self.log_dir is not None and self._writer is None:

@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from . import taps
+from .vectors import wide
 
 
 def obstacle(model):
@@ -91,12 +92,12 @@ def squared_norms(objective):
     trainable = {id(variable) for variable in model.trainable_variables}
     total = 0.0
     for layer in layers:
-        pairs = [(call, _wide(signals[id(call)])) for call in records[layer]]
+        pairs = [(call, wide(signals[id(call)])) for call in records[layer]]
         _refuse_coupling(layer, pairs, objective.x)
         for variable in layer._trainable_variables:
             if pairs and id(variable) in trainable:
                 total += _rule(layer, variable)(layer, variable, pairs)
-    gradients = [_wide(gradient) for gradient in gradients]
+    gradients = [wide(gradient) for gradient in gradients]
     regularization = _regularization_gradients(model, values)
     # Each g_i is B times its share of the mean.
     return total * tf.cast(size, total.dtype) ** 2, gradients, regularization
@@ -110,11 +111,6 @@ def _looped(layer):
     """Layers that run inside another's own loop, where their calls can't be recorded."""
     looping = isinstance(layer, keras.layers.TimeDistributed | keras.layers.RNN)
     return list(layer._flatten_layers(include_self=False)) if looping else []
-
-
-def _wide(tensor):
-    tensor = tf.convert_to_tensor(tensor)
-    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
 def _refuse_coupling(layer, pairs, x):
@@ -136,8 +132,8 @@ def _regularization_gradients(model, values):
         tape.watch(values)
         pairs = zip(model.trainable_variables, values, strict=True)
         losses = [v.regularizer(value) for v, value in pairs if v.regularizer is not None]
-        total = tf.add_n([_wide(loss) for loss in losses]) if losses else tf.zeros(())
-    return [_wide(g) for g in tape.gradient(total, values, unconnected_gradients="zero")]
+        total = tf.add_n([wide(loss) for loss in losses]) if losses else tf.zeros(())
+    return [wide(g) for g in tape.gradient(total, values, unconnected_gradients="zero")]
 
 
 def _rule(layer, variable):
@@ -181,11 +177,11 @@ def _product_norms(inputs, signals):
 
 
 def _dense(layer, variable, pairs):
-    return _product_norms([_flat(_wide(c.inputs), 1) for c, _ in pairs], [_flat(g, 1) for _, g in pairs])
+    return _product_norms([_flat(wide(c.inputs), 1) for c, _ in pairs], [_flat(g, 1) for _, g in pairs])
 
 
 def _convolution(layer, variable, pairs):
-    patches = [_flat(_patches(layer, _wide(call.inputs)), 1) for call, _ in pairs]
+    patches = [_flat(_patches(layer, wide(call.inputs)), 1) for call, _ in pairs]
     return _product_norms(patches, [_flat(g, 1) for _, g in pairs])
 
 
@@ -210,7 +206,7 @@ def _einsum(layer, variable, pairs):
     positions = "".join(c for c in left[1:] if c in right and c not in kernel)
     ins = "".join(c for c in left if c in kernel and c not in right)
     outs = "".join(c for c in right if c in kernel and c not in left)
-    inputs = [_arranged(_wide(c.inputs), left, (batch, shared, positions, ins)) for c, _ in pairs]
+    inputs = [_arranged(wide(c.inputs), left, (batch, shared, positions, ins)) for c, _ in pairs]
     signals = [_arranged(g, right, (batch, shared, positions, outs)) for _, g in pairs]
     norms = _product_norms(inputs, signals)
     return tf.reduce_sum(norms, axis=1)
@@ -272,7 +268,7 @@ def _scale(layer, variable, pairs):
     state = [tf.convert_to_tensor(v) for v in layer.non_trainable_variables]
 
     def normalized(call):
-        return _wide(layer.stateless_call(unit, state, *call.args, **call.kwargs)[0])
+        return wide(layer.stateless_call(unit, state, *call.args, **call.kwargs)[0])
 
     return _shift(layer, variable, [(call, signal * normalized(call)) for call, signal in pairs])
 

@@ -209,8 +209,10 @@ def test_noise_scale_advises_and_resumes(here, capsys):
     assert "b_noise" not in said.out
     assert "report runs/softmax_digits-noise-scale/report.html" in said.out
     before = (here / "runs/softmax_digits-noise-scale/trainings.json").read_text()
-    # The target is the folder's; the trainings of the first three batch sizes are there.
-    assert cli.main([*words, "--batch-sizes", "4,16,32,256", "--resume"]) == 0
+    # All other options are the folder's; the trainings of the first three batch sizes are there.
+    assert cli.main([*words[:2], "--batch-sizes", "4,16,32,256", "--resume"]) == 0
+    study = json.loads((here / "runs/softmax_digits-noise-scale/run.json").read_text())["study"]
+    assert (study["points"], study["seeds"], study["target"]) == (3, 1, 0.8)
     after = json.loads((here / "runs/softmax_digits-noise-scale/trainings.json").read_text())
     assert [row for row in after if row["batch_size"] == 4] == [
         row for row in json.loads(before) if row["batch_size"] == 4

@@ -251,7 +251,7 @@ def sample_noise_scale(gradients, hessian=None):
     error = np.inf
     if squared_norm > 0 and np.all(parts > 0):
         error = np.sqrt((n - 1) * np.var(traces / parts))
-    return _measured_ratio(trace, squared_norm), float(error)
+    return measured_ratio(squared_norm, trace), float(error)
 
 
 @dataclass
@@ -321,7 +321,7 @@ class RunningNoiseScale:
     @property
     def noise_scale(self):
         """Ratio of the averages: zero if `trace` is negative, infinite if `squared_norm` is not positive."""
-        return _measured_ratio(self.trace, self.squared_norm)
+        return measured_ratio(self.squared_norm, self.trace)
 
     @property
     def standard_error(self):
@@ -329,10 +329,37 @@ class RunningNoiseScale:
         free = 1 - self.weight_squares
         if self.squared_norm <= 0 or free <= 0:
             return np.inf
-        ratio = self.trace / self.squared_norm
-        variance = self.trace_variance - 2 * ratio * self.covariance + ratio**2 * self.norm_variance
-        # Rounding may leave a difference of equal terms below zero.
-        return float(np.sqrt(max(variance, 0.0) * self.weight_squares / free) / self.squared_norm)
+        variances = self.norm_variance, self.trace_variance, self.covariance
+        one = ratio_error(self.squared_norm, self.trace, *variances)
+        return one * float(np.sqrt(self.weight_squares / free))
+
+
+def measured_ratio(signal, noise):
+    """Returns noise / signal: zero if the noise is negative, infinite if the signal is not positive.
+
+    Args:
+        signal: Estimate of |G|^2, or of another measure of the gradient.
+        noise: Estimate of tr Sigma, or of the same measure of the noise.
+    """
+    return float(max(noise, 0.0) / signal) if signal > 0 else np.inf
+
+
+def ratio_error(signal, noise, signal_variance, noise_variance, covariance):
+    """Returns the standard error of noise / signal to first order; infinite if the signal is not positive.
+
+    Args:
+        signal: Estimate of the denominator.
+        noise: Estimate of the numerator.
+        signal_variance: Variance of the first.
+        noise_variance: Variance of the second.
+        covariance: Covariance of both.
+    """
+    if signal <= 0:
+        return np.inf
+    ratio = noise / signal
+    variance = noise_variance - 2 * ratio * covariance + ratio**2 * signal_variance
+    # Rounding may leave a difference of equal terms below zero.
+    return float(np.sqrt(max(variance, 0.0))) / signal
 
 
 def _gradients(value, least):
@@ -346,7 +373,3 @@ def _ratio(noise, signal):
     if signal == 0 and noise == 0:
         raise ValueError("gradient and its noise must not both vanish: the noise scale is then 0 / 0")
     return np.inf if signal == 0 else float(noise / signal)
-
-
-def _measured_ratio(trace, squared_norm):
-    return float(max(trace, 0.0) / squared_norm) if squared_norm > 0 else np.inf

@@ -77,7 +77,7 @@ def _noise(found, run):
     if found["batch_norm"]:
         text += (
             f" Batch norms couple the examples of a batch: the covariance is that of gradients of {COUPLED} "
-            "examples together, with their own statistics, times their number."
+            "or more examples together, with their own statistics, times their number."
         )
     caption = (
         "B_simple (Eq. 4.5.9) and B_noise (Eq. 4.5.8) with standard errors, on fresh examples at each "

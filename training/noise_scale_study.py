@@ -27,6 +27,9 @@ from .runs import saved_settings
 TARGET = 0.2
 """The default target, a share of the loss before training."""
 
+FIXED = ("optimizer", "target")
+"""Options that a study is resumed with; the others may change."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -107,8 +110,7 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
     """
     options = options or Options()
     out = pathlib.Path(out)
-    kept = {"optimizer": options.optimizer, "target": options.target}
-    _check_folder(out, recipe, kept, resume)
+    _check_folder(out, recipe, options, resume)
     problem = Problem(recipe, data_dir, options.optimizer)
     if options.batch_sizes[-1] > problem.size:
         raise ValueError(f"batch_sizes must be at most {problem.size}, the number of training examples")
@@ -118,7 +120,10 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
         raise ValueError(f"target={target:g} must be below the loss before training, {first:.4g}")
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    write_json(out / "run.json", {"name": recipe.name, "settings": recipe.settings(), "study": kept})
+    write_json(
+        out / "run.json",
+        {"name": recipe.name, "settings": recipe.settings(), "study": dataclasses.asdict(options)},
+    )
     tuned, fit, run = _measure(problem, target, options, out, progress)
     advice = trade_off.advised_batch_size(fit.critical_batch_size, options.excess, high=problem.size)
     found = _results(recipe, problem, options, target, tuned, fit, run, advice)
@@ -137,7 +142,7 @@ def saved_options(out, name):
         name: The model's name.
 
     Returns:
-        (settings, options): the recipe's settings, and a dictionary of `optimizer` and `target`.
+        (settings, options): the recipe's settings, and a dictionary of the fields of `Options`.
 
     Raises:
         ValueError: If the folder holds no study of that model.
@@ -149,7 +154,7 @@ def saved_options(out, name):
     return settings, kept
 
 
-def _check_folder(out, recipe, kept, resume):
+def _check_folder(out, recipe, options, resume):
     """Refuses to mix two studies in one folder."""
     if out.exists() and not out.is_dir():
         raise ValueError(f"out={str(out)!r} is a file, not a folder")
@@ -158,7 +163,8 @@ def _check_folder(out, recipe, kept, resume):
             raise ValueError(f"{out} is not empty; resume the study in it, or name another folder")
         return
     before, study = saved_options(out, recipe.name)
-    before, now = before | study, json.loads(json.dumps(recipe.settings())) | kept
+    before |= {name: study[name] for name in FIXED}
+    now = json.loads(json.dumps(recipe.settings())) | {name: getattr(options, name) for name in FIXED}
     changed = [key for key in now if before.get(key) != now[key]]
     if changed:
         raise ValueError(

@@ -481,45 +481,59 @@ MIRRORED = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
 from keras import layers
+from curvezoo.optimizers import noise_estimators
 from curvezoo.optimizers.noise_scale import GradientNoiseScale
+from curvezoo.theory.noise_scale import two_batch_estimates
 
-replicas = int(sys.argv[1])
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-devices = [f"CPU:{i}" for i in range(replicas)]
-strategy = tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
 rng = np.random.default_rng(0)
 x = rng.normal(size=(200, 6)).astype("float32")
 y = np.argmax(x[:, :3] + rng.normal(size=(200, 3)), axis=1)
-found = {}
-methods = {"per_example": 8, "microbatches": 8 // replicas, "replicas": 2}
-for name, pieces in methods.items():
+found = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    replicas = strategy.num_replicas_in_sync
+    found.append({})
+    methods = {"per_example": 8, "microbatches": 8 // replicas, "replicas": 2}
+    for name, pieces in methods.items():
+        keras.utils.set_random_seed(1)
+        with strategy.scope():
+            first = layers.Dense(8, "tanh", kernel_regularizer=keras.regularizers.L2(0.01))
+            model = keras.Sequential([keras.Input((6,)), first, layers.Dense(3)])
+            model.compile(
+                keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            )
+        method = "microbatches" if name == "replicas" and replicas == 1 else name
+        noise = GradientNoiseScale(method, every=2, microbatches=pieces)
+        # A last batch of 20: shares of ten are cut into pieces as no batch of 20 is.
+        data = tf.data.Dataset.from_tensor_slices((x, y)).batch(48, drop_remainder=name == "microbatches")
+        model.fit(data, epochs=2, verbose=0, callbacks=[noise])
+        weights = [w.numpy().ravel().tolist() for w in model.trainable_variables]
+        found[-1][name] = dict(noise.history, weights=weights)
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        first = layers.Dense(8, "tanh", kernel_regularizer=keras.regularizers.L2(0.01))
-        model = keras.Sequential([keras.Input((6,)), first, layers.Dense(3)])
+        model = keras.Sequential([keras.Input((6,)), layers.Dense(8, "tanh"), layers.Dense(3)])
         model.compile(
             keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         )
-    method = "microbatches" if name == "replicas" and replicas == 1 else name
-    noise = GradientNoiseScale(method, every=2, microbatches=pieces)
-    # A last batch of 20: shares of ten are cut into pieces as no batch of 20 is.
-    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(48, drop_remainder=name == "microbatches")
-    model.fit(data, epochs=2, verbose=0, callbacks=[noise])
-    found[name] = dict(noise.history, weights=[w.numpy().ravel().tolist() for w in model.trainable_variables])
+    if replicas == 1:
+        shares = [noise_estimators.curved(model, (x[s : s + 24], y[s : s + 24]), 4).numpy() for s in (0, 24)]
+        curved = two_batch_estimates(*np.mean(shares, axis=0))
+    else:
+        noise = GradientNoiseScale("microbatches", hessian_every=100, microbatches=4)
+        data = tf.data.Dataset.from_tensor_slices((x[:48], y[:48])).batch(48)
+        model.fit(data, verbose=0, callbacks=[noise])
+        curved = noise.hessian_history["squared_norm"] + noise.hessian_history["trace"]
+    found[-1]["curved"] = [float(value) for value in curved]
 json.dump(found, sys.stdout)
 """
 
 
 @pytest.fixture(scope="module")
 def one_and_two_devices():
-    runs = []
-    for replicas in (1, 2):
-        command = [sys.executable, "-c", MIRRORED, str(replicas)]
-        run = subprocess.run(command, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr[-3000:]
-        runs.append(json.loads(run.stdout))
-    return runs
+    run = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout)
 
 
 @pytest.mark.parametrize("name", ["per_example", "microbatches", "replicas"])
@@ -531,3 +545,18 @@ def test_two_logical_devices_measure_what_one_does(one_and_two_devices, name):
         np.testing.assert_allclose(a, b, atol=1e-5)
     for key in ("squared_norm", "trace"):
         np.testing.assert_allclose(two[key], one[key], rtol=1e-5, atol=1e-5)
+
+
+def test_two_logical_devices_average_the_curved_estimates_of_their_shares(one_and_two_devices):
+    one, two = (run["curved"] for run in one_and_two_devices)
+    np.testing.assert_allclose(two, one, rtol=1e-4)
+
+
+def test_steps_are_batches_under_gradient_accumulation():
+    x = np.random.default_rng(0).normal(size=(96, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=2), "mse")
+    noise = GradientNoiseScale(every=1)
+    for _ in range(2):
+        model.fit(x, x[:, :1], batch_size=16, verbose=0, callbacks=[noise])
+    assert noise.history["step"] == list(range(12))

@@ -4,19 +4,20 @@ At each point n fresh examples in R batches give gradients g_r and the matrix of
 and its whole are |G|^2 at two batch sizes, which give |G|^2 and tr Sigma without bias
 (`theory.noise_scale.two_batch_estimates`); with g_r^T H g_s in place of g_r^T g_s they give G^T H G and
 tr(H Sigma). Points are averaged before the ratio is taken, never after. Errors are jackknife errors over the
-R batches. Where batch norms couple the examples, Sigma is the covariance that batches of `COUPLED` examples
-show, times their size.
+R batches. Where batch norms couple the examples, Sigma is the covariance that batches of `COUPLED` or more
+examples show, times their size.
 
 Legend: N examples, P parameters, B examples in a batch, R batches.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from ...theory import arguments
-from ...theory.noise_scale import two_batch_estimates
+from ...theory.noise_scale import measured_ratio, ratio_error, two_batch_estimates
 
 COUPLED = 32
 """Examples of the smallest batch in which a batch norm's statistics stand for a training batch's."""
@@ -50,16 +51,12 @@ class Estimate:
     @property
     def noise_scale(self):
         """The ratio, in examples: infinite where no signal is seen."""
-        return max(self.noise, 0.0) / self.signal if self.signal > 0 else np.inf
+        return measured_ratio(self.signal, self.noise)
 
     @property
     def standard_error(self):
         """Standard error of `noise_scale` to first order; infinite where no signal is seen."""
-        if self.signal <= 0:
-            return np.inf
-        ratio = self.noise / self.signal
-        variance = self.noise_variance - 2 * ratio * self.covariance + ratio**2 * self.signal_variance
-        return float(np.sqrt(max(variance, 0.0))) / self.signal
+        return ratio_error(*dataclasses.astuple(self))
 
 
 @dataclass(frozen=True)

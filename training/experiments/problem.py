@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ... import data
+from ...optimizers.vectors import dot, flat, unflat
 from ..compiling import make_optimizer, penalize
 
 OPTIMIZERS = ("sgd", "recipe")
@@ -140,7 +141,6 @@ class Problem:
     def _compile(self):
         variables = self.model.trainable_variables
         values = [v.value for v in variables]
-        sizes = [math.prod(v.shape) for v in variables]
         order = tf.random.experimental.stateless_shuffle(tf.range(self.size), (self.recipe.seed, _SAMPLE))
         chosen = order[: self.sample]
 
@@ -149,9 +149,6 @@ class Problem:
                 loss = self._objective(batch)
             found = tape.gradient(loss, values, unconnected_gradients="zero")
             return [tf.convert_to_tensor(part) for part in found]
-
-        def flat(parts):
-            return tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0)
 
         scalar = tf.TensorSpec([], tf.int32)
 
@@ -177,17 +174,15 @@ class Problem:
                 rows = slice(index * size, (index + 1) * size)
                 return flat(gradient((inputs[rows], targets[rows])))
 
-            spec = tf.TensorSpec([sum(sizes)], tf.float32)
+            spec = tf.TensorSpec([self.parameters], tf.float32)
             return tf.map_fn(one, tf.range(count), parallel_iterations=1, fn_output_signature=spec)
 
-        @tf.function(input_signature=[tf.TensorSpec([sum(sizes)], tf.float32)] + [scalar] * 3)
+        @tf.function(input_signature=[tf.TensorSpec([self.parameters], tf.float32)] + [scalar] * 3)
         def hessian_product(vector, seed, step, size):
-            parts = tf.split(vector, sizes)
-            tangents = [tf.reshape(part, v.shape) for part, v in zip(parts, variables, strict=True)]
             batch = self._batch(_CURVATURE, seed, step, size)
-            with tf.autodiff.ForwardAccumulator(values, tangents) as accumulator:
-                found = gradient(batch)
-            return flat(accumulator.jvp(found, unconnected_gradients="zero"))
+            with tf.GradientTape() as tape:
+                along = dot(gradient(batch), unflat(vector, variables))
+            return flat(tape.gradient(along, values, unconnected_gradients="zero"))
 
         self._advance, self._measure_loss = advance, measure_loss
         self._gradients, self._hessian_product = gradients, hessian_product

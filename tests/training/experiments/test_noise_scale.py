@@ -1,10 +1,13 @@
 """The measured noise scales against the moments of made gradients and of softmax regression."""
 
+import keras
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from curvezoo.theory.noise_scale import gradient_moments, sample_noise_scale
+from curvezoo.losses import CategoricalNLL
+from curvezoo.optimizers import noise_estimators
+from curvezoo.theory.noise_scale import gradient_moments, sample_noise_scale, two_batch_estimates
 from curvezoo.training.experiments import noise_scale
 from curvezoo.training.experiments.problem import Problem, examples
 from curvezoo.zoo import catalogue
@@ -114,6 +117,19 @@ def test_a_point_has_both_noise_scales(regression):
     curved = np.sum(hessian * covariance) / (mean @ hessian @ mean)
     assert abs(point.curved.noise_scale - curved) < 4 * point.curved.standard_error
     assert point.curved.standard_error < 0.5 * curved
+
+
+def test_the_callback_estimates_the_same_from_the_same_examples(regression):
+    problem, (per_example, _) = regression
+    images, labels, _ = examples(problem.recipe)
+    model = keras.models.clone_model(problem.model)
+    model.set_weights(problem.model.get_weights())
+    model.compile(loss=CategoricalNLL())
+    squares = noise_estimators.squares("per_example", model, (images, labels), 1)
+    expected = noise_scale.estimate(per_example @ per_example.T, 1)
+    np.testing.assert_allclose(
+        two_batch_estimates(*np.float64(squares)), [expected.signal, expected.noise], rtol=1e-4
+    )
 
 
 def test_a_run_has_a_start_and_an_average():
