@@ -6,6 +6,7 @@ collection error. After a full run (no path, -k, -m or other selection) the sess
 `tested` in the ledger. A test skipped because its data set is absent excuses its row; no other skip does.
 """
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -19,6 +20,14 @@ import pytest
 from curvezoo import equations
 
 MARKS, ABSENT = "equations", "absent data sets"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen_garbage():
+    """What TensorFlow keeps of a module's graphs is not looked through again by every later collection."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config):
