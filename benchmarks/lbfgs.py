@@ -1,4 +1,4 @@
-"""L-BFGS beside SciPy's L-BFGS-B, on one compiled function, with 100,000 and with a million parameters.
+"""L-BFGS beside SciPy's L-BFGS-B on one compiled function, with 100,000 and with a million parameters.
 
     python benchmarks/lbfgs.py [--rounds 3] [--sizes 100000 1000000]
 
@@ -28,6 +28,23 @@ from curvezoo.optimizers.full_batch import CompiledFunction
 from curvezoo.optimizers.quasi_newton import LBFGS
 
 HISTORY, TOLERANCE, LIMIT = 10, 1e-5, 500
+# Numbers in the inputs of the softmax regression, whatever the size, and its weight decay.
+INPUTS, DECAY = 5_000_000, 1e-3
+
+
+def softmax_regression(size):
+    """A regularized softmax regression of made examples, with ten classes and size / 10 features."""
+    rng, features = np.random.default_rng(0), size // 10
+    count = max(1, INPUTS // features)
+    inputs = tf.constant(rng.normal(size=(count, features)))
+    labels = tf.constant(rng.integers(0, 10, count))
+
+    def loss(x):
+        logits = inputs @ tf.reshape(x, (features, 10))
+        nll = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return tf.reduce_mean(nll) + DECAY * tf.reduce_sum(x * x) / 2
+
+    return loss, np.zeros(size)
 
 
 def rosenbrock(x):
@@ -44,8 +61,9 @@ def spectrum(x):
 
 
 PROBLEMS = {
-    "rosenbrock": (rosenbrock, lambda size: np.tile([-1.2, 1.0], size // 2)),
-    "spectrum": (spectrum, lambda size: np.random.default_rng(0).uniform(-2, 2, size)),
+    "softmax regression": softmax_regression,
+    "rosenbrock": lambda size: (rosenbrock, np.tile([-1.2, 1.0], size // 2)),
+    "spectrum": lambda size: (spectrum, np.random.default_rng(0).uniform(-2, 2, size)),
 }
 
 
@@ -95,8 +113,8 @@ def timed(engine, loss, start):
 
 def compare(name, size, rounds):
     """Prints three rows of the table: curvezoo, SciPy, TFP."""
-    function, begin = PROBLEMS[name]
-    start, loss = begin(size), CompiledFunction(function)
+    function, start = PROBLEMS[name](size)
+    loss = CompiledFunction(function)
     loss(tf.constant(start))
     engines = {"curvezoo": ours, "SciPy": scipys, "TFP": tfps(loss)}
     first = {side: timed(engine, loss, start) for side, engine in engines.items()}
