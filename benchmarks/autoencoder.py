@@ -39,9 +39,9 @@ NEAR = 3.0
 TURN = 20
 SEARCHES = {
     "adam": [3e-4, 5e-4, 1e-3, 2e-3],
-    "kfac": [0.0, 1.0, 10.0, 100.0],
-    "kfac-jax": [1.0, 10.0, 100.0],
-    "kfac-jax, rarer": [1.0, 10.0, 100.0],
+    "kfac": [0.0, 0.1, 1.0, 10.0],
+    "kfac-jax": [0.01, 0.1, 1.0, 10.0],
+    "kfac-jax, rarer": [0.01, 0.1, 1.0, 10.0],
 }
 RARER = {"curvature_update_period": 4, "inverse_update_period": 20, "damping_adaptation_interval": 10}
 

@@ -24,6 +24,8 @@ from keras import layers
 from curvezoo.optimizers.noise_scale import GradientNoiseScale
 
 BATCH = 128
+# Steps before the first round, which compile both sides.
+WARM = 60
 
 
 def mlp():
@@ -46,7 +48,7 @@ def compiled(make):
     return model
 
 
-def batches(steps):
+def batches():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(20 * BATCH, 28, 28, 1)).astype("float32")
     y = rng.integers(0, 10, 20 * BATCH)
@@ -61,20 +63,17 @@ def seconds(model, data, steps, callbacks):
 
 def compare(make, settings, rounds, steps):
     """Returns (ms a step with the callback, ms without, quartiles of the ratio)."""
-    data = batches(steps)
+    data = batches()
     noise = GradientNoiseScale(**settings)
     sides = [(compiled(make), [noise]), (compiled(make), [])]
     for model, callbacks in sides:
-        seconds(model, data, 2 * STEADY, callbacks)
+        seconds(model, data, WARM, callbacks)
     times = ([], [])
     for index in range(rounds):
         for side in (0, 1) if index % 2 else (1, 0):
             times[side].append(seconds(sides[side][0], data, steps, sides[side][1]) * 1e3 / steps)
     ratios = [a / b for a, b in zip(*times, strict=True)]
     return *map(statistics.median, times), statistics.quantiles(ratios, n=4)
-
-
-STEADY = 30
 
 
 def main():

@@ -286,4 +286,4 @@ def first_step(gradient):
     Args:
         gradient: The gradient [D].
     """
-    return min(1.0, 1.0 / max(float(tf.norm(gradient, 1)), 1e-300))
+    return min(1.0, 1.0 / max(float(tf.norm(gradient)), 1e-300))

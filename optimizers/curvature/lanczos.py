@@ -1,8 +1,8 @@
 r"""Spectra of symmetric matrices from products with vectors alone: Lanczos and stochastic quadrature.
 
 With an orthonormal basis Q [n, m] of the Krylov space of a start vector, T = Q^T A Q is tridiagonal [m, m].
-Its eigenvalues, the Ritz values, come near the ends of the spectrum of A first. The basis is orthogonalized
-against all of itself in every step, twice, so that no eigenvalue appears as a ghost.
+Its eigenvalues, the Ritz values, come near the ends of the spectrum of A first. In every step the new vector
+is orthogonalized against all of the basis, so that no eigenvalue appears as a ghost.
 
 A matrix is anything with `shape` and `@` (an array, a SciPy operator, an operator of `curvature`) or a
 function of a vector together with the dimension. Everything beside the products is NumPy in float64.
@@ -19,6 +19,8 @@ from ...theory import arguments
 
 # Below this share of the matrix's size a new direction is rounding: the Krylov space is complete.
 BREAKDOWN = 1e-10
+# Where less of a vector's length is left than this share, rounding may leave it far from orthogonal.
+CANCELLED = 0.7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,10 +122,9 @@ def lanczos_spectrum(matrix, steps=20, *, dimension=None, start=None, seed=0):
         raise ValueError(f"start must be a nonzero vector of length {n}, got shape {start.shape}")
     basis, diagonal, off, last = _tridiagonalize(product, start, steps, rng)
     values, small = scipy.linalg.eigh_tridiagonal(diagonal, off)
-    vectors = basis.T @ small
-    order = np.argsort(values)[::-1]
-    bounds = np.abs(last * small[-1])
-    return Spectrum(values[order], vectors[:, order], bounds[order], len(diagonal))
+    # Largest first, before the vectors are made, which are long.
+    values, small = values[::-1], small[:, ::-1]
+    return Spectrum(values, (small.T @ basis).T, np.abs(last * small[-1]), len(diagonal))
 
 
 def spectral_density(matrix, steps=50, probes=10, *, dimension=None, seed=0):
@@ -206,12 +207,15 @@ def _tridiagonalize(product, start, steps, rng=None):
     Where the Krylov space is complete it goes on from a random vector by `rng`, or stops if that is None.
     """
     basis, diagonal, off = np.empty((steps, len(start))), [], []
-    vector, size = start / np.linalg.norm(start), 0.0
+    vector, size, last = start / np.linalg.norm(start), 0.0, 0.0
     for step in range(steps):
         basis[step] = vector
         image = product(vector)
         diagonal.append(vector @ image)
         size = max(size, np.linalg.norm(image))
+        # In exact arithmetic the last two vectors are all that the image is not orthogonal to.
+        near = slice(max(step - 1, 0), step + 1)
+        image = image - np.array([last, diagonal[-1]][-step - 1 :]) @ basis[near]
         vector, last = _orthogonalized(image, basis[: step + 1])
         if last <= BREAKDOWN * size:
             last = 0.0
@@ -225,8 +229,11 @@ def _tridiagonalize(product, start, steps, rng=None):
 
 def _orthogonalized(vector, basis):
     """Returns the part of a vector orthogonal to orthonormal rows, at unit length, and its length."""
-    # Twice is enough (Kahan and Parlett).
-    for _ in range(2):
-        vector = vector - (basis @ vector) @ basis
     length = np.linalg.norm(vector)
+    # Twice is enough, and once where little was cut off (Kahan and Parlett; Daniel and others).
+    for _ in range(2):
+        before, vector = length, vector - (basis @ vector) @ basis
+        length = np.linalg.norm(vector)
+        if length > CANCELLED * before:
+            break
     return vector / length if length else vector, length

@@ -95,10 +95,10 @@ class CurvatureOperator:
         if vector.shape != (self.dimension,):
             raise ValueError(f"vector must have shape {(self.dimension,)}, got shape {vector.shape}")
         vector = tf.constant(vector, self.dtype)
-        result = tf.zeros_like(vector)
-        for index, batch in enumerate(self._batches()):
-            result += self._step(*batch, vector, self._seed(index))
-        return (result / self._normalizer() + self._once(vector)).numpy()
+        products = (
+            self._step(*batch, vector, self._seed(index)) for index, batch in enumerate(self._batches())
+        )
+        return self._with_penalty(sum(products) / self._normalizer(), vector).numpy()
 
     def __matmul__(self, other):
         """Returns the matrix times a vector [d] or, column by column, a matrix [d, k]."""
@@ -158,9 +158,9 @@ class CurvatureOperator:
             self._total = total
         return tf.constant(self._total, self.dtype)
 
-    def _once(self, vector):
-        """Returns what enters the product once and not for each microbatch."""
-        return tf.zeros_like(vector)
+    def _with_penalty(self, product, vector):
+        """Returns the product with what enters it once and not for each microbatch."""
+        return product
 
     @staticmethod
     def _seed(index):
@@ -212,16 +212,17 @@ class Hessian(CurvatureOperator):
 
         return second_derivative(loss, values, tangents)
 
-    def _once(self, vector):
+    def _with_penalty(self, product, vector):
         regularized = self._regularized()
         if not regularized:
-            return tf.zeros_like(vector)
+            return product
 
         def loss(values):
             return tf.add_n([tf.reduce_sum(regularizer(values[i])) for i, regularizer in regularized])
 
         values = [tf.convert_to_tensor(v.value) for v in self.model.trainable_variables]
-        return tf.cast(flat(second_derivative(loss, values, unflat(vector, values))), vector.dtype)
+        penalty = flat(second_derivative(loss, values, unflat(vector, values)))
+        return product + tf.cast(penalty, vector.dtype)
 
     def _regularized(self):
         """Returns (index, regularizer) of the trainable variables that have one."""

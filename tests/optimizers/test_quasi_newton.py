@@ -78,7 +78,7 @@ def test_without_history_it_is_gradient_descent():
     memory.update(gradient, gradient, gradient, 1.0, 25.0)
     direction, trial = memory.direction(gradient)
     np.testing.assert_array_equal(direction, -gradient)
-    assert trial == pytest.approx(1 / 7)
+    assert trial == pytest.approx(1 / 5)
     matrix = BFGS().memory(2, tf.float64)
     np.testing.assert_array_equal(matrix.direction(gradient)[0], -gradient)
 
