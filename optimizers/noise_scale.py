@@ -13,8 +13,8 @@ from . import noise_estimators, per_example
 from .batch_callback import BatchCallback
 
 METHODS = ("auto", "per_example", "microbatches", "replicas")
-# A measurement takes one to two steps' time, B_noise about twelve: these keep either below 5 % of a training.
-STEPS_BETWEEN = {"per_example": 40, "microbatches": 60, "replicas": 40}
+# A measurement takes one to two steps' time: this keeps it below 5 % of a training.
+EVERY = 60
 
 
 class GradientNoiseScale(BatchCallback):
@@ -52,8 +52,8 @@ class GradientNoiseScale(BatchCallback):
 
     Args:
         method: One of the above.
-        every: Steps from one measurement to the next; None for 40 (`microbatches`: 60), at which measuring
-            takes less than 5 % of a training's time. `steps_per_execution` rounds it up to executions.
+        every: Steps from one measurement to the next, at 60 of which measuring takes less than 5 % of a
+            training's time. `steps_per_execution` rounds it up to executions.
         hessian_every: Steps between measurements of B_noise = tr(H Sigma) / G^T H G (Eq. 4.5.8) by
             Hessian-vector products, each of the cost of about twelve steps; None for none.
         microbatches: Pieces of each replica's share of a batch, for `microbatches` and B_noise. At least 2,
@@ -83,13 +83,13 @@ class GradientNoiseScale(BatchCallback):
     """
 
     def __init__(
-        self, method="auto", every=None, hessian_every=None, microbatches=8, decay=0.95, log_dir=None
+        self, method="auto", every=EVERY, hessian_every=None, microbatches=8, decay=0.95, log_dir=None
     ):
         super().__init__()
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
         self.method = method
-        self.every = None if every is None else arguments.integer("every", every, 1)
+        self.every = arguments.integer("every", every, 1)
         self.hessian_every = (
             None if hessian_every is None else arguments.integer("hessian_every", hessian_every, 1)
         )
@@ -187,7 +187,7 @@ class GradientNoiseScale(BatchCallback):
             self._functions = self._prepare(data)
         simple, curved = self._functions
         if due[0]:
-            self._measure(simple, data, self._simple, self._every, "noise_scale")
+            self._measure(simple, data, self._simple, self.every, "noise_scale")
         if due[1]:
             self._measure(curved, data, self._curved, self.hessian_every, "hessian_noise_scale")
         return step(itertools.chain([data], batches))
@@ -223,7 +223,6 @@ class GradientNoiseScale(BatchCallback):
             # fit itself would build model, loss and optimizer in its first step only.
             model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(data))
         method = self._chosen_method()
-        self._every = self.every or STEPS_BETWEEN[method]
         return (
             self._compiled(lambda batch: noise_estimators.squares(method, model, batch, pieces)),
             self._compiled(lambda batch: noise_estimators.curved(model, batch, pieces)),
