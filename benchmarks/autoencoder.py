@@ -10,8 +10,9 @@ the same batches in the same order. The loss is that of all 60,000 training imag
 First every optimizer trains, each learning rate (for K-FAC each initial damping, its rate being
 dimensionless; 0 for its default) in a process of its own: Adam for 20 epochs, the others until they reach
 Adam's best loss. Then the best of each take turns, asleep while another works, 20 steps a turn, for the cost
-of a step: the mean after the first turn; the seconds of a training count all of its steps but the first two,
-which compile. kfac-jax runs twice: with its own intervals, and with those that are the default here.
+of a step: the mean after the first turn. The seconds of a training are its steps times their mean time, as
+far as they were timed, without the first two, which compile. kfac-jax runs twice: with its own intervals, and
+with those that are the default here after the first 20 steps.
 """
 
 import argparse

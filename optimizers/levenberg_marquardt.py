@@ -14,7 +14,8 @@ from .trials import TrialOptimizer
 from .vectors import ROUNDING, dot, precision, scaled, shifted
 
 POOR, GOOD = 0.25, 0.75
-# A rejected step costs a batch, so that damping which is wrong by orders of magnitude must grow fast.
+# Of the damping's factor, after a rejected step: it costs a batch, and damping that is wrong by orders of
+# magnitude must grow fast.
 REJECTED_POWER = 4
 
 
@@ -73,6 +74,7 @@ class DampedOptimizer(TrialOptimizer):
     def __init__(
         self, learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
     ):
+        damping = float(arguments.nonnegative("damping", damping, 0))
         super().__init__(learning_rate, damping, damping_bounds, name, **kwargs)
         low, high = self.damping_bounds
         if adaptive and not low <= self.initial_damping <= high:

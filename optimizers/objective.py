@@ -8,6 +8,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from . import replicas
 from .vectors import precision, resolution
 
 
@@ -44,6 +45,12 @@ class Objective:
         types = {v.dtype for v in self.model.trainable_variables}
         return max(loss_resolution(self.model.loss), *map(resolution, types))
 
+    @property
+    def size(self):
+        """The number of examples, an integer where it is known and else a tensor."""
+        first = next(t for t in keras.tree.flatten(self.x) if t is not None)
+        return first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
+
     def spaced(self, count):
         """Returns the objective of evenly spaced examples, to estimate what they say of the whole batch.
 
@@ -52,8 +59,7 @@ class Objective:
         Args:
             count: The largest number of examples.
         """
-        first = next(t for t in keras.tree.flatten(self.x) if t is not None)
-        size = first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
+        size = self.size
         if not tf.is_tensor(size) and size <= count:
             return self
         every = tf.maximum((size + count - 1) // count, 1)
@@ -151,7 +157,7 @@ class Objective:
     def position_weights(self, outputs):
         """Returns d(loss) / d(loss of one position), [B, ...]: reduction, sample weights and masks.
 
-        Of the first examples of a batch they are such that sums over them estimate sums over the batch.
+        Of a share of a batch they are such that sums over it estimate sums over the batch.
 
         Args:
             outputs: The model's outputs, [B, ..., D].
@@ -240,7 +246,7 @@ def loss_resolution(losses):
 def _share(losses, dtype):
     """The sum of layers' losses over the number of replicas."""
     total = sum((tf.cast(tf.reduce_sum(loss), dtype) for loss in losses), tf.zeros([], dtype))
-    return total / tf.distribute.get_strategy().num_replicas_in_sync
+    return total / replicas.number()
 
 
 class _Reduction(keras.losses.Loss):

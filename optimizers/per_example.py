@@ -16,7 +16,7 @@ References:
 import keras
 import tensorflow as tf
 
-from . import taps
+from . import replicas, taps
 from .vectors import wide
 
 
@@ -79,11 +79,10 @@ def squared_norms(objective):
         raise ValueError(f"model has no per-example gradient norms: {found}")
     values = objective.values
     layers = [layer for layer in _layers(model) if layer._trainable_variables]
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     with tf.GradientTape() as tape:
         tape.watch(values)
         with taps.record(layers, tape) as records:
-            loss = objective.loss(values) * replicas
+            loss = objective.loss(values) * replicas.number()
     calls = [call for layer in layers for call in records[layer]]
     sources = [[call.preactivation for call in calls], values]
     signals, gradients = tape.gradient(loss, sources, unconnected_gradients="zero")

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from ..theory import arguments
 from .attachment import ModelOptimizer
+from .vectors import shifted
 
 
 class TrialOptimizer(ModelOptimizer):
@@ -59,8 +60,8 @@ class TrialOptimizer(ModelOptimizer):
         """
         if self.weight_decay is None:
             return step
-        rates = [rate * self.weight_decay * self._use_weight_decay(v) for v in self._trainable_variables]
-        return [s - tf.cast(r, v.dtype) * v for s, r, v in zip(step, rates, values, strict=True)]
+        rates = [-rate * self.weight_decay * self._use_weight_decay(v) for v in self._trainable_variables]
+        return [shifted(s, r, v) for s, r, v in zip(step, rates, values, strict=True)]
 
     def get_config(self):
         """Returns the arguments that rebuild this optimizer."""

@@ -95,10 +95,10 @@ class CurvatureOperator:
         if vector.shape != (self.dimension,):
             raise ValueError(f"vector must have shape {(self.dimension,)}, got shape {vector.shape}")
         vector = tf.constant(vector, self.dtype)
-        products = (
+        total = sum(
             self._step(*batch, vector, self._seed(index)) for index, batch in enumerate(self._batches())
         )
-        return self._with_penalty(sum(products) / self._normalizer(), vector).numpy()
+        return self._with_penalty(total / self._normalizer(), vector).numpy()
 
     def __matmul__(self, other):
         """Returns the matrix times a vector [d] or, column by column, a matrix [d, k]."""
@@ -141,11 +141,10 @@ class CurvatureOperator:
     def _microbatch_divisor(self, x, y, sample_weight):
         """Returns what the microbatch adds to the loss's divisor: its number of losses, or their weights."""
         objective = Objective(self._view, x, y, sample_weight if self._weighted else None)
-        outputs = objective.outputs(objective.values)
-        if y is None:
-            # A Fisher matrix does without targets.
-            return tf.reduce_sum(objective.position_weights(outputs))
-        return _Count(self._view.loss)(y, outputs, objective.sample_weight)
+        return self._count(objective, objective.outputs(objective.values))
+
+    def _count(self, objective, outputs):
+        return _Count(self._view.loss)(objective.y, outputs, objective.sample_weight)
 
     def _normalizer(self):
         """Returns the loss's divisor over all data; it does not depend on the trainable values."""
@@ -296,6 +295,10 @@ class Fisher(CurvatureOperator):
         if self.samples is None:
             return products.fisher_product(objective, values, tangents)
         return products.sampled_fisher_product(objective, values, tangents, seed, self.samples)
+
+    def _count(self, objective, outputs):
+        # By the outputs alone, whatever the targets are.
+        return tf.reduce_sum(objective.position_weights(outputs))
 
     def _seed(self, index):
         return tf.constant([self.seed, index])

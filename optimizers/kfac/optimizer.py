@@ -25,7 +25,7 @@ SHARE = 0.1
 # The first steps' statistics are few, and inverses of them age fast: these steps all add to them, and
 # the inverses come at each power of two.
 EARLY = 20
-# A rejected step costs a batch, so that damping which is wrong by orders of magnitude must grow fast.
+# The damping's factor after a rejected step.
 REJECTED = 4.0
 # The damping may change by this factor a step.
 PATIENCE = 0.95
@@ -51,16 +51,16 @@ class KFAC(TrialOptimizer):
     learning rate's schedule where batches are small and noise must be averaged at the end. With `momentum`
     given, s = momentum v - eps c d instead, with a clip c <= 1.
 
-    The damping follows Levenberg and Marquardt: every `adapt_every` steps the change of the batch's loss is
-    compared with the model's. A step that would raise the loss of its batch then is rejected, as is any
-    step that is not finite: weights stay as they are, and the damping is raised. So is a step between that
-    moves far: by a divergence, or a change of the loss to first order, of a tenth of the loss. A batch whose
-    gradient is not finite is left out.
+    The damping follows Levenberg and Marquardt: every `adapt_every` steps the step is tried on its batch, and
+    the change of the loss is compared with the model's. A step between is tried if it moves far: by a
+    divergence, or a change of the loss to first order, of a tenth of the loss. A step that is tried and would
+    raise the loss is rejected, as is any that is not finite: weights stay as they are, and the damping is
+    raised. A batch whose gradient is not finite is left out.
 
     Layers: Dense, EinsumDense (so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and GRU
     by Kronecker products; scales and shifts of normalizations by full blocks, or diagonal ones above 512
-    numbers; anything else by `fallback`. A
-    layer that is called twice counts both calls; a variable of two layers is refused.
+    numbers; anything else by `fallback`. A layer that is called twice counts both calls; a variable of two
+    layers is refused.
 
     A step costs a forward and backward pass of `curvature_examples` every `statistics_every` steps, two
     forward derivatives of them at each step, inverses of O(m^3 + n^3) every `inverse_every` steps, and
@@ -280,8 +280,7 @@ class KFAC(TrialOptimizer):
         """This replica's weight in the mean over replicas of their means: none if it has no examples."""
         if self.replicas() == 1:
             return 1.0
-        size = tf.shape(next(t for t in keras.tree.flatten(part.x) if t is not None))[0]
-        occupied = tf.cast(size > 0, tf.float32)
+        occupied = tf.cast(part.size > 0, tf.float32)
         return self.replicas() * occupied / tf.maximum(self.total(occupied), 1.0)
 
     def _draw(self, distribution, outputs):
