@@ -17,9 +17,7 @@ A product costs a pass over the data; each microbatch takes one compiled step of
 Legend: N examples, B batch, T positions of an example, d dimension (the number of trainable parameters).
 """
 
-import functools
 import math
-import types
 
 import keras
 import numpy as np
@@ -27,15 +25,13 @@ import tensorflow as tf
 
 from ...theory import arguments
 from ..all_examples import checked
-from ..objective import Objective, stateless_call
+from ..objective import Objective
 from ..vectors import flat, unflat
 from . import products
 from .derivatives import second_derivative
+from .summed_loss import Count, compiled_loss, summed
 
 LARGEST_DENSE = 5000
-
-# What `compile` wraps functions in; it has no public name.
-_LossFunction = keras.losses.MeanSquaredError.__base__
 
 
 class CurvatureOperator:
@@ -59,10 +55,10 @@ class CurvatureOperator:
         self.batch_size = arguments.integer("batch_size", batch_size, 1)
         if not model.built or not model.trainable_variables:
             raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
-        loss = _compiled_loss(model) if loss is None else loss
+        loss = compiled_loss(model) if loss is None else loss
         self._per_example = getattr(loss, "reduction", "mean") != "sum"
         self._weighted = getattr(loss, "reduction", None) == "mean_with_sample_weight"
-        self._view = _summed(model, loss)
+        self._view = summed(model, loss)
         self._total = None
         self._step = tf.function(self._microbatch, jit_compile=jit_compile)
         self._divisor = tf.function(self._microbatch_divisor, jit_compile=jit_compile)
@@ -144,7 +140,7 @@ class CurvatureOperator:
         return self._count(objective, objective.outputs(objective.values))
 
     def _count(self, objective, outputs):
-        return _Count(self._view.loss)(objective.y, outputs, objective.sample_weight)
+        return Count(self._view.loss)(objective.y, outputs, objective.sample_weight)
 
     def _normalizer(self):
         """Returns the loss's divisor over all data; it does not depend on the trainable values."""
@@ -288,7 +284,7 @@ class Fisher(CurvatureOperator):
         super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
         self.samples = None if samples is None else arguments.integer("samples", samples, 1)
         self.seed = arguments.integer("seed", seed, 0)
-        _require_distribution(self._view)
+        Objective(self._view, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the Fisher matrix of a microbatch's summed loss times a vector."""
@@ -334,71 +330,8 @@ class EmpiricalFisher(CurvatureOperator):
 
     def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
         super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
-        _require_distribution(self._view)
+        Objective(self._view, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the empirical Fisher matrix of a microbatch's summed loss times a vector."""
         return products.empirical_fisher_product(objective, values, tangents)
-
-
-def _compiled_loss(model):
-    """Returns the one loss that the model is compiled with."""
-    compiled = getattr(model, "_compile_loss", None)
-    if compiled is None or model.loss is None:
-        raise ValueError("loss must be given, as the model is not compiled with one")
-    losses = keras.tree.flatten(model.loss)
-    if len(losses) != 1 or compiled._user_loss_weights is not None:
-        raise ValueError(f"model must be compiled with one loss without loss_weights, got {model.loss!r}")
-    return losses[0]
-
-
-def _summed(model, loss):
-    """Returns the model, as an `Objective` sees it, with the loss summed over positions."""
-    loss = keras.losses.get(loss) if isinstance(loss, str | type) else loss
-    if not isinstance(loss, keras.losses.Loss):
-        name = getattr(loss, "__name__", "loss")
-        # A lambda's is no valid name of a scope.
-        loss = _LossFunction(loss, name=name if name.isidentifier() else "loss")
-    if loss.reduction in (None, "none"):
-        raise ValueError(f"the loss's reduction must be a sum or a mean, got {loss.reduction!r}")
-    loss = _twin(loss)
-    loss.reduction = "sum"
-    # What `compile` makes of a loss.
-    shell = keras.Sequential()
-    shell.compile(loss=loss)
-    return types.SimpleNamespace(
-        loss=loss,
-        _compile_loss=shell._compile_loss,
-        trainable_variables=model.trainable_variables,
-        non_trainable_variables=model.non_trainable_variables,
-        stateless_call=functools.partial(stateless_call, model),
-    )
-
-
-def _twin(loss):
-    """A shallow copy; Keras's own would save the loss and load it, for which it must be registered."""
-    twin = object.__new__(type(loss))
-    vars(twin).update(vars(loss))
-    return twin
-
-
-class _Count(keras.losses.Loss):
-    """The number of losses that a loss reduces, weights and masks as Keras has them."""
-
-    def __init__(self, loss):
-        super().__init__(name="count", reduction="sum", dtype=loss.dtype)
-        self.loss = loss
-
-    def call(self, y_true, y_pred):
-        losses = self.loss.call(y_true, y_pred)
-        if not losses.shape.rank:
-            raise ValueError(
-                f"loss must return a number for each example, got one scalar by {self.loss.name!r}: how it "
-                "depends on the batch is not known"
-            )
-        return tf.ones_like(losses)
-
-
-def _require_distribution(view):
-    """Raises the error of a loss without a distribution."""
-    Objective(view, None).distribution  # noqa: B018
