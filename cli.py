@@ -72,7 +72,14 @@ def _parser():
     )
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_list, _add_train, _add_evaluate, _add_noise_scale, _add_export, _add_reproduce):
+        add(commands)
+    equations = commands.add_parser("equations", help="which equations of the notes are covered, and how")
+    equations.set_defaults(run=_equations)
+    return parser
 
+
+def _add_list(commands):
     listing = commands.add_parser("list", help="list the models")
     listing.add_argument("pattern", nargs="?", default="*", help="a wildcard, such as 'resnet*'")
     form = listing.add_mutually_exclusive_group()
@@ -82,6 +89,22 @@ def _parser():
     )
     listing.set_defaults(run=_list)
 
+
+def _list(arguments):
+    from .zoo import catalogue, table
+
+    entries = [catalogue.describe(name) for name in catalogue.names(arguments.pattern)]
+    if not entries:
+        catalogue.recipe(arguments.pattern)
+    if arguments.json:
+        print(json.dumps(entries, indent=2))
+    elif arguments.markdown:
+        print(table.markdown(entries))
+    else:
+        table.show(entries)
+
+
+def _add_train(commands):
     train = commands.add_parser("train", help="train a model, measure it, write report and card")
     train.add_argument(
         "name", nargs="?", default=_DEFAULT_MODEL, help=f"the model (default {_DEFAULT_MODEL})"
@@ -97,65 +120,6 @@ def _parser():
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
     )
     train.set_defaults(run=_train)
-
-    evaluate = commands.add_parser("evaluate", help="measure a trained model on the test split")
-    evaluate.add_argument("name", help="a published model, or a folder with a card")
-    evaluate.add_argument("--data", help="another data set")
-    evaluate.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
-    evaluate.add_argument("--temperature", action="store_true", help="also after temperature scaling")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON value")
-    evaluate.set_defaults(run=_evaluate)
-
-    study = commands.add_parser(
-        "noise-scale", help="measure a model's gradient noise scale and the batch size that it deserves"
-    )
-    study.add_argument("name", help="the model")
-    study.add_argument("--optimizer", help="sgd, without momentum (default), or recipe, the recipe's own")
-    study.add_argument("--target", help="training loss to reach (default a fifth of the first one)")
-    study.add_argument("--batch-sizes", help="of the sweep, such as 16,64,256 (default 4 to 512)")
-    study.add_argument("--seeds", help="trainings of each batch size (default 2)")
-    study.add_argument("--epochs", help="passes after which the smallest batch size gives up (default 30)")
-    study.add_argument("--rate", help="where the search for the first learning rate begins (default 0.1)")
-    study.add_argument("--points", help="how often B_simple is measured along a training (default 41)")
-    study.add_argument("--curved", help="at how many of them B_noise is too; 0 for none (default 6)")
-    study.add_argument("--excess", help="advise for so many times E_min examples beyond E_min (default 1)")
-    study.add_argument("--seed", help="the first seed of weights and batches")
-    study.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
-    study.add_argument("--out", help="the study's folder (default runs/NAME-noise-scale)")
-    study.add_argument("--resume", action="store_true", help="continue the study in --out")
-    study.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
-    )
-    study.set_defaults(run=_noise_scale)
-
-    export = commands.add_parser("export", help="copy a trained model's folder, checked, to another place")
-    export.add_argument("name", help="a published model, or a folder with a card such as runs/NAME/model")
-    export.add_argument("--to", required=True, help="the new folder")
-    export.set_defaults(run=_export)
-
-    reproduce = commands.add_parser("reproduce", help="draw the figures of a chapter or section of the notes")
-    reproduce.add_argument("section", help="a chapter or section that has figures, such as 2 or 5.1")
-    reproduce.add_argument("--out", help="the page to write (default reproduce-SECTION.html)")
-    reproduce.add_argument("--pictures", help="a folder for the figures as PNG files, beside the page")
-    reproduce.set_defaults(run=_reproduce)
-
-    equations = commands.add_parser("equations", help="which equations of the notes are covered, and how")
-    equations.set_defaults(run=_equations)
-    return parser
-
-
-def _list(arguments):
-    from .zoo import catalogue, table
-
-    entries = [catalogue.describe(name) for name in catalogue.names(arguments.pattern)]
-    if not entries:
-        catalogue.recipe(arguments.pattern)
-    if arguments.json:
-        print(json.dumps(entries, indent=2))
-    elif arguments.markdown:
-        print(table.markdown(entries))
-    else:
-        table.show(entries)
 
 
 def _train(arguments):
@@ -200,6 +164,16 @@ def _start_again(error, words):
     os.execv(sys.executable, [sys.executable, "-m", __package__, *words, "--resume"])
 
 
+def _add_evaluate(commands):
+    evaluate = commands.add_parser("evaluate", help="measure a trained model on the test split")
+    evaluate.add_argument("name", help="a published model, or a folder with a card")
+    evaluate.add_argument("--data", help="another data set")
+    evaluate.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
+    evaluate.add_argument("--temperature", action="store_true", help="also after temperature scaling")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON value")
+    evaluate.set_defaults(run=_evaluate)
+
+
 def _evaluate(arguments):
     from .training import cards
 
@@ -218,6 +192,30 @@ def _evaluate(arguments):
         print(json.dumps(scores, indent=2))
     else:
         _print_scores(scores)
+
+
+def _add_noise_scale(commands):
+    study = commands.add_parser(
+        "noise-scale", help="measure a model's gradient noise scale and the batch size that it deserves"
+    )
+    study.add_argument("name", help="the model")
+    study.add_argument("--optimizer", help="sgd, without momentum (default), or recipe, the recipe's own")
+    study.add_argument("--target", help="training loss to reach (default a fifth of the first one)")
+    study.add_argument("--batch-sizes", help="of the sweep, such as 16,64,256 (default 4 to 512)")
+    study.add_argument("--seeds", help="trainings of each batch size (default 2)")
+    study.add_argument("--epochs", help="passes after which the smallest batch size gives up (default 30)")
+    study.add_argument("--rate", help="where the search for the first learning rate begins (default 0.1)")
+    study.add_argument("--points", help="how often B_simple is measured along a training (default 41)")
+    study.add_argument("--curved", help="at how many of them B_noise is too; 0 for none (default 6)")
+    study.add_argument("--excess", help="advise for so many times E_min examples beyond E_min (default 1)")
+    study.add_argument("--seed", help="the first seed of weights and batches")
+    study.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
+    study.add_argument("--out", help="the study's folder (default runs/NAME-noise-scale)")
+    study.add_argument("--resume", action="store_true", help="continue the study in --out")
+    study.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
+    )
+    study.set_defaults(run=_noise_scale)
 
 
 def _noise_scale(arguments):
@@ -255,10 +253,25 @@ def _print_scores(scores):
         print(f"{key:14s} {value:.4f}" if isinstance(value, float) else f"{key:14s} {value}")
 
 
+def _add_export(commands):
+    export = commands.add_parser("export", help="copy a trained model's folder, checked, to another place")
+    export.add_argument("name", help="a published model, or a folder with a card such as runs/NAME/model")
+    export.add_argument("--to", required=True, help="the new folder")
+    export.set_defaults(run=_export)
+
+
 def _export(arguments):
     from .training import cards
 
     print(cards.copy(arguments.name, arguments.to))
+
+
+def _add_reproduce(commands):
+    reproduce = commands.add_parser("reproduce", help="draw the figures of a chapter or section of the notes")
+    reproduce.add_argument("section", help="a chapter or section that has figures, such as 2 or 5.1")
+    reproduce.add_argument("--out", help="the page to write (default reproduce-SECTION.html)")
+    reproduce.add_argument("--pictures", help="a folder for the figures as PNG files, beside the page")
+    reproduce.set_defaults(run=_reproduce)
 
 
 def _reproduce(arguments):

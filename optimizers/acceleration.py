@@ -24,6 +24,8 @@ class Acceleration(keras.optimizers.Optimizer):
     outside the sums as it does there; `keras.optimizers.SGD` has it inside, which is the same while the rate
     is constant.
 
+    A gradient with a number that is not finite counts as zero for that variable.
+
     In a quadratic potential \(\lambda \theta^2 / 2\) it multiplies (theta, v, a) by the matrix
 
         [ 1 - eps lambda     -eps   0 ]
@@ -175,6 +177,8 @@ class Acceleration(keras.optimizers.Optimizer):
         """
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        computable = tf.reduce_all(tf.math.is_finite(gradient))
+        gradient = tf.where(computable, gradient, tf.zeros_like(gradient))
         index = self._get_variable_index(variable)
         velocity = self._velocities[index]
         step = ops.add(velocity, gradient)

@@ -91,9 +91,7 @@ class HessianFree(DampedOptimizer):
         super().__init__(
             learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
         )
-        if not 0 <= arguments.finite("warm_start", warm_start, 0) <= 1:
-            raise ValueError(f"warm_start must be in [0, 1], got {warm_start!r}")
-        self.warm_start = float(warm_start)
+        self.warm_start = arguments.share("warm_start", warm_start)
         self.steps = arguments.integer("steps", steps, 1)
         self.relative_progress = float(arguments.positive("relative_progress", relative_progress, 0))
 

@@ -103,14 +103,13 @@ class NaturalGradient(DampedOptimizer):
         super().__init__(
             learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
         )
-        if not 0 <= arguments.finite("warm_start", warm_start, 0) <= 1:
-            raise ValueError(f"warm_start must be in [0, 1], got {warm_start!r}")
         if fisher not in FISHERS:
             raise ValueError(
                 f"fisher must be one of {', '.join(FISHERS)}, got {fisher!r}: the empirical Fisher is "
                 "not the metric of the natural gradient"
             )
-        self.momentum, self.warm_start = arguments.fraction("momentum", momentum), float(warm_start)
+        self.momentum = arguments.fraction("momentum", momentum)
+        self.warm_start = arguments.share("warm_start", warm_start)
         self.kl_limit = None if kl_limit is None else float(arguments.positive("kl_limit", kl_limit, 0))
         self.steps = arguments.integer("steps", steps, 1)
         self.tolerance = float(arguments.nonnegative("tolerance", tolerance, 0))

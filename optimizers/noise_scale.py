@@ -13,8 +13,8 @@ from . import noise_estimators, per_example
 from .batch_callback import BatchCallback
 
 METHODS = ("auto", "per_example", "microbatches", "replicas")
-# A measurement takes one to two steps' time: at this distance some 3 % of a training's.
-EVERY = 60
+# A measurement takes one to three steps' time: at this distance a few per cent of a training's.
+EVERY = 100
 
 
 class GradientNoiseScale(BatchCallback):
@@ -52,8 +52,8 @@ class GradientNoiseScale(BatchCallback):
 
     Args:
         method: One of the above.
-        every: Steps from one measurement to the next, at 60 of which measuring takes some 3 % of a training's
-            time (docs/results.md). `steps_per_execution` rounds it up to executions.
+        every: Steps from one measurement to the next; at 100 measuring takes 0 to 5 % of a training's time
+            (docs/results.md). `steps_per_execution` rounds it up to executions.
         hessian_every: Steps between measurements of B_noise = tr(H Sigma) / G^T H G (Eq. 4.5.8) by
             Hessian-vector products, each of the cost of about twelve steps; None for none.
         microbatches: Pieces of each replica's share of a batch, for `microbatches` and B_noise. At least 2,

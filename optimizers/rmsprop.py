@@ -27,6 +27,8 @@ class RMSProp(keras.optimizers.Optimizer):
     hat" of Kingma and Ba and of `keras.optimizers.Adam`, to which this rule is equal at `beta_1=0`.
     `keras.optimizers.RMSprop` has no correction and puts its epsilon inside the root.
 
+    A gradient with a number that is not finite, or whose square is not, counts as zero for that variable.
+
     With `momentum` m the quotient takes the place of the gradient in Eq. 4.3.1 and 4.3.2: u <- m u + quotient
     and theta <- theta - eps u. Adam differs, as it averages before it divides.
 
@@ -96,6 +98,8 @@ class RMSProp(keras.optimizers.Optimizer):
         rate = ops.cast(learning_rate, variable.dtype)
         # Dense first: a sparse gradient may hold an index twice, and squares of parts don't add up.
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        computable = tf.reduce_all(tf.math.is_finite(tf.square(gradient)))
+        gradient = tf.where(computable, gradient, tf.zeros_like(gradient))
         index = self._get_variable_index(variable)
         mean_square = self._mean_squares[index]
         change = ops.subtract(ops.square(gradient), mean_square)

@@ -88,6 +88,21 @@ def fraction(name, value):
     return float(value)
 
 
+def share(name, value):
+    """Returns `value` as a float after checking that it is a number in [0, 1].
+
+    Args:
+        name: The argument's name, for the message.
+        value: What the caller gave.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not 0 <= finite(name, value, 0) <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value!r}")
+    return float(value)
+
+
 def integer(name, value, low):
     """Returns `value` as an `int` after checking that it is an integer of at least `low`.
 

@@ -293,8 +293,7 @@ class RunningNoiseScale:
     weight_squares: float = 1.0
 
     def __post_init__(self):
-        if not 0 <= arguments.finite("decay", self.decay, ndim=0) <= 1:
-            raise ValueError(f"decay must be in [0, 1], got {self.decay}")
+        arguments.share("decay", self.decay)
 
     def update(self, squared_norm, trace):
         """Takes the estimates of one step, as from `two_batch_estimates`.

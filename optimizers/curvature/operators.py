@@ -59,6 +59,7 @@ class CurvatureOperator:
         self._per_example = getattr(loss, "reduction", "mean") != "sum"
         self._weighted = getattr(loss, "reduction", None) == "mean_with_sample_weight"
         self._view = summed(model, loss)
+        self._variables = list(model.trainable_variables)
         self._total = None
         self._step = tf.function(self._microbatch, jit_compile=jit_compile)
         self._divisor = tf.function(self._microbatch_divisor, jit_compile=jit_compile)
@@ -66,7 +67,7 @@ class CurvatureOperator:
     @property
     def dimension(self):
         """The number d of trainable parameters."""
-        return sum(math.prod(v.shape) for v in self.model.trainable_variables)
+        return sum(math.prod(v.shape) for v in self._variables)
 
     @property
     def shape(self):
@@ -76,7 +77,7 @@ class CurvatureOperator:
     @property
     def dtype(self):
         """The NumPy type of vectors, that of the first trainable variable."""
-        return np.dtype(self.model.trainable_variables[0].dtype)
+        return np.dtype(self._variables[0].dtype)
 
     def matvec(self, vector):
         """Returns the matrix times a vector, a NumPy array [d].
@@ -85,8 +86,14 @@ class CurvatureOperator:
             vector: The vector, [d].
 
         Raises:
-            ValueError: If its shape is another, or it is not finite.
+            ValueError: If its shape is another, it is not finite, or the model's trainable variables are no
+                longer those that the operator was made for.
         """
+        if [*map(id, self.model.trainable_variables)] != [*map(id, self._variables)]:
+            raise ValueError(
+                f"the trainable variables of {self.model.name!r} are no longer those that the operator was "
+                "made for: make it anew"
+            )
         vector = arguments.finite("vector", vector, 1)
         if vector.shape != (self.dimension,):
             raise ValueError(f"vector must have shape {(self.dimension,)}, got shape {vector.shape}")

@@ -29,6 +29,8 @@ EARLY = 20
 REJECTED = 4.0
 # The damping may change by this factor a step.
 PATIENCE = 0.95
+# Constant damping has a trial every so many steps too.
+TRIED_EVERY = 10
 # A step is tried whenever it comes if its divergence, or its change of the loss to first order, is above this
 # share of the last trial's loss.
 RISKY = 0.1
@@ -53,9 +55,9 @@ class KFAC(TrialOptimizer):
 
     The damping follows Levenberg and Marquardt: every `adapt_every` steps the step is tried on its batch, and
     the change of the loss is compared with the model's. A step between is tried if it moves far: by a
-    divergence, or a change of the loss to first order, of a tenth of the loss. A step that is tried and would
-    raise the loss is rejected, as is any that is not finite: weights stay as they are, and the damping is
-    raised. A batch whose gradient is not finite is left out.
+    divergence, or a change of the loss to first order, of a tenth of the loss at the last trial. A step that
+    is tried and would raise the loss is rejected, as is any that is not finite: weights stay as they are, and
+    the damping is raised. A batch whose gradient is not finite is left out.
 
     Layers: Dense, EinsumDense (so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and GRU
     by Kronecker products; scales and shifts of normalizations by full blocks, or diagonal ones above 512
@@ -81,8 +83,9 @@ class KFAC(TrialOptimizer):
         statistics_every: Steps from one update of the averages to the next; the first 20 all have one.
         inverse_every: Steps from one inversion to the next. Others come after 1, 2, 4, 8 and 16 steps, and
             after a step that was rejected.
-        adapt_every: Steps from one change of the damping to the next, or None for constant damping, but for
-            the steps after a rejected one, in which it returns to its value.
+        adapt_every: Steps from one trial and change of the damping to the next; or None for constant damping
+            with a trial every ten steps, but for the steps after a rejected one, in which the damping
+            returns to its value.
         damping_bounds: The smallest and the largest damping.
         kl_clip: Largest s^T F s / 2 of one step, about its KL divergence in units of the loss; None for none.
             With `momentum` given it bounds eps^2 d^T g / 2, about that of the step's new part.
@@ -324,12 +327,12 @@ class KFAC(TrialOptimizer):
 
     def _judge(self, objective, part, gradients, step, divergence, damping, computable):
         """Whether the step is taken; adapts the damping."""
-        values, adaptive = objective.values, self.adapt_every is not None
-        due = self.iterations % self.adapt_every == 0 if adaptive else tf.constant(False)
+        values = objective.values
+        due = self.iterations % (self.adapt_every or TRIED_EVERY) == 0
         promised = dot(gradients, step)
         # Where predictions are saturated they promise much, and have no divergence.
         risky = RISKY * tf.abs(tf.cast(self._loss, damping.dtype))
-        tried = due | (self.iterations == 0) | (tf.maximum(divergence, tf.abs(promised)) > risky)
+        tried = due | (tf.maximum(divergence, tf.abs(promised)) > risky)
 
         def measure():
             form = fisher_forms(part, values, [step], self._draw)[0, 0]
@@ -354,7 +357,7 @@ class KFAC(TrialOptimizer):
         self._loss.assign(
             tf.where(tried & computable & measured, tf.cast(before, self._loss.dtype), self._loss)
         )
-        if adaptive:
+        if self.adapt_every is not None:
             factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
             kept = tf.where(due, adapted_damping(damping, ratio, factor, self.damping_bounds), damping)
         else:

@@ -241,7 +241,7 @@ mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 options = {"weight_decay": 0.01, "global_clipnorm": 1.0}
 for make in (
     lambda: NaturalGradient(0.5, momentum=0.5, warm_start=0.5, kl_limit=0.05, steps=2, **options),
-    lambda: HessianFree(steps=2, **options),
+    lambda: HessianFree(steps=1, **options),
     lambda: Newton(**options),
     lambda: Newton(dense_limit=0, steps=2, saddle_free=True, **options),
 ):

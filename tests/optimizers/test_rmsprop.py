@@ -235,3 +235,17 @@ def test_two_replicas_equal_one_for_both_first_order_rules():
 def test_a_bad_argument_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         RMSProp(**arguments)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_counts_as_zero_for_its_variable(bad):
+    states = []
+    for broken in ([1.0, bad], [0.0, 0.0]):
+        variables = [keras.Variable([1.0, 2.0]), keras.Variable([3.0])]
+        optimizer = RMSProp(0.1, momentum=0.5)
+        for gradient in ([1.0, -2.0], broken, [0.5, 0.5]):
+            optimizer.apply([keras.ops.array(gradient), keras.ops.array([1.0])], variables)
+        states.append([v.numpy() for v in (*variables, *optimizer.variables)])
+    for one, other in zip(*states, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert np.all(np.isfinite(one))

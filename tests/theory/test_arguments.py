@@ -27,6 +27,15 @@ def test_what_holds_no_real_numbers_is_refused(value):
         arguments.finite("x", value)
 
 
+def test_a_fraction_is_below_one_and_a_share_may_be_one():
+    assert (arguments.fraction("m", 0), arguments.share("m", 1)) == (0.0, 1.0)
+    with pytest.raises(ValueError, match=r"m must be in \[0, 1\), got 1"):
+        arguments.fraction("m", 1)
+    for value in (-0.1, 1.1):
+        with pytest.raises(ValueError, match=rf"m must be in \[0, 1\], got {value}"):
+            arguments.share("m", value)
+
+
 def test_numbers_beyond_double_precision_are_refused_and_fractions_taken():
     with pytest.raises(ValueError, match=r"x must hold numbers below 1\.8e308"):
         arguments.finite("x", [10**400])

@@ -18,7 +18,7 @@ from curvezoo.training import callbacks, checkpoints, publishing
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"
-SETTINGS = {"epochs": 16, "batch_size": 32, "channels": "8,8", "units": 16, "augment": "crop"}
+SETTINGS = {"epochs": 6, "batch_size": 32, "channels": "8,8", "units": 16, "augment": "crop"}
 RUN = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
 
 

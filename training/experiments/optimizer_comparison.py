@@ -32,7 +32,7 @@ from ...theory import arguments
 SOLVED = 1e-4
 """The excess loss, nats an example, below which a training ends."""
 
-# The fastest rule for eigenvalues 1 and 50: above 52 it would diverge in between (docs/results.md).
+# The fastest rule for eigenvalues 1 and 50: above 52 it would diverge in between (docs/errata.md).
 _THREE_STAGES = optimizers.Acceleration.for_two_eigenvalues(1.0, 50.0)
 
 

@@ -338,6 +338,39 @@ def test_xla_gives_the_same_products():
         np.testing.assert_allclose(kind(model, (x, y), jit_compile=True) @ v, expected, atol=1e-13)
 
 
+def test_a_model_that_changed_is_refused():
+    model = mlp()
+    hessian = Hessian(model, data())
+    hessian @ np.zeros(43)
+    model.layers[0].trainable = False
+    with pytest.raises(ValueError, match="are no longer those that the operator was made for"):
+        hessian @ np.zeros(43)
+
+
+@pytest.mark.parametrize("loss", [keras.losses.LogCosh, keras.losses.Huber, keras.losses.SquaredHinge])
+def test_gauss_newton_serves_any_loss_that_is_convex_in_the_outputs(loss):
+    """J^T C J with the explicit Jacobian J and the Hessian C of the loss by the outputs."""
+    x, _ = data()
+    model = mlp()
+    y = np.sign(np.random.default_rng(2).normal(size=(len(x), CLASSES)))
+    values = model.trainable_variables
+    with tf.GradientTape(persistent=True) as tape:
+        outputs = model(x)
+    jacobian = [tape.jacobian(outputs, v, experimental_use_pfor=False) for v in values]
+    jacobian = np.concatenate([np.reshape(j, (len(x) * CLASSES, -1)) for j in jacobian], axis=1)
+    with tf.GradientTape() as outer:
+        outer.watch(outputs := tf.identity(outputs))
+        with tf.GradientTape() as inner:
+            inner.watch(outputs)
+            total = loss()(y, outputs)
+        slope = inner.gradient(total, outputs)
+    curvature_of_loss = np.reshape(outer.jacobian(slope, outputs), 2 * (len(x) * CLASSES,))
+    expected = jacobian.T @ curvature_of_loss @ jacobian
+    found = GaussNewton(model, (x, y), loss(), batch_size=4).dense()
+    np.testing.assert_allclose(found, expected, atol=1e-13)
+    assert np.linalg.eigvalsh(found)[0] > -1e-12 and np.abs(found).max() > 1e-3
+
+
 def mean_output(y, outputs):
     return tf.reduce_mean(outputs)
 

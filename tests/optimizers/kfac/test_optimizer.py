@@ -10,6 +10,8 @@ import tensorflow as tf
 from keras import layers
 from sklearn.datasets import load_digits
 
+from curvezoo import zoo
+from curvezoo.losses import CategoricalNLL
 from curvezoo.optimizers.curvature import products
 from curvezoo.optimizers.kfac import optimizer as optimizer_module
 from curvezoo.optimizers.kfac.optimizer import KFAC
@@ -205,12 +207,15 @@ def white_labels(self, distribution, outputs):
     return tf.stop_gradient(outputs + noise)
 
 
-@pytest.mark.parametrize("eigenbasis", [False, True])
-def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, monkeypatch):
-    """Under squared errors g does not depend on a, so that each block of F is A (x) G, and so its inverse."""
+@pytest.mark.parametrize(("eigenbasis", "damping"), [(False, 1e-16), (True, 1e-3)])
+def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, damping, monkeypatch):
+    """Under squared errors g does not depend on a, so that each block of F is A (x) G, and so its inverse.
+
+    The eigenbasis damps as the block does, and two factors do so in the limit of no damping only.
+    """
     monkeypatch.setattr(KFAC, "_draw", white_labels)
     model = network(layers.Dense(2), layers.Dense(3), outputs=4)
-    optimizer = KFAC(damping=1e-10, damping_bounds=(1e-12, 1), eigenbasis=eigenbasis, adapt_every=None)
+    optimizer = KFAC(damping=damping, damping_bounds=(1e-30, 1), eigenbasis=eigenbasis, adapt_every=None)
     targets = RNG.normal(size=(32, 4))
     compiled(optimizer, model, "mse")
     objective = Objective(model, X, targets)
@@ -222,19 +227,20 @@ def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, monkeypatch):
         tape.watch(values := objective.values)
         outputs = objective.outputs(values)
         loss = objective.data_loss(outputs)
-    damping = tf.constant(1e-10, tf.float64)
-    found = optimizer._precondition(
-        gradient, *optimizer._update_states(objective, damping, tf.constant(True))
-    )
+    states = optimizer._update_states(objective, tf.constant(damping, tf.float64), tf.constant(True))
+    found = optimizer._precondition(gradient, *states)
     start = 0
     for index, state in enumerate(factors(optimizer)):
         size = len(state["A"]) * len(state["G"])
         block = fisher[start : start + size, start : start + size]
         np.testing.assert_allclose(np.kron(state["A"], state["G"]), block, rtol=1e-10, atol=1e-13)
         g = flat(gradient[2 * index : 2 * index + 2])
-        expected = np.linalg.pinv(block, rcond=1e-9, hermitian=True) @ g
+        if eigenbasis:
+            expected, tolerance = np.linalg.solve(block + damping * np.eye(size), g), 1e-8
+        else:
+            expected, tolerance = np.linalg.pinv(block, rcond=1e-9, hermitian=True) @ g, 1e-6
         natural = flat(found[2 * index : 2 * index + 2])
-        np.testing.assert_allclose(natural, expected, rtol=2e-3, atol=2e-3 * np.abs(expected).max())
+        np.testing.assert_allclose(natural, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
         start += size
     assert start == len(fisher) and loss > 0
 
@@ -390,17 +396,17 @@ def test_training_resumes_exactly(eigenbasis, tmp_path):
 
 def mixture():
     """A layer of each kind, and one that has no block of its own."""
-    tokens = keras.Input((4,), dtype="int32")
+    tokens = keras.Input((3,), dtype="int32")
     x = layers.Embedding(11, 8)(tokens)
     x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 4)(x, x))
     x = layers.Conv1D(8, 3, padding="same", activation="relu")(x)
     x = layers.BatchNormalization()(layers.PReLU()(x))
-    return keras.Model(tokens, layers.Dense(3)(layers.LSTM(5)(layers.Dropout(0.1)(x))))
+    return keras.Model(tokens, layers.Dense(3)(layers.SimpleRNN(5)(layers.Dropout(0.1)(x))))
 
 
 def test_layers_of_all_kinds_train_together():
     """Full-batch, to a loss that the best of a constant's predictions does not reach."""
-    tokens = np.random.default_rng(1).integers(0, 11, (64, 4))
+    tokens = np.random.default_rng(1).integers(0, 11, (64, 3))
     labels = tokens[:, 0] % 3
     model = compiled(KFAC(eigenbasis=True), mixture(), run_eagerly=False)
     history = model.fit(tokens, labels, batch_size=64, epochs=25, verbose=0).history["loss"]
@@ -480,19 +486,8 @@ def autoencoder():
     return network(*hidden, inputs=64, outputs=64)
 
 
-def convolutional():
-    hidden = [
-        layers.Reshape((8, 8, 1)),
-        layers.Conv2D(8, 3, padding="same", activation="relu"),
-        layers.Conv2D(8, 3, strides=2, activation="relu"),
-        layers.Flatten(),
-    ]
-    return network(*hidden, inputs=64, outputs=10)
-
-
 PROBLEMS = {
     "perceptron": (perceptron, None, load_digits().target),
-    "convolutional": (convolutional, None, load_digits().target),
     "mean of 64 pixels": (autoencoder, keras.losses.BinaryCrossentropy(from_logits=True), None),
 }
 
@@ -507,6 +502,23 @@ def test_it_learns_fast_untuned(problem):
     momentum = [keras.optimizers.SGD(rate, momentum=0.9) for rate in rates]
     best = np.nanmin([final_loss(optimizer, make, loss, targets) for optimizer in momentum])
     assert final_loss(KFAC(), make, loss, targets) < (0.8 if loss else 0.5) * best
+
+
+@pytest.mark.parametrize("name", ["softmax_digits", "mlp_digits", "cnn_digits"])
+def test_it_trains_the_zoo_untuned(name):
+    """With dropout and batch norm, in 6 epochs to below half the training loss of the recipe's Adam."""
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    digits = load_digits()
+    x, y = (digits.images / 16).astype("float32")[..., None], digits.target
+    final = []
+    for optimizer in (KFAC(), keras.optimizers.Adam(zoo.describe(name)["recipe"]["learning_rate"])):
+        keras.utils.set_random_seed(0)
+        model = zoo.build(name)
+        model.compile(optimizer, CategoricalNLL())
+        model.fit(x, y, batch_size=256, epochs=6, verbose=0)
+        final.append(model.evaluate(x, y, batch_size=len(x), verbose=0))
+    assert final[0] < final[1] / 2
 
 
 def test_the_first_damping_is_a_share_of_the_mean_eigenvalue():
@@ -544,11 +556,10 @@ def train(strategy, **settings):
 
 # A second strategy in one process would take the collective keys of the first.
 mirrored = tf.distribute.MirroredStrategy()
-few = {"curvature_examples": 8, "adapt_every": 3}
-for settings in (few, {"momentum": 0.9, "eigenbasis": True, "kl_clip": 0.01}):
-    one, two = (train(s, **settings) for s in (tf.distribute.get_strategy(), mirrored))
-    np.testing.assert_allclose(two, one, atol=1e-5)
-    assert one[3] < one[0]
+settings = {"curvature_examples": 8, "adapt_every": 3, "eigenbasis": True, "kl_clip": 0.01}
+one, two = (train(s, **settings) for s in (tf.distribute.get_strategy(), mirrored))
+np.testing.assert_allclose(two, one, atol=1e-5)
+assert one[3] < one[0]
 """
 
 
