@@ -57,11 +57,12 @@ class AdaptiveBatch(BatchCallback):
         >>> import numpy as np
         >>> from curvezoo.optimizers.noise_scale import GradientNoiseScale
         >>> x = np.random.default_rng(0).normal(size=(512, 4)).astype("float32")
-        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-        >>> model.compile(keras.optimizers.SGD(1e-3), "mse")
-        >>> noise = GradientNoiseScale(every=1)
+        >>> keras.utils.set_random_seed(0)
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, kernel_initializer="zeros")])
+        >>> model.compile(keras.optimizers.SGD(1e-4), "mse")
+        >>> noise = GradientNoiseScale(every=1, decay=0.99)
         >>> adaptive = AdaptiveBatch(noise, high=16)
-        >>> y = x[:, :1] + 4 * np.random.default_rng(1).normal(size=(512, 1))
+        >>> y = x[:, :1] + 2 * np.random.default_rng(1).normal(size=(512, 1))
         >>> _ = model.fit(x, y, batch_size=8, epochs=5, verbose=0, callbacks=[noise, adaptive])
         >>> adaptive.batch_size
         16

@@ -35,6 +35,11 @@ def pytest_configure(config):
     config.pluginmanager.register(LedgerCheck(ledger), "curvezoo-ledger")
 
 
+def pytest_collection_modifyitems(items):
+    """Trainings, which take longest, come first, so that parallel workers end together."""
+    items.sort(key=lambda item: item.path.parent.name != "training")
+
+
 class LedgerCheck:
     """Hold the tests to the ledger and the ledger to the tests."""
 
