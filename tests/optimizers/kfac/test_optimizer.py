@@ -175,6 +175,16 @@ def test_constant_damping_returns_after_a_rejected_step():
     assert float(model.optimizer.damping.value) == 0.1
 
 
+def test_constant_damping_looks_at_the_loss_every_ten_steps():
+    """What counts as a far step is a share of the loss as it is now, and not of the first one."""
+    model = compiled(KFAC(0.1, adapt_every=None))
+    for _ in range(10):
+        model.train_on_batch(X, Y)
+    loss = model.evaluate(X, Y, batch_size=len(X), verbose=0)
+    model.train_on_batch(X, Y)
+    assert float(model.optimizer._loss.value) == pytest.approx(loss, rel=1e-6)
+
+
 def test_a_loss_that_overflows_is_no_reason_to_move():
     """The square of a large number is infinite in single precision, its slope is not."""
     keras.config.set_floatx("float32")
