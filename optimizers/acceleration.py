@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from ..theory import arguments, descent
+from .attachment import finite, kept_if
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -177,8 +178,7 @@ class Acceleration(keras.optimizers.Optimizer):
         """
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
-        computable = tf.reduce_all(tf.math.is_finite(gradient))
-        gradient = tf.where(computable, gradient, tf.zeros_like(gradient))
+        (gradient,) = kept_if(finite([gradient]), [gradient])
         index = self._get_variable_index(variable)
         velocity = self._velocities[index]
         step = ops.add(velocity, gradient)

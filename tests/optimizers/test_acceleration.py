@@ -283,17 +283,3 @@ def test_bad_eigenvalues_are_named(make):
         make(1.0, np.inf)
     with pytest.raises(ValueError, match="largest must be at least smallest=2, got 1"):
         make(2.0, 1.0)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_gradient_that_is_not_finite_counts_as_zero_for_its_variable(bad):
-    states = []
-    for broken in ([1.0, bad], [0.0, 0.0]):
-        variables = [keras.Variable([1.0, 2.0]), keras.Variable([3.0])]
-        optimizer = Acceleration(0.1, 0.5, 0.1, 0.1)
-        for gradient in ([1.0, -2.0], broken, [0.5, 0.5]):
-            optimizer.apply([keras.ops.array(gradient), keras.ops.array([1.0])], variables)
-        states.append([v.numpy() for v in (*variables, *optimizer.variables)])
-    for one, other in zip(*states, strict=True):
-        np.testing.assert_array_equal(one, other)
-        assert np.all(np.isfinite(one))

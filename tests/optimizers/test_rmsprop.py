@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from curvezoo.optimizers.acceleration import Acceleration
 from curvezoo.optimizers.rmsprop import RMSProp
 
 # Exact in single precision, to which Keras rounds its betas even for variables of double precision.
@@ -238,11 +239,16 @@ def test_a_bad_argument_is_named(arguments, message):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_gradient_that_is_not_finite_counts_as_zero_for_its_variable(bad):
+@pytest.mark.parametrize(
+    "make",
+    [lambda: RMSProp(0.1, momentum=0.5), lambda: Acceleration(0.1, 0.5, 0.1, 0.1)],
+    ids=["rmsprop", "acceleration"],
+)
+def test_a_gradient_that_is_not_finite_counts_as_zero_for_its_variable(make, bad):
     states = []
     for broken in ([1.0, bad], [0.0, 0.0]):
         variables = [keras.Variable([1.0, 2.0]), keras.Variable([3.0])]
-        optimizer = RMSProp(0.1, momentum=0.5)
+        optimizer = make()
         for gradient in ([1.0, -2.0], broken, [0.5, 0.5]):
             optimizer.apply([keras.ops.array(gradient), keras.ops.array([1.0])], variables)
         states.append([v.numpy() for v in (*variables, *optimizer.variables)])
