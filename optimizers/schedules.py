@@ -24,6 +24,11 @@ def learning_rate_schedule(kind, peak, steps, warmup_steps=0):
 
     Raises:
         ValueError: If `kind` is none of the three, or the warm-up is not shorter than the run.
+
+    Example:
+        >>> rate = learning_rate_schedule("cosine", 0.1, steps=100)
+        >>> round(float(rate(50)), 6)
+        0.05
     """
     if not 0 <= warmup_steps < steps:
         raise ValueError(f"warmup_steps={warmup_steps} must be at least 0 and less than steps={steps}")

@@ -27,8 +27,9 @@ def finite(name, value, ndim=None):
     """
     try:
         given = np.asarray(value)
-        # An array of objects may still hold numbers, such as fractions.
-        array = given.astype(np.float64) if given.dtype.kind in "biufO" else None
+        # An array of objects may still hold numbers, such as fractions; None would become nan.
+        numeric = given.dtype.kind in "biufO" and not (given.dtype.kind == "O" and None in given.ravel())
+        array = given.astype(np.float64) if numeric else None
     except (TypeError, ValueError):
         array = None
     except OverflowError:

@@ -147,6 +147,11 @@ def spectral_density(matrix, steps=50, probes=10, *, dimension=None, seed=0):
     Raises:
         ValueError: If an argument is out of range, the matrix is not square, or a product is not finite.
 
+    Example:
+        >>> density = spectral_density(np.diag([1.0, 2.0, 6.0]), steps=3, probes=1)
+        >>> density.nodes.round(6), round(density.moment(1), 6)
+        (array([[1., 2., 6.]]), 3.0)
+
     References:
         Golub and Meurant, "Matrices, Moments and Quadrature with Applications" (2009).
         Ghorbani, Krishnan and Xiao, "An Investigation into Neural Net Optimization via Hessian Eigenvalue

@@ -199,6 +199,12 @@ class Hessian(CurvatureOperator):
 
     Raises:
         ValueError: As `CurvatureOperator`; in a product, if a layer has other losses.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
+        >>> x, y = np.array([[1.0, 0.0], [0.0, 2.0]]), np.zeros((2, 1))
+        >>> Hessian(model, (x, y), "mse").dense().tolist()
+        [[1.0, 0.0], [0.0, 4.0]]
     """
 
     def product(self, objective, values, tangents, seed):
@@ -250,6 +256,15 @@ class GaussNewton(CurvatureOperator):
     Raises:
         ValueError: As `CurvatureOperator`.
 
+    Example:
+        The loss (uv - 2)^2 at u = v = 1, whose Hessian is twice the identity.
+
+        >>> def dense():
+        ...     return keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+        >>> model = keras.Sequential([keras.Input((1,)), dense(), dense()])
+        >>> GaussNewton(model, (np.ones((1, 1)), 2 * np.ones((1, 1))), "mse").dense().tolist()
+        [[2.0, 2.0], [2.0, 2.0]]
+
     References:
         Schraudolph, "Fast Curvature Matrix-Vector Products for Second-Order Gradient Descent" (2002).
         Martens, "New insights and perspectives on the natural gradient method" (2014), sections 8 and 9.
@@ -282,6 +297,15 @@ class Fisher(CurvatureOperator):
     Raises:
         ValueError: As `CurvatureOperator`, if the loss has no distribution, or in a product, if its Fisher
             matrix has no closed form and `samples` is None.
+
+    Example:
+        Logistic regression at a probability of 3/4, where it is p (1 - p).
+
+        >>> start = keras.initializers.Constant(np.log(3))
+        >>> dense = keras.layers.Dense(1, "sigmoid", use_bias=False, kernel_initializer=start)
+        >>> model = keras.Sequential([keras.Input((1,)), dense])
+        >>> Fisher(model, (np.ones((1, 1)), np.ones((1, 1))), "binary_crossentropy").dense().round(4).item()
+        0.1875
 
     References:
         Martens, "New insights and perspectives on the natural gradient method" (2014), section 5.
@@ -329,6 +353,16 @@ class EmpiricalFisher(CurvatureOperator):
 
     Raises:
         ValueError: As `CurvatureOperator`, or if the loss has no distribution.
+
+    Example:
+        Logistic regression at a probability of 3/4 and a label of 1: (1 - p)^2, where Fisher's is p (1 - p).
+
+        >>> start = keras.initializers.Constant(np.log(3))
+        >>> dense = keras.layers.Dense(1, "sigmoid", use_bias=False, kernel_initializer=start)
+        >>> model = keras.Sequential([keras.Input((1,)), dense])
+        >>> data = np.ones((1, 1)), np.ones((1, 1))
+        >>> EmpiricalFisher(model, data, "binary_crossentropy").dense().round(4).item()
+        0.0625
 
     References:
         Kunstner, Balles and Hennig, "Limitations of the Empirical Fisher Approximation for Natural Gradient

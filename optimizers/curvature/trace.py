@@ -44,6 +44,10 @@ def hutchinson_trace(matrix, probes=30, *, rank=0, dimension=None, seed=0):
     Raises:
         ValueError: If an argument is out of range, the matrix is not square, or a product is not finite.
 
+    Example:
+        >>> hutchinson_trace(np.diag([1.0, 2.0, 5.0]), probes=2)
+        TraceEstimate(value=8.0, standard_error=0.0)
+
     References:
         Hutchinson, "A stochastic estimator of the trace of the influence matrix for Laplacian smoothing
         splines" (1990).

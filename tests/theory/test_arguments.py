@@ -21,7 +21,9 @@ def test_a_bad_entry_is_named_with_its_first_index():
         arguments.nonnegative("n", [1, -2])
 
 
-@pytest.mark.parametrize("value", ["a", ["1", "2"], [1, 1j], np.array([1j]), [[1], [1, 2]], {}])
+@pytest.mark.parametrize(
+    "value", ["a", ["1", "2"], [1, 1j], np.array([1j]), [[1], [1, 2]], {}, None, [1, None]]
+)
 def test_what_holds_no_real_numbers_is_refused(value):
     with pytest.raises(ValueError, match="x must hold real numbers in rows of one length, got "):
         arguments.finite("x", value)
