@@ -1,14 +1,21 @@
-"""What GradientNoiseScale costs a training: epochs with and without it, in turns, in one run.
+"""What GradientNoiseScale costs a training, by parts and as a whole, in one run.
 
-    python benchmarks/noise_scale.py [--rounds 9] [--steps 240] [--hessian-every 0]
+    python benchmarks/noise_scale.py [--rounds 25] [--turns 100]
 
-Two copies of a model train on the same batches of 128 made images, one with the callback at its defaults and
-one without; each is first in every other round. A ratio is the median of the rounds' ratios, with their
-quartiles; that of processor time knows nothing of pauses of the machine.
+The first table takes the cost apart. A step of training and a measurement take turns on the same batches, in
+the time of the processors and of the clock; the hooks, which run at each step, are called with a step that
+does nothing. The cost at the default distance between measurements follows.
+
+The second table compares epochs of one model with and without the callback (two copies of a model differ by
+some per cent), each of twice as many steps as lie between measurements, on batches of 128 made images; each
+is first in every other round. Given are the median of the rounds' ratios of processor time and an interval
+that holds the true median with 95 % probability (by order statistics). A machine whose clock stands still
+now and then says less by its time.
 """
 
 import argparse
 import importlib.metadata
+import math
 import os
 import platform
 import time
@@ -20,12 +27,13 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.noise_scale import GradientNoiseScale
+from curvezoo.optimizers.noise_scale import EVERY, GradientNoiseScale
 
 BATCH = 128
 # Steps before the first round, which compile both sides.
 WARM = 60
-QUARTILES = (0.25, 0.5, 0.75)
+# Standard normal quantile of a 95 % interval.
+Z = 1.96
 
 
 def mlp():
@@ -55,46 +63,100 @@ def batches():
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH, drop_remainder=True).cache().repeat()
 
 
-def seconds(model, data, steps, callbacks):
-    """Returns (seconds of the clock, seconds of the processors)."""
-    clocks = time.perf_counter, time.process_time
-    begin = [clock() for clock in clocks]
+def clocks():
+    """Seconds of the clock, and of the processors."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def seconds(function):
+    """Returns how long a call takes by both clocks, [2]."""
+    begin = clocks()
+    function()
+    return clocks() - begin
+
+
+def epoch(model, data, steps, callbacks):
+    """Trains for some steps."""
     model.fit(data, steps_per_epoch=steps, epochs=1, verbose=0, callbacks=callbacks, shuffle=False)
-    return [clock() - first for clock, first in zip(clocks, begin, strict=True)]
 
 
-def compare(make, settings, rounds, steps):
-    """Returns the medians of ms a step with the callback and without, and quartiles of the two ratios."""
-    data = batches()
-    noise = GradientNoiseScale(**settings)
-    sides = [(compiled(make), [noise]), (compiled(make), [])]
-    for model, callbacks in sides:
-        seconds(model, data, WARM, callbacks)
+def parts(make, settings, turns):
+    """Returns ms of a step, those of a measurement, both [2], and microseconds of the hooks at each step."""
+    data, noise, model = batches(), GradientNoiseScale(**settings), compiled(make)
+    epoch(model, data, WARM, [noise])
+    step, (measure, _) = model.train_function, noise._functions
+    found = []
+    for _, batch in zip(range(turns), data, strict=False):
+        found.append([seconds(lambda b=batch: step(iter([b]))), seconds(lambda b=batch: measure(b).numpy())])
+    hooks = [hook_time(model, callbacks) for callbacks in ([noise], [])]
+    return *(1e3 * np.median(found, axis=0)), 1e6 * (hooks[0] - hooks[1])
+
+
+def hook_time(model, callbacks, steps=5000):
+    """Returns seconds of processor time that Keras spends on callbacks at each step of no training."""
+    every = keras.callbacks.CallbackList(callbacks, add_history=True, model=model, epochs=1, steps=steps)
+    model.train_function = lambda batches: {"loss": 0.1}
+    every.on_train_begin()
+    for noise in callbacks:
+        noise._simple.next = math.inf
+
+    def train():
+        for batch in range(steps):
+            every.on_train_batch_begin(batch)
+            every.on_train_batch_end(batch, model.train_function(None))
+
+    found = seconds(train)[1] / steps
+    every.on_epoch_end(0)
+    every.on_train_end()
+    return found
+
+
+def whole(make, settings, rounds):
+    """Returns the median ratio of processor time and an interval of it, and the median ratio of time."""
+    data, noise, model = batches(), GradientNoiseScale(**settings), compiled(make)
+    sides = [noise], []
+    for callbacks in sides:
+        epoch(model, data, WARM, callbacks)
     times = ([], [])
     for index in range(rounds):
         for side in (0, 1) if index % 2 else (1, 0):
-            times[side].append(seconds(sides[side][0], data, steps, sides[side][1]))
-    ours, plain = np.array(times)
-    ratios = [f"{m:.3f} ({low:.3f}-{high:.3f})" for low, m, high in np.quantile(ours / plain, QUARTILES, 0).T]
-    return *(1e3 * np.median(side[:, 0]) / steps for side in (ours, plain)), *ratios
+            callbacks = sides[side]
+            times[side].append(seconds(lambda c=callbacks: epoch(model, data, 2 * noise.every, c)))
+    clock, processor = np.sort(np.array(times[0]) / np.array(times[1]), axis=0).T
+    half = Z * np.sqrt(rounds) / 2
+    low, high = max(math.floor(rounds / 2 - half), 0), min(math.ceil(rounds / 2 + half), rounds - 1)
+    return np.median(processor), processor[low], processor[high], np.median(clock)
 
 
 def main():
-    """Prints one table."""
+    """Prints the two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=240)
-    parser.add_argument("--hessian-every", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--turns", type=int, default=100)
     arguments = parser.parse_args()
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}")
-    print("| model | method | ms/step with | without | ratio (quartiles) | of processor time |")
-    print("|---|---|---|---|---|---|")
-    for name, make in (("MLP 784-512-512-10", mlp), ("CNN 32-64, 28x28", cnn)):
-        for method in ("per_example", "microbatches"):
-            settings = {"method": method, "hessian_every": arguments.hessian_every or None}
-            ours, plain, *ratios = compare(make, settings, arguments.rounds, arguments.steps)
-            print(f"| {name} | {method} | {ours:.2f} | {plain:.2f} | {' | '.join(ratios)} |", flush=True)
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
+    cases = [
+        (name, method, make, {"method": method})
+        for name, make in (("MLP 784-512-512-10", mlp), ("CNN 32-64, 28x28", cnn))
+        for method in ("per_example", "microbatches")
+    ]
+    print("| model | method | ms a step | steps a measurement | in processor time | hooks, µs | cost |")
+    print("|---|---|---|---|---|---|---|")
+    for name, method, make, settings in cases:
+        step, measurement, hooks = parts(make, settings, arguments.turns)
+        ratios = measurement / step
+        cost = max(ratios) / EVERY + 1e-3 * hooks / step[0]
+        print(
+            f"| {name} | {method} | {step[0]:.2f} | {ratios[0]:.2f} | {ratios[1]:.2f} | {hooks:.0f} "
+            f"| {100 * cost:.1f} % |",
+            flush=True,
+        )
+    print("\n| model | method | processor time with / without | 95 % interval | time with / without |")
+    print("|---|---|---|---|---|")
+    for name, method, make, settings in cases:
+        middle, low, high, clock = whole(make, settings, arguments.rounds)
+        print(f"| {name} | {method} | {middle:.3f} | {low:.3f}-{high:.3f} | {clock:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

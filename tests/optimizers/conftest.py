@@ -30,3 +30,31 @@ def train(optimizer, epochs=3, model=None, dtype=None, **compiled):
 @pytest.fixture
 def fit():
     return train
+
+
+def tanh_network(*middle, regularizer=None):
+    """A classifier of six numbers, with layers of one's own in the middle."""
+    keras.utils.set_random_seed(3)
+    first = keras.layers.Dense(8, "tanh", kernel_regularizer=regularizer)
+    model = keras.Sequential([keras.Input((6,)), first, *middle, keras.layers.Dense(3)])
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    return model
+
+
+def labelled_examples(seed, n):
+    """Inputs and labels that the network can learn."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 6)).astype("float32")
+    return x, np.argmax(x[:, :3] + rng.normal(size=(n, 3)), axis=1).astype("int32")
+
+
+@pytest.fixture
+def network():
+    return tanh_network
+
+
+@pytest.fixture
+def labelled():
+    return labelled_examples

@@ -56,3 +56,19 @@ def random_values():
 @pytest.fixture
 def losses_of():
     return example_losses
+
+
+def compiled_model(optimizer, model=None, loss=None, **settings):
+    """Compiles a model, by default a small classifier, to run step by step."""
+    keras.utils.set_random_seed(1)
+    if model is None:
+        layers = keras.layers.Dense(4, "tanh"), keras.layers.Dense(3)
+        model = keras.Sequential([keras.Input((5,)), *layers])
+    loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, **{"run_eagerly": True, **settings})
+    return model
+
+
+@pytest.fixture
+def compiled():
+    return compiled_model

@@ -1,0 +1,109 @@
+"""The noise scale along trainings by plain SGD: its start, and its average over the steps (docs/results.md).
+
+    TFDS_DATA_DIR=... python benchmarks/noise_scale_runs.py [--only cnn_mnist] [--points 41]
+
+Each row is one training at a constant rate, with 2,048 fresh examples at each of the points. The last table
+follows ResNet-20 as its recipe has it.
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+from curvezoo.training.experiments.noise_scale import measure_point, measure_run
+from curvezoo.training.experiments.problem import Problem
+from curvezoo.zoo import catalogue
+
+# The rates of the batch-size sweep's grid: its best, and a quarter of it.
+BEST, QUARTER = 0.1 * 2**0.5, 0.025 * 2**0.5
+SMALL = {"units": 64, "dropout": 0.0, "downsampling": "stride", "augment": ()}
+MNIST = {"channels": (8, 16), "normalization": "none", **SMALL}
+CIFAR = {"data": "cifar10", "channels": (16, 32), **SMALL}
+PLAIN, BATCH_NORM = {**CIFAR, "normalization": "none"}, {**CIFAR, "normalization": "batch"}
+
+# (recipe, what differs from it, batch size, rate, epochs, seed)
+RUNS = (
+    ("cnn_mnist", MNIST, 256, BEST, 3, 0),
+    ("cnn_mnist", MNIST, 256, BEST, 3, 1),
+    ("cnn_mnist", MNIST, 256, QUARTER, 3, 0),
+    ("cnn_mnist", MNIST, 256, QUARTER, 3, 1),
+    ("cnn_mnist", MNIST, 64, BEST, 1.5, 0),
+    ("cnn_svhn", PLAIN, 128, BEST, 8, 0),
+    ("cnn_svhn", PLAIN, 128, QUARTER, 6, 0),
+    ("cnn_svhn", BATCH_NORM, 128, QUARTER, 2, 0),
+    ("cnn_svhn", BATCH_NORM, 128, QUARTER, 2, 1),
+    ("cnn_svhn", BATCH_NORM, 128, BEST, 2, 0),
+)
+RESNET = ("resnet20_cifar10", 128, 0.1, (0, 10, 20, 40, 80, 120, 160, 240, 320, 480, 640))
+
+
+def problem(name, settings):
+    """A recipe with other settings as a problem."""
+    return Problem(catalogue.recipe(name).override(settings))
+
+
+def with_error(value, error):
+    """A noise scale as it is printed."""
+    return f"{value:,.0f} ± {error:,.0f}" if value >= 100 else f"{value:.2g} ± {error:.1g}"
+
+
+def runs(only, points):
+    """Prints a row for each training of constant rate."""
+    print("| data | normalization | parameters | B | rate | epochs | seed | start | average | loss |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    made = {}
+    for name, settings, batch_size, rate, epochs, seed in RUNS:
+        if only not in (None, name):
+            continue
+        key = name, settings["normalization"]
+        if key not in made:
+            made = {key: problem(name, settings)}
+        found = made[key]
+        run = measure_run(
+            found, batch_size, rate, round(epochs * found.size / batch_size), seed, points, curved=0
+        )
+        start = run.start()
+        row = (
+            f"{found.recipe.data} | {key[1]} | {found.parameters:,}",
+            f"{batch_size} | {rate:.3f} | {epochs} | {seed}",
+            f"{with_error(start.noise_scale, start.standard_error)} | {with_error(*run.average())}",
+            f"{run.points[-1].loss:.3g}",
+        )
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+def resnet():
+    """Prints the noise scale of a recipe's own network after given steps."""
+    name, batch_size, rate, steps = RESNET
+    found = problem(name, {})
+    found.restart(found.recipe.seed, rate)
+    print(f"\n{name}, batch size {batch_size}, rate {rate}, seed {found.recipe.seed}\n")
+    print("| step | loss | noise scale |\n|---|---|---|")
+    for step in steps:
+        if step > found.step:
+            found.advance(step - found.step, batch_size)
+        point = measure_point(found)
+        scale = with_error(point.simple.noise_scale, point.simple.standard_error)
+        print(f"| {step} | {point.loss:.3g} | {scale} |", flush=True)
+
+
+def main():
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = sorted({run[0] for run in RUNS} | {RESNET[0]})
+    parser.add_argument("--only", choices=names)
+    parser.add_argument("--points", type=int, default=41)
+    arguments = parser.parse_args()
+    print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
+    if arguments.only != RESNET[0]:
+        runs(arguments.only, arguments.points)
+    if arguments.only in (None, RESNET[0]):
+        resnet()
+
+
+if __name__ == "__main__":
+    main()
