@@ -21,6 +21,8 @@ from ...theory import arguments
 BREAKDOWN = 1e-10
 # Where less of a vector's length is left than this share, rounding may leave it far from orthogonal.
 CANCELLED = 0.7
+# Components of the basis that are turned into Ritz vectors at a time; they fit in a processor's cache.
+CHUNK = 2**14
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,9 +124,12 @@ def lanczos_spectrum(matrix, steps=20, *, dimension=None, start=None, seed=0):
         raise ValueError(f"start must be a nonzero vector of length {n}, got shape {start.shape}")
     basis, diagonal, off, last = _tridiagonalize(product, start, steps, rng)
     values, small = scipy.linalg.eigh_tridiagonal(diagonal, off)
-    # Largest first, before the vectors are made, which are long.
-    values, small = values[::-1], small[:, ::-1]
-    return Spectrum(values, (small.T @ basis).T, np.abs(last * small[-1]), len(diagonal))
+    values, small = values[::-1], np.ascontiguousarray(small[:, ::-1])
+    # The vectors take the place of the basis: fresh memory of that size costs more than the product.
+    for first in range(0, n, CHUNK):
+        part = basis[:, first : first + CHUNK]
+        part[:] = small.T @ part
+    return Spectrum(values, basis.T, np.abs(last * small[-1]), len(diagonal))
 
 
 def spectral_density(matrix, steps=50, probes=10, *, dimension=None, seed=0):

@@ -178,7 +178,10 @@ def test_momentum_and_weight_decay_are_those_of_the_equations(double_precision_r
 
 
 def test_trials_leave_batch_norm_and_dropout_as_one_forward_pass_does():
-    ours, reference = (run(o, 1, 64, noisy=True)[0] for o in (Evolution(pairs=6), keras.optimizers.SGD(0.1)))
+    ours, reference = (
+        run(o, 1, 64, noisy=True, run_eagerly=True)[0]
+        for o in (Evolution(pairs=6), keras.optimizers.SGD(0.1))
+    )
     for a, b in zip(ours.non_trainable_variables, reference.non_trainable_variables, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
@@ -220,7 +223,7 @@ def test_a_loss_that_is_not_finite_moves_nothing():
         return outputs * np.nan
 
     for ranks in (False, True):
-        model, x, y = small(Evolution(pairs=2, ranks=ranks), broken)
+        model, x, y = small(Evolution(pairs=2, ranks=ranks), broken, run_eagerly=True)
         before = [v.numpy() for v in model.trainable_variables]
         model.train_on_batch(x, y)
         for a, b in zip(before, model.trainable_variables, strict=True):
@@ -229,7 +232,8 @@ def test_a_loss_that_is_not_finite_moves_nothing():
 
 def test_a_batch_of_undefined_numbers_leaves_no_trace():
     for ranks in (False, True):
-        model, x, y = small(Evolution(pairs=2, ranks=ranks, momentum=0, weight_decay=0.1), noisy=True)
+        optimizer = Evolution(pairs=2, ranks=ranks, momentum=0, weight_decay=0.1)
+        model, x, y = small(optimizer, noisy=True, run_eagerly=True)
         model.train_on_batch(x, y)
         before = [v.numpy() for v in model.weights]
         model.train_on_batch(np.nan * x, y)
