@@ -1,6 +1,6 @@
 """The noise scale along trainings by plain SGD: its start, and its average over the steps (docs/results.md).
 
-    TFDS_DATA_DIR=... python benchmarks/noise_scale_runs.py [--only cnn_mnist] [--points 41]
+    TFDS_DATA_DIR=... python benchmarks/noise_scale_runs.py [--only cnn_mnist] [--points 41] [--each]
 
 Each row is one training at a constant rate, with 2,048 fresh examples at each of the points. The last table
 follows ResNet-20 as its recipe has it.
@@ -51,8 +51,14 @@ def with_error(value, error):
     return f"{value:,.0f} ± {error:,.0f}" if value >= 100 else f"{value:.2g} ± {error:.1g}"
 
 
-def runs(only, points):
-    """Prints a row for each training of constant rate."""
+def point_row(point):
+    """A `Point` as a row of a table."""
+    scale = with_error(point.simple.noise_scale, point.simple.standard_error)
+    return f"| {point.step} | {point.loss:.3g} | {scale} |"
+
+
+def runs(only, points, each):
+    """Prints a row for each training of constant rate, and where asked for its points."""
     print("| data | normalization | parameters | B | rate | epochs | seed | start | average | loss |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     made = {}
@@ -74,6 +80,8 @@ def runs(only, points):
             f"{run.points[-1].loss:.3g}",
         )
         print(f"| {' | '.join(row)} |", flush=True)
+        for point in run.points if each else ():
+            print(point_row(point), flush=True)
 
 
 def resnet():
@@ -86,9 +94,7 @@ def resnet():
     for step in steps:
         if step > found.step:
             found.advance(step - found.step, batch_size)
-        point = measure_point(found)
-        scale = with_error(point.simple.noise_scale, point.simple.standard_error)
-        print(f"| {step} | {point.loss:.3g} | {scale} |", flush=True)
+        print(point_row(measure_point(found)), flush=True)
 
 
 def main():
@@ -97,10 +103,11 @@ def main():
     names = sorted({run[0] for run in RUNS} | {RESNET[0]})
     parser.add_argument("--only", choices=names)
     parser.add_argument("--points", type=int, default=41)
+    parser.add_argument("--each", action="store_true", help="print every point: step, loss, noise scale")
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
     if arguments.only != RESNET[0]:
-        runs(arguments.only, arguments.points)
+        runs(arguments.only, arguments.points, arguments.each)
     if arguments.only in (None, RESNET[0]):
         resnet()
 

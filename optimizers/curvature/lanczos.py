@@ -14,6 +14,7 @@ import dataclasses
 
 import numpy as np
 import scipy.linalg
+import threadpoolctl
 
 from ...theory import arguments
 
@@ -23,6 +24,8 @@ BREAKDOWN = 1e-10
 CANCELLED = 0.7
 # Components of the basis that are turned into Ritz vectors at a time; they fit in a processor's cache.
 CHUNK = 2**14
+# Threads of BLAS spin for a while after their work, in the way of the next product's; memory bounds theirs.
+_BLAS = threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,12 +224,13 @@ def _tridiagonalize(product, start, steps, rng=None):
     for step in range(steps):
         basis[step] = vector
         image = product(vector)
-        diagonal.append(vector @ image)
-        size = max(size, np.linalg.norm(image))
-        # In exact arithmetic the last two vectors are all that the image is not orthogonal to.
-        near = slice(max(step - 1, 0), step + 1)
-        image = image - np.array([last, diagonal[-1]][-step - 1 :]) @ basis[near]
-        vector, last = _orthogonalized(image, basis[: step + 1])
+        with _BLAS.limit(limits=1):
+            diagonal.append(vector @ image)
+            size = max(size, np.linalg.norm(image))
+            # In exact arithmetic the last two vectors are all that the image is not orthogonal to.
+            near = slice(max(step - 1, 0), step + 1)
+            image = image - np.array([last, diagonal[-1]][-step - 1 :]) @ basis[near]
+            vector, last = _orthogonalized(image, basis[: step + 1])
         if last <= BREAKDOWN * size:
             last = 0.0
             if rng is None or step + 1 == len(start):
