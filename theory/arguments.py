@@ -275,5 +275,7 @@ def _refuse(name, array, bad, what):
 
 
 def _described(value):
-    """What a value is, for a message: its dtype, or its type where NumPy makes no array of numbers of it."""
+    """What a value is, for a message: None, its dtype, or its type where it makes no array of numbers."""
+    if value is None:
+        return "None"
     return f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
