@@ -28,7 +28,7 @@ def finite(name, value, ndim=None):
     try:
         given = np.asarray(value)
         # An array of objects may still hold numbers, such as fractions; None would become nan.
-        numeric = given.dtype.kind in "biufO" and not (given.dtype.kind == "O" and None in given.ravel())
+        numeric = given.dtype.kind in "biuf" or (given.dtype.kind == "O" and None not in given.ravel())
         array = given.astype(np.float64) if numeric else None
     except (TypeError, ValueError):
         array = None

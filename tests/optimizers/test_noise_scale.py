@@ -324,20 +324,28 @@ class OwnLoss(keras.Model):
 
 
 @pytest.mark.parametrize(
-    ("middle", "method", "message"),
+    ("make", "method", "message"),
     [
         (
-            [layers.BatchNormalization],
+            lambda network: convolutional(),
             "per_example",
             "can't serve this model: BatchNormalization 'batch_norm.*' couples",
         ),
-        ([layers.PReLU], "per_example", "can't serve this model: .*alpha of PReLU .*has no rule"),
-        ([], "replicas", "method='replicas' needs a strategy of several replicas, got one"),
+        (
+            lambda network: network(layers.PReLU()),
+            "per_example",
+            "can't serve this model: .*alpha of PReLU .*has no rule",
+        ),
+        (
+            lambda network: network(),
+            "replicas",
+            "method='replicas' needs a strategy of several replicas, got one",
+        ),
     ],
 )
-def test_a_method_that_the_model_cannot_serve_is_refused(middle, method, message, network, labelled):
+def test_a_method_that_the_model_cannot_serve_is_refused(make, method, message, network, labelled):
     with pytest.raises(ValueError, match=message):
-        fit(network(*(layer() for layer in middle)), GradientNoiseScale(method), *labelled(5, 64))
+        fit(make(network), GradientNoiseScale(method), *labelled(5, 64))
 
 
 def test_a_loss_of_the_models_own_is_refused():
