@@ -16,10 +16,23 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from curvezoo import equations
 
 MARKS, ABSENT = "equations", "absent data sets"
+
+[cpu] = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(scope="session")
+def mirrored():
+    """Two replicas, to be fed with `tf.data.Dataset`s: NumPy arrays can crash them (docs/optimizers.md).
+
+    One strategy for all tests: a second one would use the keys of the first one's collectives again.
+    """
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,8 +1,5 @@
 """Oracle: a training on data that were batched so from the beginning."""
 
-import json
-import subprocess
-import sys
 import warnings
 
 import keras
@@ -149,44 +146,19 @@ def test_the_noise_scale_is_measured_on_the_joined_batches():
     assert [sizes[at - 1] for at, _ in adaptive.history[1:]] == [8, 16]
 
 
-MIRRORED = """
-import json, sys
-import keras, numpy as np, tensorflow as tf
-from keras import layers
-from curvezoo.optimizers.adaptive_batch import AdaptiveBatch
-from curvezoo.optimizers.batch_callback import BatchCallback
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-
-class Told(BatchCallback):
-    noise_scale, standard_error = 1000.0, 0.0
-
-
-rng = np.random.default_rng(0)
-x = rng.normal(size=(64, 4)).astype("float32")
-found = []
-for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
-    keras.utils.set_random_seed(0)
-    with strategy.scope():
-        model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "tanh"), layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(0.05), "mse")
-    noise = Told()
-    adaptive = AdaptiveBatch(noise, high=16)
-    model.fit(x, x[:, :1], batch_size=8, epochs=2, shuffle=False, verbose=0, callbacks=[noise, adaptive])
-    found.append((adaptive.history, [w.numpy().ravel().tolist() for w in model.trainable_variables]))
-json.dump(found, sys.stdout)
-"""
-
-
-def test_two_logical_devices_join_as_one():
-    run = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-3000:]
-    (history, one), (mirrored_history, two) = json.loads(run.stdout)
-    assert history == mirrored_history == [[0, 8], [8, 16]]
-    for a, b in zip(one, two, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+def test_two_logical_devices_join_as_one(mirrored):
+    batches = tf.data.Dataset.from_tensor_slices(data(64)).batch(8)
+    weights = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        with strategy.scope():
+            model = regression()
+        noise = Told(1000.0)
+        adaptive = AdaptiveBatch(noise, high=16)
+        fit(model, [noise, adaptive], batches, epochs=2)
+        assert adaptive.history == [(0, 8), (8, 16)]
+        weights.append(model.get_weights())
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-5)
 
 
 @pytest.mark.parametrize(

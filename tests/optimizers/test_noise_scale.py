@@ -1,15 +1,12 @@
 """Oracles: linear regression in closed form, dense Hessians, all batches there are, one device for two."""
 
-import json
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
 
+from curvezoo.optimizers import noise_estimators
 from curvezoo.optimizers.noise_scale import GradientNoiseScale
 from curvezoo.theory import noise_scale
 
@@ -356,81 +353,54 @@ def test_a_loss_of_the_models_own_is_refused():
         fit(model, GradientNoiseScale(), *regression_data(12, 64))
 
 
-MIRRORED = """
-import json, sys
-import keras, numpy as np, tensorflow as tf
-from keras import layers
-from curvezoo.optimizers import noise_estimators
-from curvezoo.optimizers.noise_scale import GradientNoiseScale
-from curvezoo.theory.noise_scale import two_batch_estimates
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-rng = np.random.default_rng(0)
-keras.config.set_floatx("float64")
-keras.config.set_dtype_policy("float64")
-x = rng.normal(size=(200, 6))
-y = np.argmax(x[:, :3] + rng.normal(size=(200, 3)), axis=1)
-found = []
-for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
-    replicas = strategy.num_replicas_in_sync
-    found.append({})
-    methods = {"per_example": 8, "microbatches": 8 // replicas, "replicas": 2}
-    for name, pieces in methods.items():
-        keras.utils.set_random_seed(1)
-        with strategy.scope():
-            first = layers.Dense(8, "tanh", kernel_regularizer=keras.regularizers.L2(0.01))
-            model = keras.Sequential([keras.Input((6,)), first, layers.Dense(3)])
-            model.compile(
-                keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-            )
-        method = "microbatches" if name == "replicas" and replicas == 1 else name
-        noise = GradientNoiseScale(method, every=2, microbatches=pieces)
-        # A last batch of 20: shares of ten are cut into pieces as no batch of 20 is.
-        data = tf.data.Dataset.from_tensor_slices((x, y)).batch(48, drop_remainder=name == "microbatches")
-        model.fit(data, epochs=2, verbose=0, callbacks=[noise])
-        weights = [w.numpy().ravel().tolist() for w in model.trainable_variables]
-        found[-1][name] = dict(noise.history, weights=weights)
+def classifier(strategy):
     keras.utils.set_random_seed(1)
     with strategy.scope():
-        model = keras.Sequential([keras.Input((6,)), layers.Dense(8, "tanh"), layers.Dense(3)])
-        model.compile(
-            keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        )
-    if replicas == 1:
-        shares = [noise_estimators.curved(model, (x[s : s + 24], y[s : s + 24]), 4).numpy() for s in (0, 24)]
-        curved = two_batch_estimates(*np.mean(shares, axis=0))
-    else:
-        noise = GradientNoiseScale("microbatches", hessian_every=100, microbatches=4)
-        data = tf.data.Dataset.from_tensor_slices((x[:48], y[:48])).batch(48)
-        model.fit(data, verbose=0, callbacks=[noise])
-        curved = noise.hessian_history["squared_norm"] + noise.hessian_history["trace"]
-    found[-1]["curved"] = [float(value) for value in curved]
-json.dump(found, sys.stdout)
-"""
+        first = layers.Dense(8, "tanh", kernel_regularizer=keras.regularizers.L2(0.01))
+        model = keras.Sequential([keras.Input((D,)), first, layers.Dense(3)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.1), loss)
+    return model
 
 
-@pytest.fixture(scope="module")
-def one_and_two_devices():
-    run = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-3000:]
-    return json.loads(run.stdout)
-
-
-@pytest.mark.parametrize("name", ["per_example", "microbatches", "replicas"])
-def test_two_logical_devices_measure_what_one_does(one_and_two_devices, name):
-    # The same examples, or the same pieces: 8 of one device, 4 of each of two; 2 of one, the two shares.
-    one, two = (run[name] for run in one_and_two_devices)
-    assert one["step"] == two["step"] and one["batch_size"] == two["batch_size"]
-    for a, b in zip(one["weights"], two["weights"], strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        # The same examples, the same pieces, and as many pieces as shares.
+        ({"method": "per_example"}, {"method": "per_example"}),
+        ({"method": "microbatches", "microbatches": 8}, {"method": "microbatches", "microbatches": 4}),
+        ({"method": "microbatches", "microbatches": 2}, {"method": "replicas"}),
+    ],
+    ids=["per_example", "microbatches", "replicas"],
+)
+def test_two_logical_devices_measure_what_one_does(one, two, labelled, mirrored, double_precision_rates):
+    batches = tf.data.Dataset.from_tensor_slices(labelled(0, 200)).batch(48)
+    histories, weights = [], []
+    for strategy, settings in ((tf.distribute.get_strategy(), one), (mirrored, two)):
+        model, noise = classifier(strategy), GradientNoiseScale(every=2, **settings)
+        model.fit(batches, epochs=2, verbose=0, callbacks=[noise])
+        histories.append(noise.history)
+        weights.append(model.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-5)
+    one, two = histories
+    assert two["step"] == one["step"] and two["batch_size"] == one["batch_size"]
     for key in ("squared_norm", "trace", "noise_scale", "standard_error"):
         np.testing.assert_allclose(two[key], one[key], rtol=1e-5)
 
 
-def test_two_logical_devices_average_the_curved_estimates_of_their_shares(one_and_two_devices):
-    one, two = (run["curved"] for run in one_and_two_devices)
-    np.testing.assert_allclose(two, one, rtol=1e-5)
+def test_two_logical_devices_average_the_curved_estimates_of_their_shares(
+    labelled, mirrored, double_precision_rates
+):
+    x, y = labelled(0, 48)
+    noise = GradientNoiseScale("microbatches", hessian_every=100, microbatches=4)
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(48)
+    classifier(mirrored).fit(batches, verbose=0, callbacks=[noise])
+    model = classifier(tf.distribute.get_strategy())
+    shares = [noise_estimators.curved(model, (x[s], y[s]), 4) for s in (slice(24), slice(24, 48))]
+    squared_norm, trace = noise_scale.two_batch_estimates(*np.mean(shares, axis=0))
+    found = noise.hessian_history
+    np.testing.assert_allclose([*found["squared_norm"], *found["trace"]], [squared_norm, trace], rtol=1e-5)
 
 
 def test_steps_are_batches_under_gradient_accumulation():

@@ -1,8 +1,5 @@
 """Every kind of block: per-example gradients against Jacobians, and what the whole model is split into."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -10,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import curvezoo.layers
+from curvezoo.optimizers import taps
 from curvezoo.optimizers.kfac import vector
 from curvezoo.optimizers.kfac.blocks import blocks_of
 from curvezoo.optimizers.kfac.diagonal import FallbackBlock
@@ -351,53 +349,30 @@ def test_bad_models_are_refused(random_values):
         block.statistics([], [])
 
 
-MIRRORED = """
-import keras, numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from curvezoo.optimizers import taps
-from curvezoo.optimizers.kfac.blocks import blocks_of
+def test_each_replica_has_its_share(mirrored):
+    x = np.random.default_rng(0).normal(size=(6, 3, 4))
+    with mirrored.scope():
+        # Its moving averages are assigned in the forward pass, where the replicas' threads take turns.
+        norm = layers.BatchNormalization()
+        model = keras.Sequential([keras.Input((3, 4)), norm, layers.LSTM(3), layers.Dense(2)])
+    blocks = blocks_of(model)
+    before = dict(vars(norm))
 
-keras.config.set_dtype_policy("float64")
-x = np.random.default_rng(0).normal(size=(6, 3, 4))
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-with strategy.scope():
-    keras.utils.set_random_seed(0)
-    # Its moving averages are assigned in the forward pass, where the replicas' threads take turns.
-    norm = keras.layers.BatchNormalization()
-    model = keras.Sequential([keras.Input((3, 4)), norm, keras.layers.LSTM(3), keras.layers.Dense(2)])
-blocks = blocks_of(model)
-before = dict(vars(norm))
+    def statistics(x):
+        with tf.GradientTape(persistent=True) as tape:
+            with taps.record({block.layer for block in blocks}, tape) as records:
+                outputs = model(x, training=True)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        calls = [records[block.layer] for block in blocks]
+        gradients = [tape.gradient(loss, [call.preactivation for call in each]) for each in calls]
+        return [block.statistics(*pair) for block, *pair in zip(blocks, calls, gradients, strict=True)]
 
-def statistics(x, training):
-    with tf.GradientTape(persistent=True) as tape:
-        with taps.record({block.layer for block in blocks}, tape) as records:
-            outputs = model(x, training=training)
-        loss = tf.reduce_sum(tf.sin(outputs))
-    result = []
-    for block in blocks:
-        calls = records[block.layer]
-        gradients = tape.gradient(loss, [c.preactivation for c in calls])
-        result.append(block.statistics(calls, gradients))
-    return result
-
-@tf.function
-def replicated(x):
-    return strategy.run(lambda x: statistics(x, True), (x,))
-
-dataset = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices(x).batch(6))
-found = replicated(next(iter(dataset)))
-assert before == dict(vars(norm))
-shares = [statistics(tf.constant(x[:3]), True), statistics(tf.constant(x[3:]), True)]
-for block, statistic in zip(range(len(blocks)), found):
-    for name, value in statistic.items():
-        for replica, share in zip(value.values, shares):
-            np.testing.assert_allclose(replica, share[block][name], rtol=1e-10, atol=1e-12)
-            assert np.abs(replica).max() > 1e-3
-print("done", len(blocks))
-"""
-
-
-def test_each_replica_has_its_share():
-    result = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True)
-    assert result.stdout.endswith("done 4\n"), result.stderr[-3000:]
+    batches = mirrored.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices(x).batch(6))
+    found = tf.function(lambda x: mirrored.run(statistics, (x,)))(next(iter(batches)))
+    assert len(found) == 4 and before == dict(vars(norm))
+    shares = [statistics(tf.constant(x[:3])), statistics(tf.constant(x[3:]))]
+    for block, statistic in enumerate(found):
+        for name, value in statistic.items():
+            for replica, share in zip(value.values, shares, strict=True):
+                np.testing.assert_allclose(replica, share[block][name], rtol=1e-10, atol=1e-12)
+                assert np.abs(replica).max() > 1e-3
