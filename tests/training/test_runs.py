@@ -80,8 +80,7 @@ def test_a_stopped_run_resumes_to_the_weights_of_an_uninterrupted_one(whole, tmp
         assert code == 130
         assert "--resume" in message.splitlines()[-1]
     # The settings need not be said again.
-    again = [sys.executable, "-m", "curvezoo", "train", MODEL, "--out", str(out), "--resume"]
-    subprocess.run(again, check=True, capture_output=True)
+    assert cli.main(["train", MODEL, "--out", str(out), "--resume"]) == 0
     assert_same_weights(whole.folder, out)
     assert json.loads((out / "metrics.json").read_text()) == whole.scores
 
