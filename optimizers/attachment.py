@@ -133,8 +133,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
             )
         variables = list(trainable_variables or model.trainable_variables)
         if not self.built:
-            with keras.name_scope(self.name, caller=self):
-                self.build(variables)
+            _build(self, variables)
         elif [id(v) for v in variables] != [id(v) for v in self._trainable_variables]:
             raise ValueError(
                 f"the trainable variables must be those that {type(self).__name__} was built for, got "
@@ -297,6 +296,21 @@ def _attach_late(model):
         _attach(model, optimizer)
 
 
+def _build(optimizer, variables):
+    with keras.name_scope(optimizer.name, caller=optimizer):
+        optimizer.build(variables)
+
+
+def _build_early(model):
+    """Builds the optimizer before the train step is traced: variables made in a trace cost a second one."""
+    optimizer = getattr(model, "optimizer", None)
+    if not isinstance(optimizer, ModelOptimizer) or optimizer.built or not model.built:
+        return
+    if optimizer.compiled_model() is model:
+        with model.distribute_strategy.scope():
+            _build(optimizer, model.trainable_weights)
+
+
 def _extend_keras():
     compiler, maker = (
         next(cls for cls in keras.Model.__mro__ if name in vars(cls))
@@ -312,6 +326,7 @@ def _extend_keras():
     @functools.wraps(original_make)
     def make_train_function(self, *args, **kwargs):
         _attach_late(self)
+        _build_early(self)
         return original_make(self, *args, **kwargs)
 
     compiler.compile, maker.make_train_function = compile, make_train_function

@@ -16,14 +16,10 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
 from curvezoo import equations
 
 MARKS, ABSENT = "equations", "absent data sets"
-
-[cpu] = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +28,8 @@ def mirrored():
 
     One strategy for all tests: a second one would use the keys of the first one's collectives again.
     """
+    import tensorflow as tf
+
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
@@ -51,6 +49,12 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Trainings, which take longest, come first, so that parallel workers end together."""
     items.sort(key=lambda item: item.path.parent.name != "training")
+    # TensorFlow takes no more devices once it has started.
+    if any("mirrored" in getattr(item, "fixturenames", ()) for item in items):
+        import tensorflow as tf
+
+        [cpu] = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 class LedgerCheck:

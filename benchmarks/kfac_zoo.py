@@ -1,0 +1,93 @@
+"""K-FAC at its defaults beside each recipe's own optimizer, on the zoo's models and data (docs/results.md).
+
+    TFDS_DATA_DIR=... python benchmarks/kfac_zoo.py [--only cnn_mnist]
+
+Both train the recipe's model from one start on the same batches, augmented and smoothed as the recipe says,
+for a part of its epochs and at a constant rate: the recipe's peak for its own optimizer. No weight decay,
+whose strength belongs to an optimizer's rate. The training loss is the mean over the last epoch as training
+saw it, dropout included. The time is that of all epochs but the first, which compiles.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+from curvezoo import data, optimizers
+from curvezoo.training.compiling import compiled_model
+from curvezoo.zoo import catalogue
+
+# Epochs of each model, at least two.
+EPOCHS = {
+    "softmax_digits": 10,
+    "mlp_digits": 10,
+    "cnn_digits": 10,
+    "denoiser_digits": 10,
+    "denoiser_digits_impulse": 10,
+    "softmax_mnist": 3,
+    "mlp_mnist": 3,
+    "cnn_mnist": 2,
+    "resnet20_cifar10": 2,
+}
+
+
+class Clock(keras.callbacks.Callback):
+    """Seconds of each epoch's steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock."""
+        self.start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stops the clock."""
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def measure(recipe, optimizer=None):
+    """Trains a recipe's model; returns the last epoch's loss, the test loss and milliseconds a step."""
+    splits = data.load(recipe.data, recipe.batch_size, seed=recipe.seed, augment=recipe.augment)
+    splits = recipe.task.prepare(splits, recipe.seed)
+    keras.utils.set_random_seed(recipe.seed)
+    model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
+    if optimizer is not None:
+        model.compile(optimizer, model.loss)
+    clock = Clock()
+    history = model.fit(
+        splits.epochs(0, recipe.epochs),
+        epochs=recipe.epochs,
+        steps_per_epoch=splits.steps_per_epoch,
+        shuffle=False,
+        verbose=0,
+        callbacks=[clock],
+    )
+    test = model.evaluate(splits.test, verbose=0, return_dict=True)["loss"]
+    step = sum(clock.seconds[1:]) / (recipe.epochs - 1) / splits.steps_per_epoch
+    return history.history["loss"][-1], test, 1000 * step
+
+
+def main():
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=sorted(EPOCHS), nargs="+", default=EPOCHS)
+    arguments = parser.parse_args()
+    print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
+    print("| model | epochs | own | training loss: K-FAC | own | test loss: K-FAC | own | ms: K-FAC | own |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for name in arguments.only:
+        settings = {"epochs": EPOCHS[name], "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0}
+        recipe = catalogue.recipe(name).override(settings)
+        own, kfac = measure(recipe), measure(recipe, optimizers.KFAC())
+        pairs = (f"{a:.4g} | {b:.4g}" for a, b in zip(kfac, own, strict=True))
+        print(f"| {name} | {recipe.epochs} | {recipe.optimizer} | {' | '.join(pairs)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
