@@ -1,11 +1,11 @@
-"""K-FAC at its defaults beside each recipe's own optimizer, on the zoo's models and data (docs/results.md).
+"""K-FAC untuned beside each recipe's own optimizer, on the zoo's models, data and batches (docs/results.md).
 
     TFDS_DATA_DIR=... python benchmarks/kfac_zoo.py [--only cnn_mnist]
 
-Both train the recipe's model from one start on the same batches, augmented and smoothed as the recipe says,
-for a part of its epochs and at a constant rate: the recipe's peak for its own optimizer. No weight decay,
-whose strength belongs to an optimizer's rate. The training loss is the mean over the last epoch as training
-saw it, dropout included. The time is that of all epochs but the first, which compiles.
+All train the recipe's model from one start on the same batches, augmented and smoothed as the recipe says,
+for a part of its epochs and at a constant rate: the recipe's peak for its own optimizer. No weight decay: its
+strength belongs to an optimizer's rate. The training loss is the mean over the last epoch as training saw it,
+dropout included. The time is that of all epochs but the first, which compiles.
 """
 
 import argparse
@@ -21,17 +21,21 @@ from curvezoo import data, optimizers
 from curvezoo.training.compiling import compiled_model
 from curvezoo.zoo import catalogue
 
-# Epochs of each model, at least two.
-EPOCHS = {
-    "softmax_digits": 10,
-    "mlp_digits": 10,
-    "cnn_digits": 10,
-    "denoiser_digits": 10,
-    "denoiser_digits_impulse": 10,
-    "softmax_mnist": 3,
-    "mlp_mnist": 3,
-    "cnn_mnist": 2,
-    "resnet20_cifar10": 2,
+# Epochs of each model, at least two, and the training examples that are used of those with many.
+RUNS = {
+    "softmax_digits": (10, None),
+    "mlp_digits": (10, None),
+    "cnn_digits": (10, None),
+    "denoiser_digits": (10, None),
+    "denoiser_digits_impulse": (10, None),
+    "softmax_mnist": (3, None),
+    "mlp_mnist": (3, None),
+    "cnn_mnist": (2, 25600),
+    "resnet20_cifar10": (2, 12800),
+}
+KFAC = {
+    "K-FAC": optimizers.KFAC,
+    "K-FAC, `noise_memory=0.95`": lambda: optimizers.KFAC(noise_memory=0.95),
 }
 
 
@@ -53,7 +57,8 @@ class Clock(keras.callbacks.Callback):
 
 def measure(recipe, optimizer=None):
     """Trains a recipe's model; returns the last epoch's loss, the test loss and milliseconds a step."""
-    splits = data.load(recipe.data, recipe.batch_size, seed=recipe.seed, augment=recipe.augment)
+    settings = {"seed": recipe.seed, "augment": recipe.augment, "subset": recipe.subset}
+    splits = data.load(recipe.data, recipe.batch_size, **settings)
     splits = recipe.task.prepare(splits, recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
     model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
@@ -76,17 +81,19 @@ def measure(recipe, optimizer=None):
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", choices=sorted(EPOCHS), nargs="+", default=EPOCHS)
+    parser.add_argument("--only", choices=sorted(RUNS), nargs="+", default=RUNS)
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
-    print("| model | epochs | own | training loss: K-FAC | own | test loss: K-FAC | own | ms: K-FAC | own |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| model | batch | epochs | optimizer | training loss | test loss | ms a step |")
+    print("|---|---|---|---|---|---|---|")
     for name in arguments.only:
-        settings = {"epochs": EPOCHS[name], "schedule": "constant", "warmup": 0.0, "weight_decay": 0.0}
-        recipe = catalogue.recipe(name).override(settings)
-        own, kfac = measure(recipe), measure(recipe, optimizers.KFAC())
-        pairs = (f"{a:.4g} | {b:.4g}" for a, b in zip(kfac, own, strict=True))
-        print(f"| {name} | {recipe.epochs} | {recipe.optimizer} | {' | '.join(pairs)} |", flush=True)
+        epochs, subset = RUNS[name]
+        settings = {"epochs": epochs, "subset": subset, "schedule": "constant", "warmup": 0.0}
+        recipe = catalogue.recipe(name).override({**settings, "weight_decay": 0.0})
+        for label, make in {recipe.optimizer: None, **KFAC}.items():
+            found = measure(recipe, make and make())
+            figures = " | ".join(f"{figure:.4g}" for figure in found)
+            print(f"| `{name}` | {recipe.batch_size} | {epochs} | {label} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from ..vectors import ROUNDING, dot, precision, scaled, shifted
 from .blocks import FALLBACKS, blocks_of
 from .preconditioners import preconditioner_of
 from .quadratic import best_coefficients, fisher_forms
+from .signal import SignalShare
 from .statistics import draw, observe
 
 FISHERS = ("sampled", "empirical")
@@ -34,6 +35,8 @@ TRIED_EVERY = 10
 # A step is tried whenever it comes if its divergence, or its change of the loss to first order, is above this
 # share of the last trial's loss.
 RISKY = 0.1
+# The damping does not fall where less of a step's slope than this is signal.
+CLEAR = 0.75
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -58,6 +61,15 @@ class KFAC(TrialOptimizer):
     divergence, or a change of the loss to first order, of a tenth of the loss at the last trial. A step that
     is tried and would raise the loss is rejected, as is any that is not finite: weights stay as they are, and
     the damping is raised. A batch whose gradient is not finite is left out.
+
+    Where batches are small, much of a step's slope g^T s is the noise of its own batch. With `noise_memory`
+    the next batches' gradients, whose noise is another, tell which share is signal,
+
+        c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
+
+    and steps are c of the whole, the best under such noise (Eq. 4.5.6 with eps_max = 1). c falls as the
+    gradient does, in place of a learning rate's schedule; and below 3/4 the damping does not fall, which
+    takes noise that is predicted well for a good model.
 
     Layers: Dense, EinsumDense (so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and GRU
     by Kronecker products; scales and shifts of normalizations by full blocks, or diagonal ones above 512
@@ -87,6 +99,8 @@ class KFAC(TrialOptimizer):
             with a trial every ten steps, but for the steps after a rejected one, in which the damping
             returns to its value.
         damping_bounds: The smallest and the largest damping.
+        noise_memory: Memory of the averages in c, in [0, 1), some 1 / (1 - noise_memory) steps long; or None
+            for whole steps. It needs `momentum=None`, and no clipping by Keras.
         kl_clip: Largest s^T F s / 2 of one step, about its KL divergence in units of the loss; None for none.
             With `momentum` given it bounds eps^2 d^T g / 2, about that of the step's new part.
         fallback: `diagonal`, or `raise` to refuse layers without a block of their own.
@@ -128,6 +142,7 @@ class KFAC(TrialOptimizer):
         inverse_every=20,
         adapt_every=10,
         damping_bounds=(1e-8, 1e8),
+        noise_memory=None,
         kl_clip=None,
         fallback="diagonal",
         seed=0,
@@ -149,6 +164,12 @@ class KFAC(TrialOptimizer):
         self.statistics_every = arguments.integer("statistics_every", statistics_every, 1)
         self.inverse_every = arguments.integer("inverse_every", inverse_every, 1)
         self.adapt_every = None if adapt_every is None else arguments.integer("adapt_every", adapt_every, 1)
+        if noise_memory is not None:
+            noise_memory = arguments.fraction("noise_memory", noise_memory)
+            clips = any(kwargs.get(name) for name in ("clipnorm", "clipvalue", "global_clipnorm"))
+            if momentum is not None or clips:
+                raise ValueError("noise_memory needs momentum=None and no clipping, got another step")
+        self.noise_memory = noise_memory
         self.kl_clip = None if kl_clip is None else float(arguments.positive("kl_clip", kl_clip, 0))
         self.fallback, self.seed = fallback, arguments.seed("seed", seed)
 
@@ -187,6 +208,8 @@ class KFAC(TrialOptimizer):
         self._velocity = [self.add_state(f"{v.name}_step", v.shape, dtype=v.dtype) for v in variables]
         self._stale, self._observed = self.add_state("stale"), self.add_state("observed")
         self._loss, self._first_damping = self.add_state("loss"), self.add_state("first_damping")
+        if self.noise_memory is not None:
+            self._signal = SignalShare(self.noise_memory, self.add_state)
 
     def direction(self, objective, gradients):
         """Returns minus the step, divided among the replicas, or zero if it is rejected.
@@ -202,10 +225,16 @@ class KFAC(TrialOptimizer):
         damping = tf.cast(self._damping, precision(values))
         states, damping = self._update_states(part, damping, computable)
         natural = self._precondition(gradients, states, damping)
-        step, divergence = self._step(part, values, gradients, natural, damping)
-        decayed = self.with_decay(step, values, self.learning_rate)
-        accepted = self._judge(objective, part, gradients, decayed, divergence, damping, computable)
         last = [tf.convert_to_tensor(velocity) for velocity in self._velocity]
+        share = 1.0
+        if self.noise_memory is not None:
+            share = tf.cast(self._signal.measure(gradients, last, computable), damping.dtype)
+        rate = share * tf.cast(self.learning_rate, damping.dtype)
+        step, divergence = self._step(part, values, gradients, natural, damping, rate)
+        decayed = self.with_decay(step, values, rate)
+        accepted = self._judge(objective, part, gradients, decayed, divergence, damping, computable, share)
+        if self.noise_memory is not None:
+            self._signal.note(dot(gradients, step), 2 * divergence, accepted & computable)
         kept = kept_if(computable, kept_if(accepted, step), last)
         for velocity, s in zip(self._velocity, kept, strict=True):
             velocity.assign(s)
@@ -233,6 +262,7 @@ class KFAC(TrialOptimizer):
             "statistics_every": self.statistics_every,
             "inverse_every": self.inverse_every,
             "adapt_every": self.adapt_every,
+            "noise_memory": self.noise_memory,
             "kl_clip": self.kl_clip,
             "fallback": self.fallback,
             "seed": self.seed,
@@ -298,10 +328,9 @@ class KFAC(TrialOptimizer):
             gradient_of.update(zip(map(id, p.block.variables), p.block.unmatrix(natural), strict=True))
         return [tf.cast(gradient_of[id(v)], v.dtype) for v in self._trainable_variables]
 
-    def _step(self, part, values, gradients, natural, damping):
+    def _step(self, part, values, gradients, natural, damping, rate):
         """The step s, with the learning rate in it, and its divergence s^T F s / 2."""
         velocity = [tf.convert_to_tensor(v) for v in self._velocity]
-        rate = tf.cast(self.learning_rate, damping.dtype)
         if self.momentum is None:
             forms = self.total(fisher_forms(part, values, [natural, velocity], self._draw))
             along, again = tf.unstack(rate * best_coefficients(gradients, natural, velocity, forms, damping))
@@ -325,7 +354,7 @@ class KFAC(TrialOptimizer):
             return tf.ones_like(divergence)
         return tf.sqrt(self.kl_clip / tf.maximum(divergence, self.kl_clip))
 
-    def _judge(self, objective, part, gradients, step, divergence, damping, computable):
+    def _judge(self, objective, part, gradients, step, divergence, damping, computable, share):
         """Whether the step is taken; adapts the damping."""
         values = objective.values
         due = self.iterations % (self.adapt_every or TRIED_EVERY) == 0
@@ -359,7 +388,9 @@ class KFAC(TrialOptimizer):
         )
         if self.adapt_every is not None:
             factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
-            kept = tf.where(due, adapted_damping(damping, ratio, factor, self.damping_bounds), damping)
+            adapted = adapted_damping(damping, ratio, factor, self.damping_bounds)
+            # Noise is predicted well, too.
+            kept = tf.where(due & ((share >= CLEAR) | (adapted > damping)), adapted, damping)
         else:
             kept = tf.maximum(PATIENCE * damping, tf.cast(self._first_damping, damping.dtype))
         raised = tf.minimum(REJECTED * damping, self.damping_bounds[1])

@@ -365,6 +365,7 @@ INVALID = {
     "inverse_every": 0,
     "adapt_every": 0,
     "damping_bounds": (1, 0.1),
+    "noise_memory": 1,
     "kl_clip": 0,
     "fallback": "none",
     "seed": -1,

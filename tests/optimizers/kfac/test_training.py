@@ -62,12 +62,12 @@ def test_weights_are_finite_whatever_comes(case, eigenbasis, compiled):
     assert end < start + 0.5, (start, end)
 
 
-@pytest.mark.parametrize("eigenbasis", [False, True])
-def test_training_resumes_exactly(eigenbasis, tmp_path, compiled):
+@pytest.mark.parametrize("settings", [{"eigenbasis": True}, {"noise_memory": 0.9}], ids=str)
+def test_training_resumes_exactly(settings, tmp_path, compiled):
     def fit(model, epochs):
         model.fit(X, Y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
 
-    straight, first = (compiled(KFAC(0.3, damping=0.1, eigenbasis=eigenbasis)) for _ in range(2))
+    straight, first = (compiled(KFAC(0.3, damping=0.1, **settings)) for _ in range(2))
     fit(straight, 4)
     fit(first, 2)
     first.save(tmp_path / "model.keras")
@@ -182,7 +182,7 @@ def test_it_trains_the_zoo_untuned(name):
 def test_two_replicas_do_as_one(mirrored):
     """With sampled labels, too: a label's noise belongs to its place in the batch."""
     settings = {"curvature_examples": 8, "adapt_every": 3, "eigenbasis": True, "kl_clip": 0.01}
-    settings |= {"damping": 0.1, "statistics_every": 1, "weight_decay": 0.01}
+    settings |= {"damping": 0.1, "statistics_every": 1, "noise_memory": 0.8, "weight_decay": 0.01}
     batches = tf.data.Dataset.from_tensor_slices((RNG.normal(size=(64, 5)), RNG.integers(0, 3, 64))).batch(32)
 
     def trained(strategy):

@@ -1,0 +1,109 @@
+"""The share of signal: closed forms of noisy quadratics, trainings that whole steps ruin, and resuming."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from curvezoo.losses import CategoricalNLL, GaussianNLL
+from curvezoo.optimizers.kfac.optimizer import KFAC
+from curvezoo.optimizers.kfac.signal import SignalShare
+from curvezoo.theory.noise_scale import LocalModel
+
+pytestmark = pytest.mark.usefixtures("double_precision_rates")
+SIZE = 300
+
+
+def variable(name):
+    return keras.Variable(0.0, dtype="float64", name=name)
+
+
+@pytest.mark.equation("4.5.6")
+@pytest.mark.parametrize("batch_size", [1, 4, 30])
+def test_it_is_the_best_step_of_a_noisy_quadratic(batch_size):
+    """At one point, with steps down the batch's gradient: the share is eps_opt(B) / eps_max."""
+    rng = np.random.default_rng(0)
+    gradient, deviations = rng.normal(size=SIZE), rng.uniform(0.5, 2, SIZE)
+    # All directions have one curvature, so that both noise scales are the same.
+    curvature, rate = 3.0, 0.2
+    share = SignalShare(0.9999, variable)
+    step = np.zeros(SIZE)
+    for _ in range(200):
+        noisy = gradient + curvature * step + deviations * rng.normal(size=SIZE) / np.sqrt(batch_size)
+        measured = share.measure([tf.constant(noisy)], [tf.constant(step)], tf.constant(True))
+        # Back to the point: the batch's gradient there.
+        at_start = gradient + deviations * rng.normal(size=SIZE) / np.sqrt(batch_size)
+        step = -rate * at_start
+        share.note(at_start @ step, curvature * step @ step, tf.constant(True))
+    model = LocalModel(gradient, curvature * np.eye(SIZE), np.diag(deviations**2))
+    assert float(measured) == pytest.approx(model.optimal_step(batch_size) * curvature, rel=0.02)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_only_steps_that_are_taken_and_numbers_count(taken):
+    share = SignalShare(0.5, variable)
+    one = [tf.constant([1.0], tf.float64)]
+    share.note(tf.constant(-1.0), tf.constant(0.5), tf.constant(taken))
+    # (-0.25 - 0.5) / -1; then a batch of undefined numbers, which leaves no trace.
+    found = share.measure([tf.constant([0.25], tf.float64)], [-one[0]], tf.constant(True))
+    assert float(found) == (0.75 if taken else 1.0)
+    share.note(tf.constant(-1.0), tf.constant(0.0), tf.constant(True))
+    assert float(share.measure(one, [-one[0]], tf.constant(False))) == float(found)
+
+
+def test_it_is_bounded():
+    share = SignalShare(0.0, variable)
+    one = tf.constant([1.0], tf.float64)
+    for slope, expected in ((5.0, 1.0), (-5.0, 0.01)):
+        share.note(tf.constant(-1.0), tf.constant(0.0), tf.constant(True))
+        assert float(share.measure([slope * one], [-one], tf.constant(True))) == expected
+
+
+def test_without_noise_steps_are_whole(compiled):
+    """Linear regression on all data at each step: the quadratic model is exact, and so is c = 1."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(64, 4)), rng.normal(size=(64, 1))
+    weights = []
+    for memory in (None, 0.9):
+        keras.utils.set_random_seed(0)
+        network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model = compiled(KFAC(0.7, damping=0.5, noise_memory=memory), network, GaussianNLL(scale=1.0))
+        model.fit(x, y, batch_size=64, epochs=12, verbose=0)
+        weights.append(np.concatenate([np.ravel(w) for w in model.get_weights()]))
+    np.testing.assert_allclose(weights[1], weights[0], rtol=1e-10)
+
+
+def softmax_regression(batch_size, epochs=3, labels=None, **settings):
+    """Trains on 800 digits in single precision; returns the model and the loss on the others."""
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    digits = load_digits()
+    x, y = (digits.data / 16).astype("float32"), digits.target if labels is None else labels
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10)])
+    model.compile(KFAC(**settings), CategoricalNLL())
+    model.fit(x[:800], y[:800], batch_size=batch_size, epochs=epochs, verbose=0)
+    return model, model.evaluate(x[800:], y[800:], batch_size=997, verbose=0)
+
+
+def test_small_batches_which_ruin_whole_steps_train():
+    _, whole = softmax_regression(8)
+    _, measured = softmax_regression(8, noise_memory=0.95)
+    assert measured < 0.35 < 2 < whole
+
+
+def test_the_damping_does_not_fall_for_noise_that_is_predicted_well():
+    labels = np.random.default_rng(0).integers(0, 10, 1797)
+    first = {}
+    for memory in (None, 0.9):
+        model, _ = softmax_regression(8, 1, labels, damping=1e-2, noise_memory=memory)
+        first[memory] = float(model.optimizer.damping)
+    assert first[None] < 5e-3 and first[0.9] >= 1e-2 * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("other", [{"momentum": 0.9}, {"clipnorm": 1.0}, {"global_clipnorm": 1.0}])
+def test_steps_whose_curvature_is_unknown_are_refused(other):
+    with pytest.raises(ValueError, match="noise_memory needs momentum=None and no clipping"):
+        KFAC(noise_memory=0.9, **other)
+    assert KFAC.from_config(KFAC(noise_memory=0.9).get_config()).noise_memory == 0.9
