@@ -35,8 +35,6 @@ TRIED_EVERY = 10
 # A step is tried whenever it comes if its divergence, or its change of the loss to first order, is above this
 # share of the last trial's loss.
 RISKY = 0.1
-# The damping does not fall where less of a step's slope than this is signal.
-CLEAR = 0.75
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -68,8 +66,8 @@ class KFAC(TrialOptimizer):
         c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
     and steps are c of the whole, the best under such noise (Eq. 4.5.6 with eps_max = 1). c falls as the
-    gradient does, in place of a learning rate's schedule; and below 3/4 the damping does not fall, which
-    takes noise that is predicted well for a good model.
+    gradient does, in place of a learning rate's schedule. The damping then stays at its first value or above:
+    the change of the loss on a step's own batch is predicted well even where all of it is noise.
 
     Layers: Dense, EinsumDense (so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and GRU
     by Kronecker products; scales and shifts of normalizations by full blocks, or diagonal ones above 512
@@ -232,7 +230,7 @@ class KFAC(TrialOptimizer):
         rate = share * tf.cast(self.learning_rate, damping.dtype)
         step, divergence = self._step(part, values, gradients, natural, damping, rate)
         decayed = self.with_decay(step, values, rate)
-        accepted = self._judge(objective, part, gradients, decayed, divergence, damping, computable, share)
+        accepted = self._judge(objective, part, gradients, decayed, divergence, damping, computable)
         if self.noise_memory is not None:
             self._signal.note(dot(gradients, step), 2 * divergence, accepted & computable)
         kept = kept_if(computable, kept_if(accepted, step), last)
@@ -354,7 +352,7 @@ class KFAC(TrialOptimizer):
             return tf.ones_like(divergence)
         return tf.sqrt(self.kl_clip / tf.maximum(divergence, self.kl_clip))
 
-    def _judge(self, objective, part, gradients, step, divergence, damping, computable, share):
+    def _judge(self, objective, part, gradients, step, divergence, damping, computable):
         """Whether the step is taken; adapts the damping."""
         values = objective.values
         due = self.iterations % (self.adapt_every or TRIED_EVERY) == 0
@@ -388,9 +386,9 @@ class KFAC(TrialOptimizer):
         )
         if self.adapt_every is not None:
             factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
-            adapted = adapted_damping(damping, ratio, factor, self.damping_bounds)
-            # Noise is predicted well, too.
-            kept = tf.where(due & ((share >= CLEAR) | (adapted > damping)), adapted, damping)
+            kept = tf.where(due, adapted_damping(damping, ratio, factor, self.damping_bounds), damping)
+            if self.noise_memory is not None:
+                kept = tf.maximum(kept, tf.cast(self._first_damping, damping.dtype))
         else:
             kept = tf.maximum(PATIENCE * damping, tf.cast(self._first_damping, damping.dtype))
         raised = tf.minimum(REJECTED * damping, self.damping_bounds[1])
