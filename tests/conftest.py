@@ -44,17 +44,17 @@ def frozen_garbage():
 def pytest_configure(config):
     ledger = equations.load(config.rootpath / "docs" / "equations.csv")
     config.pluginmanager.register(LedgerCheck(ledger), "curvezoo-ledger")
+    # Before collection, in which modules may start TensorFlow, and not where the ledger alone is tested.
+    if (config.rootpath / "tests" / "optimizers").is_dir():
+        import tensorflow as tf
+
+        [cpu] = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 def pytest_collection_modifyitems(items):
     """Trainings, which take longest, come first, so that parallel workers end together."""
     items.sort(key=lambda item: item.path.parent.name != "training")
-    # TensorFlow takes no more devices once it has started.
-    if any("mirrored" in getattr(item, "fixturenames", ()) for item in items):
-        import tensorflow as tf
-
-        [cpu] = tf.config.list_physical_devices("CPU")
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 class LedgerCheck:

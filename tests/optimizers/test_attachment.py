@@ -118,6 +118,19 @@ def test_the_gradient_as_direction_is_gradient_descent(mode):
     assert_equal_weights(results[0][0], results[1][0])
 
 
+def test_a_step_is_traced_once():
+    """Variables that are made in a trace would cost a second one."""
+    traces = []
+
+    class Counting(Descent):
+        def direction(self, objective, gradients):
+            traces.append(len(gradients))
+            return super().direction(objective, gradients)
+
+    on_batches(compiled(Counting()))
+    assert traces == [6]
+
+
 def test_a_later_compile_detaches():
     plain = compiled(keras.optimizers.Adam(0.01))
     model = compiled(Descent())

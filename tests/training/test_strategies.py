@@ -102,6 +102,7 @@ def test_a_killed_worker_comes_back_and_the_run_goes_on(single, tmp_path):
             checkpoints.latest(out / "checkpoints") == seen and process.poll() is None and time.time() < limit
         ):
             time.sleep(0.005)
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
         seen = checkpoints.latest(out / "checkpoints")
