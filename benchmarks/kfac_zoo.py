@@ -31,7 +31,6 @@ RUNS = {
     "softmax_mnist": (3, None),
     "mlp_mnist": (3, None),
     "cnn_mnist": (2, 25600),
-    "resnet20_cifar10": (2, 12800),
 }
 KFAC = {
     "K-FAC": optimizers.KFAC,
