@@ -164,9 +164,9 @@ class KFAC(TrialOptimizer):
         self.adapt_every = None if adapt_every is None else arguments.integer("adapt_every", adapt_every, 1)
         if noise_memory is not None:
             noise_memory = arguments.fraction("noise_memory", noise_memory)
-            clips = any(kwargs.get(name) for name in ("clipnorm", "clipvalue", "global_clipnorm"))
-            if momentum is not None or clips:
-                raise ValueError("noise_memory needs momentum=None and no clipping, got another step")
+            for key, value in {"momentum": momentum, **kwargs}.items():
+                if key in ("momentum", "clipnorm", "clipvalue", "global_clipnorm") and value is not None:
+                    raise ValueError(f"noise_memory needs momentum=None and no clipping, got {key}={value!r}")
         self.noise_memory = noise_memory
         self.kl_clip = None if kl_clip is None else float(arguments.positive("kl_clip", kl_clip, 0))
         self.fallback, self.seed = fallback, arguments.seed("seed", seed)
@@ -228,7 +228,7 @@ class KFAC(TrialOptimizer):
         if self.noise_memory is not None:
             share = tf.cast(self._signal.measure(gradients, last, computable), damping.dtype)
         rate = share * tf.cast(self.learning_rate, damping.dtype)
-        step, divergence = self._step(part, values, gradients, natural, damping, rate)
+        step, divergence = self._step(part, values, gradients, natural, last, damping, rate)
         decayed = self.with_decay(step, values, rate)
         accepted = self._judge(objective, part, gradients, decayed, divergence, damping, computable)
         if self.noise_memory is not None:
@@ -326,9 +326,8 @@ class KFAC(TrialOptimizer):
             gradient_of.update(zip(map(id, p.block.variables), p.block.unmatrix(natural), strict=True))
         return [tf.cast(gradient_of[id(v)], v.dtype) for v in self._trainable_variables]
 
-    def _step(self, part, values, gradients, natural, damping, rate):
+    def _step(self, part, values, gradients, natural, velocity, damping, rate):
         """The step s, with the learning rate in it, and its divergence s^T F s / 2."""
-        velocity = [tf.convert_to_tensor(v) for v in self._velocity]
         if self.momentum is None:
             forms = self.total(fisher_forms(part, values, [natural, velocity], self._draw))
             along, again = tf.unstack(rate * best_coefficients(gradients, natural, velocity, forms, damping))
@@ -387,10 +386,10 @@ class KFAC(TrialOptimizer):
         if self.adapt_every is not None:
             factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
             kept = tf.where(due, adapted_damping(damping, ratio, factor, self.damping_bounds), damping)
-            if self.noise_memory is not None:
-                kept = tf.maximum(kept, tf.cast(self._first_damping, damping.dtype))
         else:
-            kept = tf.maximum(PATIENCE * damping, tf.cast(self._first_damping, damping.dtype))
+            kept = PATIENCE * damping
+        if self.adapt_every is None or self.noise_memory is not None:
+            kept = tf.maximum(kept, tf.cast(self._first_damping, damping.dtype))
         raised = tf.minimum(REJECTED * damping, self.damping_bounds[1])
         changed = tf.where(accepted, kept, raised)
         self._damping.assign(tf.where(computable, changed, tf.cast(self._damping, damping.dtype)))
