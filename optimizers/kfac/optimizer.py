@@ -15,14 +15,13 @@ from ..objective import Objective
 from ..trials import TrialOptimizer
 from ..vectors import ROUNDING, dot, precision, scaled, shifted
 from .blocks import FALLBACKS, blocks_of
+from .damping import first_damping, noise_floor
 from .preconditioners import preconditioner_of
 from .quadratic import best_coefficients, fisher_forms
 from .signal import SignalShare
 from .statistics import draw, observe
 
 FISHERS = ("sampled", "empirical")
-# The first damping, in units of the mean eigenvalue of F.
-SHARE = 0.1
 # The first steps' statistics are few, and inverses of them age fast: these steps all add to them, and
 # the inverses come at each power of two.
 EARLY = 20
@@ -50,9 +49,8 @@ class KFAC(TrialOptimizer):
         s  = eps (mu v - alpha d),  theta <- theta + s,  v <- s
 
     with alpha and mu at each step the minimum of the quadratic model g^T s + s^T (F + lambda) s / 2 with the
-    exact F on `curvature_examples`: the rate is dimensionless, 1 is right, and nothing need be tuned but the
-    learning rate's schedule where batches are small and noise must be averaged at the end. With `momentum`
-    given, s = momentum v - eps c d instead, with a clip c <= 1.
+    exact F on `curvature_examples`: the rate is dimensionless, and 1 is right. With `momentum` given,
+    s = momentum v - eps k d instead, with a clip k <= 1.
 
     The damping follows Levenberg and Marquardt: every `adapt_every` steps the step is tried on its batch, and
     the change of the loss is compared with the model's. A step between is tried if it moves far: by a
@@ -60,14 +58,19 @@ class KFAC(TrialOptimizer):
     is tried and would raise the loss is rejected, as is any that is not finite: weights stay as they are, and
     the damping is raised. A batch whose gradient is not finite is left out.
 
-    Where batches are small, much of a step's slope g^T s is the noise of its own batch. With `noise_memory`
-    the next batches' gradients, whose noise is another, tell which share is signal,
+    Where batches are small, much of a step's slope g^T s is the noise of its own batch. The next batches'
+    gradients, whose noise is another, tell which share is signal,
 
         c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
     and steps are c of the whole, the best under such noise (Eq. 4.5.6 with eps_max = 1). c falls as the
-    gradient does, in place of a learning rate's schedule. The damping then stays at its first value or above:
-    the change of the loss on a step's own batch is predicted well even where all of it is noise.
+    gradient does, in place of a learning rate's schedule. Where the F of a few examples is larger along their
+    own step than that of all, c is above the share. The damping does not fall below what keeps noise out,
+
+        lambda >= |F| / (20 B)
+
+    with the Frobenius norm of the averages, and 1/B for a mean over B examples (`damping` in this package has
+    the general case): the change of the loss on a step's own batch is predicted well even where it is noise.
 
     Layers: Dense, EinsumDense (so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and GRU
     by Kronecker products; scales and shifts of normalizations by full blocks, or diagonal ones above 512
@@ -81,7 +84,7 @@ class KFAC(TrialOptimizer):
     Args:
         learning_rate: The eps above, dimensionless: a number of at least 0, a schedule or a callable.
         damping: The first lambda, in units of loss / theta^2, positive; None for a tenth of the mean
-            eigenvalue of F, tr F / P, as the first batch has it.
+            eigenvalue of F, tr F / P, as the first batch has it, or the bound above if that is larger.
         momentum: None to minimize over alpha and mu; or the momentum of fixed steps, in [0, 1).
         decay: Memory of the averages at each update of the statistics, in [0, 1). The first updates are
             averaged with equal weights.
@@ -98,7 +101,8 @@ class KFAC(TrialOptimizer):
             returns to its value.
         damping_bounds: The smallest and the largest damping.
         noise_memory: Memory of the averages in c, in [0, 1), some 1 / (1 - noise_memory) steps long; or None
-            for whole steps. It needs `momentum=None`, and no clipping by Keras.
+            for whole steps and a damping that falls freely. Steps are whole with `momentum` given, and where
+            Keras clips.
         kl_clip: Largest s^T F s / 2 of one step, about its KL divergence in units of the loss; None for none.
             With `momentum` given it bounds eps^2 d^T g / 2, about that of the step's new part.
         fallback: `diagonal`, or `raise` to refuse layers without a block of their own.
@@ -140,7 +144,7 @@ class KFAC(TrialOptimizer):
         inverse_every=20,
         adapt_every=10,
         damping_bounds=(1e-8, 1e8),
-        noise_memory=None,
+        noise_memory=0.95,
         kl_clip=None,
         fallback="diagonal",
         seed=0,
@@ -164,10 +168,10 @@ class KFAC(TrialOptimizer):
         self.adapt_every = None if adapt_every is None else arguments.integer("adapt_every", adapt_every, 1)
         if noise_memory is not None:
             noise_memory = arguments.fraction("noise_memory", noise_memory)
-            for key, value in {"momentum": momentum, **kwargs}.items():
-                if key in ("momentum", "clipnorm", "clipvalue", "global_clipnorm") and value is not None:
-                    raise ValueError(f"noise_memory needs momentum=None and no clipping, got {key}={value!r}")
         self.noise_memory = noise_memory
+        # The curvature of other steps is not known.
+        clips = self.clipnorm, self.clipvalue, self.global_clipnorm, momentum
+        self._measures_signal = noise_memory is not None and all(value is None for value in clips)
         self.kl_clip = None if kl_clip is None else float(arguments.positive("kl_clip", kl_clip, 0))
         self.fallback, self.seed = fallback, arguments.seed("seed", seed)
 
@@ -205,8 +209,8 @@ class KFAC(TrialOptimizer):
         ]
         self._velocity = [self.add_state(f"{v.name}_step", v.shape, dtype=v.dtype) for v in variables]
         self._stale, self._observed = self.add_state("stale"), self.add_state("observed")
-        self._loss, self._first_damping = self.add_state("loss"), self.add_state("first_damping")
-        if self.noise_memory is not None:
+        self._loss, self._least_damping = self.add_state("loss"), self.add_state("least_damping")
+        if self._measures_signal:
             self._signal = SignalShare(self.noise_memory, self.add_state)
 
     def direction(self, objective, gradients):
@@ -225,14 +229,14 @@ class KFAC(TrialOptimizer):
         natural = self._precondition(gradients, states, damping)
         last = [tf.convert_to_tensor(velocity) for velocity in self._velocity]
         share = 1.0
-        if self.noise_memory is not None:
+        if self._measures_signal:
             share = tf.cast(self._signal.measure(gradients, last, computable), damping.dtype)
         rate = share * tf.cast(self.learning_rate, damping.dtype)
         step, divergence = self._step(part, values, gradients, natural, last, damping, rate)
         decayed = self.with_decay(step, values, rate)
         accepted = self._judge(objective, part, gradients, decayed, divergence, damping, computable)
-        if self.noise_memory is not None:
-            self._signal.note(dot(gradients, step), 2 * divergence, accepted & computable)
+        if self._measures_signal:
+            self._signal.note(dot(gradients, step), 2 * divergence, accepted, computable)
         kept = kept_if(computable, kept_if(accepted, step), last)
         for velocity, s in zip(self._velocity, kept, strict=True):
             velocity.assign(s)
@@ -278,17 +282,17 @@ class KFAC(TrialOptimizer):
             labels = part.y if self.fisher == "empirical" else self._draw
             return observe(self._preconditioners, part, labels, states, weight, self.replicas(), share)
 
-        states = tf.cond(observed, fresh, lambda: states)
+        states, noise = tf.cond(observed, fresh, lambda: (states, tf.zeros([2], damping.dtype)))
         self._observed.assign_add(tf.cast(observed, self._observed.dtype))
         if self.replicas() > 1:
             # Once a step and outside of the condition, where collectives may not stand.
             for preconditioner, state in zip(self._preconditioners, states, strict=True):
                 averages = self.total({name: state[name] for name in preconditioner.averaged})
                 state.update({name: total / self.replicas() for name, total in averages.items()})
-        damping = tf.where(damping > 0, damping, self._measured_damping(states, damping.dtype))
-        unset = computable & (self._first_damping == 0)
-        first = tf.cast(damping, self._first_damping.dtype)
-        self._first_damping.assign(tf.where(unset, first, self._first_damping))
+        floor = noise_floor(self._preconditioners, states, self.total(noise), damping.dtype)
+        first = first_damping(self._preconditioners, states, floor)
+        damping = tf.where(damping > 0, damping, tf.clip_by_value(first, *self.damping_bounds))
+        self._bound_damping(damping, floor, observed, computable)
 
         def refresh():
             pairs = zip(self._preconditioners, states, strict=True)
@@ -300,12 +304,15 @@ class KFAC(TrialOptimizer):
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self._states, states)
         return states, damping
 
-    def _measured_damping(self, states, dtype):
-        """A share of the mean eigenvalue of F; any number will do where F is zero."""
-        traces = [p.trace(s) for p, s in zip(self._preconditioners, states, strict=True)]
-        mean = tf.add_n([tf.cast(t, dtype) for t in traces])
-        mean /= sum(math.prod(v.shape) for v in self._trainable_variables)
-        return tf.where(mean > 0, tf.clip_by_value(SHARE * mean, *self.damping_bounds), 1.0)
+    def _bound_damping(self, damping, floor, observed, computable):
+        """Keeps the least damping: the first one if it is constant, or what the last batches' noise sets."""
+        if self.adapt_every is None:
+            known, least = computable & (self._least_damping == 0), damping
+        else:
+            known = observed & (self.noise_memory is not None)
+            least = tf.minimum(floor, self.damping_bounds[1])
+        least = tf.cast(least, self._least_damping.dtype)
+        self._least_damping.assign(tf.where(known, least, self._least_damping))
 
     def _share_of_inputs(self, part):
         """This replica's weight in the mean over replicas of their means: none if it has no examples."""
@@ -388,8 +395,7 @@ class KFAC(TrialOptimizer):
             kept = tf.where(due, adapted_damping(damping, ratio, factor, self.damping_bounds), damping)
         else:
             kept = PATIENCE * damping
-        if self.adapt_every is None or self.noise_memory is not None:
-            kept = tf.maximum(kept, tf.cast(self._first_damping, damping.dtype))
+        kept = tf.maximum(kept, tf.cast(self._least_damping, damping.dtype))
         raised = tf.minimum(REJECTED * damping, self.damping_bounds[1])
         changed = tf.where(accepted, kept, raised)
         self._damping.assign(tf.where(computable, changed, tf.cast(self._damping, damping.dtype)))

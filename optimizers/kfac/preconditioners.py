@@ -93,6 +93,14 @@ class DiagonalPreconditioner:
         """
         return _trace(state["d"])
 
+    def squared_norm(self, state):
+        """Returns the squared Frobenius norm of F.
+
+        Args:
+            state: The state.
+        """
+        return tf.reduce_sum(state["d"] ** 2)
+
     def precondition(self, matrix, state, damping):
         """Returns the gradients times the damped inverse.
 
@@ -126,6 +134,10 @@ class FullPreconditioner(DiagonalPreconditioner):
         """Returns the trace of F."""
         return _trace(state["F"])
 
+    def squared_norm(self, state):
+        """Returns the squared Frobenius norm of F."""
+        return tf.reduce_sum(state["F"] ** 2)
+
     def refresh(self, state, damping):
         """Returns the state with the inverse of F."""
         return {**state, "inverse": _inverse(state["F"], damping)}
@@ -147,6 +159,10 @@ class KroneckerPreconditioner(DiagonalPreconditioner):
     def trace(self, state):
         """Returns the trace of A (x) G."""
         return _trace(state["A"]) * _trace(state["G"])
+
+    def squared_norm(self, state):
+        """Returns the squared Frobenius norm of A (x) G."""
+        return tf.reduce_sum(state["A"] ** 2) * tf.reduce_sum(state["G"] ** 2)
 
     def refresh(self, state, damping):
         """Returns the state with the inverses of the factors."""

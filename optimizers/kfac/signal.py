@@ -46,13 +46,15 @@ class SignalShare:
         share = tf.clip_by_value(tf.math.divide_no_nan(self._signals, self._slopes), LEAST, 1.0)
         return tf.where(self._slopes < 0, share, tf.ones_like(share))
 
-    def note(self, slope, curvature, taken):
+    def note(self, slope, curvature, taken, computable):
         """Remembers a step for the next measurement.
 
         Args:
             slope: g^T s.
             curvature: s^T F s.
             taken: Whether the step is taken.
+            computable: Whether g is finite; otherwise the step before is remembered.
         """
         for variable, value in ((self._slope, slope), (self._curved, curvature)):
-            variable.assign(tf.where(taken, tf.cast(value, variable.dtype), tf.zeros_like(variable.value)))
+            value = tf.where(taken, tf.cast(value, variable.dtype), tf.zeros_like(variable.value))
+            variable.assign(tf.where(computable, value, variable))

@@ -3,10 +3,14 @@
 import tensorflow as tf
 
 from .. import taps
+from ..vectors import precision
 
 
 def observe(preconditioners, part, labels, states, weight, replicas=1, share=1.0):
-    """Returns the preconditioners' states after one more batch of this replica's.
+    """Returns the preconditioners' states after one more batch of this replica's, and its noise.
+
+    The noise is the sums over positions of w^2 and of w, with their weights w in the loss, a tensor [2]: of
+    all replicas their ratio is 1/B for a mean over B.
 
     Args:
         preconditioners: The `Preconditioner`s.
@@ -25,7 +29,8 @@ def observe(preconditioners, part, labels, states, weight, replicas=1, share=1.0
         tape.watch(values)
         outputs = part.outputs(values)
         targets = labels(distribution, outputs) if callable(labels) else labels
-        loss = tf.reduce_sum(tf.sqrt(part.nll_weights(outputs)) * distribution.nll(targets, outputs))
+        weights = part.nll_weights(outputs)
+        loss = tf.reduce_sum(tf.sqrt(weights) * distribution.nll(targets, outputs))
     value_of = {id(v): value for v, value in zip(variables, values, strict=True)}
     calls = [records.get(block.layer, []) for block in blocks]
     points = [
@@ -35,7 +40,11 @@ def observe(preconditioners, part, labels, states, weight, replicas=1, share=1.0
         for block, called in zip(blocks, calls, strict=True)
     ]
     quadruples = zip(preconditioners, states, calls, tape.gradient(loss, points), strict=True)
-    return [p.observe(state, *seen, weight, replicas, share) for p, state, *seen in quadruples]
+    states = [p.observe(state, *seen, weight, replicas, share) for p, state, *seen in quadruples]
+    weights = tf.cast(weights, precision(values))
+    # The weights of a share of the batch are such that their sum is the whole batch's.
+    squares = tf.cast(part.share, weights.dtype) * tf.reduce_sum(weights**2)
+    return states, tf.stack([squares, tf.reduce_sum(weights)])
 
 
 def draw(distribution, outputs, seed):

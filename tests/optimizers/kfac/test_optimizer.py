@@ -72,7 +72,7 @@ STEPS = {
 @pytest.mark.parametrize("case", STEPS)
 def test_steps_are_those_of_dense_algebra(case, compiled):
     """Four steps: the factors are the optimizer's own, the Fisher matrix and the rest are computed anew."""
-    settings = {"damping": 0.5, "inverse_every": 1, **STEPS[case]}
+    settings = {"damping": 0.5, "inverse_every": 1, "noise_memory": None, **STEPS[case]}
     loss = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="sum" if case == "sum" else "sum_over_batch_size"
     )
