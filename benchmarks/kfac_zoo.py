@@ -1,14 +1,19 @@
 """K-FAC untuned beside each recipe's own optimizer, on the zoo's models, data and batches (docs/results.md).
 
     TFDS_DATA_DIR=... python benchmarks/kfac_zoo.py [--only cnn_mnist]
+    python benchmarks/kfac_zoo.py --dampings 0.001 0.01 0.1 --only mlp_digits --batch-sizes 16 64 256
 
 All train the recipe's model from one start on the same batches, augmented and smoothed as the recipe says,
 for a part of its epochs and at a constant rate: the recipe's peak for its own optimizer. No weight decay: its
 strength belongs to an optimizer's rate. The training loss is the mean over the last epoch as training saw it,
 dropout included. The time is that of all epochs but the first, which compiles.
+
+The second command trains with K-FAC alone, at each of some constant dampings and at its own, to see how near
+the best its own is.
 """
 
 import argparse
+import itertools
 import os
 import time
 
@@ -31,10 +36,11 @@ RUNS = {
     "softmax_mnist": (3, None),
     "mlp_mnist": (3, None),
     "cnn_mnist": (2, 25600),
+    "resnet20_cifar10": (2, 12800),
 }
 KFAC = {
     "K-FAC": optimizers.KFAC,
-    "K-FAC, `noise_memory=0.95`": lambda: optimizers.KFAC(noise_memory=0.95),
+    "K-FAC, whole steps": lambda: optimizers.KFAC(noise_memory=None),
 }
 
 
@@ -77,19 +83,32 @@ def measure(recipe, optimizer=None):
     return history.history["loss"][-1], test, 1000 * step
 
 
+def damped(damping):
+    """Returns a function that makes K-FAC with a constant damping."""
+    return lambda: optimizers.KFAC(damping=damping, adapt_every=None)
+
+
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=sorted(RUNS), nargs="+", default=RUNS)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[None])
+    parser.add_argument("--dampings", type=float, nargs="+", default=[])
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
     print("| model | batch | epochs | optimizer | training loss | test loss | ms a step |")
     print("|---|---|---|---|---|---|---|")
-    for name in arguments.only:
+    for name, batch_size in itertools.product(arguments.only, arguments.batch_sizes):
         epochs, subset = RUNS[name]
         settings = {"epochs": epochs, "subset": subset, "schedule": "constant", "warmup": 0.0}
         recipe = catalogue.recipe(name).override({**settings, "weight_decay": 0.0})
-        for label, make in {recipe.optimizer: None, **KFAC}.items():
+        if batch_size is not None:
+            recipe = recipe.override({"batch_size": batch_size})
+        variants = {recipe.optimizer: None, **KFAC}
+        if arguments.dampings:
+            variants = {f"K-FAC, damping {d:g}": damped(d) for d in arguments.dampings}
+            variants["K-FAC"] = optimizers.KFAC
+        for label, make in variants.items():
             found = measure(recipe, make and make())
             figures = " | ".join(f"{figure:.4g}" for figure in found)
             print(f"| `{name}` | {recipe.batch_size} | {epochs} | {label} | {figures} |", flush=True)

@@ -1,14 +1,16 @@
-r"""The first damping, and the least that the noise of a batch calls for.
+r"""The first damping, and the least that the noise of batches calls for.
 
-In a direction where F has the eigenvalue f, the gradient of a batch is f Delta, with the distance Delta to
-the best value, and noise of the variance n f: n = sum w^2 / sum w with the positions' weights w in the loss,
-1/B for a mean over B examples. Where Delta has the variance \(\sigma^2\) beforehand, its best estimate
-(Wiener's filter) is
+In a direction where F has the eigenvalue f, the gradient of a batch of B positions is f Delta, with the
+distance Delta to the best value, and noise of the variance f / B, if labels scatter as the model says. Where
+Delta has the variance \(\sigma^2\) beforehand, its best estimate (Wiener's filter) is
 
-    Delta ~ gradient / (f + lambda)        lambda = n / sigma^2
+    Delta ~ gradient / (f + lambda)        lambda = 1 / (B sigma^2)
 
-so that less damping fits noise. How far there is to go is not known. `PRIOR` units of 1/|F|, with the
-Frobenius norm, about F's largest eigenvalue, are a number that serves many networks and batch sizes.
+Less damping fits noise. How far there is to go is not known: \(\sigma^2\) is taken for `PRIOR` / |F|, with
+the Frobenius norm, which is at least F's largest eigenvalue. It serves many networks and batch sizes.
+
+Where positions have weights w in the loss, F is their sum of w F_i and the noise has the variance that is the
+sum of w^2 F_i. In units of the sum of w this is the above with B = (sum w)^2 / sum w^2.
 """
 
 import math
@@ -21,29 +23,41 @@ SHARE = 0.1
 PRIOR = 20.0
 
 
-def noise_floor(preconditioners, states, noise, dtype):
-    """Returns n |F| / `PRIOR`, and zero if a number in it is infinite.
+def averaged_positions(positions, weights, weight):
+    """Returns the average of B after one more batch, and the same as before if that has no weights.
+
+    Args:
+        positions: The average before.
+        weights: The sums of w and of w^2, [2].
+        weight: The weight of the new batch in the average.
+    """
+    total, squares = tf.unstack(tf.cast(weights, positions.dtype))
+    found = tf.math.divide_no_nan(total**2, squares)
+    usable = tf.math.is_finite(found) & (found > 0)
+    return tf.where(usable, positions + weight * (found - positions), positions)
+
+
+def noise_floor(preconditioners, states, positions):
+    """Returns |F| / (`PRIOR` B), and zero where that is no finite number.
 
     Args:
         preconditioners: The `Preconditioner`s.
         states: A state for each.
-        noise: The sums of w^2 and of w over the batch, [2].
-        dtype: Type of the result.
+        positions: The number B of a batch's positions.
     """
-    norms = [tf.cast(p.squared_norm(s), dtype) for p, s in zip(preconditioners, states, strict=True)]
-    squares, weights = tf.unstack(tf.cast(noise, dtype))
-    floor = tf.math.divide_no_nan(squares, weights) * tf.sqrt(tf.add_n(norms)) / PRIOR
+    norms = [tf.cast(p.norm(s), positions.dtype) for p, s in zip(preconditioners, states, strict=True)]
+    floor = tf.math.divide_no_nan(tf.norm(norms), PRIOR * positions)
     return tf.where(tf.math.is_finite(floor), floor, tf.zeros_like(floor))
 
 
-def first_damping(preconditioners, states, floor):
-    """Returns `SHARE` of F's mean eigenvalue, or the floor if it is above; 1 where F is zero.
+def first_damping(preconditioners, states, dtype):
+    """Returns `SHARE` of F's mean eigenvalue, and 1 where F is zero.
 
     Args:
         preconditioners: The `Preconditioner`s.
         states: A state for each.
-        floor: The least damping.
+        dtype: Type of the result.
     """
-    traces = [tf.cast(p.trace(s), floor.dtype) for p, s in zip(preconditioners, states, strict=True)]
+    traces = [tf.cast(p.trace(s), dtype) for p, s in zip(preconditioners, states, strict=True)]
     mean = tf.add_n(traces) / sum(math.prod(v.shape) for p in preconditioners for v in p.block.variables)
-    return tf.where(mean > 0, tf.maximum(SHARE * mean, floor), tf.ones_like(mean))
+    return tf.where(mean > 0, SHARE * mean, tf.ones_like(mean))

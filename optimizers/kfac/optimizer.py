@@ -15,7 +15,7 @@ from ..objective import Objective
 from ..trials import TrialOptimizer
 from ..vectors import ROUNDING, dot, precision, scaled, shifted
 from .blocks import FALLBACKS, blocks_of
-from .damping import first_damping, noise_floor
+from .damping import averaged_positions, first_damping, noise_floor
 from .preconditioners import preconditioner_of
 from .quadratic import best_coefficients, fisher_forms
 from .signal import SignalShare
@@ -63,14 +63,14 @@ class KFAC(TrialOptimizer):
 
         c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
-    and steps are c of the whole, the best under such noise (Eq. 4.5.6 with eps_max = 1). c falls as the
-    gradient does, in place of a learning rate's schedule. Where the F of a few examples is larger along their
-    own step than that of all, c is above the share. The damping does not fall below what keeps noise out,
+    and steps are c of the whole, the best under such noise (Eq. 4.5.6 with eps_max = 1). Where the F of a few
+    examples is larger along their own step than that of all, c is above the share. c falls as the gradient
+    does, in place of a learning rate's schedule. A step's own batch predicts noise as well as signal, so that
+    the damping would fall too far: it stays above
 
         lambda >= |F| / (20 B)
 
-    with the Frobenius norm of the averages, and 1/B for a mean over B examples (`damping` in this package has
-    the general case): the change of the loss on a step's own batch is predicted well even where it is noise.
+    with the Frobenius norm of the averages, for a batch of B examples, or of positions that have each a loss.
 
     Layers: Dense, EinsumDense (so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and GRU
     by Kronecker products; scales and shifts of normalizations by full blocks, or diagonal ones above 512
@@ -84,7 +84,7 @@ class KFAC(TrialOptimizer):
     Args:
         learning_rate: The eps above, dimensionless: a number of at least 0, a schedule or a callable.
         damping: The first lambda, in units of loss / theta^2, positive; None for a tenth of the mean
-            eigenvalue of F, tr F / P, as the first batch has it, or the bound above if that is larger.
+            eigenvalue of F, tr F / P, as the first batch has it. It is raised to the bound above.
         momentum: None to minimize over alpha and mu; or the momentum of fixed steps, in [0, 1).
         decay: Memory of the averages at each update of the statistics, in [0, 1). The first updates are
             averaged with equal weights.
@@ -98,11 +98,11 @@ class KFAC(TrialOptimizer):
             after a step that was rejected.
         adapt_every: Steps from one trial and change of the damping to the next; or None for constant damping
             with a trial every ten steps, but for the steps after a rejected one, in which the damping
-            returns to its value.
+            returns to its value. The bound of noise leaves a constant damping that is given alone.
         damping_bounds: The smallest and the largest damping.
         noise_memory: Memory of the averages in c, in [0, 1), some 1 / (1 - noise_memory) steps long; or None
-            for whole steps and a damping that falls freely. Steps are whole with `momentum` given, and where
-            Keras clips.
+            for whole steps and no bound of the damping. With `momentum` given, and where Keras clips, steps
+            are whole, and the bound stays.
         kl_clip: Largest s^T F s / 2 of one step, about its KL divergence in units of the loss; None for none.
             With `momentum` given it bounds eps^2 d^T g / 2, about that of the step's new part.
         fallback: `diagonal`, or `raise` to refuse layers without a block of their own.
@@ -166,10 +166,8 @@ class KFAC(TrialOptimizer):
         self.statistics_every = arguments.integer("statistics_every", statistics_every, 1)
         self.inverse_every = arguments.integer("inverse_every", inverse_every, 1)
         self.adapt_every = None if adapt_every is None else arguments.integer("adapt_every", adapt_every, 1)
-        if noise_memory is not None:
-            noise_memory = arguments.fraction("noise_memory", noise_memory)
-        self.noise_memory = noise_memory
-        # The curvature of other steps is not known.
+        self.noise_memory = None if noise_memory is None else arguments.fraction("noise_memory", noise_memory)
+        # Of other steps s^T F s is not known.
         clips = self.clipnorm, self.clipvalue, self.global_clipnorm, momentum
         self._measures_signal = noise_memory is not None and all(value is None for value in clips)
         self.kl_clip = None if kl_clip is None else float(arguments.positive("kl_clip", kl_clip, 0))
@@ -209,7 +207,8 @@ class KFAC(TrialOptimizer):
         ]
         self._velocity = [self.add_state(f"{v.name}_step", v.shape, dtype=v.dtype) for v in variables]
         self._stale, self._observed = self.add_state("stale"), self.add_state("observed")
-        self._loss, self._least_damping = self.add_state("loss"), self.add_state("least_damping")
+        self._loss, self._first_damping = self.add_state("loss"), self.add_state("first_damping")
+        self._positions = self.add_state("positions")
         if self._measures_signal:
             self._signal = SignalShare(self.noise_memory, self.add_state)
 
@@ -282,17 +281,26 @@ class KFAC(TrialOptimizer):
             labels = part.y if self.fisher == "empirical" else self._draw
             return observe(self._preconditioners, part, labels, states, weight, self.replicas(), share)
 
-        states, noise = tf.cond(observed, fresh, lambda: (states, tf.zeros([2], damping.dtype)))
+        states, weights = tf.cond(observed, fresh, lambda: (states, tf.zeros([2], damping.dtype)))
         self._observed.assign_add(tf.cast(observed, self._observed.dtype))
         if self.replicas() > 1:
             # Once a step and outside of the condition, where collectives may not stand.
             for preconditioner, state in zip(self._preconditioners, states, strict=True):
                 averages = self.total({name: state[name] for name in preconditioner.averaged})
                 state.update({name: total / self.replicas() for name, total in averages.items()})
-        floor = noise_floor(self._preconditioners, states, self.total(noise), damping.dtype)
-        first = first_damping(self._preconditioners, states, floor)
-        damping = tf.where(damping > 0, damping, tf.clip_by_value(first, *self.damping_bounds))
-        self._bound_damping(damping, floor, observed, computable)
+        first = first_damping(self._preconditioners, states, damping.dtype)
+        damping = tf.where(damping > 0, damping, first)
+        if self.noise_memory is not None:
+            known = tf.cast(self._positions, damping.dtype)
+            positions = averaged_positions(known, self.total(weights), tf.cast(weight, damping.dtype))
+            self._positions.assign(tf.cast(positions, self._positions.dtype))
+            # A constant damping that was given is left alone.
+            if self.adapt_every is not None or self.initial_damping is None:
+                damping = tf.maximum(damping, noise_floor(self._preconditioners, states, positions))
+        damping = tf.clip_by_value(damping, *self.damping_bounds)
+        unset = computable & (self._first_damping == 0)
+        first = tf.cast(damping, self._first_damping.dtype)
+        self._first_damping.assign(tf.where(unset, first, self._first_damping))
 
         def refresh():
             pairs = zip(self._preconditioners, states, strict=True)
@@ -303,16 +311,6 @@ class KFAC(TrialOptimizer):
         states = tf.cond(due, refresh, lambda: states)
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self._states, states)
         return states, damping
-
-    def _bound_damping(self, damping, floor, observed, computable):
-        """Keeps the least damping: the first one if it is constant, or what the last batches' noise sets."""
-        if self.adapt_every is None:
-            known, least = computable & (self._least_damping == 0), damping
-        else:
-            known = observed & (self.noise_memory is not None)
-            least = tf.minimum(floor, self.damping_bounds[1])
-        least = tf.cast(least, self._least_damping.dtype)
-        self._least_damping.assign(tf.where(known, least, self._least_damping))
 
     def _share_of_inputs(self, part):
         """This replica's weight in the mean over replicas of their means: none if it has no examples."""
@@ -394,8 +392,7 @@ class KFAC(TrialOptimizer):
             factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
             kept = tf.where(due, adapted_damping(damping, ratio, factor, self.damping_bounds), damping)
         else:
-            kept = PATIENCE * damping
-        kept = tf.maximum(kept, tf.cast(self._least_damping, damping.dtype))
+            kept = tf.maximum(PATIENCE * damping, tf.cast(self._first_damping, damping.dtype))
         raised = tf.minimum(REJECTED * damping, self.damping_bounds[1])
         changed = tf.where(accepted, kept, raised)
         self._damping.assign(tf.where(computable, changed, tf.cast(self._damping, damping.dtype)))

@@ -93,13 +93,13 @@ class DiagonalPreconditioner:
         """
         return _trace(state["d"])
 
-    def squared_norm(self, state):
-        """Returns the squared Frobenius norm of F.
+    def norm(self, state):
+        """Returns the Frobenius norm of F.
 
         Args:
             state: The state.
         """
-        return tf.reduce_sum(state["d"] ** 2)
+        return tf.norm(state["d"])
 
     def precondition(self, matrix, state, damping):
         """Returns the gradients times the damped inverse.
@@ -134,9 +134,9 @@ class FullPreconditioner(DiagonalPreconditioner):
         """Returns the trace of F."""
         return _trace(state["F"])
 
-    def squared_norm(self, state):
-        """Returns the squared Frobenius norm of F."""
-        return tf.reduce_sum(state["F"] ** 2)
+    def norm(self, state):
+        """Returns the Frobenius norm of F."""
+        return tf.norm(state["F"])
 
     def refresh(self, state, damping):
         """Returns the state with the inverse of F."""
@@ -160,9 +160,9 @@ class KroneckerPreconditioner(DiagonalPreconditioner):
         """Returns the trace of A (x) G."""
         return _trace(state["A"]) * _trace(state["G"])
 
-    def squared_norm(self, state):
-        """Returns the squared Frobenius norm of A (x) G."""
-        return tf.reduce_sum(state["A"] ** 2) * tf.reduce_sum(state["G"] ** 2)
+    def norm(self, state):
+        """Returns the Frobenius norm of A (x) G."""
+        return tf.norm(state["A"]) * tf.norm(state["G"])
 
     def refresh(self, state, damping):
         """Returns the state with the inverses of the factors."""

@@ -7,15 +7,18 @@ next gradient g', at \(\theta + s\), has noise of its own, so that on average \(
     c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
 in the steps' own metric. The step that lowers the expected loss most is c times the one that would be best
-without noise: Eq. 4.5.6 with eps_max = 1.
+without noise: Eq. 4.5.6 with eps_max = 1. Where F is that of a few examples, it is larger along their own
+step than the F of all, and c is above the share.
 """
 
 import tensorflow as tf
 
 from ..vectors import dot
 
-# The share that is never gone below: a step of nothing would measure nothing.
+# The least share: a step of nothing would measure nothing.
 LEAST = 0.01
+# One measurement is at most so many times the slope: one wild batch is forgotten soon.
+WILD = 10.0
 
 
 class SignalShare:
@@ -40,7 +43,8 @@ class SignalShare:
             computable: Whether g' is finite.
         """
         signal = tf.cast(dot(gradients, step), self._slope.dtype) - self._curved
-        measured = computable & (self._slope < 0)
+        measured = computable & (self._slope < 0) & ~tf.math.is_nan(signal)
+        signal = tf.clip_by_value(signal, WILD * self._slope, -WILD * self._slope)
         for average, value in ((self._slopes, self._slope), (self._signals, signal)):
             average.assign(tf.where(measured, self.memory * average + value, average))
         share = tf.clip_by_value(tf.math.divide_no_nan(self._signals, self._slopes), LEAST, 1.0)

@@ -7,10 +7,9 @@ from ..vectors import precision
 
 
 def observe(preconditioners, part, labels, states, weight, replicas=1, share=1.0):
-    """Returns the preconditioners' states after one more batch of this replica's, and its noise.
+    """Returns the preconditioners' states after one more batch of this replica's, and its weights.
 
-    The noise is the sums over positions of w^2 and of w, with their weights w in the loss, a tensor [2]: of
-    all replicas their ratio is 1/B for a mean over B.
+    The latter are the sums over positions of w and of w^2, with their weights w in the loss, a tensor [2].
 
     Args:
         preconditioners: The `Preconditioner`s.
@@ -44,7 +43,7 @@ def observe(preconditioners, part, labels, states, weight, replicas=1, share=1.0
     weights = tf.cast(weights, precision(values))
     # The weights of a share of the batch are such that their sum is the whole batch's.
     squares = tf.cast(part.share, weights.dtype) * tf.reduce_sum(weights**2)
-    return states, tf.stack([squares, tf.reduce_sum(weights)])
+    return states, tf.stack([tf.reduce_sum(weights), squares])
 
 
 def draw(distribution, outputs, seed):
