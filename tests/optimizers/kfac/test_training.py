@@ -192,10 +192,11 @@ def test_two_replicas_do_as_one(mirrored):
             model = keras.Sequential([keras.Input((5,)), *hidden, layers.Dense(3)])
             model.compile(KFAC(0.5, **settings), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         losses = model.fit(batches, epochs=4, verbose=0).history["loss"]
-        return losses, [*model.get_weights(), model.optimizer.damping.numpy()]
+        optimizer = model.optimizer
+        return losses, [*model.get_weights(), optimizer.damping.numpy(), optimizer._positions.numpy()]
 
     (losses, one), (mirrored_losses, two) = trained(tf.distribute.get_strategy()), trained(mirrored)
-    assert losses[3] < losses[0]
+    assert losses[3] < losses[0] and one[-1] == pytest.approx(32)
     np.testing.assert_allclose(mirrored_losses, losses, atol=1e-5)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(b, a, atol=1e-5)
