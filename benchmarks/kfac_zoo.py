@@ -13,6 +13,7 @@ the best its own is.
 """
 
 import argparse
+import functools
 import itertools
 import os
 import time
@@ -40,7 +41,7 @@ RUNS = {
 }
 KFAC = {
     "K-FAC": optimizers.KFAC,
-    "K-FAC, whole steps": lambda: optimizers.KFAC(noise_memory=None),
+    "K-FAC, whole steps": functools.partial(optimizers.KFAC, noise_memory=None),
 }
 
 
@@ -83,11 +84,6 @@ def measure(recipe, optimizer=None):
     return history.history["loss"][-1], test, 1000 * step
 
 
-def damped(damping):
-    """Returns a function that makes K-FAC with a constant damping."""
-    return lambda: optimizers.KFAC(damping=damping, adapt_every=None)
-
-
 def main():
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -101,12 +97,16 @@ def main():
     for name, batch_size in itertools.product(arguments.only, arguments.batch_sizes):
         epochs, subset = RUNS[name]
         settings = {"epochs": epochs, "subset": subset, "schedule": "constant", "warmup": 0.0}
-        recipe = catalogue.recipe(name).override({**settings, "weight_decay": 0.0})
         if batch_size is not None:
-            recipe = recipe.override({"batch_size": batch_size})
+            settings["batch_size"] = batch_size
+        recipe = catalogue.recipe(name).override({**settings, "weight_decay": 0.0})
         variants = {recipe.optimizer: None, **KFAC}
         if arguments.dampings:
-            variants = {f"K-FAC, damping {d:g}": damped(d) for d in arguments.dampings}
+            constant = functools.partial(optimizers.KFAC, adapt_every=None)
+            variants = {
+                f"K-FAC, damping {damping:g}": functools.partial(constant, damping=damping)
+                for damping in arguments.dampings
+            }
             variants["K-FAC"] = optimizers.KFAC
         for label, make in variants.items():
             found = measure(recipe, make and make())

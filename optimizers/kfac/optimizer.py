@@ -168,8 +168,8 @@ class KFAC(TrialOptimizer):
         self.adapt_every = None if adapt_every is None else arguments.integer("adapt_every", adapt_every, 1)
         self.noise_memory = None if noise_memory is None else arguments.fraction("noise_memory", noise_memory)
         # Of other steps s^T F s is not known.
-        clips = self.clipnorm, self.clipvalue, self.global_clipnorm, momentum
-        self._measures_signal = noise_memory is not None and all(value is None for value in clips)
+        others = self.clipnorm, self.clipvalue, self.global_clipnorm, momentum
+        self._measures_signal = noise_memory is not None and all(value is None for value in others)
         self.kl_clip = None if kl_clip is None else float(arguments.positive("kl_clip", kl_clip, 0))
         self.fallback, self.seed = fallback, arguments.seed("seed", seed)
 
@@ -208,7 +208,8 @@ class KFAC(TrialOptimizer):
         self._velocity = [self.add_state(f"{v.name}_step", v.shape, dtype=v.dtype) for v in variables]
         self._stale, self._observed = self.add_state("stale"), self.add_state("observed")
         self._loss, self._first_damping = self.add_state("loss"), self.add_state("first_damping")
-        self._positions = self.add_state("positions")
+        if self.noise_memory is not None:
+            self._positions = self.add_state("positions")
         if self._measures_signal:
             self._signal = SignalShare(self.noise_memory, self.add_state)
 
@@ -288,15 +289,14 @@ class KFAC(TrialOptimizer):
             for preconditioner, state in zip(self._preconditioners, states, strict=True):
                 averages = self.total({name: state[name] for name in preconditioner.averaged})
                 state.update({name: total / self.replicas() for name, total in averages.items()})
-        first = first_damping(self._preconditioners, states, damping.dtype)
-        damping = tf.where(damping > 0, damping, first)
+        damping = tf.where(damping > 0, damping, first_damping(self._preconditioners, states, damping.dtype))
         if self.noise_memory is not None:
-            known = tf.cast(self._positions, damping.dtype)
-            positions = averaged_positions(known, self.total(weights), tf.cast(weight, damping.dtype))
-            self._positions.assign(tf.cast(positions, self._positions.dtype))
+            positions = averaged_positions(self._positions, self.total(weights), weight)
+            self._positions.assign(positions)
             # A constant damping that was given is left alone.
             if self.adapt_every is not None or self.initial_damping is None:
-                damping = tf.maximum(damping, noise_floor(self._preconditioners, states, positions))
+                least = noise_floor(self._preconditioners, states, positions)
+                damping = tf.maximum(damping, tf.cast(least, damping.dtype))
         damping = tf.clip_by_value(damping, *self.damping_bounds)
         unset = computable & (self._first_damping == 0)
         first = tf.cast(damping, self._first_damping.dtype)

@@ -55,8 +55,8 @@ def test_the_floor_filters_noise_best(scale, fisher):
     multiplied, which multiplies F and weights and leaves distances alone.
     """
     preconditioners, states, dense = fisher
-    weights = np.random.default_rng(1).uniform(0, 2, 32) / 32
-    weights *= 32 / np.sum(weights) / 32
+    weights = np.random.default_rng(1).uniform(0, 2, 32)
+    weights /= np.sum(weights)
     values = np.concatenate([np.linalg.eigvalsh(block) for block in dense])
     # The gradient's noise is a sum of w^2 F_i, with F_i = F for each example.
     noise, variance = np.sum((scale * weights) ** 2) * values, PRIOR / np.linalg.norm(values)

@@ -101,7 +101,11 @@ def test_small_batches_which_ruin_whole_steps_train():
     assert softmax_regression() < 0.35 < 2 < softmax_regression(noise_memory=None)
 
 
-@pytest.mark.parametrize("other", [{"momentum": 0.9}, {"global_clipnorm": 0.1}], ids=str)
+@pytest.mark.parametrize(
+    "other",
+    [{"momentum": 0.9}, {"clipnorm": 0.1}, {"clipvalue": 0.1}, {"global_clipnorm": 0.1}],
+    ids=str,
+)
 def test_steps_whose_curvature_is_unknown_are_whole(other, compiled):
     x, y = np.random.default_rng(0).normal(size=(64, 5)), np.arange(64) % 3
     weights = []
