@@ -1,7 +1,8 @@
 """curvezoo: Kaplan's "Notes on Contemporary Machine Learning for Physicists" as working Keras 3 software.
 
 The rooms load on first use, so that ``import curvezoo`` costs milliseconds and no TensorFlow:
-``theory``, ``data``, ``layers``, ``losses``, ``optimizers``, ``training``, ``zoo``.
+``theory``, ``data``, ``layers``, ``losses``, ``optimizers``, ``publishing``, ``training``, ``zoo``,
+``studies``, ``figures``.
 """
 
 import lazy_loader
@@ -9,5 +10,17 @@ import lazy_loader
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["data", "layers", "losses", "optimizers", "theory", "training", "zoo"]
+    __name__,
+    submodules=[
+        "data",
+        "figures",
+        "layers",
+        "losses",
+        "optimizers",
+        "publishing",
+        "studies",
+        "theory",
+        "training",
+        "zoo",
+    ],
 )

@@ -175,7 +175,7 @@ def _add_evaluate(commands):
 
 
 def _evaluate(arguments):
-    from .training import cards
+    from .publishing import cards
 
     cards.folder_of(arguments.name)
     _load_tensorflow()
@@ -231,9 +231,9 @@ def _noise_scale(arguments):
     catalogue.recipe(arguments.name).override(settings)
     _load_tensorflow()
 
-    from . import zoo
+    from .studies.noise_scale.models import study_noise_scale
 
-    found = zoo.study_noise_scale(
+    found = study_noise_scale(
         arguments.name,
         arguments.out,
         data_dir=arguments.data_dir,
@@ -261,7 +261,7 @@ def _add_export(commands):
 
 
 def _export(arguments):
-    from .training import cards
+    from .publishing import cards
 
     print(cards.copy(arguments.name, arguments.to))
 
@@ -277,7 +277,7 @@ def _add_reproduce(commands):
 def _reproduce(arguments):
     _load_tensorflow()
 
-    from .training import reproduction
+    from .figures import page as reproduction
 
     print(reproduction.write_page(arguments.section, arguments.out, arguments.pictures))
 

@@ -25,8 +25,8 @@ import scipy.optimize
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from curvezoo.optimizers.full_batch import CompiledFunction
-from curvezoo.optimizers.quasi_newton import LBFGS
+from curvezoo.optimizers.full_batch.optimizer import CompiledFunction
+from curvezoo.optimizers.full_batch.quasi_newton import LBFGS
 
 HISTORY, LIMIT = 10, 500
 # Numbers in the inputs of the softmax regression, whatever the size, and its weight decay.

@@ -27,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.noise_scale import EVERY, GradientNoiseScale
+from curvezoo.optimizers.noise_scale.callback import EVERY, GradientNoiseScale
 
 BATCH = 128
 # Steps before the first round, which compile both sides.

@@ -14,8 +14,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 
-from curvezoo.training.experiments.noise_scale import measure_point, measure_run
-from curvezoo.training.experiments.problem import Problem
+from curvezoo.studies.noise_scale.measurement import measure_point, measure_run
+from curvezoo.studies.noise_scale.problem import Problem
 from curvezoo.zoo import catalogue
 
 # The rates of the batch-size sweep's grid: its best, and a quarter of it.

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..theory import arguments
+from .. import arguments
 from .likelihood import Likelihood, match_targets
 
 

@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp
 from scipy.stats import binomtest
 
-from ..theory import arguments
+from .. import arguments
 
 # Wide enough for a softmax computed in half precision.
 _ROUNDING = 1e-3

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from ..theory import arguments
+from .. import arguments
 from .f_divergences import GENERATORS
 
 tfd = tfp.distributions

@@ -6,7 +6,7 @@ Legend: B batch, K components, D outputs of one example, P parameters of one com
 import keras
 from keras import ops
 
-from ..theory import arguments
+from .. import arguments
 from .likelihood import Likelihood, match_targets
 from .regression import GaussianNLL, LocationScaleNLL
 

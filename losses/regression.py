@@ -28,7 +28,7 @@ import keras
 from keras import ops
 from scipy.special import betaln, erf
 
-from ..theory import arguments
+from .. import arguments
 from .likelihood import Likelihood, match_targets
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from ..theory import arguments, descent
-from .attachment import finite, kept_if
+from .. import arguments
+from ..theory import descent
+from .keras_bridge.attachment import finite, kept_if
 
 
 @keras.saving.register_keras_serializable("curvezoo")

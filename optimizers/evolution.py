@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ..theory import arguments
-from .attachment import ModelOptimizer
+from .. import arguments
+from .keras_bridge.attachment import ModelOptimizer
 from .vectors import scaled
 
 # One generator on every device, so that a seed means the same noise.

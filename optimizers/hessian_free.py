@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from ..theory import arguments
+from .. import arguments
 from .curvature import products
 from .curvature.derivatives import second_derivative
 from .curvature.solvers import conjugate_gradients

@@ -8,8 +8,8 @@ much less than predicted, and lowers it where it fell as predicted.
 
 import tensorflow as tf
 
-from ..theory import arguments
-from .attachment import finite, kept_if
+from .. import arguments
+from .keras_bridge.attachment import finite, kept_if
 from .trials import TrialOptimizer
 from .vectors import ROUNDING, dot, precision, scaled, shifted
 

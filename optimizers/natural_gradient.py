@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from ..theory import arguments
+from .. import arguments
 from .curvature import products
 from .curvature.solvers import conjugate_gradients
 from .levenberg_marquardt import DampedOptimizer

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..theory import arguments
+from .. import arguments
 from .curvature import products
 from .levenberg_marquardt import DampedOptimizer
 from .vectors import flat, precision, unflat

@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ..theory import arguments
-from .attachment import finite, kept_if
+from .. import arguments
+from .keras_bridge.attachment import finite, kept_if
 
 
 @keras.saving.register_keras_serializable("curvezoo")

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from ..theory import arguments
-from .attachment import ModelOptimizer
+from .. import arguments
+from .keras_bridge.attachment import ModelOptimizer
 from .vectors import shifted
 
 

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import cli, data, zoo
-from curvezoo.training import cards
+from curvezoo.publishing import cards
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_an_error_is_one_line_in_a_process_of_its_own_too(here):
     assert len(run.stderr.splitlines()) == 1, run.stderr
 
 
-@pytest.mark.parametrize("where", ["numpy.savez", "curvezoo.training.publishing._export"])
+@pytest.mark.parametrize("where", ["numpy.savez", "curvezoo.publishing.saved_model._export"])
 def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(where, here, capsys, monkeypatch):
     def full(*arguments, **_):
         if where == "numpy.savez":

@@ -10,8 +10,8 @@ import numpy as np
 from scipy import fft
 from scipy.special import factorial
 
+from ..arguments import distributions, finite, integer
 from . import quadrature
-from .arguments import distributions, finite, integer
 
 
 def characteristic_function(density, k, support=(-np.inf, np.inf)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import arguments
+from .. import arguments
 
 
 @dataclass(frozen=True)

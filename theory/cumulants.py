@@ -21,8 +21,8 @@ import operator
 import numpy as np
 from scipy.stats import kstat
 
+from ..arguments import ROUNDING, distributions, finite, first_index, integer
 from . import quadrature
-from .arguments import ROUNDING, distributions, finite, first_index, integer
 
 # NumPy's integers overflow, Python's do not.
 _python = np.frompyfunc(lambda number: int(number) if isinstance(number, numbers.Integral) else number, 1, 1)

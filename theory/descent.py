@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import arguments
+from .. import arguments
 
 
 @dataclass(frozen=True)

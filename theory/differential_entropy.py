@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.integrate import tanhsinh
 
-from . import arguments, information
+from .. import arguments
+from . import information
 
 # Their quantiles are the support of a distribution and where its mass is.
 _LEVELS = (0.0, 0.05, 0.5, 0.95, 1.0)

@@ -18,7 +18,7 @@ from scipy.integrate import IntegrationWarning, quad
 from scipy.linalg import cholesky, eigh, solve_triangular
 from scipy.special import betaincinv, poch
 
-from . import arguments
+from .. import arguments
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ References:
 
 import numpy as np
 
-from .arguments import broadcastable, covariance, distributions, finite, first_index, same_shape
+from ..arguments import broadcastable, covariance, distributions, finite, first_index, same_shape
 
 _SMALLEST, _LARGEST = 1e-150, 1e150
 

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from .arguments import finite, first_index, integer, interval
+from ..arguments import finite, first_index, integer, interval
 from .differentiation import UNIT_ROUNDOFF
 
 _SHRINKS = 4.0 ** -np.arange(11)

@@ -24,7 +24,7 @@ import numpy as np
 from scipy.integrate import IntegrationWarning, OdeSolution, nquad, quad, solve_bvp, solve_ivp
 from scipy.optimize import least_squares
 
-from .arguments import covariance, finite, integer, interval, same_shape
+from ..arguments import covariance, finite, integer, interval, same_shape
 from .fisher import jacobian, reparameterize
 
 _QUADRATURE = {"epsabs": 0.0, "epsrel": 1e-8, "limit": 200}

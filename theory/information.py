@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 from scipy.special import entr, rel_entr, xlogy
 
-from . import arguments
+from .. import arguments
 
 
 def in_base(nats, base=None):

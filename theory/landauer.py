@@ -14,7 +14,7 @@ import numbers
 import numpy as np
 from scipy.constants import Boltzmann
 
-from . import arguments
+from .. import arguments
 
 _LOG_GLAISHER = 0.24875447703378425  # 1/12 - zeta'(-1)
 _SUMMED = 16  # Up to as many bits the sum over all totals is done term by term.

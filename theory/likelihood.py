@@ -19,7 +19,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import minimize
 
-from . import arguments
+from .. import arguments
 
 _STEP = 1e-3  # Of a parameter's scale: truncation 1e-7 and rounding 1e-8 of a second derivative.
 _TURNS, _GAIN = 10, 1e-3  # Of the search; nats an example.

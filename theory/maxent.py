@@ -26,7 +26,7 @@ import numpy as np
 from scipy.optimize import linprog, minimize
 from scipy.special import logsumexp, rel_entr, softmax
 
-from .arguments import distributions, finite, positive, same_shape
+from ..arguments import distributions, finite, positive, same_shape
 
 # Relative to the spread of the features; HiGHS decides to 1e-10.
 _ON_BOUNDARY = 1e-9

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import arguments
+from .. import arguments
 from .fisher import jacobian as derivatives
 from .fisher import reparameterize
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import arguments
+from .. import arguments
 
 
 def gradient_moments(gradients):

@@ -18,7 +18,7 @@ References:
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from . import arguments
+from .. import arguments
 
 MAXIMUM_POINTS = 20_000
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.special import spherical_jn
 
-from .arguments import interval
+from ..arguments import interval
 
 _LENGTH = 16
 _NODES, _WEIGHTS = legendre.leggauss(_LENGTH)

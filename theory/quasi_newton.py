@@ -9,7 +9,7 @@ matrix (docs/errata.md); here it is H, the estimate of the Hessian, and H^-1.
 
 import numpy as np
 
-from . import arguments
+from .. import arguments
 
 
 def secant_coefficients(hessian, step, change):

@@ -10,7 +10,7 @@ by the root of Vhat^(n+1), which holds it (docs/errata.md).
 
 import numpy as np
 
-from . import arguments
+from .. import arguments
 
 
 def second_moments(gradients, beta, correct=True):

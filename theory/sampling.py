@@ -29,7 +29,7 @@ import numpy as np
 from scipy import special, stats
 from scipy.integrate import quad_vec
 
-from . import arguments
+from .. import arguments
 
 _TAILS = 10.0 ** -np.arange(1, 18)  # Noise beyond the last quantile changes no digit of an integral.
 

@@ -20,7 +20,8 @@ import reprlib
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from . import arguments, information
+from .. import arguments
+from . import information
 
 LEAF = ()
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import xlogy
 
-from . import arguments
+from .. import arguments
 from .perplexity import (
     blocks,
     check_points,

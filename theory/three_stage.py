@@ -38,7 +38,7 @@ import numpy as np
 from scipy.optimize import differential_evolution
 from scipy.special import comb
 
-from . import arguments
+from .. import arguments
 from .descent import spectrum
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import least_squares, nnls
 
-from . import arguments
+from .. import arguments
 
 # Below this share of every measured S a term of S_min + E_min / B is not seen.
 _UNSEEN = 1e-6

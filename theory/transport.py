@@ -30,7 +30,7 @@ from scipy.optimize import linprog
 from scipy.sparse import eye_array, kron, vstack
 from scipy.spatial.distance import cdist
 
-from . import arguments
+from .. import arguments
 
 _HUGE = 1e100  # Scalings up to here lose nothing of a kernel that underflows at 1e-308.
 _SLIVER = 1e-14  # Differences of cumulative weights below this are rounding.

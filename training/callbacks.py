@@ -9,8 +9,8 @@ import keras
 import rich.console
 import rich.progress
 
+from ..publishing.files import replacing
 from . import checkpoints
-from .files import replacing
 
 DIVERGED = 50.0
 

@@ -2,9 +2,12 @@
 
 import keras
 
+from ..layers.normalization import BatchNormalization
 from ..layers.weight_norm import WeightNormalization
+from ..optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
 from ..optimizers.schedules import learning_rate_schedule
-from . import kernels  # noqa: F401 (batch norms train by its kernel from here on)
+
+BatchNormalization.use_fused_kernel(fused_batch_norm)
 
 
 def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):

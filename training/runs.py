@@ -9,9 +9,11 @@ import keras
 import tensorflow as tf
 
 from .. import data
-from . import accounting, callbacks, cards, checkpoints, fitting, publishing
+from ..publishing import accounting, cards
+from ..publishing import saved_model as publishing
+from ..publishing.files import sweep, write_json
+from . import callbacks, checkpoints, fitting
 from .compiling import compiled_model
-from .files import sweep, write_json
 from .strategies import is_chief, make_strategy
 
 

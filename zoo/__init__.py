@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["catalogue", "classifiers"],
     submod_attrs={
         "catalogue": ["names", "recipe", "describe"],
-        "models": ["build", "evaluate", "load", "study_noise_scale", "train"],
+        "models": ["build", "evaluate", "load", "train"],
     },
 )

@@ -5,7 +5,7 @@ import fnmatch
 import functools
 import importlib
 
-from ..training import cards
+from ..publishing import cards
 
 _MODULES = (
     "classifiers.softmax",

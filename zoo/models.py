@@ -5,7 +5,11 @@ import re
 import shlex
 
 from .. import data
-from ..training import cards, evaluation, publishing, runs, tasks
+from ..publishing import cards
+from ..publishing import measures as tasks
+from ..publishing import saved_model as publishing
+from ..publishing.measures import evaluation
+from ..training import runs
 from ..training.recipe import model_arguments
 from . import catalogue
 
@@ -33,7 +37,7 @@ def build(name, **overrides):
 
 
 def load(name):
-    """Loads a published model, trained; see `curvezoo.training.publishing.load`."""
+    """Loads a published model, trained; see `curvezoo.publishing.saved_model.load`."""
     return publishing.load(name)
 
 
@@ -58,7 +62,7 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
     recipe = catalogue.recipe(name)
     folder = pathlib.Path(out) if out else default_folder(name, resume)
     if resume:
-        recipe = recipe.override(_flat(runs.saved_settings(folder, name)))
+        recipe = recipe.override(flat_settings(runs.saved_settings(folder, name)))
     recipe = recipe.override(settings)
     return runs.train(
         recipe,
@@ -69,48 +73,6 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
         progress=progress,
         command=_command(recipe, strategy),
     )
-
-
-def study_noise_scale(
-    name, out=None, *, data_dir=None, resume=False, progress=True, options=None, command=None, **settings
-):
-    """Measures the gradient noise scale of a model's training, and which batch size it deserves.
-
-    Args:
-        name: A name that `names()` lists.
-        out: The study's folder; by default `runs/NAME-noise-scale`, numbered where there is one already.
-        data_dir: The folder of TensorFlow Datasets.
-        resume: Continue the study in `out`, by default the newest of this model, with its settings.
-        progress: Show a bar.
-        options: A dictionary of fields of `training.noise_scale_study.Options`; strings are read.
-        command: The command line to print on the page.
-        **settings: Changes to the recipe: its fields, or arguments of the building function.
-
-    Returns:
-        The results of `training.noise_scale_study.study`, and `folder`.
-
-    Raises:
-        ValueError: If a name or a value is not valid, or the study can't be done; the message says why.
-    """
-    from ..training import noise_scale_study
-
-    recipe = catalogue.recipe(name)
-    options = dict(options or {})
-    folder = pathlib.Path(out) if out else default_folder(f"{name}-noise-scale", resume)
-    if resume:
-        saved, kept = noise_scale_study.saved_options(folder, name)
-        recipe = recipe.override(_flat(saved))
-        options = kept | options
-    found = noise_scale_study.study(
-        recipe.override(settings),
-        folder,
-        noise_scale_study.read_options(options),
-        data_dir=data_dir,
-        resume=resume,
-        progress=progress,
-        command=command,
-    )
-    return {**found, "folder": str(folder)}
 
 
 def default_folder(name, resume=False):
@@ -131,7 +93,7 @@ def default_folder(name, resume=False):
     return root / (name if number == 1 else f"{name}-{number}")
 
 
-def _flat(settings):
+def flat_settings(settings):
     """Settings of a recipe with those of its model and task beside them, as `Recipe.override` takes them."""
     own = {key: value for key, value in settings.items() if key not in ("model", "task")}
     task = {key: value for key, value in settings["task"].items() if key != "kind"}
@@ -142,8 +104,8 @@ def _command(recipe, strategy):
     """The command line that repeats a run: what differs from the zoo's recipe."""
     words = ["curvezoo", "train", recipe.name]
     words += ["--strategy", strategy] if strategy != "default" else []
-    usual = _flat(catalogue.recipe(recipe.name).settings())
-    for key, value in _flat(recipe.settings()).items():
+    usual = flat_settings(catalogue.recipe(recipe.name).settings())
+    for key, value in flat_settings(recipe.settings()).items():
         if value == usual[key]:
             continue
         text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.linalg
 import threadpoolctl
 
-from ...theory import arguments
+from ... import arguments
 
 # Below this share of the matrix's size a new direction is rounding: the Krylov space is complete.
 BREAKDOWN = 1e-10

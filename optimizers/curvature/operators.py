@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ...theory import arguments
+from ... import arguments
 from ..all_examples import checked
 from ..objective import Objective
 from ..vectors import flat, unflat

@@ -4,7 +4,7 @@ import collections
 
 import tensorflow as tf
 
-from ...theory import arguments
+from ... import arguments
 from ..vectors import dot, norm, shifted
 
 Solution = collections.namedtuple(

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from ...theory import arguments
+from ... import arguments
 from .lanczos import as_product
 
 

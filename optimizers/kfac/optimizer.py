@@ -8,13 +8,13 @@ import math
 import keras
 import tensorflow as tf
 
-from ...theory import arguments
-from ..attachment import finite, kept_if
+from ... import arguments
+from ..keras_bridge.attachment import finite, kept_if
+from ..layer_rules.blocks import FALLBACKS, blocks_of
 from ..levenberg_marquardt import GOOD, POOR, adapted_damping, reduction_ratio
 from ..objective import Objective
 from ..trials import TrialOptimizer
 from ..vectors import ROUNDING, dot, precision, scaled, shifted
-from .blocks import FALLBACKS, blocks_of
 from .damping import averaged_positions, first_damping, noise_floor
 from .preconditioners import preconditioner_of
 from .quadratic import best_coefficients, fisher_forms

@@ -24,7 +24,7 @@ References:
 import numpy as np
 import tensorflow as tf
 
-from ..attachment import finite
+from ..keras_bridge.attachment import finite
 
 # Damping of an inverse is at least so many units in the last place of the matrix's trace.
 ROUNDING = 4

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from .. import taps
+from ..keras_bridge import taps
 from ..vectors import precision
 
 

@@ -14,7 +14,8 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import cli, zoo
-from curvezoo.training import callbacks, checkpoints, publishing
+from curvezoo.publishing import saved_model as publishing
+from curvezoo.training import callbacks, checkpoints
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from curvezoo import data, zoo
+from curvezoo.publishing import account
 from curvezoo.theory import counting
-from curvezoo.training import account
 
 
 def convolution(size, inputs, outputs, kernel=3):

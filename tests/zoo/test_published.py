@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import zoo
-from curvezoo.training import account, cards, publishing
+from curvezoo.publishing import account, cards
+from curvezoo.publishing import saved_model as publishing
 
 PUBLISHED = [name for name in zoo.names() if zoo.describe(name)["trained"]]
 EXPECTED = {

@@ -4,8 +4,8 @@ B batch, H height, W width, C channels.
 """
 
 from ... import layers
+from ...publishing.measures import Denoising
 from ...training.recipe import Recipe
-from ...training.tasks import Denoising
 
 _LIMITS = (
     "Single digits as 8x8 grey images under the very noise of its recipe, of known strength; other noise, "

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from curvezoo.optimizers import taps
+from curvezoo.optimizers.keras_bridge import taps
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.kfac.blocks import blocks_of
 from curvezoo.optimizers.kfac.damping import PRIOR, SHARE, averaged_positions, first_damping, noise_floor
 from curvezoo.optimizers.kfac.optimizer import KFAC
 from curvezoo.optimizers.kfac.preconditioners import preconditioner_of
+from curvezoo.optimizers.layer_rules.blocks import blocks_of
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 RNG = np.random.default_rng(0)

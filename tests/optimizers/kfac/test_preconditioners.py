@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from curvezoo.optimizers import taps
-from curvezoo.optimizers.kfac.blocks import blocks_of
+from curvezoo.optimizers.keras_bridge import taps
 from curvezoo.optimizers.kfac.preconditioners import factor_balance, preconditioner_of
+from curvezoo.optimizers.layer_rules.blocks import blocks_of
 
 RNG = np.random.default_rng(0)
 DAMPING = tf.constant(0.3, tf.float64)

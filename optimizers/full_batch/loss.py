@@ -1,0 +1,195 @@
+"""The loss of a model over all data, as a function of one flat vector of its trainable weights.
+
+Legend: D parameters in all, B examples a microbatch, N examples in all.
+"""
+
+import keras
+import tensorflow as tf
+
+from ... import arguments
+from ..all_examples import checked
+from ..objective import Objective, loss_resolution
+from ..vectors import flat, resolution, unflat
+
+MEAN, SUM, WEIGHTED_MEAN = "sum_over_batch_size", "sum", "mean_with_sample_weight"
+# Keras's other name of the first.
+SYNONYMS = {"mean": MEAN}
+
+
+class FullBatchLoss:
+    """A model's loss over all data and its gradient, compiled and accumulated over microbatches.
+
+    Microbatches are put together such that the loss is that of one batch of all N examples: losses with
+    Keras's default reduction by their numbers of examples, those with "mean_with_sample_weight" by their sums
+    of weights, and sums are added up. Regularization is counted once. What a mask hides counts as Keras
+    counts it in a microbatch.
+
+    Args:
+        model: A Keras model.
+        data: (x, y) or (x, y, sample_weight) of arrays, or a finite `tf.data.Dataset` of batches of them.
+        loss: A loss; None for the compiled one.
+        batch_size: Examples a microbatch B, for arrays.
+        training: Whether layers run as in training.
+
+    Raises:
+        ValueError: If the data are of another form, infinite or empty, the model has nothing to train or no
+            loss, or outputs' losses are reduced in different ways.
+    """
+
+    def __init__(self, model, data, loss, batch_size, training):
+        self.model, self.training, self.searches = model, training, {}
+        if loss is None and getattr(model, "_compile_loss", None) is None:
+            raise ValueError("loss must be given where the model is not compiled with one, got None")
+        self.data, self.batch_size = _tensors(checked(data)), arguments.integer("batch_size", batch_size, 1)
+        if not model.built:
+            model(self._inputs_of_one())
+        self.variables = list(model.trainable_variables)
+        if not self.variables:
+            raise ValueError(f"model must have trainable weights, got none in {model.name!r}")
+        kinds = {v.dtype for v in self.variables}
+        if not kinds <= {"float32", "float64"} or len(kinds) > 1:
+            raise ValueError(f"trainable weights must all be float32 or all float64, got {sorted(kinds)}")
+        self.dtype = tf.as_dtype(kinds.pop())
+        self.reduction = _reduction(model.loss if loss is None else loss)
+        self.loss = None if loss is None else _given(loss, self.dtype.name)
+        self.resolution = max(resolution(self.dtype), loss_resolution(self.loss or model.loss))
+        self.examples, self.weight = _totals(self.data)
+        # Values at the start: seeds of dropout among them, so that each evaluation drops the same units.
+        self.state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
+        self._compiled = tf.function(self._evaluate)
+
+    def __call__(self, position):
+        """Returns the loss, a scalar, and its gradient [D].
+
+        Args:
+            position: The trainable weights as one tensor [D], in the order of `model.trainable_variables`.
+        """
+        return self._compiled(position)
+
+    def start(self):
+        """Returns the model's weights as one tensor [D]."""
+        return flat([v.value for v in self.variables])
+
+    def assign(self, position):
+        """Writes a vector into the model's weights.
+
+        Args:
+            position: A tensor [D].
+        """
+        for variable, value in zip(self.variables, unflat(position, self.variables), strict=True):
+            variable.assign(value)
+
+    def _evaluate(self, position):
+        loss, gradient = tf.zeros((), self.dtype), tf.zeros_like(position)
+        if isinstance(self.data, tf.data.Dataset):
+            for batch in self.data:
+                part, slope = self._add(position, batch)
+                loss, gradient = loss + part, gradient + slope
+            return loss, gradient
+        if self.examples <= self.batch_size:
+            return self._add(position, self.data)
+        for first in tf.range(0, int(self.examples), self.batch_size):
+            batch = _slice(self.data, first, self.batch_size)
+            part, slope = self._add(position, batch)
+            loss, gradient = loss + part, gradient + slope
+        return loss, gradient
+
+    def _inputs_of_one(self):
+        batch = next(iter(self.data.take(1)), None) if isinstance(self.data, tf.data.Dataset) else self.data
+        if batch is None:
+            raise ValueError("data must have at least one example, got an empty dataset")
+        inputs = keras.utils.unpack_x_y_sample_weight(batch)[0]
+        return _slice(inputs, 0, 1)
+
+    def _add(self, position, batch):
+        """A microbatch's part of the loss and of its gradient."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        objective = Objective(self.model, x, y, sample_weight, self.training, self.state)
+        count, weight = _sizes(batch)
+        share = tf.cast(count, self.dtype) / self.examples
+        part = {SUM: 1.0, MEAN: share, WEIGHTED_MEAN: tf.cast(weight, self.dtype) / self.weight}[
+            self.reduction
+        ]
+        with tf.GradientTape() as tape:
+            tape.watch(position)
+            outputs, penalties = objective.outputs_and_losses(unflat(position, self.variables))
+            given = self.loss
+            loss = given(y, outputs, sample_weight) if given else objective.data_loss(outputs)
+            loss = part * tf.cast(loss, self.dtype)
+            for penalty in penalties:
+                loss += share * tf.cast(tf.reduce_sum(penalty), self.dtype)
+        gradient = tape.gradient(loss, position, unconnected_gradients="zero")
+        return loss, tf.convert_to_tensor(gradient)
+
+
+def _tensors(data):
+    """Arrays as tensors."""
+    if isinstance(data, tf.data.Dataset):
+        return data
+    if data[1] is None:
+        raise ValueError("data must have targets, got None for y")
+    return tf.nest.map_structure(tf.convert_to_tensor, data)
+
+
+def _slice(arrays, first, size):
+    """Some of the examples of arrays."""
+    return tf.nest.map_structure(lambda array: array[first : first + size], arrays)
+
+
+def _sizes(batch):
+    """The number of examples of a microbatch, and the sum of their weights."""
+    x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    count = tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float64)
+    if sample_weight is None:
+        return count, count
+    return count, tf.reduce_sum(tf.cast(tf.nest.flatten(sample_weight)[0], tf.float64))
+
+
+def _totals(data):
+    """The number of all examples, and the sum of all weights."""
+
+    def add(totals, batch):
+        count, weight = _sizes(batch)
+        return totals[0] + count, totals[1] + weight
+
+    zero = tf.zeros((), tf.float64)
+    totals = data.reduce((zero, zero), add) if isinstance(data, tf.data.Dataset) else _sizes(data)
+    examples, weight = (float(total) for total in totals)
+    if not examples:
+        raise ValueError("data must have at least one example, got an empty dataset")
+    if not weight > 0:
+        raise ValueError(f"sample weights must have a positive sum, got {weight:g}")
+    return examples, weight
+
+
+def _reduction(loss):
+    """How the losses of examples are put together, one for all outputs."""
+    kinds = {getattr(part, "reduction", MEAN) for part in tf.nest.flatten(loss)}
+    kinds = {SYNONYMS.get(kind, kind) for kind in kinds}
+    if len(kinds) != 1 or not kinds <= {MEAN, SUM, WEIGHTED_MEAN}:
+        raise ValueError(
+            f"losses must have one reduction of {MEAN!r}, {SUM!r} and {WEIGHTED_MEAN!r}, "
+            f"got {sorted(map(str, kinds))}"
+        )
+    return kinds.pop()
+
+
+def _given(loss, dtype):
+    """A loss that was given as Keras's compile takes it, as a function of targets, outputs and weights."""
+    if isinstance(loss, keras.losses.Loss):
+        return loss
+    function = keras.losses.get(loss)
+    if isinstance(function, keras.losses.Loss):
+        return function
+    return _FunctionLoss(function, dtype)
+
+
+class _FunctionLoss(keras.losses.Loss):
+    """A function of targets and outputs, averaged as Keras does."""
+
+    def __init__(self, function, dtype):
+        super().__init__(name="function", dtype=dtype)
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        return self.function(y_true, y_pred)

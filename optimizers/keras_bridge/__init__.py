@@ -1,0 +1,1 @@
+"""Everything that touches Keras's internals: attaching optimizers to models, recording layers, kernels."""

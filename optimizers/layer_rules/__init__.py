@@ -1,0 +1,1 @@
+"""For each kind of layer: its blocks of the Fisher matrix and its per-example gradient norms."""

@@ -1,0 +1,69 @@
+"""Blocks of SimpleRNN, LSTM and GRU, unrolled: the input kernel sees x_t, the recurrent kernel h_(t-1).
+
+Each time step is a position. The bias is in the matrix of the input kernel; a GRU has a bias for each kernel
+in one variable, which is a block of its own.
+"""
+
+import tensorflow as tf
+
+from ..keras_bridge import taps
+from .kronecker import KroneckerBlock
+from .support import trainable
+from .vector import VectorBlock
+
+
+class RecurrentBlock(KroneckerBlock):
+    """One kernel of a recurrent layer, and perhaps its bias.
+
+    Args:
+        layer: The recurrent layer.
+        kernel: The kernel.
+        bias: The bias, or `None`.
+        role: `kernel` or `recurrent_kernel`.
+    """
+
+    def __init__(self, layer, kernel, bias, role):
+        super().__init__(layer, kernel, bias, tuple(kernel.shape), role)
+
+    def rows(self, call, gradient):
+        """Returns the inputs or states, and the gradients, of one time step."""
+        return call.inputs[:, tf.newaxis], gradient[:, tf.newaxis]
+
+
+class RecurrentBiasBlock(VectorBlock):
+    """The bias of a recurrent layer, apart from its kernels; [2, n] in a GRU.
+
+    Args:
+        layer: The recurrent layer.
+        bias: The bias.
+    """
+
+    def __init__(self, layer, bias):
+        super().__init__(layer, [bias])
+        self.roles = (taps.KERNEL, taps.RECURRENT_KERNEL)[: len(bias.shape)]
+
+    def contributions(self, calls, gradients):
+        """Returns the sums of g over the time steps, for each kernel."""
+        sums = [sum(self.tensor(g) for _, g in self.pairs(calls, gradients, role)) for role in self.roles]
+        return [[tf.concat(sums, 1)]]
+
+
+def recurrent_blocks(layer):
+    """Returns the blocks of a recurrent layer whose kernels can be told apart, or `None`.
+
+    Args:
+        layer: The layer; see `taps.recurrent_cell` for what is supported.
+    """
+    cell = taps.recurrent_cell(layer)
+    if cell is None:
+        return None
+    kernel, recurrent, bias = (trainable(v) for v in (cell.kernel, cell.recurrent_kernel, cell.bias))
+    fits = bias is not None and kernel is not None and len(bias.shape) == 1
+    blocks = []
+    if kernel is not None:
+        blocks.append(RecurrentBlock(layer, kernel, bias if fits else None, taps.KERNEL))
+    if recurrent is not None:
+        blocks.append(RecurrentBlock(layer, recurrent, None, taps.RECURRENT_KERNEL))
+    if bias is not None and not fits:
+        blocks.append(RecurrentBiasBlock(layer, bias))
+    return blocks

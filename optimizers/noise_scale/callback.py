@@ -1,0 +1,305 @@
+r"""The gradient noise scale of any Keras model, measured while it trains (Sec. 4.5)."""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ... import arguments
+from ...theory.noise_scale import RunningNoiseScale, two_batch_estimates
+from ..keras_bridge.batch_callback import BatchCallback
+from ..layer_rules import per_example
+from . import estimators as noise_estimators
+
+METHODS = ("auto", "per_example", "microbatches", "replicas")
+# A measurement takes the time of one to four steps: at this distance at most 3 % of a training's.
+EVERY = 150
+
+
+class GradientNoiseScale(BatchCallback):
+    r"""Measures B_simple = tr(Sigma) / |G|^2 (Eq. 4.5.9), with its error, while `fit` trains.
+
+    The noise scale is the batch size at which a gradient has as much noise as signal: far below it a larger
+    batch saves steps at no cost, far above it examples are wasted. It works for any compiled model and
+    optimizer under `fit` and leaves the training alone: weights and metrics are bit for bit those without it.
+
+    Every `every` steps one batch is measured before the model trains on it, at the same weights, by a pass of
+    its own. From the squared norms of gradients at two batch sizes follow unbiased estimates of |G|^2 and
+    tr Sigma (`theory.noise_scale.two_batch_estimates`); both are averaged over measurements, the recent ones
+    counting most, and then divided. The standard error is from the scatter of the measurements.
+
+    - `per_example` compares single examples with the batch, by the inputs and gradients of layers
+      (`per_example`). Least scatter; for Dense, EinsumDense and so attention, Conv1D, Conv2D, Embedding and
+      normalizations other than batch norm.
+    - `microbatches` compares pieces of the batch with their mean, for any model. With batch norm each piece
+      is normalized by its own statistics, and the noise scale is that of the gradient so defined.
+    - `replicas` compares the replicas' shares with the batch, under a strategy of several.
+    - `auto` takes `per_example` where it can, else `microbatches`.
+
+    `logs` get `noise_scale` and `noise_scale_error` after each batch and epoch (and `hessian_noise_scale` and
+    its error), for the progress bar, `History` and a `TensorBoard` that is listed after this callback. While
+    they are not finite (the error after one measurement, the scale while |G|^2 is not told from zero) they
+    are left out.
+
+    An example's loss includes its sample weight. The loss is that of `compile`, not what a `train_step` of
+    the model's own may compute. |G|^2 and tr Sigma are in units of loss^2 / theta^2 of a loss that averages
+    over examples; a sum over examples leaves only their ratio meaningful.
+
+    Where the batch is far below the noise scale a single batch says little about |G|^2: over n measurements
+    of a gradient whose noise has d equal components, the relative error is about
+    (1 + B_simple / B) sqrt(2 / (n d)). The reported error has it; a `decay` nearer to 1 lowers it.
+
+    Args:
+        method: One of the above.
+        every: Steps from one measurement to the next; at 150 measuring takes 1 to 3 % of a training's time
+            (docs/results.md). `steps_per_execution` rounds it up to executions.
+        hessian_every: Steps between measurements of B_noise = tr(H Sigma) / G^T H G (Eq. 4.5.8) by
+            Hessian-vector products, each of the cost of about twelve steps; None for none.
+        microbatches: Pieces of each replica's share of a batch, for `microbatches` and B_noise. At least 2,
+            and 4 for B_noise.
+        decay: Weight of the past at each measurement, in [0, 1]: 0.95 remembers about 20 of them, 1 takes all
+            alike.
+        log_dir: Folder for TensorBoard summaries of each measurement; None for none.
+
+    Attributes:
+        skipped: Measurements left out since they were not finite, or of a last batch of one example.
+
+    Raises:
+        ValueError: If an argument is not valid; in `fit`, if a batch is too small (two examples for B_simple,
+            four for B_noise), the model can't serve the method, or overrides `compute_loss`.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype("float32")
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> noise = GradientNoiseScale(every=1)
+        >>> _ = model.fit(x, x[:, :1], batch_size=32, epochs=3, verbose=0, callbacks=[noise])
+        >>> len(noise.history["step"]), bool(noise.standard_error < noise.noise_scale)
+        (24, True)
+
+    References:
+        S. McCandlish, J. Kaplan, D. Amodei, An Empirical Model of Large-Batch Training, arXiv:1812.06162.
+    """
+
+    def __init__(
+        self, method="auto", every=EVERY, hessian_every=None, microbatches=8, decay=0.95, log_dir=None
+    ):
+        super().__init__()
+        if method not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        self.method = method
+        self.every = arguments.integer("every", every, 1)
+        self.hessian_every = (
+            None if hessian_every is None else arguments.integer("hessian_every", hessian_every, 1)
+        )
+        self.microbatches = arguments.integer("microbatches", microbatches, 4 if hessian_every else 2)
+        self.decay, self.log_dir = decay, log_dir
+        self.skipped = 0
+        self._simple, self._curved = _Series(decay), _Series(decay)
+        self._measured = self._loss = self._functions = self._writer = None
+        self._begin = self._done = self._step = 0
+
+    @property
+    def noise_scale(self):
+        """B_simple, examples; infinite while the gradient is not told from zero."""
+        return self._simple.running.noise_scale
+
+    @property
+    def standard_error(self):
+        """The standard error of `noise_scale`; infinite while it is unknown."""
+        return self._simple.running.standard_error
+
+    @property
+    def hessian_noise_scale(self):
+        """B_noise, examples; infinite while the curvature along the gradient is not told from zero."""
+        return self._curved.running.noise_scale
+
+    @property
+    def hessian_standard_error(self):
+        """The standard error of `hessian_noise_scale`; infinite while it is unknown."""
+        return self._curved.running.standard_error
+
+    @property
+    def history(self):
+        """Dict of lists with an entry for each measurement of B_simple.
+
+        `step` counts the batches trained on before it and `batch_size` the examples; `squared_norm` and
+        `trace` are the estimates of |G|^2 and tr Sigma by that batch alone, and `noise_scale` and
+        `standard_error` the running result after it.
+        """
+        return self._simple.history
+
+    @property
+    def hessian_history(self):
+        """The same for B_noise, with G^T H G as `squared_norm` and tr(H Sigma) as `trace`."""
+        return self._curved.history
+
+    def average(self, first=0):
+        """Returns the noise scale of a whole training and its standard error, both in examples.
+
+        It is the ratio of the plain averages of tr Sigma and |G|^2 over measurements.
+
+        Args:
+            first: The first measurement that counts.
+        """
+        running = RunningNoiseScale(decay=1.0)
+        for estimates in zip(
+            self.history["squared_norm"][first:], self.history["trace"][first:], strict=True
+        ):
+            running.update(*estimates)
+        return running.noise_scale, running.standard_error
+
+    def on_train_begin(self, logs=None):
+        """Takes its place before the train function, and finds the step where the training stands."""
+        super().on_train_begin(logs)
+        if self._measured is not self.model:
+            self._measured = self.model
+            self._simple, self._curved = _Series(self.decay), _Series(self.decay)
+        # Compiled anew only after the model was.
+        if self._loss is not self.model._compile_loss:
+            self._loss, self._functions = self.model._compile_loss, None
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        # Batches, where `iterations` would count updates by several of them.
+        self._begin = self._done = int(keras.ops.convert_to_numpy(optimizer._iterations))
+        for series in (self._simple, self._curved):
+            series.resume(self._begin)
+        if self.log_dir is not None and self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.log_dir))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Counts the steps of the epochs before."""
+        self._begin = self._done
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Finds the step."""
+        super().on_train_batch_begin(batch, logs)
+        self._step = self._begin + batch
+
+    def train(self, step, batches):
+        """Measures the next batch if it is time to, then trains on it and those that follow."""
+        due = self._step >= self._simple.next, self.hessian_every and self._step >= self._curved.next
+        if not any(due):
+            return step(batches)
+        batches = iter(batches)
+        data = next(batches)
+        if self._functions is None:
+            self._functions = self._prepare(data)
+        simple, curved = self._functions
+        if due[0]:
+            self._measure(simple, data, self._simple, self.every, "noise_scale")
+        if due[1]:
+            self._measure(curved, data, self._curved, self.hessian_every, "hessian_noise_scale")
+        return step(itertools.chain([data], batches))
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts the steps and shows the noise scale."""
+        last = batch + 1
+        steps = (self.params or {}).get("steps")
+        self._done = self._begin + (min(last, steps) if steps else last)
+        self._show(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Shows the noise scale."""
+        self._show(logs)
+        if self._writer is not None:
+            self._writer.flush()
+
+    def _show(self, logs):
+        shown = {"noise_scale": self._simple, "hessian_noise_scale": self._curved}
+        for name, series in shown.items():
+            if logs is not None and series.history["step"]:
+                logs.update(series.finite(name))
+
+    def _prepare(self, data):
+        """Returns the compiled measurements of B_simple and B_noise, at the first batch of a training."""
+        model, pieces = self.model, self.microbatches
+        if type(model).compute_loss is not keras.Model.compute_loss:
+            raise ValueError(
+                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: the "
+                "noise scale is that of the compiled loss"
+            )
+        if model.distribute_strategy.num_replicas_in_sync == 1:
+            # fit itself would build model, loss and optimizer in its first step only.
+            model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(data))
+        method = self._chosen_method()
+        return (
+            self._compiled(lambda batch: noise_estimators.squares(method, model, batch, pieces)),
+            self._compiled(lambda batch: noise_estimators.curved(model, batch, pieces)),
+        )
+
+    def _chosen_method(self):
+        model, method = self.model, self.method
+        if method == "auto":
+            return noise_estimators.choose(model)
+        if method == "replicas" and model.distribute_strategy.num_replicas_in_sync == 1:
+            raise ValueError(
+                "method='replicas' needs a strategy of several replicas, got one: use 'microbatches'"
+            )
+        obstacle, coupling = per_example.obstacle(model), per_example.batch_coupling(model)
+        if method == "per_example" and (obstacle or coupling):
+            why = obstacle or f"BatchNormalization {coupling!r} couples the examples"
+            raise ValueError(f"method='per_example' can't serve this model: {why}; use 'microbatches'")
+        return method
+
+    def _compiled(self, estimate):
+        strategy, eager = self.model.distribute_strategy, self.model.run_eagerly
+
+        def measured(data):
+            found = strategy.run(estimate, args=(data,))
+            return strategy.experimental_local_results(found)[0]
+
+        if eager:
+            return measured
+        return tf.function(
+            measured, reduce_retracing=True, jit_compile=self.model.jit_compile is True, autograph=False
+        )
+
+    def _measure(self, function, data, series, every, name):
+        small, big, batch_small, batch_big = function(data).numpy().astype(float)
+        series.next = self._step + every
+        if np.isfinite(batch_small) and not 0 < batch_small < batch_big:
+            if not series.history["step"]:
+                least = "two examples" if series is self._simple else "four examples"
+                raise ValueError(
+                    f"the batch must have at least {least} on each device to measure {name}, got too few: "
+                    f"gradients of {batch_small:g} and of {batch_big:g} examples"
+                )
+            self.skipped += 1
+        elif not np.all(np.isfinite([small, big, batch_small, batch_big])):
+            self.skipped += 1
+        else:
+            series.add(self._step, batch_big, *two_batch_estimates(small, big, batch_small, batch_big))
+            self._write(series, name)
+
+    def _write(self, series, name):
+        if self._writer is not None:
+            with self._writer.as_default(step=self._step):
+                for key, value in series.finite(name).items():
+                    tf.summary.scalar(key, value)
+
+
+class _Series:
+    """Measurements of one noise scale and their running average."""
+
+    def __init__(self, decay):
+        self.running, self.next = RunningNoiseScale(decay=decay), 0
+        names = ("step", "batch_size", "squared_norm", "trace", "noise_scale", "standard_error")
+        self.history = {name: [] for name in names}
+
+    def resume(self, step):
+        """Lets the next measurement wait no longer than it should where a training begins anew."""
+        if self.history["step"] and step < self.history["step"][-1]:
+            self.next = step
+
+    def add(self, step, batch_size, squared_norm, trace):
+        self.running.update(squared_norm, trace)
+        values = (float(squared_norm), float(trace), self.running.noise_scale, self.running.standard_error)
+        for name, value in zip(self.history, (step, round(batch_size), *values), strict=True):
+            self.history[name].append(value)
+
+    def finite(self, name):
+        """The scale and its error for the logs, where they are finite."""
+        found = {name: self.running.noise_scale, f"{name}_error": self.running.standard_error}
+        return {key: value for key, value in found.items() if math.isfinite(value)}

@@ -1,0 +1,200 @@
+r"""What a noise scale is estimated from on one batch: mean squared norms of small and big batches' gradients.
+
+With \(E|G_{est}|^2 = |G|^2 + tr(\Sigma) / B\) (Eq. 4.5.2) the squared norms at two batch sizes give |G|^2 and
+tr Sigma (`theory.noise_scale.two_batch_estimates`). The small batches are parts of the big one:
+
+- `per_example`: single examples, whose norms follow from layers' inputs and gradients in one backward pass;
+- `microbatches`: pieces of each replica's share, one backward pass after the other;
+- `replicas`: the shares of the replicas of a strategy.
+
+`curved` replaces |G_est|^2 by G_est^T H G_est, for the noise scale of Eq. 4.5.8. H and the gradients must be
+of different examples for that to be unbiased: the batch is halved, and H of one half meets the gradients of
+the other, both ways.
+
+Gradients are those of the compiled loss and of all regularizers. Regularizers of weights are the same for
+every example: they belong to G and make no noise.
+
+Legend: B examples of a batch, K pieces, R replicas.
+"""
+
+import keras
+import tensorflow as tf
+
+from .. import replicas
+from ..curvature.products import hessian_product
+from ..layer_rules import per_example
+from ..objective import Objective
+from ..vectors import dot, precision, wide
+
+
+def choose(model):
+    """Returns the best of the three methods that a model's layers and strategy allow.
+
+    Per-example norms have the least scatter. Layers that they don't know leave microbatches, and so does
+    batch norm, which gives no example a gradient of its own; a microbatch is then normalized by its own
+    statistics, as a replica's share is.
+
+    Args:
+        model: A built `keras.Model`.
+    """
+    if per_example.obstacle(model) or per_example.batch_coupling(model):
+        return "microbatches"
+    return "per_example"
+
+
+def squares(method, model, data, pieces):
+    """Returns squared gradient norms at two batch sizes; in a replica, of all replicas' examples.
+
+    Args:
+        method: `per_example`, `microbatches` or `replicas`.
+        model: A built and compiled `keras.Model`.
+        data: A batch as `fit` passes it to `train_step`.
+        pieces: Microbatches to cut this replica's share into; fewer where it has fewer examples.
+
+    Returns:
+        [mean of |G_s|^2, |G_b|^2, B_s, B_b] in one tensor, [4].
+    """
+    if method == "per_example":
+        return _per_example_squares(model, data)
+    return _piece_squares(model, data, 1 if method == "replicas" else pieces)
+
+
+def _per_example_squares(model, data):
+    norms, gradients, regularization = per_example.squared_norms(_objective(model, data))
+    size = tf.cast(tf.shape(norms)[0], norms.dtype)
+    total, count = replicas.total([tf.reduce_sum(norms), size])
+    # A replica's gradient is the mean over its own examples.
+    big = [g / count for g in replicas.total([size * g for g in gradients])]
+    noisy = _square([g - r for g, r in zip(big, regularization, strict=True)])
+    small = total / count - noisy + _square(big)
+    return tf.stack([small, _square(big), tf.ones_like(count), count])
+
+
+def _piece_squares(model, data, pieces):
+    size = _size(data)
+    pieces = tf.minimum(pieces, size)
+    cut = size // tf.maximum(pieces, 1)
+    values = Objective(model, None).values
+
+    def add(index, gradients, total):
+        piece = _gradient(_objective(model, _piece(data, index, pieces, cut), index), values)
+        return index + 1, [g + p for g, p in zip(gradients, piece, strict=True)], total + _square(piece)
+
+    zeros = [tf.zeros_like(wide(v)) for v in values]
+    start = (tf.constant(0), zeros, tf.zeros((), precision(zeros)))
+    _, gradients, total = tf.while_loop(lambda i, *_: i < pieces, add, start)
+    number, size_of_piece = (tf.cast(value, total.dtype) for value in (pieces, cut))
+    total, number, inverses = replicas.total([total, number, number / size_of_piece])
+    big = _square([g / tf.cast(number, g.dtype) for g in replicas.total(gradients)])
+    # E|G_s|^2 and E|G_b|^2 have tr Sigma over these sizes, pieces of unequal sizes included.
+    return tf.stack([total / number, tf.cast(big, total.dtype), number / inverses, number**2 / inverses])
+
+
+def curved(model, data, pieces):
+    """Returns G_s^T H G_s and G_b^T H G_b of the microbatches and their means in two halves of the batch.
+
+    It costs about three gradients of the batch and `pieces` products with the Hessian of a half. Replicas
+    halve their own shares, and their results are averaged.
+
+    Args:
+        model: A built and compiled `keras.Model`.
+        data: A batch as `fit` passes it to `train_step`.
+        pieces: Microbatches of this replica's share, half of them in each half.
+
+    Returns:
+        [mean of G_s^T H G_s, G_b^T H G_b, B_s, B_b] in one tensor, [4].
+    """
+    size = _size(data) // 2
+    pieces = tf.minimum(pieces // 2, size)
+    cut = size // tf.maximum(pieces, 1)
+    values = Objective(model, None).values
+    halves = [_piece(data, index, 2, size) for index in range(2)]
+    forms = [_forms(model, *pair, values, pieces, cut) for pair in (halves, halves[::-1])]
+    small, big = (sum(form) / 2 for form in zip(*forms, strict=True))
+    number, size_of_piece = (tf.cast(value, small.dtype) for value in (pieces, cut))
+    # E[g^T H g] is linear in the inverse sizes, over shares of unequal sizes too.
+    found = [small, big, 1 / size_of_piece, 1 / (size_of_piece * number)]
+    small, big, *inverses = tf.unstack(tf.stack(replicas.total(found)) / _replicas(small))
+    return tf.stack([small, big, *(1 / inverse for inverse in inverses)])
+
+
+def _forms(model, half, other, values, pieces, cut):
+    """Mean of g_j^T H g_j over a half's microbatches, and that of their mean, H the other half's Hessian."""
+    objective = _objective(model, other, -1)
+
+    def gradient(index):
+        return _gradient(_objective(model, _piece(half, index, pieces, cut), index), values)
+
+    def add(index, total):
+        return index + 1, [t + g for t, g in zip(total, gradient(index), strict=True)]
+
+    def more(index, *_):
+        return index < pieces
+
+    zeros = [tf.zeros_like(wide(v)) for v in values]
+    _, total = tf.while_loop(more, add, (tf.constant(0), zeros))
+    mean = [t / tf.cast(pieces, t.dtype) for t in total]
+
+    def form(index, small, big):
+        piece = gradient(index)
+        tangents = [tf.cast(g, v.dtype) for g, v in zip(piece, values, strict=True)]
+        product = hessian_product(objective, values, tangents)
+        product = [wide(p) * _replicas(p) for p in product]
+        return index + 1, small + dot(piece, product), big + dot(mean, product)
+
+    zero = tf.zeros((), precision(zeros))
+    _, small, big = tf.while_loop(more, form, (tf.constant(0), zero, zero))
+    number = tf.cast(pieces, zero.dtype)
+    return small / number, big / number
+
+
+def _objective(model, data, index=None):
+    """The loss of a batch in training mode; pieces of one batch draw dropout of their own."""
+    state = None
+    if index is not None:
+        state = [_reseeded(v, index) for v in model.non_trainable_variables]
+    return Objective(model, *keras.utils.unpack_x_y_sample_weight(data), training=True, state=state)
+
+
+def _reseeded(variable, index):
+    value = tf.convert_to_tensor(variable)
+    if variable.name != "seed_generator_state":
+        return value
+    # Far from the seeds that training draws next.
+    return value + tf.cast(tf.stack([0, (index + 2) * 1_000_003]), value.dtype)
+
+
+def _gradient(objective, values):
+    """The gradient of the mean loss: Keras divides a replica's loss by their number."""
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        loss = objective.loss(values)
+    found = tape.gradient(loss, values, unconnected_gradients="zero")
+    return [wide(tf.convert_to_tensor(g)) * _replicas(wide(v)) for g, v in zip(found, values, strict=True)]
+
+
+def _replicas(like):
+    return tf.cast(replicas.number(), like.dtype)
+
+
+def _size(data):
+    return tf.shape(keras.tree.flatten(data)[0])[0]
+
+
+def _piece(data, index, pieces, cut):
+    """Examples index * cut to (index + 1) * cut of the first pieces * cut."""
+
+    def take(tensor):
+        if tensor is None:
+            return None
+        tensor = tf.convert_to_tensor(tensor)
+        rows = tf.reshape(tensor[: pieces * cut], tf.concat([[pieces, cut], tf.shape(tensor)[1:]], 0))
+        piece = tf.gather(rows, index)
+        piece.set_shape([None, *tensor.shape[1:]])
+        return piece
+
+    return keras.tree.map_structure(take, data)
+
+
+def _square(tensors):
+    return dot(tensors, tensors)

@@ -1,0 +1,225 @@
+"""A recipe's model and data as a problem to train from scratch, many times over, at any batch size.
+
+The examples are those of one epoch of the recipe's training split, augmented or corrupted as the recipe says,
+but once; batches are drawn from them with replacement, as Eq. 4.5.2 supposes. The loss is what training
+minimizes: penalties included, with dropout, and with a batch's own statistics in batch norms.
+
+Legend: N examples, P parameters, B examples in a batch, R batches.
+"""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ... import data
+from ...optimizers.vectors import dot, flat, unflat
+from ...training.compiling import make_optimizer, penalize
+
+OPTIMIZERS = ("sgd", "recipe")
+"""Plain SGD, or the recipe's own optimizer; both at a constant rate."""
+
+_LARGEST_BYTES = 2**32
+_CHUNK = 500
+_ORDER, _SAMPLE, _MEASURE, _CURVATURE = range(4)
+
+
+class Problem:
+    """A model that is trained by single steps on batches of any size, restarted, and differentiated.
+
+    Args:
+        recipe: The `Recipe`; its schedule, epochs and batch size are not used, its precision is float32.
+        data_dir: Folder of TensorFlow Datasets; `None` for its default.
+        optimizer: One of `OPTIMIZERS`.
+        sample: Training examples on which the loss is measured, always the same ones.
+
+    Raises:
+        ValueError: If an argument is not valid, or the data does not fit in memory.
+    """
+
+    def __init__(self, recipe, data_dir=None, optimizer="sgd", sample=1000):
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer={optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
+        self.recipe = recipe
+        inputs, targets, self.spec = examples(recipe, data_dir)
+        with tf.device("CPU:0"):
+            self._inputs, self._targets = tf.constant(inputs), tf.constant(targets)
+        self.size = len(inputs)
+        self.sample = min(sample, self.size)
+        self.model = self._new_model(recipe.seed)
+        penalize(self.model, recipe.l1, recipe.l2)
+        self.optimizer = _optimizer(recipe, optimizer)
+        self.optimizer.build(self.model.trainable_variables)
+        self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
+        self._loss = recipe.task.loss(recipe)
+        self._initial = {}
+        self._compile()
+        self.restart(recipe.seed, 0.0)
+
+    @property
+    def parameters(self):
+        """Number P of trainable parameters."""
+        return sum(math.prod(v.shape) for v in self.model.trainable_variables)
+
+    @property
+    def coupled(self):
+        """Whether a batch norm couples the examples of a batch: the gradient of one alone means nothing."""
+        # Keras has no public way to the layers inside layers.
+        layers = self.model._flatten_layers()
+        return any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
+
+    def restart(self, seed, rate):
+        """Goes back to the start.
+
+        Args:
+            seed: Of the initial weights, the batches and dropout.
+            rate: Learning rate.
+        """
+        if seed not in self._initial:
+            model = self._new_model(seed)
+            self._initial = {seed: [keras.ops.convert_to_numpy(v) for v in model.variables]}
+        for variable, value in zip(self.model.variables, self._initial[seed], strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        self.optimizer.learning_rate = rate
+        self.seed, self.step = seed, 0
+
+    def advance(self, steps, batch_size):
+        """Makes optimizer steps on batches drawn with replacement; which ones, seed and step decide.
+
+        Args:
+            steps: Their number.
+            batch_size: B.
+        """
+        self._advance(*map(tf.constant, (self.seed, self.step, steps, batch_size)))
+        self.step += steps
+
+    def loss(self):
+        """Returns the loss on the fixed sample of training examples, in nats for a classifier."""
+        return float(self._measure_loss(self.sample))
+
+    def gradients(self, batches, batch_size):
+        """Returns gradients of the loss on fresh batches at the present weights, a tensor [R, P].
+
+        Args:
+            batches: Their number R.
+            batch_size: Examples B of each.
+        """
+        return self._gradients(*map(tf.constant, (self.seed, self.step, batches, batch_size)))
+
+    def hessian_products(self, vectors, batch_size):
+        """Returns H v for vectors v, H on one fresh batch, apart from those of `gradients`.
+
+        Args:
+            vectors: A tensor [R, P].
+            batch_size: Examples of the batch.
+
+        Returns:
+            A tensor [R, P].
+        """
+        place = [tf.constant(value) for value in (self.seed, self.step, batch_size)]
+        return tf.stack([self._hessian_product(vector, *place) for vector in tf.unstack(vectors)])
+
+    def _new_model(self, seed):
+        keras.utils.set_random_seed(seed)
+        return self.recipe.build(self.spec, **self.recipe.model)
+
+    def _batch(self, purpose, seed, step, size):
+        """Draws a batch; what it is drawn for keeps the streams apart."""
+        key = tf.random.fold_in(tf.random.fold_in(tf.stack([seed, purpose]), step), size)
+        rows = tf.random.stateless_uniform([size], key, maxval=self.size, dtype=tf.int32)
+        return tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
+
+    def _objective(self, batch):
+        inputs, targets = batch
+        outputs = self.model(inputs, training=True)
+        return tf.add_n([self._loss(targets, outputs), *self.model.losses])
+
+    def _compile(self):
+        variables = self.model.trainable_variables
+        values = [v.value for v in variables]
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.size), (self.recipe.seed, _SAMPLE))
+        chosen = order[: self.sample]
+
+        def gradient(batch):
+            with tf.GradientTape() as tape:
+                loss = self._objective(batch)
+            found = tape.gradient(loss, values, unconnected_gradients="zero")
+            return [tf.convert_to_tensor(part) for part in found]
+
+        scalar = tf.TensorSpec([], tf.int32)
+
+        @tf.function(input_signature=[scalar] * 4)
+        def advance(seed, first, steps, size):
+            for step in tf.range(first, first + steps):
+                self.optimizer.apply(gradient(self._batch(_ORDER, seed, step, size)), variables)
+
+        @tf.function(input_signature=[scalar])
+        def measure_loss(count):
+            total = 0.0
+            for start in tf.range(0, count, _CHUNK):
+                rows = chosen[start : start + _CHUNK]
+                loss = self._objective((tf.gather(self._inputs, rows), tf.gather(self._targets, rows)))
+                total += loss * tf.cast(tf.size(rows), tf.float32)
+            return total / tf.cast(count, tf.float32)
+
+        @tf.function(input_signature=[scalar] * 4)
+        def gradients(seed, step, count, size):
+            inputs, targets = self._batch(_MEASURE, seed, step, count * size)
+
+            def one(index):
+                rows = slice(index * size, (index + 1) * size)
+                return flat(gradient((inputs[rows], targets[rows])))
+
+            spec = tf.TensorSpec([self.parameters], tf.float32)
+            return tf.map_fn(one, tf.range(count), parallel_iterations=1, fn_output_signature=spec)
+
+        @tf.function(input_signature=[tf.TensorSpec([self.parameters], tf.float32)] + [scalar] * 3)
+        def hessian_product(vector, seed, step, size):
+            batch = self._batch(_CURVATURE, seed, step, size)
+            with tf.GradientTape() as tape:
+                along = dot(gradient(batch), unflat(vector, variables))
+            return flat(tape.gradient(along, values, unconnected_gradients="zero"))
+
+        self._advance, self._measure_loss = advance, measure_loss
+        self._gradients, self._hessian_product = gradients, hessian_product
+
+
+def examples(recipe, data_dir=None):
+    """Returns the examples of one epoch of a recipe's training split, prepared for its task.
+
+    Args:
+        recipe: The `Recipe`.
+        data_dir: Folder of TensorFlow Datasets; `None` for its default.
+
+    Returns:
+        (inputs, targets, spec): arrays [N, ...], and the `Spec` of the data set.
+
+    Raises:
+        ValueError: If the data set is unknown or absent, or too large to hold in memory.
+    """
+    spec = data.spec(recipe.data)
+    size = recipe.subset or spec.train
+    if 4 * size * math.prod(spec.shape) > _LARGEST_BYTES:
+        raise ValueError(f"data={recipe.data!r} is too large to hold in memory; give --set subset=, or less")
+    splits = data.load(
+        recipe.data,
+        size if size <= 8 * _CHUNK else _CHUNK,
+        data_dir,
+        recipe.seed,
+        subset=recipe.subset,
+        random_labels=recipe.random_labels,
+        augment=recipe.augment,
+    )
+    batches = recipe.task.prepare(splits, recipe.seed).epochs(0, 1).as_numpy_iterator()
+    inputs, targets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return inputs, targets, splits.spec
+
+
+def _optimizer(recipe, name):
+    if name == "recipe":
+        return make_optimizer(dataclasses.replace(recipe, schedule="constant", warmup=0.0), 1)
+    return keras.optimizers.SGD(0.0)

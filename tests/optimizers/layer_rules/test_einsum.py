@@ -1,0 +1,53 @@
+"""Einsums against the dense layers that they are."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from curvezoo.optimizers.layer_rules.blocks import blocks_of
+from curvezoo.optimizers.layer_rules.einsum import Axes
+
+
+def test_an_einsum_is_the_dense_layer_of_its_matrix(random_values, record_blocks):
+    """The head axes d and e are made, c is contracted, a and b are positions."""
+    einsum = layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", bias_initializer="normal")
+    dense, x = layers.Dense(6), random_values((4, 5, 7))
+    einsum(x), dense(x)
+    dense.set_weights([einsum.kernel.numpy().reshape(7, 6), einsum.bias.numpy().reshape(6)])
+
+    def loss(outputs):
+        return tf.reduce_sum(tf.sin(tf.reshape(outputs, (4, 5, 6))) * random_values((5, 6), 3), (1, 2))
+
+    found = []
+    for layer in (einsum, dense):
+        blocks = blocks_of(layer)
+        [pair], _ = record_blocks(blocks, lambda layer=layer: layer(x), loss=loss)
+        found.append(blocks[0].statistics(*pair) | {"P": blocks[0].per_example(*pair)})
+    for name in "AGP":
+        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "equation, rank, contracted, made, kept",
+    [
+        ("abc,cde->abde", 3, "c", "de", "ab"),
+        ("aecd,abcd->acbe", 4, None, None, None),
+        ("abcd,dec->aeb", 4, "dc", "e", "ab"),
+        ("...x,xy->...y", 2, "x", "y", 1),
+        ("...x,xy->...y", 4, "x", "y", 3),
+        ("ab...,bc->ac...", 4, "b", "c", 3),
+        ("ab,bc->ca", 2, None, None, None),
+        ("ab,ac->bc", 2, None, None, None),
+        ("abc,cd->ad", 3, None, None, None),
+        ("ab,cbd->ad", 2, None, None, None),
+        ("abb,bc->ac", 3, None, None, None),
+    ],
+)
+def test_the_axes_of_equations(equation, rank, contracted, made, kept):
+    """Those that are no one matrix for each example: shared, moved, summed or repeated axes."""
+    axes = Axes(equation, rank)
+    assert axes.is_matrix == (contracted is not None)
+    if contracted is not None:
+        assert ("".join(axes.contracted), "".join(axes.made)) == (contracted, made)
+        assert (len(axes.kept) if isinstance(kept, int) else "".join(axes.kept)) == kept

@@ -1,0 +1,60 @@
+"""Problems made of the zoo's recipes: they restart exactly, draw with replacement, and know batch norms."""
+
+import numpy as np
+import pytest
+
+from curvezoo.studies.noise_scale.problem import Problem, examples
+from curvezoo.zoo import catalogue
+
+
+def weights(problem):
+    return np.concatenate([np.ravel(v) for v in problem.model.get_weights()])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "recipe"])
+def test_the_seed_decides_a_training(optimizer):
+    problem = Problem(catalogue.recipe("mlp_digits").override({"widths": "16"}), optimizer=optimizer)
+    found = []
+    for seed, blocks in ((0, (6,)), (1, (6,)), (0, (1, 2, 3))):
+        problem.restart(seed, 0.01)
+        for steps in blocks:
+            problem.advance(steps, 16)
+        found.append(weights(problem))
+    np.testing.assert_allclose(found[0], found[2], atol=1e-6)
+    assert np.abs(found[0] - found[1]).max() > 0.1
+
+
+def test_one_step_of_sgd_goes_down_the_gradient():
+    recipe = catalogue.recipe("softmax_digits").override({"subset": 1, "l2": 0.5})
+    problem = Problem(recipe)
+    problem.model.get_layer("logits").kernel.assign(np.full((64, 10), 0.1))
+    before = weights(problem)
+    gradient = problem.gradients(1, 1).numpy()[0]
+    problem.optimizer.learning_rate = 0.25
+    # With a single example every batch is the whole data.
+    problem.advance(1, 3)
+    np.testing.assert_allclose(weights(problem), before - 0.25 * gradient, rtol=1e-5, atol=1e-6)
+    images, labels, spec = examples(recipe)
+    x = (images.reshape(-1) - spec.mean[0]) / spec.std[0]
+    expected = np.outer(x, 0.1 - np.eye(10)[labels[0]]) + 2 * 0.5 * 0.1
+    np.testing.assert_allclose(gradient[:640].reshape(64, 10), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "coupled"), [("mlp_digits", False), ("cnn_digits", True)])
+def test_batch_norms_couple_examples(name, coupled):
+    assert Problem(catalogue.recipe(name)).coupled == coupled
+
+
+def test_denoisers_are_problems_too():
+    problem = Problem(catalogue.recipe("denoiser_digits"))
+    first = problem.loss()
+    problem.restart(0, 0.003)
+    problem.advance(10, 16)
+    assert problem.loss() < first
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="data='imagenet2012' is too large to hold in memory"):
+        Problem(catalogue.recipe("resnet50_imagenet"))
+    with pytest.raises(ValueError, match="optimizer='adam' is not one of sgd, recipe"):
+        Problem(catalogue.recipe("softmax_digits"), optimizer="adam")

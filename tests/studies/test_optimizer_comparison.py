@@ -1,0 +1,143 @@
+"""Oracles: gradient descent and L-BFGS by other ways, the entropy of the pixels, the recorded searches."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import logit
+from sklearn.datasets import load_digits
+
+from curvezoo import optimizers
+from curvezoo.losses.binary import BernoulliNLL
+from curvezoo.studies import optimizer_comparison as comparison
+from curvezoo.studies.optimizer_comparison import (
+    AUTOENCODER,
+    CLASSIFIER,
+    METHODS,
+    PROBLEMS,
+    Comparison,
+    Method,
+    Run,
+    measure,
+    table,
+)
+
+EXAMPLES, STEPS = 200, 3
+
+
+@pytest.fixture(scope="module")
+def found():
+    return measure(CLASSIFIER, steps=STEPS, examples=EXAMPLES)
+
+
+def digits():
+    images, labels = load_digits(return_X_y=True)
+    return tf.constant(images[:EXAMPLES] / 16, tf.float32), tf.constant(labels[:EXAMPLES], tf.int32)
+
+
+def network(problem):
+    keras.utils.set_random_seed(0)
+    return PROBLEMS[problem].build()
+
+
+def test_sgd_is_gradient_descent_from_the_same_weights(found):
+    x, y = digits()
+    model, run, losses = network(CLASSIFIER), found.runs["SGD"], []
+    for _ in range(STEPS + 1):
+        with tf.GradientTape() as tape:
+            logits = model(x)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
+        losses.append(float(loss))
+        for variable, slope in zip(
+            model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+        ):
+            variable.assign_sub(run.rate * slope)
+    np.testing.assert_allclose(run.excess, losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("L-BFGS", optimizers.LBFGS),
+        ("BFGS", optimizers.BFGS),
+        ("conjugate gradients", optimizers.ConjugateGradient),
+    ],
+)
+def test_full_batch_methods_are_their_minimize_on_the_model(found, name, make):
+    result = make(max_iterations=STEPS).minimize(
+        network(CLASSIFIER), digits(), PROBLEMS[CLASSIFIER].loss, verbose=False
+    )
+    np.testing.assert_allclose(found.runs[name].excess, result.losses, rtol=1e-4)
+
+
+def test_every_method_begins_at_the_same_weights_and_its_clock_at_zero(found):
+    assert list(found.runs) == list(METHODS)
+    start = found.runs["SGD"].excess[0]
+    for name, run in found.runs.items():
+        assert run.excess[0] == pytest.approx(start, rel=1e-6), name
+        assert len(run.excess) == len(run.seconds) == STEPS + 1, name
+        assert run.seconds[0] < 1e-3, name
+        assert np.all(np.diff(run.seconds) > 0), name
+        assert run.last < start, name
+
+
+def test_what_was_compiled_and_tried_before_leaves_no_trace(found):
+    rates = METHODS["Adam"].rates[CLASSIFIER]
+    for rate in (rates[0], rates[-1]):
+        alone = Method(lambda _, rate=rate: keras.optimizers.Adam(rate), STEPS, {CLASSIFIER: (rate,)})
+        again = measure(CLASSIFIER, {"Adam": alone}, examples=EXAMPLES)
+        assert again.searches["Adam"] == {rate: pytest.approx(found.searches["Adam"][rate], rel=1e-5)}
+
+
+def test_the_best_rate_is_kept_and_the_whole_search_recorded(found):
+    searched = {name for name, method in METHODS.items() if method.rates}
+    assert set(found.searches) == searched
+    for name in METHODS:
+        run = found.runs[name]
+        if name not in searched:
+            assert run.rate is None
+            continue
+        search = found.searches[name]
+        assert tuple(search) == METHODS[name].rates[CLASSIFIER]
+        assert search[run.rate] == min(search.values()) == run.last
+
+
+def test_the_bound_of_the_autoencoder_is_the_loss_of_the_pixels_themselves():
+    x = digits()[0].numpy().astype(float)
+    with np.errstate(divide="ignore"):
+        perfect = np.clip(logit(x), -100, 100)
+    expected = float(BernoulliNLL(dtype="float64")(x, perfect))
+    assert PROBLEMS[AUTOENCODER].floor(x, None) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_training_that_diverges_or_arrives_ends_and_counts_so():
+    wild = Method(keras.optimizers.SGD, 40, {AUTOENCODER: (3e38, 0.1)})
+    found = measure(AUTOENCODER, {"wild": wild}, examples=50)
+    assert found.searches["wild"][3e38] == math.inf
+    assert found.runs["wild"].rate == 0.1
+    arrived = measure(CLASSIFIER, {"L-BFGS": METHODS["L-BFGS"]}, examples=20).runs["L-BFGS"]
+    assert arrived.excess[-1] < comparison.SOLVED <= arrived.excess[-2]
+
+
+def made(problem):
+    runs = {
+        "a": Run(0.1, np.array([9.0, 6.0, 4.0, 0.005]), np.array([0.0, 0.5, 1.0, 1.5])),
+        "b": Run(None, np.array([9.0, 8.0]), np.array([0.0, 0.25])),
+    }
+    return Comparison(problem, 10, runs, {})
+
+
+def test_the_table_says_when_each_reached_the_goal():
+    header, rows = table([made(CLASSIFIER), made(AUTOENCODER)])
+    assert header[1::5] == ["classifier: steps to 0.01 nats", "autoencoder: steps to 5 nats"]
+    assert rows[0] == ["a", "3", "1.5", "5e+02", "0.1", "0.005", "2", "1", "5e+02", "0.1", "0.005"]
+    assert rows[1][1:6] == ["not in 1", "", "2.5e+02", "default", "8"]
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="problem must be one of classifier, autoencoder, got 'x'"):
+        measure("x")
+    with pytest.raises(ValueError, match="steps must be an integer of at least 1, got 0"):
+        measure(CLASSIFIER, steps=0)

@@ -1,1 +1,0 @@
-"""Small seeded experiments, the numbers behind the figures of the notes' sections."""
