@@ -7,7 +7,7 @@ from keras import ops
 
 from .. import arguments
 from ..theory import descent
-from .keras_bridge.attachment import finite, kept_if
+from .keras_bridge.attachment import finite, select
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -179,7 +179,7 @@ class Acceleration(keras.optimizers.Optimizer):
         """
         rate = ops.cast(learning_rate, variable.dtype)
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
-        (gradient,) = kept_if(finite([gradient]), [gradient])
+        (gradient,) = select(finite([gradient]), [gradient])
         index = self._get_variable_index(variable)
         velocity = self._velocities[index]
         step = ops.add(velocity, gradient)

@@ -9,7 +9,7 @@ much less than predicted, and lowers it where it fell as predicted.
 import tensorflow as tf
 
 from .. import arguments
-from .keras_bridge.attachment import finite, kept_if
+from .keras_bridge.attachment import finite, select
 from .trials import TrialOptimizer
 from .vectors import ROUNDING, dot, precision, scaled, shifted
 
@@ -126,8 +126,8 @@ class DampedOptimizer(TrialOptimizer):
         values = objective.values
         loss, gradient = self.total([objective.loss(values), gradients])
         loss = tf.cast(loss, precision([loss, *values]))
-        computable = finite([loss]) & finite(gradient)
-        gradient = kept_if(computable, gradient)
+        grads_finite = finite([loss]) & finite(gradient)
+        gradient = select(grads_finite, gradient)
         damping, rate = (tf.cast(t, loss.dtype) for t in (self._damping, self.learning_rate))
         direction, memory = self.solve(objective, values, gradient, damping)
         # The step is minus the direction times the rate, so that the rate is not in it yet.
@@ -136,7 +136,7 @@ class DampedOptimizer(TrialOptimizer):
         predicted = -rate * dot(gradient, direction) + rate**2 * curvature / 2
         reached = tf.cast(self.total(objective.loss(shifted(values, -rate, direction))), loss.dtype)
         rounding = ROUNDING * objective.resolution * tf.abs(loss)
-        accepted = computable & finite(direction) & finite([reached])
+        accepted = grads_finite & finite(direction) & finite([reached])
         if self.monotone:
             accepted &= reached <= loss + rounding
         ratio = reduction_ratio(loss, reached, predicted)
@@ -145,8 +145,8 @@ class DampedOptimizer(TrialOptimizer):
         ratio = tf.where(tf.abs(predicted) <= rounding, (POOR + GOOD) / 2 * tf.ones_like(ratio), ratio)
         self._damping.assign(self._next_damping(damping, ratio, accepted))
         for variable, value in memory:
-            variable.assign(*kept_if(accepted, [value]))
-        return scaled(1 / self.replicas(), kept_if(accepted, direction))
+            variable.assign(*select(accepted, [value]))
+        return scaled(1 / self.replicas(), select(accepted, direction))
 
     def get_config(self):
         """Returns the arguments that rebuild this optimizer."""

@@ -51,7 +51,7 @@ class Objective:
         first = next(t for t in keras.tree.flatten(self.x) if t is not None)
         return first.shape[0] if first.shape[0] is not None else tf.shape(first)[0]
 
-    def spaced(self, count):
+    def subsample(self, count):
         """Returns the objective of evenly spaced examples, to estimate what they say of the whole batch.
 
         Every k-th is taken, with the least k such that there are not more than `count`.

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from .. import arguments
-from .keras_bridge.attachment import finite, kept_if
+from .keras_bridge.attachment import finite, select
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -99,7 +99,7 @@ class RMSProp(keras.optimizers.Optimizer):
         rate = ops.cast(learning_rate, variable.dtype)
         # Dense first: a sparse gradient may hold an index twice, and squares of parts don't add up.
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
-        (gradient,) = kept_if(finite([tf.square(gradient)]), [gradient])
+        (gradient,) = select(finite([tf.square(gradient)]), [gradient])
         index = self._get_variable_index(variable)
         mean_square = self._mean_squares[index]
         change = ops.subtract(ops.square(gradient), mean_square)

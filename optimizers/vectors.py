@@ -70,7 +70,7 @@ def resolution(dtype):
     return float(ml_dtypes.finfo(tf.as_dtype(dtype).as_numpy_dtype).eps)
 
 
-def wide(tensor):
+def at_least_float32(tensor):
     """Returns a tensor as float64 if it is so, and otherwise as float32.
 
     Args:

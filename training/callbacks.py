@@ -123,7 +123,7 @@ class Guard(keras.callbacks.Callback):
         )
 
 
-class Keeper(keras.callbacks.Callback):
+class Checkpointer(keras.callbacks.Callback):
     """Keeps the history, writes a checkpoint and the CSV log each epoch, and stops early.
 
     Everything it decides is computed from the history, so that a resumed run decides the same.

@@ -174,7 +174,7 @@ def _fit(model, recipe, splits, out, scope, progress, chief, resume):
     if first >= recipe.epochs or stopped:
         return history
     guard = callbacks.Guard(folder, steps, history)
-    watchers = [guard, callbacks.Keeper(out if chief else None, history, recipe.patience, guard)]
+    watchers = [guard, callbacks.Checkpointer(out if chief else None, history, recipe.patience, guard)]
     if chief:
         watchers.append(keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False))
     bar = callbacks.Progress(first, recipe.epochs, steps)

@@ -147,10 +147,10 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         averages = _averages(model, state)
         # Not every optimizer looks at the gradients: what the batch did to averages tells of it, too.
         sound = finite(grads) & tf.reduce_all([_stays_finite(v.value, old) for v, old in averages])
-        computable, accepted = tf.unstack(self.everywhere([sound, sound & finite(direction)]))
+        grads_finite, accepted = tf.unstack(self.all_replicas([sound, sound & finite(direction)]))
         self._batches.accepted = accepted
-        self._restore(averages, computable)
-        super().apply(kept_if(accepted, direction), variables)
+        self._restore(averages, grads_finite)
+        super().apply(select(accepted, direction), variables)
 
     def direction(self, objective, gradients):
         """Returns what takes the place of the gradients; the replicas' directions are summed.
@@ -186,7 +186,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
     replicas, total = staticmethod(number), staticmethod(total)
 
     @classmethod
-    def everywhere(cls, flag):
+    def all_replicas(cls, flag):
         """Returns whether booleans are true on all replicas.
 
         Args:
@@ -194,10 +194,10 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """
         return cls.total(tf.cast(flag, tf.int32)) >= cls.replicas()
 
-    def _restore(self, averages, computable):
+    def _restore(self, averages, grads_finite):
         """Keeps a batch of undefined numbers out of averages, such as batch norm's."""
         for variable, value in averages:
-            variable.assign(tf.where(computable, tf.convert_to_tensor(variable.value), value))
+            variable.assign(tf.where(grads_finite, tf.convert_to_tensor(variable.value), value))
 
     def _apply_weight_decay(self, variables):
         # As Keras does it, but for steps that are skipped.
@@ -229,7 +229,7 @@ def finite(tensors):
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in tensors])
 
 
-def kept_if(flag, tensors, otherwise=None):
+def select(flag, tensors, otherwise=None):
     """Returns the tensors if the flag is set, and others, zero by default, if it is not.
 
     Args:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from ... import arguments
-from ..keras_bridge.attachment import finite, kept_if
+from ..keras_bridge.attachment import finite, select
 from ..layer_rules.blocks import FALLBACKS, blocks_of
 from ..levenberg_marquardt import GOOD, POOR, adapted_damping, reduction_ratio
 from ..objective import Objective
@@ -221,26 +221,26 @@ class KFAC(TrialOptimizer):
             gradients: Keras's gradients.
         """
         values, gradients = objective.values, self.total(gradients)
-        computable = finite(gradients)
-        gradients = kept_if(computable, gradients)
-        part = objective.spaced(math.ceil(self.curvature_examples / self.replicas()))
+        grads_finite = finite(gradients)
+        gradients = select(grads_finite, gradients)
+        part = objective.subsample(math.ceil(self.curvature_examples / self.replicas()))
         damping = tf.cast(self._damping, precision(values))
-        states, damping = self._update_states(part, damping, computable)
+        states, damping = self._update_states(part, damping, grads_finite)
         natural = self._precondition(gradients, states, damping)
         last = [tf.convert_to_tensor(velocity) for velocity in self._velocity]
         share = 1.0
         if self._measures_signal:
-            share = tf.cast(self._signal.measure(gradients, last, computable), damping.dtype)
+            share = tf.cast(self._signal.measure(gradients, last, grads_finite), damping.dtype)
         rate = share * tf.cast(self.learning_rate, damping.dtype)
         step, divergence = self._step(part, values, gradients, natural, last, damping, rate)
         decayed = self.with_decay(step, values, rate)
-        accepted = self._judge(objective, part, gradients, decayed, divergence, damping, computable)
+        accepted = self._judge(objective, part, gradients, decayed, divergence, damping, grads_finite)
         if self._measures_signal:
-            self._signal.note(dot(gradients, step), 2 * divergence, accepted, computable)
-        kept = kept_if(computable, kept_if(accepted, step), last)
+            self._signal.note(dot(gradients, step), 2 * divergence, accepted, grads_finite)
+        kept = select(grads_finite, select(accepted, step), last)
         for velocity, s in zip(self._velocity, kept, strict=True):
             velocity.assign(s)
-        return scaled(-1 / self.replicas(), kept_if(accepted & computable, decayed))
+        return scaled(-1 / self.replicas(), select(accepted & grads_finite, decayed))
 
     def update_step(self, gradient, variable, learning_rate):
         """Moves one variable; the rate is in the step already.
@@ -270,11 +270,11 @@ class KFAC(TrialOptimizer):
             "seed": self.seed,
         }
 
-    def _update_states(self, part, damping, computable):
+    def _update_states(self, part, damping, grads_finite):
         """The preconditioners' states after this batch, kept for the next, and the damping."""
         step = self.iterations
         states = [{name: tf.convert_to_tensor(v) for name, v in state.items()} for state in self._states]
-        observed = computable & ((step % self.statistics_every == 0) | (step < EARLY))
+        observed = grads_finite & ((step % self.statistics_every == 0) | (step < EARLY))
         weight = tf.maximum(1 / (self._observed + 1), 1 - self.decay)
         share = self._share_of_inputs(part)
 
@@ -298,7 +298,7 @@ class KFAC(TrialOptimizer):
                 least = noise_floor(self._preconditioners, states, positions)
                 damping = tf.maximum(damping, tf.cast(least, damping.dtype))
         damping = tf.clip_by_value(damping, *self.damping_bounds)
-        unset = computable & (self._first_damping == 0)
+        unset = grads_finite & (self._first_damping == 0)
         first = tf.cast(damping, self._first_damping.dtype)
         self._first_damping.assign(tf.where(unset, first, self._first_damping))
 
@@ -356,14 +356,14 @@ class KFAC(TrialOptimizer):
             return tf.ones_like(divergence)
         return tf.sqrt(self.kl_clip / tf.maximum(divergence, self.kl_clip))
 
-    def _judge(self, objective, part, gradients, step, divergence, damping, computable):
+    def _judge(self, objective, part, gradients, step, divergence, damping, grads_finite):
         """Whether the step is taken; adapts the damping."""
         values = objective.values
         due = self.iterations % (self.adapt_every or TRIED_EVERY) == 0
-        promised = dot(gradients, step)
+        linear_change = dot(gradients, step)
         # Where predictions are saturated they promise much, and have no divergence.
         risky = RISKY * tf.abs(tf.cast(self._loss, damping.dtype))
-        tried = due | (tf.maximum(divergence, tf.abs(promised)) > risky)
+        tried = due | (tf.maximum(divergence, tf.abs(linear_change)) > risky)
 
         def measure():
             form = fisher_forms(part, values, [step], self._draw)[0, 0]
@@ -381,12 +381,12 @@ class KFAC(TrialOptimizer):
         rounding = ROUNDING * objective.resolution * tf.abs(before)
         measured = finite([before, after])
         accepted = finite(step) & (~tried | (measured & (after <= before + rounding)))
-        predicted = promised + form / 2 + damping * squared / 2
+        predicted = linear_change + form / 2 + damping * squared / 2
         ratio = tf.where(
             tf.abs(predicted) > rounding, reduction_ratio(before, after, predicted), (POOR + GOOD) / 2
         )
         self._loss.assign(
-            tf.where(tried & computable & measured, tf.cast(before, self._loss.dtype), self._loss)
+            tf.where(tried & grads_finite & measured, tf.cast(before, self._loss.dtype), self._loss)
         )
         if self.adapt_every is not None:
             factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
@@ -395,6 +395,6 @@ class KFAC(TrialOptimizer):
             kept = tf.maximum(PATIENCE * damping, tf.cast(self._first_damping, damping.dtype))
         raised = tf.minimum(REJECTED * damping, self.damping_bounds[1])
         changed = tf.where(accepted, kept, raised)
-        self._damping.assign(tf.where(computable, changed, tf.cast(self._damping, damping.dtype)))
-        self._stale.assign(tf.cast(computable & ~accepted, self._stale.dtype))
+        self._damping.assign(tf.where(grads_finite, changed, tf.cast(self._damping, damping.dtype)))
+        self._stale.assign(tf.cast(grads_finite & ~accepted, self._stale.dtype))
         return accepted

@@ -34,31 +34,31 @@ class SignalShare:
         self._slope, self._curved = add_state("slope"), add_state("curved")
         self._slopes, self._signals = add_state("slopes"), add_state("signals")
 
-    def measure(self, gradients, step, computable):
+    def measure(self, gradients, step, grads_finite):
         """Takes the last step's measurement into the averages, and returns c, 1 at first.
 
         Args:
             gradients: The gradients g' of the batch after the step.
             step: The last step s.
-            computable: Whether g' is finite.
+            grads_finite: Whether g' is finite.
         """
         signal = tf.cast(dot(gradients, step), self._slope.dtype) - self._curved
-        measured = computable & (self._slope < 0) & ~tf.math.is_nan(signal)
+        measured = grads_finite & (self._slope < 0) & ~tf.math.is_nan(signal)
         signal = tf.clip_by_value(signal, WILD * self._slope, -WILD * self._slope)
         for average, value in ((self._slopes, self._slope), (self._signals, signal)):
             average.assign(tf.where(measured, self.memory * average + value, average))
         share = tf.clip_by_value(tf.math.divide_no_nan(self._signals, self._slopes), LEAST, 1.0)
         return tf.where(self._slopes < 0, share, tf.ones_like(share))
 
-    def note(self, slope, curvature, taken, computable):
+    def note(self, slope, curvature, taken, grads_finite):
         """Remembers a step for the next measurement.
 
         Args:
             slope: g^T s.
             curvature: s^T F s.
             taken: Whether the step is taken.
-            computable: Whether g is finite; otherwise the step before is remembered.
+            grads_finite: Whether g is finite; otherwise the step before is remembered.
         """
         for variable, value in ((self._slope, slope), (self._curved, curvature)):
             value = tf.where(taken, tf.cast(value, variable.dtype), tf.zeros_like(variable.value))
-            variable.assign(tf.where(computable, value, variable))
+            variable.assign(tf.where(grads_finite, value, variable))

@@ -18,10 +18,10 @@ import tensorflow as tf
 
 from .. import replicas
 from ..keras_bridge import taps
-from ..vectors import wide
+from ..vectors import at_least_float32
 
 
-def obstacle(model):
+def unsupported_reason(model):
     """Returns why a model's per-example gradient norms can't be had from its layers, or None if they can.
 
     Args:
@@ -64,7 +64,7 @@ def squared_norms(objective):
 
     Args:
         objective: An `Objective` of a batch, under a strategy of one replica's share; its model must have no
-            `obstacle`, and `BatchNormalization` must run in inference mode.
+            `unsupported_reason`, and `BatchNormalization` must run in inference mode.
 
     Returns:
         (norms, gradients, regularization): [B] in the type of the weights (at least float32), then the
@@ -72,10 +72,10 @@ def squared_norms(objective):
         strategy of R replicas all are of R times the replica's share of the loss.
 
     Raises:
-        ValueError: If the model has an obstacle, or batch statistics couple the examples.
+        ValueError: If the model is not supported, or batch statistics couple the examples.
     """
     model = objective.model
-    found = obstacle(model)
+    found = unsupported_reason(model)
     if found:
         raise ValueError(f"model has no per-example gradient norms: {found}")
     values = objective.values
@@ -92,12 +92,12 @@ def squared_norms(objective):
     trainable = {id(variable) for variable in model.trainable_variables}
     total = 0.0
     for layer in layers:
-        pairs = [(call, wide(signals[id(call)])) for call in records[layer]]
+        pairs = [(call, at_least_float32(signals[id(call)])) for call in records[layer]]
         _refuse_coupling(layer, pairs, objective.x)
         for variable in layer._trainable_variables:
             if pairs and id(variable) in trainable:
                 total += _rule(layer, variable)(layer, variable, pairs)
-    gradients = [wide(gradient) for gradient in gradients]
+    gradients = [at_least_float32(gradient) for gradient in gradients]
     regularization = _regularization_gradients(model, values)
     # Each g_i is B times its share of the mean.
     return total * tf.cast(size, total.dtype) ** 2, gradients, regularization
@@ -132,8 +132,8 @@ def _regularization_gradients(model, values):
         tape.watch(values)
         pairs = zip(model.trainable_variables, values, strict=True)
         losses = [v.regularizer(value) for v, value in pairs if v.regularizer is not None]
-        total = tf.add_n([wide(loss) for loss in losses]) if losses else tf.zeros(())
-    return [wide(g) for g in tape.gradient(total, values, unconnected_gradients="zero")]
+        total = tf.add_n([at_least_float32(loss) for loss in losses]) if losses else tf.zeros(())
+    return [at_least_float32(g) for g in tape.gradient(total, values, unconnected_gradients="zero")]
 
 
 def _rule(layer, variable):
@@ -177,11 +177,13 @@ def _product_norms(inputs, signals):
 
 
 def _dense(layer, variable, pairs):
-    return _product_norms([_flat(wide(c.inputs), 1) for c, _ in pairs], [_flat(g, 1) for _, g in pairs])
+    return _product_norms(
+        [_flat(at_least_float32(c.inputs), 1) for c, _ in pairs], [_flat(g, 1) for _, g in pairs]
+    )
 
 
 def _convolution(layer, variable, pairs):
-    patches = [_flat(_patches(layer, wide(call.inputs)), 1) for call, _ in pairs]
+    patches = [_flat(_patches(layer, at_least_float32(call.inputs)), 1) for call, _ in pairs]
     return _product_norms(patches, [_flat(g, 1) for _, g in pairs])
 
 
@@ -206,7 +208,7 @@ def _einsum(layer, variable, pairs):
     positions = "".join(c for c in left[1:] if c in right and c not in kernel)
     ins = "".join(c for c in left if c in kernel and c not in right)
     outs = "".join(c for c in right if c in kernel and c not in left)
-    inputs = [_arranged(wide(c.inputs), left, (batch, shared, positions, ins)) for c, _ in pairs]
+    inputs = [_arranged(at_least_float32(c.inputs), left, (batch, shared, positions, ins)) for c, _ in pairs]
     signals = [_arranged(g, right, (batch, shared, positions, outs)) for _, g in pairs]
     norms = _product_norms(inputs, signals)
     return tf.reduce_sum(norms, axis=1)
@@ -268,7 +270,7 @@ def _scale(layer, variable, pairs):
     state = [tf.convert_to_tensor(v) for v in layer.non_trainable_variables]
 
     def normalized(call):
-        return wide(layer.stateless_call(unit, state, *call.args, **call.kwargs)[0])
+        return at_least_float32(layer.stateless_call(unit, state, *call.args, **call.kwargs)[0])
 
     return _shift(layer, variable, [(call, signal * normalized(call)) for call, signal in pairs])
 

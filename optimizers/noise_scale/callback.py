@@ -237,9 +237,9 @@ class GradientNoiseScale(BatchCallback):
             raise ValueError(
                 "method='replicas' needs a strategy of several replicas, got one: use 'microbatches'"
             )
-        obstacle, coupling = per_example.obstacle(model), per_example.batch_coupling(model)
-        if method == "per_example" and (obstacle or coupling):
-            why = obstacle or f"BatchNormalization {coupling!r} couples the examples"
+        reason, coupling = per_example.unsupported_reason(model), per_example.batch_coupling(model)
+        if method == "per_example" and (reason or coupling):
+            why = reason or f"BatchNormalization {coupling!r} couples the examples"
             raise ValueError(f"method='per_example' can't serve this model: {why}; use 'microbatches'")
         return method
 

@@ -24,7 +24,7 @@ from .. import replicas
 from ..curvature.products import hessian_product
 from ..layer_rules import per_example
 from ..objective import Objective
-from ..vectors import dot, precision, wide
+from ..vectors import at_least_float32, dot, precision
 
 
 def choose(model):
@@ -37,7 +37,7 @@ def choose(model):
     Args:
         model: A built `keras.Model`.
     """
-    if per_example.obstacle(model) or per_example.batch_coupling(model):
+    if per_example.unsupported_reason(model) or per_example.batch_coupling(model):
         return "microbatches"
     return "per_example"
 
@@ -80,7 +80,7 @@ def _piece_squares(model, data, pieces):
         piece = _gradient(_objective(model, _piece(data, index, pieces, cut), index), values)
         return index + 1, [g + p for g, p in zip(gradients, piece, strict=True)], total + _square(piece)
 
-    zeros = [tf.zeros_like(wide(v)) for v in values]
+    zeros = [tf.zeros_like(at_least_float32(v)) for v in values]
     start = (tf.constant(0), zeros, tf.zeros((), precision(zeros)))
     _, gradients, total = tf.while_loop(lambda i, *_: i < pieces, add, start)
     number, size_of_piece = (tf.cast(value, total.dtype) for value in (pieces, cut))
@@ -131,7 +131,7 @@ def _forms(model, half, other, values, pieces, cut):
     def more(index, *_):
         return index < pieces
 
-    zeros = [tf.zeros_like(wide(v)) for v in values]
+    zeros = [tf.zeros_like(at_least_float32(v)) for v in values]
     _, total = tf.while_loop(more, add, (tf.constant(0), zeros))
     mean = [t / tf.cast(pieces, t.dtype) for t in total]
 
@@ -139,7 +139,7 @@ def _forms(model, half, other, values, pieces, cut):
         piece = gradient(index)
         tangents = [tf.cast(g, v.dtype) for g, v in zip(piece, values, strict=True)]
         product = hessian_product(objective, values, tangents)
-        product = [wide(p) * _replicas(p) for p in product]
+        product = [at_least_float32(p) * _replicas(p) for p in product]
         return index + 1, small + dot(piece, product), big + dot(mean, product)
 
     zero = tf.zeros((), precision(zeros))
@@ -170,7 +170,10 @@ def _gradient(objective, values):
         tape.watch(values)
         loss = objective.loss(values)
     found = tape.gradient(loss, values, unconnected_gradients="zero")
-    return [wide(tf.convert_to_tensor(g)) * _replicas(wide(v)) for g, v in zip(found, values, strict=True)]
+    return [
+        at_least_float32(tf.convert_to_tensor(g)) * _replicas(at_least_float32(v))
+        for g, v in zip(found, values, strict=True)
+    ]
 
 
 def _replicas(like):

@@ -152,7 +152,7 @@ def test_spaced_examples_stand_for_the_batch(reduction):
     model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
     whole = Objective(model, np.repeat(X, 2, axis=0), np.repeat(Y, 2))
     size = len(whole.x)
-    for part in (whole.spaced(size // 2), whole.spaced(size - 1).spaced(999), whole.spaced(size)):
+    for part in (whole.subsample(size // 2), whole.subsample(size - 1).subsample(999), whole.subsample(size)):
         sums = []
         for objective in (whole, part):
             outputs = objective.outputs(objective.values)

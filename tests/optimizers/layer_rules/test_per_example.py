@@ -126,7 +126,7 @@ def found(model, x, y, weight=None):
 @pytest.mark.parametrize("name", SOME)
 def test_norms_are_those_of_each_example_alone(name):
     model = SOME[name]()
-    assert per_example.obstacle(model) is None
+    assert per_example.unsupported_reason(model) is None
     x, y = batch(model)
     norms, gradients, regularization = found(model, x, y)
     np.testing.assert_allclose(norms, norms_one_by_one(model, x, y), rtol=1e-10)
@@ -226,7 +226,7 @@ OBSTACLES = {
 def test_what_has_no_rule_is_named(name):
     make, message = OBSTACLES[name]
     model = make()
-    assert message in per_example.obstacle(model)
+    assert message in per_example.unsupported_reason(model)
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match=f"model has no per-example gradient norms: .*{message}"):
         found(model, *batch(model))
