@@ -1,0 +1,95 @@
+"""What a run drives: a learner, of any kind, and what it is given."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from ..publishing.evaluation import Evaluation
+from ..publishing.exports import Export
+
+
+class After(Protocol):
+    """What `Learner.train` calls."""
+
+    def __call__(self, logs: dict[str, float]) -> bool:
+        """Ends a unit: writes it down, and returns whether to stop."""
+
+    def step(self, done: int, steps: int, logs: dict[str, float]) -> None:
+        """Reports progress within a unit: `done` of `steps` steps, with the running logs."""
+
+
+class Learner(Protocol):
+    """Trains, measures and exports; everything that differs between a classifier and AlphaZero stands behind it.
+
+    A run makes the learner, restores a checkpoint if there is one, trains, and writes what the learner measured and
+    exports. Optional attributes: `ceiling`, a factor of the first loss above which a run has diverged;
+    `stopping`, an `EarlyStopping`; `learning_rate`, the current rate, for messages; `replicas`.
+
+    Attributes:
+        unit: What progress is counted in: "epoch", "update", "iteration".
+        total: Units of the whole run.
+    """
+
+    unit: str
+    total: int
+
+    def state(self) -> dict[str, Any]:
+        """Returns all that the next unit depends on, as arrays by name."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over a state; raises ValueError if it is that of another learner."""
+
+    def train(self, start: int, after: After) -> None:
+        """Trains from unit `start` to the end, calling `after(logs)` at the end of each unit; True stops."""
+
+    def evaluate(self) -> Evaluation:
+        """Returns the scores, and the evidence that the page shows."""
+
+    def exports(self) -> list[Export]:
+        """Returns the models to publish, with their endpoints and golden inputs; the first is the model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What a run gives its learner besides the recipe.
+
+    Args:
+        strategy: The `tf.distribute.Strategy` in whose scope models are built.
+        data_dir: The folder of TensorFlow Datasets; `None` for its default.
+        data: The caller's own data; `None` for those of the recipe.
+        callbacks: The caller's Keras callbacks.
+        folder: The run's folder, on the process that writes it; otherwise `None`.
+    """
+
+    strategy: Any
+    data_dir: str | None = None
+    data: Any = None
+    callbacks: Sequence[Any] = ()
+    folder: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EarlyStopping:
+    """When a run ends early, and which unit's state is its result; decided by the history alone.
+
+    Args:
+        patience: Units without a lower value after which the run stops; 0 never stops, and keeps the last.
+        monitor: The value, by its name in the logs.
+    """
+
+    patience: int = 0
+    monitor: str = "val_loss"
+
+    def best(self, history):
+        """Returns the unit, counted from 1, of the lowest value; the last where it was not always measured."""
+        values = [row[self.monitor] for row in history if self.monitor in row]
+        return values.index(min(values)) + 1 if values and len(values) == len(history) else len(history)
+
+    def exhausted(self, history):
+        """Returns whether the run is to stop."""
+        return bool(self.patience and history) and len(history) - self.best(history) >= self.patience
+
+    def result(self, history):
+        """Returns the unit whose state is the run's result."""
+        return self.best(history) if self.patience else len(history)

@@ -1,0 +1,91 @@
+"""Labelled images: a known data set, a folder of images by class, or the caller's own arrays."""
+
+import dataclasses
+import os
+from typing import ClassVar
+
+from ... import arguments, data
+from ..settings import Part
+
+
+@dataclasses.dataclass(frozen=True)
+class Images(Part):
+    """Labelled images, and which of them are seen in what batches.
+
+    Args:
+        name: A data set's name, as `curvezoo.data.names()` lists them, or a folder of images by class.
+        batch_size: Examples a step, over all replicas together.
+        subset: Training examples to keep; `None` keeps all.
+        random_labels: Fraction of the training labels replaced by uniform draws.
+        augment: Names of augmentations: `flip`, `crop`.
+
+    Raises:
+        ValueError: If a value is not valid.
+    """
+
+    kind: ClassVar[str] = "images"
+    name: str
+    batch_size: int = 128
+    subset: int | None = None
+    random_labels: float = 0.0
+    augment: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        arguments.integer("batch_size", self.batch_size, 1)
+        arguments.share("random_labels", self.random_labels)
+        if self.subset is not None:
+            arguments.integer("subset", self.subset, 1)
+        for name in self.augment:
+            arguments.one_of("augment", name, data.AUGMENTATIONS)
+
+    def load(self, seed, data_dir=None, splits=None):
+        """Returns the `Splits`.
+
+        Args:
+            seed: Seed of the order, the augmentation and the random labels.
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+            splits: The caller's own `Splits` to take in place of those of `name`.
+
+        Raises:
+            ValueError: If the data set is unknown or absent, or a value does not fit it.
+        """
+        batches = {
+            "batch_size": self.batch_size,
+            "seed": seed,
+            "subset": self.subset,
+            "random_labels": self.random_labels,
+            "augment": self.augment,
+        }
+        if splits is not None:
+            return splits.with_batches(**batches)
+        if self._is_folder():
+            return data.from_folder(self.name, **batches)
+        return data.load(self.name, data_dir=data_dir, **batches)
+
+    def spec(self):
+        """Returns the data set's `Spec`."""
+        if self._is_folder():
+            return data.from_folder(self.name).spec
+        return data.spec(self.name)
+
+    def describe(self, spec, data_dir=None):
+        """Returns what a card says of the data.
+
+        Args:
+            spec: The `Spec` of the splits.
+            data_dir: The folder of TensorFlow Datasets.
+        """
+        known = spec.name in data.names()
+        return {
+            "name": spec.name,
+            "provenance": data.provenance(spec.name, data_dir) if known else "the user's own",
+            "source": spec.source,
+            "licence": spec.licence,
+            "note": spec.note,
+            "train": spec.train,
+            "validation": spec.validation,
+            "test": spec.test,
+        }
+
+    def _is_folder(self):
+        return self.name not in data.names() and os.path.isdir(os.path.expanduser(self.name))

@@ -1,0 +1,130 @@
+"""What a model is trained to do: the loss, the inputs and targets, the measure and the SavedModel's endpoints.
+
+Loads no TensorFlow. An objective is a part with a `kind`, its name on a card, a `measure`, the name of the
+file in `publishing.measures` that measures it, and these methods:
+
+    loss(), metrics()        arguments of `compile`
+    prepare(splits, seed)    splits of the model's inputs and targets, made from those of the data set
+    endpoints(model)         functions of the SavedModel by name; the first is the default
+
+B batch, H W height and width, C channels, K classes.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+from ... import arguments
+from ...data.images.arguments import check_noise
+from ..settings import Part
+
+LIKELIHOODS = ("gaussian", "laplace")
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossEntropy(Part):
+    """Classification: from images `[B, H, W, C]` to the logits `[B, K]` of their classes (section 1.8).
+
+    Args:
+        label_smoothing: Fraction of a label's probability that is spread over all classes, in [0, 1).
+    """
+
+    kind: ClassVar[str] = "cross_entropy"
+    measure: ClassVar[str] = "classification"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self):
+        arguments.fraction("label_smoothing", self.label_smoothing)
+
+    def loss(self):
+        """Returns the negative log-likelihood of the labels, smoothed."""
+        from ...losses.classification import CategoricalNLL
+
+        return CategoricalNLL(label_smoothing=self.label_smoothing)
+
+    def metrics(self):
+        """Returns the accuracy."""
+        import keras
+
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def prepare(self, splits, seed):
+        """Returns the splits unchanged: (images, labels)."""
+        return splits
+
+    def endpoints(self, model):
+        """Returns `serve`, the logits, and `probabilities`, their softmax."""
+        import keras
+
+        return {
+            "serve": lambda images: model(images, training=False),
+            "probabilities": lambda images: keras.ops.softmax(model(images, training=False)),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Denoise(Part):
+    """Denoising without clean images: the target is a second noisy copy of the input (section 3.3.4).
+
+    The best prediction of a noisy target is the mean of its distribution under a Gaussian likelihood, and its
+    median under a Laplace one. Noise that leaves the mean, or the median, at the clean pixel adds variance only.
+
+    Args:
+        noise: `gaussian`, whose mean is the clean pixel, or `impulse`, whose median is.
+        level: Standard deviation of `gaussian` noise; probability of `impulse` noise, below 1/2.
+        targets: `noisy`, or `clean` for comparison.
+        likelihood: `gaussian` (squared error) or `laplace` (absolute error).
+
+    Raises:
+        ValueError: If a value is not one of these.
+
+    References:
+        Lehtinen et al., "Noise2Noise: Learning Image Restoration without Clean Data" (2018).
+    """
+
+    kind: ClassVar[str] = "denoise"
+    measure: ClassVar[str] = "denoising"
+    noise: str = "gaussian"
+    level: float = 0.2
+    targets: str = "noisy"
+    likelihood: str = "gaussian"
+
+    def __post_init__(self):
+        check_noise(self.noise, self.level, self.targets)
+        arguments.one_of("likelihood", self.likelihood, LIKELIHOODS)
+
+    def loss(self):
+        """Returns the negative log-likelihood of the target pixels, of unit scale."""
+        from ...losses import regression
+
+        laws = {"gaussian": regression.GaussianNLL, "laplace": regression.LaplaceNLL}
+        return laws[self.likelihood](scale=1.0)
+
+    def metrics(self):
+        """Returns no metric: a signal-to-noise ratio against noisy targets would mean little."""
+        return []
+
+    def prepare(self, splits, seed):
+        """Returns splits of (noisy images, targets), from (images, labels)."""
+        from ...data.images.corruption import noisy_splits
+
+        return noisy_splits(splits, self.noise, self.level, self.targets, seed)
+
+    def endpoints(self, model):
+        """Returns `serve`, from noisy images to clean ones."""
+        return {"serve": lambda images: model(images, training=False)}
+
+
+OBJECTIVES = {objective.kind: objective for objective in (CrossEntropy, Denoise)}
+
+
+def from_settings(settings):
+    """Returns the objective that a card describes.
+
+    Args:
+        settings: What `settings` of the objective returned.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    kind = arguments.one_of("objective kind", settings.get("kind"), OBJECTIVES)
+    return OBJECTIVES[kind]().restored(settings)

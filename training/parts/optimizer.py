@@ -1,0 +1,137 @@
+"""The optimizer of a recipe: one of Keras's or of curvezoo's own, by name, with its learning rate schedule."""
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ... import arguments
+from ..settings import Part, read_value
+
+SCHEDULES = ("constant", "cosine", "step")
+
+_COMMON = ("clipnorm", "clipvalue", "global_clipnorm")
+_ADAM = ("beta_1", "beta_2", "epsilon", "amsgrad", *_COMMON)
+# Arguments of Keras's optimizers, so that they are checked before TensorFlow is imported.
+_KERAS = {"adam": ("Adam", _ADAM), "adamw": ("AdamW", _ADAM), "sgd": ("SGD", ("momentum", "nesterov", *_COMMON))}
+_OWN = {
+    "kfac": "KFAC",
+    "natural_gradient": "NaturalGradient",
+    "hessian_free": "HessianFree",
+    "newton": "Newton",
+    "rmsprop": "RMSProp",
+    "acceleration": "Acceleration",
+    "evolution": "Evolution",
+}
+_DEFAULTS = {"sgd": {"momentum": 0.9, "nesterov": True}}
+_RULE = ("name", "learning_rate", "weight_decay")
+NAMES = (*_KERAS, *_OWN)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer(Part):
+    """An optimizer by name, with its learning rate over the run.
+
+    Changing the `name` starts from the defaults of the new optimizer: rates of one mean nothing to another.
+
+    Args:
+        name: `adam`, `adamw` or `sgd` (with Nesterov momentum of 0.9), or one of curvezoo's own: `kfac`,
+            `natural_gradient`, `hessian_free`, `newton`, `rmsprop`, `acceleration`, `evolution`.
+        learning_rate: The peak rate; `None` for the optimizer's own default.
+        schedule: `constant`; `cosine`, to zero over the run; `step`, a tenth at 1/2 and again at 3/4.
+        warmup: Epochs of linear rise to the peak rate.
+        weight_decay: Decoupled decay of all weight matrices, a fraction of the rate per step; `None` for the
+            optimizer's own default.
+        arguments: Further arguments of the optimizer, such as `momentum` or `damping`.
+
+    Raises:
+        ValueError: If a value is not valid, or the optimizer has no such argument.
+    """
+
+    name: str = "adam"
+    learning_rate: float | None = None
+    schedule: str = "constant"
+    warmup: float = 0.0
+    weight_decay: float | None = None
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        arguments.one_of("optimizer", self.name, NAMES)
+        arguments.one_of("schedule", self.schedule, SCHEDULES)
+        if self.learning_rate is not None:
+            arguments.positive("learning_rate", self.learning_rate, 0)
+        if self.weight_decay is not None:
+            arguments.nonnegative("weight_decay", self.weight_decay, 0)
+        arguments.nonnegative("warmup", self.warmup, 0)
+        for key in self.arguments:
+            arguments.one_of(f"argument of {self.name}", key, self._argument_names())
+
+    def types(self):
+        """Returns the type of each setting, the optimizer's own arguments included."""
+        own = {key: kind for key, kind in super().types().items() if key != "arguments"}
+        return own | dict.fromkeys(self._argument_names(), Any)
+
+    def settings(self):
+        """Returns the settings; of the optimizer's own arguments those that were given."""
+        own = {key: value for key, value in super().settings().items() if key != "arguments"}
+        return own | dict(self.arguments)
+
+    def changed(self, values):
+        """Returns the optimizer with some settings replaced; another `name` starts from its defaults."""
+        renamed = values.get("name", self.name) != self.name
+        return (Optimizer(values["name"]) if renamed else self)._with(values)
+
+    def restored(self, settings):
+        """Returns the optimizer that a card or a run describes."""
+        fresh = Optimizer(settings.get("name", "adam"))
+        types = fresh.types()
+        for key in settings:
+            arguments.one_of("optimizer's setting", key, types)
+        return fresh._with({key: read_value(key, value, types[key]) for key, value in settings.items()})
+
+    def make(self, steps, warmup_steps=0):
+        """Returns a new Keras optimizer.
+
+        Args:
+            steps: Steps of the whole run, for the schedule.
+            warmup_steps: Steps of the linear rise.
+        """
+        from ...optimizers.schedules import learning_rate_schedule
+
+        rule = _class(self.name)
+        given = {**_DEFAULTS.get(self.name, {}), **self.arguments}
+        if self.weight_decay is not None:
+            given["weight_decay"] = self.weight_decay or None
+        if self.learning_rate is None and self.schedule == "constant" and not self.warmup:
+            return rule(**given)
+        peak = self.learning_rate
+        if peak is None:
+            peak = inspect.signature(rule).parameters["learning_rate"].default
+        return rule(learning_rate_schedule(self.schedule, peak, steps, warmup_steps), **given)
+
+    def at_constant_rate(self):
+        """Returns the optimizer without schedule and warm-up."""
+        return dataclasses.replace(self, schedule="constant", warmup=0.0)
+
+    def _with(self, values):
+        fields = {field.name for field in dataclasses.fields(self)}
+        own = {key: value for key, value in values.items() if key in fields}
+        more = {key: value for key, value in values.items() if key not in fields}
+        return dataclasses.replace(self, **own, arguments={**self.arguments, **more})
+
+    def _argument_names(self):
+        if self.name in _KERAS:
+            return _KERAS[self.name][1]
+        parameters = inspect.signature(_class(self.name)).parameters.values()
+        return (*(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in _RULE), *_COMMON)
+
+
+def _class(name):
+    """Returns the class of an optimizer."""
+    if name in _KERAS:
+        import keras
+
+        return getattr(keras.optimizers, _KERAS[name][0])
+    from ... import optimizers
+
+    return getattr(optimizers, _OWN[name])

@@ -1,0 +1,193 @@
+"""Settings under dotted keys: the fields of a recipe and of its parts, read from strings and written to JSON.
+
+A part is a frozen dataclass that owns and checks its fields. Its settings appear under its own name, as in
+`optimizer.learning_rate`; a bare `learning_rate` serves wherever only one part has such a field. The name of a
+part stands for the part's `name` field: `optimizer=sgd` is `optimizer.name=sgd`.
+"""
+
+import dataclasses
+import difflib
+import typing
+from typing import Any, ClassVar
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of a recipe. Subclasses are frozen dataclasses that check their fields in `__post_init__`.
+
+    A part of which there are several kinds, such as an objective, has a `kind`, its name on a card.
+    """
+
+    kind: ClassVar[str] = ""
+
+    def types(self) -> dict[str, Any]:
+        """Returns the type of each setting, by name."""
+        hints = typing.get_type_hints(type(self))
+        return {field.name: hints[field.name] for field in dataclasses.fields(self)}
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the settings as values that JSON can hold, with the `kind` if the part has one."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+        return {"kind": self.kind, **plain} if self.kind else plain
+
+    def changed(self, values: dict[str, Any]) -> typing.Self:
+        """Returns the part with some settings replaced.
+
+        Args:
+            values: Values by name, of the right types.
+        """
+        return dataclasses.replace(self, **values)
+
+    def restored(self, settings: dict[str, Any]) -> typing.Self:
+        """Returns the part with the settings of a card or a run; settings that it lacks have their defaults.
+
+        Args:
+            settings: What `settings` returned, possibly of an older version.
+
+        Raises:
+            ValueError: If the kind differs, or a setting is unknown or of the wrong type.
+        """
+        return type(self)(**_read_all(self, settings))
+
+
+def _read_all(part, settings):
+    """Reads the settings of a part, refusing those of another kind or version."""
+    kind, types = settings.get("kind", part.kind), part.types()
+    if kind != part.kind:
+        raise ValueError(f"kind must be {part.kind!r}, got {kind!r}")
+    values = {key: value for key, value in settings.items() if key != "kind"}
+    unknown = sorted(values.keys() - types.keys())
+    if unknown:
+        raise ValueError(f"settings must be among {', '.join(types)}, got {unknown[0]!r}")
+    return {key: read_value(key, value, types[key]) for key, value in values.items()}
+
+
+def flatten(settings):
+    """Returns nested settings as one dictionary with dotted keys, without the parts' kinds.
+
+    Args:
+        settings: What `Recipe.settings` returned.
+    """
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{name}": inner for name, inner in value.items() if name != "kind"}
+        elif key != "kind":
+            flat[key] = value
+    return flat
+
+
+def resolve(key, dotted, owner):
+    """Returns the full, dotted key that a key stands for.
+
+    Args:
+        key: A full key, the name of a part with a `name`, or a field's name that only one part has.
+        dotted: The full keys that are valid.
+        owner: Name of the recipe, for the message.
+
+    Raises:
+        ValueError: If there is no such setting, with the nearest ones, or several, with their full keys.
+    """
+    if key in dotted:
+        return key
+    if f"{key}.name" in dotted:
+        return f"{key}.name"
+    matches = [full for full in dotted if full.endswith(f".{key}")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ValueError(f"{key} must be one setting of {owner}, but it could be {' or '.join(matches)}")
+    short = {full.rpartition(".")[2]: full for full in dotted}
+    near = difflib.get_close_matches(str(key), [*dotted, *short], 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{owner} has no setting {key!r}{hint} Valid: {', '.join(dotted)}")
+
+
+def shortest(full, dotted):
+    """Returns the shortest key that `resolve` takes for a full one.
+
+    Args:
+        full: A full, dotted key.
+        dotted: All full keys.
+    """
+    part, _, name = full.rpartition(".")
+    candidates = [part, name] if name == "name" else [name]
+    for key in candidates:
+        try:
+            if key and resolve(key, dotted, "") == full:
+                return key
+        except ValueError:
+            continue
+    return full
+
+
+def read_value(key, value, kind):
+    """Reads a setting.
+
+    Args:
+        key: Its name, for the message.
+        value: A string from a command line, or a value from Python or JSON.
+        kind: The type to read it as: a plain one, `tuple[...]` of one, or either with `None`; `Any` guesses.
+
+    Raises:
+        ValueError: If it can't be read as that type.
+    """
+    if kind is Any:
+        return _guess(value)
+    if type(None) in typing.get_args(kind):
+        if value is None or value == "none":
+            return None
+        kind = next(k for k in typing.get_args(kind) if k is not type(None))
+    if typing.get_origin(kind) is tuple:
+        item = typing.get_args(kind)[0]
+        if isinstance(value, str):
+            value = [word for word in value.split(",") if word]
+        items = value if isinstance(value, tuple | list) else [value]
+        return tuple(read_value(key, one, item) for one in items)
+    try:
+        return _READERS.get(kind, kind)(value)
+    except (TypeError, ValueError):
+        rule = {bool: "true or false", int: "an integer", float: "a number"}.get(kind, f"a {kind.__name__}")
+        raise ValueError(f"{key} must be {rule}, got {value!r}") from None
+
+
+def _read_bool(value):
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError
+
+
+def _read_int(value):
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError
+    return int(value)
+
+
+_READERS = {bool: _read_bool, int: _read_int}
+
+
+def _guess(value):
+    """Reads a string as none, a truth value, an integer or a number where it is one."""
+    if not isinstance(value, str):
+        return tuple(value) if isinstance(value, list) else value
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return {"none": None, "true": True, "false": False}.get(value.lower(), value)
+
+
+def write_value(value):
+    """Returns a setting as a word of a command line, such that `read_value` reads it again.
+
+    Args:
+        value: The setting.
+    """
+    if value is None:
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

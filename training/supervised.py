@@ -1,0 +1,93 @@
+"""Supervised learning: a model, data with targets, an objective and an optimizer, for a number of epochs."""
+
+import dataclasses
+from typing import ClassVar
+
+from .. import arguments
+from .parts import Architecture, CrossEntropy, Execution, Images, Optimizer, Penalty, objectives
+from .recipe import Recipe
+from .settings import Part
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Supervised(Recipe):
+    """A model that learns from pairs of inputs and targets.
+
+    Args:
+        name: The model's name in the zoo.
+        section: The section of the notes that it comes from.
+        summary: One line on what it is.
+        model: The `Architecture`.
+        data: The data, such as `Images`.
+        objective: What is learned: `CrossEntropy` or `Denoise`.
+        optimizer: The `Optimizer`.
+        penalty: The `Penalty` on weight matrices.
+        execution: How steps run, an `Execution`.
+        epochs: Passes over the training split.
+        patience: Epochs without a better validation loss after which training stops and the best weights are
+            restored; 0 trains to the end and keeps the last.
+        seed: Seed of the initial weights, the order of the data, augmentation and dropout.
+        limits: What the trained model must not be used for, for its card.
+
+    Raises:
+        ValueError: If a value is not valid; the message names it and says what is.
+    """
+
+    kind: ClassVar[str] = "supervised"
+    extendable: ClassVar[tuple[str, ...]] = ("epochs",)
+
+    model: Architecture
+    data: Images
+    objective: Part = dataclasses.field(default_factory=CrossEntropy)
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    penalty: Penalty = dataclasses.field(default_factory=Penalty)
+    execution: Execution = dataclasses.field(default_factory=Execution)
+    epochs: int = 10
+    patience: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        arguments.integer("epochs", self.epochs, 1)
+        arguments.integer("patience", self.patience, 0)
+        if self.optimizer.warmup >= self.epochs:
+            raise ValueError(
+                f"warmup must be less than epochs={self.epochs}, got {self.optimizer.warmup}"
+            )
+
+    def learner(self, resources):
+        """Returns the `SupervisedLearner`."""
+        from .supervised_learner import SupervisedLearner
+
+        return SupervisedLearner(self, resources)
+
+    def precision(self):
+        """Returns the context of the dtype policy."""
+        return self.execution.policy()
+
+    @staticmethod
+    def measure_published(card, model, data=None, data_dir=None, options=None):
+        """Measures a published model on the test split of its data set, or of another one.
+
+        Args:
+            card: The model's card.
+            model: The loaded `keras.Model`.
+            data: Another data set: its name, a folder, or `Splits`; `None` for the card's.
+            data_dir: The folder of TensorFlow Datasets.
+            options: Options of the measure, such as `temperature`.
+
+        Returns:
+            The `Evaluation`.
+
+        Raises:
+            ValueError: If the data does not fit the model, or the measure has no such option.
+        """
+        from ..publishing import measures
+
+        objective = objectives.from_settings(card["recipe"]["objective"])
+        measure = measures.get(objective.measure)
+        options = measure.checked(options or {})
+        images = Images(data if isinstance(data, str) else card["data"]["name"])
+        given = None if data is None or isinstance(data, str) else data
+        measure.check(model, given.spec if given else images.spec())
+        splits = objective.prepare(images.load(0, data_dir, given), 0)
+        return measure.measure(model, splits, images.describe(splits.spec, data_dir), **options)
