@@ -109,6 +109,7 @@ def _add_train(commands):
     train.add_argument(
         "name", nargs="?", default=_DEFAULT_MODEL, help=f"the model (default {_DEFAULT_MODEL})"
     )
+    train.add_argument("--data", help="another data set, or a folder of images by class")
     train.add_argument("--epochs", help="passes over the training split")
     train.add_argument("--batch-size", help="examples a step, over all replicas")
     train.add_argument("--seed", help="of weights, data order and dropout")
@@ -129,14 +130,15 @@ def _train(arguments):
 
     from .zoo import catalogue
 
-    # What is wrong with the words is told before TensorFlow takes its seconds to load.
+    # Validate before the slow import of TensorFlow.
     catalogue.recipe(arguments.name).override(settings)
     _load_tensorflow()
 
     from . import zoo
     from .training import runs
 
-    options = {"strategy": arguments.strategy, "data_dir": arguments.data_dir, "resume": arguments.resume}
+    keys = ("data", "strategy", "data_dir", "resume")
+    options = {key: getattr(arguments, key) for key in keys}
     try:
         run = zoo.train(arguments.name, arguments.out, **options, **settings)
     except runs.WorkerLost as error:
@@ -166,8 +168,8 @@ def _start_again(error, words):
 
 def _add_evaluate(commands):
     evaluate = commands.add_parser("evaluate", help="measure a trained model on the test split")
-    evaluate.add_argument("name", help="a published model, or a folder with a card")
-    evaluate.add_argument("--data", help="another data set")
+    evaluate.add_argument("name", help="a published model, or the folder of a run or of a model")
+    evaluate.add_argument("--data", help="another data set, or a folder of images by class")
     evaluate.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
     evaluate.add_argument("--temperature", action="store_true", help="also after temperature scaling")
     evaluate.add_argument("--json", action="store_true", help="print one JSON value")
@@ -182,12 +184,8 @@ def _evaluate(arguments):
 
     from . import zoo
 
-    scores = zoo.evaluate(
-        arguments.name,
-        data_set=arguments.data,
-        data_dir=arguments.data_dir,
-        temperature=arguments.temperature,
-    )
+    options = {"temperature": True} if arguments.temperature else {}
+    scores = zoo.evaluate(arguments.name, data=arguments.data, data_dir=arguments.data_dir, **options)
     if arguments.json:
         print(json.dumps(scores, indent=2))
     else:

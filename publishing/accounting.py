@@ -70,6 +70,22 @@ def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> A
     )
 
 
+def totals(models: list[keras.Model]) -> tuple[int, int | None]:
+    """Returns the parameters of all models together, and the FLOPs of the first one's forward pass.
+
+    Args:
+        models: Built Keras models.
+
+    Returns:
+        The two numbers; the second is `None` where `account` can't count it.
+    """
+    parameters = sum(model.count_params() for model in models)
+    try:
+        return parameters, account(models[0]).flops
+    except ValueError:
+        return parameters, None
+
+
 def _input_spec(model: keras.Model, input_shape: tuple[int, ...] | None):
     symbolic = None
     if getattr(model, "inputs", None):

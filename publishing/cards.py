@@ -1,11 +1,11 @@
-"""Model cards: what a published model is, how it was made, what it measures; and the check of its files.
+"""Model cards: what a published model is, how it was made and what it measured; and the check of its files.
 
-A published folder holds a SavedModel, `config.json` and `model.weights.h5`, `golden.npz` and `card.json`,
-which has the sha256 of every other file. Reads no TensorFlow.
+The card of a published folder, `card.json`, holds the sha256 of every other file. Loads no TensorFlow.
 """
 
 import collections
 import hashlib
+import html
 import json
 import os
 import pathlib
@@ -18,6 +18,25 @@ from .files import replacing
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scikit-learn")
 REQUIRED = ("config.json", "model.weights.h5", "saved_model.pb", "golden.npz")
 PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "saved_models"
+_SECTIONS = ("name", "data", "recipe", "measure", "metrics", "files")
+
+
+class Card(dict):
+    """A model card: a dictionary that JSON can hold, shown as a table in notebooks."""
+
+    def _repr_html_(self):
+        """Returns the card as an HTML table, without the hashes of its files."""
+        return f"<table>{''.join(_rows(self, ''))}</table>"
+
+
+def _rows(values, prefix):
+    """Yields table rows for nested values."""
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from () if key == "files" else _rows(value, f"{name}.")
+        else:
+            yield f"<tr><th>{html.escape(name)}</th><td>{html.escape(str(value))}</td></tr>"
 
 
 def published(name):
@@ -27,12 +46,16 @@ def published(name):
 
 
 def folder_of(name_or_path):
-    """Returns the folder of a published model, given its name, or any folder that holds a card.
+    """Returns the folder of a published model.
+
+    Args:
+        name_or_path: A published name, a folder that holds a card, or the folder of a run.
 
     Raises:
-        ValueError: If there is neither; the message lists the published names.
+        ValueError: If there is none; the message lists the published names.
     """
-    for folder in (PUBLISHED / name_or_path, pathlib.Path(name_or_path)):
+    path = pathlib.Path(name_or_path).expanduser()
+    for folder in (PUBLISHED / name_or_path, path, path / "model"):
         if (folder / "card.json").is_file():
             return folder
     names = ", ".join(sorted(p.parent.name for p in PUBLISHED.glob("*/card.json"))) or "none yet"
@@ -48,7 +71,7 @@ def read(folder):
         folder: A folder with a `card.json`.
 
     Returns:
-        The card, a dictionary.
+        The `Card`.
 
     Raises:
         ValueError: If it is not JSON, or lacks what every card has.
@@ -58,14 +81,16 @@ def read(folder):
         card = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a valid card: {error}") from error
-    if not isinstance(card, dict) or not {"name", "data", "recipe", "metrics", "files"} <= card.keys():
-        raise ValueError(f"{path} is not a valid card: it lacks name, data, recipe, metrics or files")
-    if "task" not in card["recipe"]:
-        raise ValueError(f"{path} is not a valid card: its recipe lacks a task, as an older version wrote it")
-    missing = [name for name in REQUIRED if name not in card["files"]]
+    missing = [key for key in _SECTIONS if not isinstance(card, dict) or key not in card]
     if missing:
-        raise ValueError(f"{path} is not a valid card: its files lack {missing[0]}")
-    return card
+        raise ValueError(f"{path} is not a valid card: it lacks {missing[0]}")
+    for key in ("data", "recipe", "metrics", "files"):
+        if not isinstance(card[key], dict):
+            raise ValueError(f"{path} is not a valid card: {key} must be an object, got {card[key]!r}")
+    absent = [name for name in REQUIRED if name not in card["files"]]
+    if absent:
+        raise ValueError(f"{path} is not a valid card: its files lack {absent[0]}")
+    return Card(card)
 
 
 def hashes(folder):
@@ -101,16 +126,14 @@ def verify(folder):
     return card
 
 
-def describe_run(recipe, spec, *, provenance, scores, account, history, place, devices, command):
-    """Returns all that a card says but the hashes of its files.
+def describe_run(recipe, evaluation, *, account, history, place, devices, command):
+    """Returns all that a card says except the hashes of its files.
 
     Args:
-        recipe: The run's `Recipe`.
-        spec: The data set's `Spec`.
-        provenance: Where the data's bytes come from.
-        scores: The test split's scores.
-        account: The model's parameters and FLOPs, a `training.accounting.Account`.
-        history: Logs of the epochs.
+        recipe: The run's recipe.
+        evaluation: The `Evaluation` of the trained model.
+        account: The parameters and FLOPs of all models, a pair; FLOPs may be `None`.
+        history: Logs of the units.
         place: The strategy's name and the number of replicas.
         devices: The device types that TensorFlow sees.
         command: The command line that repeats the run.
@@ -118,30 +141,22 @@ def describe_run(recipe, spec, *, provenance, scores, account, history, place, d
     Returns:
         A dictionary that JSON can hold.
     """
+    parameters, flops = account
     return {
         "name": recipe.name,
         "summary": recipe.summary,
         "section": recipe.section,
-        "data": {
-            "name": spec.name,
-            "provenance": provenance,
-            "source": spec.source,
-            "licence": spec.licence,
-            "note": spec.note,
-            "train": spec.train,
-            "validation": spec.validation,
-            "test": spec.test,
-        },
+        "data": dict(evaluation.data),
         "command": command,
         "seeds": [recipe.seed],
-        "metrics": {"split": "test", **scores},
-        "parameters": account.parameters,
-        "flops": account.flops,
+        "measure": evaluation.measure,
+        "metrics": {"split": evaluation.split, **evaluation.scores},
+        "parameters": parameters,
+        "flops": flops,
         "training": {
-            "epochs": len(history),
+            **place,
             "seconds": round(sum(row["seconds"] for row in history), 1),
             "hardware": _hardware(devices),
-            **place,
         },
         "versions": {
             "python": platform.python_version(),

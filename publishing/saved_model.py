@@ -1,32 +1,36 @@
-"""Publishing a trained model as a folder, and loading it again.
+"""Publishing trained models as a folder, and loading them again.
 
-B batch, H W height and width, C channels, K classes.
+A folder holds one TensorFlow SavedModel with the endpoints of all models, and for each model its Keras
+config and
+weights: `config.json` and `model.weights.h5` for the main one, `NAME.config.json` and `NAME.weights.h5` for
+    further
+ones. `golden.npz` holds inputs and outputs of every endpoint. No file holds the state of an optimizer.
 """
 
 import json
 import pathlib
+import tempfile
 
+import h5py
 import keras
 import numpy as np
+import tensorflow as tf
 
 from .. import layers
 from . import cards
 from .files import replacing, write_json
 
-GOLDEN = 4
+_COMPRESSED_FROM = 256
+_COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
 
 
-def publish(model, folder, card, examples, endpoints):
-    """Writes a model's folder: SavedModel, config, weights, golden inputs with outputs, and card.
-
-    The SavedModel's endpoints are free in the batch size.
+def publish(exports, folder, card):
+    """Writes the folder of one or more models.
 
     Args:
-        model: A `keras.Model` from images.
-        folder: Where to write; what stood there is replaced, once the new folder is whole.
+        exports: A list of `Export`s; the first is the model, and its first endpoint the SavedModel's default.
+        folder: Where to write; what is there is replaced once the new folder is complete.
         card: The card without its `files`.
-        examples: Images `[B, H, W, C]` of which a few are kept as golden inputs.
-        endpoints: Functions of images by name, `serve` first: the default of its readers.
 
     Returns:
         The card as written.
@@ -34,55 +38,147 @@ def publish(model, folder, card, examples, endpoints):
     folder = pathlib.Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder) as temporary:
-        _export(model, temporary, endpoints)
-        (temporary / "config.json").write_text(model.to_json(indent=1) + "\n")
-        model.save_weights(temporary / "model.weights.h5")
-        images = np.asarray(examples[:GOLDEN], "float32")
-        outputs = keras.ops.convert_to_numpy(model(images, training=False))
-        np.savez_compressed(temporary / "golden.npz", inputs=images, outputs=outputs)
+        functions = _export(exports, temporary)
+        for export in exports:
+            _write_keras(export.model, temporary, export.name)
+        np.savez_compressed(temporary / "golden.npz", **_golden(exports, functions))
         card = card | {"files": cards.hashes(temporary)}
         write_json(temporary / "card.json", card)
     return card
 
 
-def _export(model, folder, endpoints):
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    signature = [keras.InputSpec(shape=(None, *model.input_shape[1:]), dtype="float32")]
-    for name, function in endpoints.items():
-        archive.add_endpoint(name, function, input_signature=signature)
-    archive.write_out(folder, verbose=False)
+def _export(exports, folder):
+    """Writes the SavedModel and returns its functions by endpoint."""
+    module = tf.Module()
+    # Keras's own ExportArchive saves every variable twice.
+    module.weights = [variable.value for export in exports for variable in export.model.variables]
+    functions = {}
+    for export in exports:
+        for name, endpoint in export.endpoints.items():
+            if name in functions or hasattr(module, name):
+                raise ValueError(f"endpoints must have distinct names that tf.Module lacks, got {name!r}")
+            functions[name] = _typed(endpoint)
+            setattr(module, name, functions[name])
+    # Concrete functions would be saved besides those that `save` traces itself.
+    signatures = {"serving_default": next(iter(functions.values())), **functions}
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    return functions
 
 
-def load(name_or_path):
+def _typed(endpoint):
+    """Returns an endpoint's function with its signature, as a call of one graph, which is then saved once."""
+    graph = tf.function(endpoint.function, autograph=False)
+    return tf.function(lambda *inputs: graph(*inputs), input_signature=endpoint.signature, autograph=False)
+
+
+def _write_keras(model, folder, name=""):
+    """Writes config and weights, through a copy that was never compiled and so holds no optimizer."""
+    (folder / _file(name, "config.json")).write_text(model.to_json(separators=(",", ":")) + "\n")
+    copy = keras.models.model_from_json(model.to_json())
+    copy.set_weights(model.get_weights())
+    with tempfile.TemporaryDirectory() as scratch:
+        plain = pathlib.Path(scratch) / "plain.weights.h5"
+        copy.save_weights(plain)
+        _compress(plain, folder / _file(name or "model", "weights.h5"))
+
+
+def _compress(source, target):
+    """Copies an HDF5 file, with its larger arrays compressed."""
+    with h5py.File(source) as before, h5py.File(target, "w", libver="latest") as after:
+        after.attrs.update(before.attrs)
+
+        def copy(name, item):
+            if isinstance(item, h5py.Dataset):
+                options = {"chunks": item.shape, **_COMPRESSION} if item.size > _COMPRESSED_FROM else {}
+                new = after.create_dataset(name, data=item[()], **options)
+            else:
+                new = after.require_group(name)
+            new.attrs.update(item.attrs)
+
+        before.visititems(copy)
+
+
+def _file(name, ending):
+    return f"{name}.{ending}" if name else ending
+
+
+def _golden(exports, functions):
+    """Returns inputs and outputs of all endpoints, by names such as `serve.inputs.0` and `serve.outputs`."""
+    arrays = {}
+    for export in exports:
+        shared = None
+        for name, endpoint in export.endpoints.items():
+            # Endpoints with the inputs of the first one point to it.
+            if shared is not None and endpoint.golden is export.endpoints[shared].golden:
+                arrays[f"{name}.inputs_of"] = np.array(shared)
+            else:
+                arrays |= {f"{name}.inputs.{i}": np.asarray(value) for i, value in enumerate(endpoint.golden)}
+                shared = shared or name
+            outputs = functions[name](*map(tf.constant, endpoint.golden))
+            parts = outputs.items() if isinstance(outputs, dict) else [("", outputs)]
+            arrays |= {f"{name}.outputs{key and '.'}{key}": np.asarray(value) for key, value in parts}
+    return arrays
+
+
+def load(name_or_path, model=""):
     """Loads a published model, every file checked against its card first.
 
     Nothing is unpickled, and Keras's safe mode is on: the config can name registered classes only.
 
     Args:
-        name_or_path: A published name, or a folder with a card, such as a run's `model`.
+        name_or_path: A published name, or a folder with a card, such as a run's folder.
+        model: Which model, where the folder holds several; the main one by default.
 
     Returns:
-        A `keras.Model`, not compiled, from images with pixels in [0, 1] to what its task says: a classifier's
-        logits, a denoiser's images.
+        A `keras.Model`, not compiled. A classifier maps images with pixels in [0, 1] to logits, a denoiser
+        to images.
 
     Raises:
         ValueError: If there is no such model, or a file is missing or corrupted; the message names it.
     """
     folder = cards.folder_of(name_or_path)
     cards.verify(folder)
+    config = folder / _file(model, "config.json")
+    if not config.is_file():
+        names = [path.name.removesuffix(".config.json") for path in folder.glob("*.config.json")]
+        raise ValueError(f"model must be one of {', '.join(names) or 'none'} in {folder}, got {model!r}")
     # Keras knows a class by its registered name once its module was imported.
     for name in layers.__all__:
         getattr(layers, name)
-    config = json.loads((folder / "config.json").read_text())
-    # What it was trained with is the recipe's affair.
-    config.pop("compile_config", None)
-    model = keras.saving.deserialize_keras_object(config, safe_mode=True)
-    model.load_weights(folder / "model.weights.h5")
-    return model
+    loaded = json.loads(config.read_text())
+    loaded.pop("compile_config", None)
+    network = keras.saving.deserialize_keras_object(loaded, safe_mode=True)
+    network.load_weights(folder / _file(model or "model", "weights.h5"))
+    return network
 
 
-def golden(folder):
-    """Returns the golden inputs and outputs of a published folder, two NumPy arrays."""
+def golden(folder, endpoint="serve"):
+    """Returns the golden inputs and outputs of an endpoint.
+
+    Args:
+        folder: A published folder.
+        endpoint: The endpoint's name.
+
+    Returns:
+        A list of NumPy arrays, one for each argument, and the output: an array, or a dictionary of them.
+
+    Raises:
+        ValueError: If there is no such endpoint.
+    """
     with np.load(pathlib.Path(folder) / "golden.npz", allow_pickle=False) as stored:
-        return stored["inputs"], stored["outputs"]
+        arrays = {name: stored[name] for name in stored.files}
+    outputs = _below(arrays, f"{endpoint}.outputs")
+    if not outputs:
+        raise ValueError(f"endpoint must be one of those in {folder}, got {endpoint!r}")
+    source = str(arrays.get(f"{endpoint}.inputs_of", endpoint))
+    inputs = _below(arrays, f"{source}.inputs")
+    return [inputs[str(i)] for i in range(len(inputs))], outputs.get("", outputs)
+
+
+def _below(arrays, prefix):
+    """Returns the arrays whose names are the prefix or continue it after a dot, by the rest of the name."""
+    return {
+        name.removeprefix(prefix).removeprefix("."): array
+        for name, array in arrays.items()
+        if name == prefix or name.startswith(f"{prefix}.")
+    }

@@ -1,8 +1,8 @@
-"""Checkpoints of a run: all that the next epoch depends on, one folder an epoch.
+"""Checkpoints of a run: all that the next unit depends on, one folder a unit.
 
-A folder `epoch-0007` holds `state.npz`, every variable of the model (the state of random generators
-included) and of the optimizer, and `history.json`, the logs of the epochs so far. It is written under
-a temporary name and then renamed, so that a killed run leaves only whole ones.
+A folder such as `epoch-0007` holds `state.npz`, the learner's state by name, and `history.json`, the logs
+of the units so far. It is written under a temporary name and then renamed, so that a killed run leaves only
+complete ones.
 """
 
 import json
@@ -15,93 +15,106 @@ import numpy as np
 from ..publishing.files import remove, replacing
 
 KEPT = 2
-_NAME = re.compile(r"epoch-\d+")
+_NAME = re.compile(r"[a-z]+-(\d+)")
 
 
-def save(folder, model, history):
-    """Writes the checkpoint of the last epoch in `history`, then removes all but the newest and the best.
+def path_of(folder, unit, number):
+    """Returns the path of a checkpoint.
 
     Args:
         folder: The folder that holds the checkpoints.
-        model: A compiled `keras.Model`.
-        history: Logs of the epochs so far, one dictionary each.
+        unit: What the learner counts.
+        number: Units done.
+    """
+    return pathlib.Path(folder) / f"{unit}-{number:04d}"
+
+
+def save(folder, unit, state, history, best):
+    """Writes the checkpoint of the last unit in `history`, then removes all but the newest two and the best.
+
+    Args:
+        folder: The folder that holds the checkpoints.
+        unit: What the learner counts.
+        state: Arrays by name.
+        history: Logs of the units so far, one dictionary each.
+        best: The unit to keep besides the newest, counted from 1.
 
     Returns:
         The new checkpoint's path.
     """
     folder = pathlib.Path(folder)
-    state = {name: np.asarray(variable) for name, variable in _variables(model)}
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"epoch-{len(history):04d}"
+    path = path_of(folder, unit, len(history))
     with replacing(path) as temporary:
         temporary.mkdir()
         np.savez(temporary / "state.npz", **state)
         (temporary / "history.json").write_text(json.dumps(history))
-    kept = {*every(folder)[-KEPT:], folder / f"epoch-{best_epoch(history):04d}"}
+    kept = {*every(folder)[-KEPT:], path_of(folder, unit, best)}
     for old in set(every(folder)) - kept:
         remove(old)
     return path
 
 
-def first_bad(model):
-    """Returns the path of the first variable of a compiled model that is NaN or infinite, or `None`."""
-    for _, variable in _variables(model):
-        value = np.asarray(variable)
-        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
-            return variable.path
-    return None
-
-
-def restore(path, model):
-    """Puts a checkpoint's values into a model built and compiled as the one that was saved.
+def read(path):
+    """Returns the state and the history of a checkpoint.
 
     Args:
-        path: A checkpoint, as `latest` gives it.
-        model: A compiled `keras.Model`.
-
-    Returns:
-        The history: logs of the epochs so far.
+        path: A checkpoint, as `latest` returns it.
 
     Raises:
-        ValueError: If the checkpoint is of another model or can't be read.
+        ValueError: If it can't be read.
     """
     path = pathlib.Path(path)
-    variables = dict(_variables(model))
     try:
-        with np.load(path / "state.npz", allow_pickle=False) as state:
-            values = {name: state[name] for name in state.files}
+        with np.load(path / "state.npz", allow_pickle=False) as stored:
+            state = {name: stored[name] for name in stored.files}
         history = json.loads((path / "history.json").read_text())
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"the checkpoint {path} can't be read ({error})") from error
-    for name, variable in variables.items():
-        if name not in values or values[name].shape != tuple(variable.shape):
-            raise ValueError(f"the checkpoint {path} is of another model: {variable.path} differs")
-    for name, variable in variables.items():
-        variable.assign(values[name])
+    return state, history
+
+
+def restore(path, learner):
+    """Puts a checkpoint's state into a learner made as the one that was saved.
+
+    Args:
+        path: A checkpoint, as `latest` returns it.
+        learner: The `Learner`.
+
+    Returns:
+        The history: logs of the units so far.
+
+    Raises:
+        ValueError: If the checkpoint can't be read or is that of another learner.
+    """
+    state, history = read(path)
+    try:
+        learner.restore(state)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"the checkpoint {path} does not fit: {error}") from error
     return history
 
 
+def first_non_finite(state):
+    """Returns the name of the first array that holds NaN or infinity, or `None`.
+
+    Args:
+        state: Arrays by name.
+    """
+    for name, value in state.items():
+        value = np.asarray(value)
+        if np.issubdtype(value.dtype, np.floating) and not np.isfinite(value).all():
+            return name
+    return None
+
+
 def every(folder):
-    """Returns the whole checkpoints in a folder, oldest first."""
+    """Returns the complete checkpoints in a folder, oldest first."""
     folder = pathlib.Path(folder)
-    found = [p for p in folder.iterdir() if _NAME.fullmatch(p.name)] if folder.is_dir() else []
-    return sorted(found, key=lambda p: int(p.name.removeprefix("epoch-")))
+    paths = [p for p in folder.iterdir() if _NAME.fullmatch(p.name)] if folder.is_dir() else []
+    return sorted(paths, key=lambda p: int(_NAME.fullmatch(p.name)[1]))
 
 
 def latest(folder):
-    """Returns the newest whole checkpoint in a folder, or `None`."""
+    """Returns the newest complete checkpoint in a folder, or `None`."""
     return (every(folder) or [None])[-1]
-
-
-def best_epoch(history):
-    """Returns the epoch, counted from 1, of the lowest validation loss; the last where none was measured."""
-    losses = [row["val_loss"] for row in history if "val_loss" in row]
-    return int(np.argmin(losses)) + 1 if len(losses) == len(history) else len(history)
-
-
-def _variables(model):
-    """Yields `(name, variable)` in the model's own order, which a rebuilt model repeats."""
-    for i, variable in enumerate(model.variables):
-        yield f"model/{i}", variable
-    for i, variable in enumerate(model.optimizer.variables):
-        yield f"optimizer/{i}", variable

@@ -20,11 +20,12 @@ class After(Protocol):
 
 
 class Learner(Protocol):
-    """Trains, measures and exports; everything that differs between a classifier and AlphaZero stands behind it.
+    """Trains, measures and exports; everything that differs between a classifier and AlphaZero stands
+    behind it.
 
-    A run makes the learner, restores a checkpoint if there is one, trains, and writes what the learner measured and
-    exports. Optional attributes: `ceiling`, a factor of the first loss above which a run has diverged;
-    `stopping`, an `EarlyStopping`; `learning_rate`, the current rate, for messages; `replicas`.
+    A run makes the learner, restores a checkpoint if there is one, trains, and writes what the learner
+    measured and exports. Optional attributes: `ceiling`, a factor of the first loss above which a run has
+    diverged; `stopping`, an `EarlyStopping`; `learning_rate`, the current rate, for messages; `replicas`.
 
     Attributes:
         unit: What progress is counted in: "epoch", "update", "iteration".
@@ -82,7 +83,7 @@ class EarlyStopping:
     monitor: str = "val_loss"
 
     def best(self, history):
-        """Returns the unit, counted from 1, of the lowest value; the last where it was not always measured."""
+        """Returns the unit, from 1, of the lowest value; the last one unless all units have a value."""
         values = [row[self.monitor] for row in history if self.monitor in row]
         return values.index(min(values)) + 1 if values and len(values) == len(history) else len(history)
 

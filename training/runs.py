@@ -1,20 +1,26 @@
-"""A run: from a recipe to a folder with the trained model, its measures and its report."""
+"""A run: from a recipe to a folder with the trained model, its measures and its report.
+
+A run knows learners only: it imports no objective, no data set and no measure.
+"""
 
 import contextlib
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
-import keras
 import tensorflow as tf
 
-from .. import data
-from ..publishing import accounting, cards
-from ..publishing import saved_model as publishing
+from ..publishing import accounting, cards, saved_model
 from ..publishing.files import sweep, write_json
-from . import callbacks, checkpoints, fitting
-from .compiling import compiled_model
+from ..publishing.page.curves import loss_curves
+from ..publishing.page.report import Section, write_report
+from . import checkpoints
+from .learner import EarlyStopping, Resources
+from .progress import Progress
+from .settings import flatten
 from .strategies import is_chief, make_strategy
+from .watch import Watch
 
 
 class WorkerLost(RuntimeError):
@@ -28,27 +34,54 @@ class Run:
     Args:
         folder: The run's folder: `model/`, `report.html`, `metrics.json`, `history.csv`, `checkpoints/`,
             `tensorboard/`.
-        model: The trained `keras.Model`.
-        scores: The test split's scores; `None` on workers other than the first.
-        history: Logs of the epochs, one dictionary each.
+        model: The trained `keras.Model`; the first where there are several.
+        scores: The scores on the test split; `None` on workers other than the first.
+        history: Logs of the units, one dictionary each.
     """
 
     folder: pathlib.Path
-    model: keras.Model
+    model: Any
     scores: dict | None
     history: list
 
+    def _repr_html_(self):
+        """Returns the scores and the place of the report, for notebooks."""
+        rows = [
+            ("report", self.folder / "report.html"),
+            ("model", self.folder / "model"),
+            *(self.scores or {}).items(),
+        ]
+        cells = "".join(f"<tr><th>{key}</th><td>{_short(value)}</td></tr>" for key, value in rows)
+        return f"<table>{cells}</table>"
 
-def train(recipe, out, *, strategy="default", data_dir=None, resume=False, progress=True, command=None):
+
+def _short(value):
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def train(
+    recipe,
+    out,
+    *,
+    data=None,
+    callbacks=(),
+    strategy="default",
+    data_dir=None,
+    resume=False,
+    progress=True,
+    command=None,
+):
     """Trains a recipe's model, measures it, and writes everything down.
 
     Args:
-        recipe: The `Recipe`.
+        recipe: The recipe.
         out: The run's folder; it must not hold a run, unless `resume`.
+        data: The caller's own data, such as `Splits`; `None` for the recipe's.
+        callbacks: Keras callbacks for learners that use Keras's `fit`.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets; `None` for its default.
-        resume: Continue the run in `out` from its last checkpoint, to the weights that an uninterrupted
-            run would have reached.
+        resume: Continue the run in `out` from its last checkpoint, to the weights that an uninterrupted run
+            would have reached. A setting that only makes the run longer, such as `epochs`, may change.
         progress: Show a bar on stderr.
         command: The command line to put on the card.
 
@@ -58,48 +91,38 @@ def train(recipe, out, *, strategy="default", data_dir=None, resume=False, progr
     Raises:
         ValueError: If an argument or the data is not valid, `out` holds another run, or `resume` finds none.
         OSError: If the run's files can't be written.
-        callbacks.Diverged: If the loss or a weight stops being a number, or grows far above the start.
+        watch.Diverged: If the loss or a weight is not finite, or the loss grows far above its start.
         WorkerLost: If another worker of the cluster stopped.
     """
-    out = pathlib.Path(out)
+    out = pathlib.Path(out).expanduser()
     _check_folder(out, recipe, resume)
     scope = make_strategy(strategy)
     chief = is_chief(scope)
-    splits = data.load(
-        recipe.data,
-        recipe.batch_size,
-        data_dir,
-        recipe.seed,
-        subset=recipe.subset,
-        random_labels=recipe.random_labels,
-        augment=recipe.augment,
-    )
-    splits = recipe.task.prepare(splits, recipe.seed)
-    replicas = scope.num_replicas_in_sync
-    if splits.batch_size % replicas:
-        raise ValueError(f"batch_size={splits.batch_size} must be a multiple of the {replicas} replicas")
-    with _tensorflow_errors(out), _precision(recipe.precision):
-        keras.utils.set_random_seed(recipe.seed)
-        with scope.scope():
-            distributed = strategy != "default"
-            model = compiled_model(recipe, splits.spec, splits.steps_per_epoch, distributed=distributed)
+    with _tensorflow_errors(out), recipe.precision():
+        learner = recipe.learner(Resources(scope, data_dir, data, callbacks, out if chief else None))
         if chief:
             out.mkdir(parents=True, exist_ok=True)
             sweep(out)
             write_json(out / "run.json", {"name": recipe.name, "settings": recipe.settings()})
-        history = _fit(model, recipe, splits, out, scope, progress, chief, resume)
+        history = _train(learner, out, chief, progress, resume)
         if not chief:
-            return Run(out, model, None, history)
-        best = checkpoints.best_epoch(history) if recipe.patience else len(history)
-        checkpoints.restore(out / "checkpoints" / f"epoch-{best:04d}", model)
-        place = {"strategy": strategy, "replicas": replicas}
-        scores = _write_results(model, recipe, splits, out, history, place, data_dir, command)
-    return Run(out, model, scores, history)
+            return Run(out, learner.exports()[0].model, None, history)
+        result = getattr(learner, "stopping", EarlyStopping()).result(history)
+        checkpoints.restore(checkpoints.path_of(out / "checkpoints", learner.unit, result), learner)
+        place = {
+            f"{learner.unit}s": len(history),
+            "strategy": strategy,
+            "replicas": scope.num_replicas_in_sync,
+        }
+        exports, evaluation = learner.exports(), learner.evaluate()
+        command = command or f"curvezoo train {recipe.name}"
+        _write_results(recipe, learner.unit, exports, evaluation, history, place, out, command)
+    return Run(out, exports[0].model, dict(evaluation.scores), history)
 
 
 @contextlib.contextmanager
 def _tensorflow_errors(out):
-    """Gives TensorFlow's errors their meaning: a lost worker, or a file that can't be written."""
+    """Translates TensorFlow's errors: a lost worker, or a file that can't be written."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
@@ -121,17 +144,26 @@ def _check_folder(out, recipe, resume):
         if out.is_dir() and any(out.iterdir()):
             raise ValueError(f"{out} is not empty; resume the run in it, or name another folder")
         return
-    before, now = saved_settings(out, recipe.name), json.loads(json.dumps(recipe.settings()))
-    changed = [key for key in now if before.get(key) != now[key]]
+    before = flatten(recipe.restored(saved_settings(out, recipe.name)).settings())
+    now = flatten(json.loads(json.dumps(recipe.settings())))
+    changed = [key for key in now if before.get(key) != now[key] and key not in recipe.extendable]
     if changed:
         raise ValueError(
             f"{out} was begun with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
             f"resume it with the same"
         )
+    done = len(checkpoints.every(out / "checkpoints")) and _units_done(out)
+    for key in recipe.extendable:
+        if now[key] < min(before[key], done):
+            raise ValueError(f"{key} must be at least the {done} that are done, got {now[key]}")
+
+
+def _units_done(out):
+    return int(checkpoints.latest(out / "checkpoints").name.rpartition("-")[2])
 
 
 def saved_settings(out, name):
-    """Returns the settings that a run was begun with, as `Recipe.settings` gives them.
+    """Returns the settings that a run was begun with, as `Recipe.settings` returns them.
 
     Args:
         out: The run's folder.
@@ -143,74 +175,50 @@ def saved_settings(out, name):
     Raises:
         ValueError: If the folder holds no run, or a run of another model.
     """
-    path = pathlib.Path(out) / "run.json"
+    path = pathlib.Path(out).expanduser() / "run.json"
     if not path.is_file():
         raise ValueError(f"{out} holds no run to resume")
     run = json.loads(path.read_text())
     if run["name"] != name:
         raise ValueError(f"{out} holds a run of {run['name']}, not of {name}")
-    if "task" not in run["settings"]:
-        raise ValueError(f"{out} holds a run that an older version began; train the model anew")
+    if "kind" not in run["settings"]:
+        raise ValueError(f"{out} holds a run that an older version began; train the model again")
     return run["settings"]
 
 
-@contextlib.contextmanager
-def _precision(policy):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _fit(model, recipe, splits, out, scope, progress, chief, resume):
-    """Fits from the last checkpoint, or the start, to the end; returns the history."""
-    folder, steps = out / "checkpoints", splits.steps_per_epoch
+def _train(learner, out, chief, visible, resume):
+    """Trains from the last checkpoint, or the start, to the end; returns the history."""
+    folder = out / "checkpoints"
     last = checkpoints.latest(folder) if resume else None
-    history = checkpoints.restore(last, model) if last else []
-    first = len(history)
-    stopped = recipe.patience and first and first - checkpoints.best_epoch(history) >= recipe.patience
-    if first >= recipe.epochs or stopped:
+    history = checkpoints.restore(last, learner) if last else []
+    stopping = getattr(learner, "stopping", EarlyStopping())
+    if len(history) >= learner.total or stopping.exhausted(history):
         return history
-    guard = callbacks.Guard(folder, steps, history)
-    watchers = [guard, callbacks.Checkpointer(out if chief else None, history, recipe.patience, guard)]
-    if chief:
-        watchers.append(keras.callbacks.TensorBoard(out / "tensorboard", write_graph=False))
-    bar = callbacks.Progress(first, recipe.epochs, steps)
-    if progress and chief:
-        watchers.append(bar)
-    try:
-        fitting.fit(model, splits, first, recipe.epochs, scope, watchers)
-    finally:
-        bar.close()
-    return history
+    with Progress(learner.unit, learner.total, len(history), visible and chief) as progress:
+        watch = Watch(learner, history, progress, folder, out if chief else None)
+        learner.train(len(history), watch)
+    return watch.history
 
 
-def _write_results(model, recipe, splits, out, history, place, data_dir, command):
-    """Measures the model on the test split; writes the published folder, metrics and report."""
-    scores, predictions = recipe.task.measure(model, splits)
+def _write_results(recipe, unit, exports, evaluation, history, place, out, command):
+    """Writes the published folder, the metrics and the report."""
     card = cards.describe_run(
         recipe,
-        splits.spec,
-        provenance=data.provenance(splits.spec.name, data_dir),
-        scores=scores,
-        account=accounting.account(model),
+        evaluation,
+        account=accounting.totals([export.model for export in exports]),
         history=history,
         place=place,
         devices=[device.device_type for device in tf.config.list_logical_devices()],
-        command=command or f"curvezoo train {recipe.name}",
+        command=command,
     )
-    examples = next(iter(splits.test))[0]
-    card = publishing.publish(model, out / "model", card, examples, recipe.task.endpoints(model))
-    write_json(out / "metrics.json", scores)
-    recipe.task.report(
-        out / "report.html",
-        recipe=recipe,
-        splits=splits,
-        scores=scores,
-        predictions=predictions,
-        history={key: [row[key] for row in history] for key in history[0]},
-        rows=[("command", card["command"]), *card["recipe"].items()],
-    )
-    return scores
+    saved_model.publish(exports, out / "model", card)
+    write_json(out / "metrics.json", dict(evaluation.scores))
+    columns = dict.fromkeys(key for row in history for key in row)
+    curves = loss_curves({key: [row.get(key) for row in history] for key in columns}, unit)
+    settings = [("command", command), *flatten(card["recipe"]).items()]
+    sections = [
+        Section("Training", figures=[(curves, f"Every measured quantity against the {unit}.")]),
+        *evaluation.sections(),
+        Section("Settings", rows=settings),
+    ]
+    write_report(out / "report.html", recipe.name, evaluation.summary, sections, lead=recipe.summary)

@@ -1,8 +1,8 @@
 """Settings under dotted keys: the fields of a recipe and of its parts, read from strings and written to JSON.
 
 A part is a frozen dataclass that owns and checks its fields. Its settings appear under its own name, as in
-`optimizer.learning_rate`; a bare `learning_rate` serves wherever only one part has such a field. The name of a
-part stands for the part's `name` field: `optimizer=sgd` is `optimizer.name=sgd`.
+`optimizer.learning_rate`; a bare `learning_rate` serves wherever only one part has such a field. The name
+of a part stands for the part's `name` field: `optimizer=sgd` is `optimizer.name=sgd`.
 """
 
 import dataclasses

@@ -50,9 +50,7 @@ class Supervised(Recipe):
         arguments.integer("epochs", self.epochs, 1)
         arguments.integer("patience", self.patience, 0)
         if self.optimizer.warmup >= self.epochs:
-            raise ValueError(
-                f"warmup must be less than epochs={self.epochs}, got {self.optimizer.warmup}"
-            )
+            raise ValueError(f"warmup must be less than epochs={self.epochs}, got {self.optimizer.warmup}")
 
     def learner(self, resources):
         """Returns the `SupervisedLearner`."""
@@ -86,8 +84,8 @@ class Supervised(Recipe):
         objective = objectives.from_settings(card["recipe"]["objective"])
         measure = measures.get(objective.measure)
         options = measure.checked(options or {})
-        images = Images(data if isinstance(data, str) else card["data"]["name"])
         given = None if data is None or isinstance(data, str) else data
+        images = Images(data if isinstance(data, str) else card["recipe"]["data"]["name"])
         measure.check(model, given.spec if given else images.spec())
         splits = objective.prepare(images.load(0, data_dir, given), 0)
         return measure.measure(model, splits, images.describe(splits.spec, data_dir), **options)

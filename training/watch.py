@@ -1,172 +1,120 @@
-"""What watches a run: the bar, the guard against divergence, history and checkpoints, early stopping."""
+"""What follows a run: the guard against divergence, the history, the checkpoints, early stopping."""
 
 import csv
 import math
-import sys
 import time
 
-import keras
-import rich.console
-import rich.progress
+import tensorflow as tf
 
 from ..publishing.files import replacing
 from . import checkpoints
-
-DIVERGED = 50.0
+from .learner import EarlyStopping
 
 
 class Diverged(ArithmeticError):
-    """The loss or a weight is NaN, infinite, or far above where the run began."""
+    """A loss or a weight is NaN, infinite, or far above its value at the start."""
 
 
-class Progress(keras.callbacks.Callback):
-    """A bar with the epoch, the running loss and accuracy, and the time left, on stderr.
+class Watch:
+    """Called by a learner after each unit, and within units: the `After` of every run.
 
-    Args:
-        first: Epochs already done.
-        epochs: Epochs of the whole run.
-        steps: Steps an epoch.
-    """
-
-    def __init__(self, first, epochs, steps):
-        super().__init__()
-        self.total, self.done, self.steps = epochs * steps, first * steps, steps
-        self.shown, self.every = 0, max(1, steps // 20)
-        self.bar = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(),
-            rich.progress.MofNCompleteColumn(),
-            rich.progress.TextColumn("{task.fields[logs]}"),
-            rich.progress.TimeRemainingColumn(),
-            console=rich.console.Console(file=sys.stderr),
-        )
-        self.task = self.bar.add_task("epoch", total=self.total, completed=self.done, logs="")
-
-    def on_train_begin(self, logs=None):
-        """Shows the bar."""
-        self.bar.start()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Shows the epoch's number."""
-        self.bar.update(self.task, description=f"epoch {epoch + 1}")
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Moves the bar, and now and then the running means."""
-        if self.done + batch + 1 - self.shown >= self.every:
-            self.shown = self.done + batch + 1
-            shown = {key: logs[key] for key in ("loss", "accuracy") if key in (logs or {})}
-            text = "  ".join(f"{key} {float(value):.4f}" for key, value in shown.items())
-            self.bar.update(self.task, completed=self.shown, logs=text)
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Counts the epoch; where the output is no terminal, prints a line instead."""
-        self.done = (epoch + 1) * self.steps
-        self.bar.update(self.task, completed=self.done)
-        if not self.bar.console.is_terminal:
-            text = "  ".join(f"{key} {float(value):.4g}" for key, value in (logs or {}).items())
-            print(f"epoch {epoch + 1}/{self.total // self.steps}  {text}", file=sys.stderr, flush=True)
-
-    def on_train_end(self, logs=None):
-        """Takes the bar away."""
-        self.close()
-
-    def close(self):
-        """Takes the bar away, after an error too."""
-        self.bar.stop()
-
-
-class Guard(keras.callbacks.Callback):
-    """Stops a run whose loss is NaN, infinite, or above 50 times its first value (or 50 nats).
+    Everything it decides follows from the history, so that a resumed run decides the same.
 
     Args:
-        folder: Where the checkpoints are, to name the last good one.
-        steps: Steps an epoch.
-        history: Logs of the epochs already done; the first one's loss sets the limit of a resumed run.
+        learner: The `Learner`.
+        history: Logs of the units already done; grows with each unit.
+        progress: The run's `Progress`.
+        checkpoints: Folder of the checkpoints, to name the last good one.
+        folder: The run's folder to write into, or `None` for a process that writes nothing.
     """
 
-    def __init__(self, folder, steps, history):
-        super().__init__()
-        self.folder, self.steps, self.epoch = folder, steps, 0
-        self.limit = DIVERGED * max(1.0, history[0]["loss"]) if history else None
+    def __init__(self, learner, history, progress, checkpoints, folder):
+        self.history, self._learner, self._progress = history, learner, progress
+        self._checkpoints, self._folder = checkpoints, folder
+        self._stopping = getattr(learner, "stopping", EarlyStopping())
+        self._limit = self._limit_above(history[0].get("loss")) if history else None
+        self._done, self._steps = 0, 0
+        self._began = time.perf_counter()
+        self._board = tf.summary.create_file_writer(str(folder / "tensorboard")) if folder else None
 
-    def on_epoch_begin(self, epoch, logs=None):
-        """Remembers the epoch."""
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Reads the running loss.
-
-        Raises:
-            Diverged: If it is not finite or too high.
-        """
-        loss = float(logs["loss"])
-        self.limit = self.limit or DIVERGED * max(1.0, loss)
-        if not loss < self.limit:
-            self.stop(f"the loss is {loss:g}", batch + 1)
-
-    def stop(self, what, step_of_epoch):
-        """Raises `Diverged`.
+    def step(self, done, steps, logs):
+        """Checks the running loss, and moves the progress bar.
 
         Args:
-            what: What went wrong.
-            step_of_epoch: Steps of this epoch done by then.
+            done: Steps done in this unit.
+            steps: Steps of a unit.
+            logs: The running logs.
 
         Raises:
-            Diverged: With the step, the learning rate and the last good checkpoint.
+            Diverged: If the loss is not finite, or above the learner's ceiling.
         """
-        step = self.epoch * self.steps + step_of_epoch
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        good = checkpoints.latest(self.folder)
+        self._done, self._steps = done, steps
+        if "loss" in logs:
+            loss = float(logs["loss"])
+            if self._limit is None:
+                self._limit = self._limit_above(loss)
+            if not loss < self._limit:
+                self._stop(f"the loss is {loss:g}")
+        self._progress.step(done, steps, logs)
+
+    def __call__(self, logs):
+        """Adds a unit to the history and writes a checkpoint.
+
+        Args:
+            logs: Numbers by name.
+
+        Returns:
+            Whether to stop early.
+
+        Raises:
+            Diverged: If a number of the logs or of the learner's state is not finite.
+        """
+        now = time.perf_counter()
+        row = {key: float(value) for key, value in logs.items()} | {"seconds": round(now - self._began, 3)}
+        for key, value in row.items():
+            if not math.isfinite(value):
+                self._stop(f"{key} is not finite")
+        state = self._learner.state()
+        bad = checkpoints.first_non_finite(state)
+        if bad:
+            self._stop(f"{bad} is not finite")
+        self.history.append(row)
+        if self._folder:
+            self._write(state)
+        self._progress.unit_done(row)
+        self._done, self._began = 0, time.perf_counter()
+        return self._stopping.exhausted(self.history)
+
+    def _limit_above(self, loss):
+        """Returns the loss above which the run has diverged."""
+        ceiling = getattr(self._learner, "ceiling", None)
+        if ceiling is None or loss is None or not math.isfinite(loss):
+            return math.inf
+        return ceiling * max(1.0, loss)
+
+    def _stop(self, reason):
+        unit, number = self._learner.unit, len(self.history) + 1
+        step = (
+            f"step {len(self.history) * self._steps + self._done} ({unit} {number})"
+            if self._steps
+            else f"{unit} {number}"
+        )
+        rate = getattr(self._learner, "learning_rate", None)
+        good = checkpoints.latest(self._checkpoints)
         raise Diverged(
-            f"{what} at step {step} (epoch {self.epoch + 1}), learning rate {rate:g}; "
-            f"last good checkpoint: {good if good else 'none, it diverged in the first epoch'}"
+            f"{reason} at {step}{'' if rate is None else f', learning rate {rate:g}'}; "
+            f"last good checkpoint: {good or f'none, it diverged in the first {unit}'}"
         )
 
-
-class Checkpointer(keras.callbacks.Callback):
-    """Keeps the history, writes a checkpoint and the CSV log each epoch, and stops early.
-
-    Everything it decides is computed from the history, so that a resumed run decides the same.
-
-    Args:
-        folder: The run's folder, for `checkpoints/` and `history.csv`; `None` writes nothing.
-        history: Logs of the epochs already done.
-        patience: Epochs without a lower validation loss after which the run stops; 0 never.
-        guard: The run's `Guard`.
-    """
-
-    def __init__(self, folder, history, patience, guard):
-        super().__init__()
-        self.folder, self.history, self.patience, self.guard = folder, history, patience, guard
-        self.began = 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the epoch's clock."""
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Adds the epoch to the history and writes it down.
-
-        Raises:
-            Diverged: If a weight or the validation loss is not finite.
-        """
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        measured = {key: float(value) for key, value in logs.items()}
-        seconds = round(time.perf_counter() - self.began, 3)
-        self.history.append({**measured, "learning_rate": rate, "seconds": seconds})
-        if not all(math.isfinite(value) for value in self.history[-1].values()):
-            self.guard.stop("the validation loss is not finite", self.guard.steps)
-        bad = checkpoints.first_bad(self.model)
-        if bad:
-            self.guard.stop(f"{bad} is not finite", self.guard.steps)
-        if self.folder:
-            self._write()
-        if self.patience and len(self.history) - checkpoints.best_epoch(self.history) >= self.patience:
-            self.model.stop_training = True
-
-    def _write(self):
-        checkpoints.save(self.folder / "checkpoints", self.model, self.history)
-        with replacing(self.folder / "history.csv") as temporary, temporary.open("w", newline="") as file:
-            table = csv.DictWriter(file, ["epoch", *self.history[0]])
+    def _write(self, state):
+        unit, best = self._learner.unit, self._stopping.best(self.history)
+        checkpoints.save(self._checkpoints, unit, state, self.history, best)
+        columns = dict.fromkeys(key for row in self.history for key in row)
+        with replacing(self._folder / "history.csv") as temporary, temporary.open("w", newline="") as file:
+            table = csv.DictWriter(file, [unit, *columns])
             table.writeheader()
-            table.writerows({"epoch": i, **row} for i, row in enumerate(self.history, 1))
+            table.writerows({unit: i, **row} for i, row in enumerate(self.history, 1))
+        with self._board.as_default(step=len(self.history)):
+            for key, value in self.history[-1].items():
+                tf.summary.scalar(key, value)
+        self._board.flush()

@@ -1,10 +1,10 @@
-"""Every model's name, recipe and, where it is published, card. Reads no TensorFlow."""
+"""Every model's name, recipe and, where it is published, card. Loads no TensorFlow."""
 
-import difflib
 import fnmatch
 import functools
 import importlib
 
+from .. import arguments
 from ..publishing import cards
 
 _MODULES = (
@@ -28,7 +28,7 @@ def names(pattern="*"):
 
 
 def recipe(name):
-    """Returns the `Recipe` of a model.
+    """Returns the recipe of a model.
 
     Args:
         name: A name that `names()` lists.
@@ -37,14 +37,10 @@ def recipe(name):
         The recipe, frozen.
 
     Raises:
-        ValueError: If there is no such model; the message holds the nearest names.
+        ValueError: If there is no such model; the message holds the nearest name and lists all.
     """
     recipes = _recipes()
-    if name not in recipes:
-        near = difflib.get_close_matches(name, recipes, 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"valid: {', '.join(recipes)}"
-        raise ValueError(f"no model is named {name!r}; {hint}")
-    return recipes[name]
+    return recipes[arguments.known_name("model", name, recipes)]
 
 
 def describe(name):
@@ -60,14 +56,14 @@ def describe(name):
     Raises:
         ValueError: If there is no such model.
     """
-    found = recipe(name)
+    named = recipe(name)
     card = cards.published(name)
     return {
         "name": name,
-        "section": found.section,
-        "summary": found.summary,
-        "data": found.data,
+        "section": named.section,
+        "summary": named.summary,
+        "data": getattr(getattr(named, "data", None), "name", ""),
         "trained": card is not None,
-        "recipe": found.settings(),
+        "recipe": named.settings(),
         "card": card,
     }

@@ -1,57 +1,127 @@
 """Building, training, loading and measuring the zoo's models."""
 
+import dataclasses
 import pathlib
 import re
 import shlex
 
-from .. import data
+from .. import data as data_room
 from ..publishing import cards
-from ..publishing import measures as tasks
-from ..publishing import saved_model as publishing
-from ..publishing.measures import evaluation
-from ..training import runs
-from ..training.recipe import model_arguments
 from . import catalogue
 
 
-def build(name, **overrides):
+def build(name, *, data=None, classes=None, input_shape=None, **overrides):
     """Returns a model of the zoo with new weights.
 
     Args:
         name: A name that `names()` lists.
-        **overrides: Arguments of the model's building function, and `data` for another data set's shape.
+        data: The data that the model is for: a data set's name, a folder of images by class, or `Splits`; the
+            recipe's by default.
+        classes: Number of classes, if other than the data's.
+        input_shape: Shape of one example, if other than the data's.
+        **overrides: Arguments of the model's building function.
 
     Returns:
         A `keras.Model`, not compiled.
 
     Raises:
-        ValueError: If there is no such model or argument.
+        ValueError: If there is no such model, data set or argument.
     """
-    recipe = catalogue.recipe(name)
-    extra = set(overrides) - {"data", *model_arguments(recipe.build)}
-    if extra:
-        valid = ", ".join(["data", *model_arguments(recipe.build)])
-        raise ValueError(f"{name} is not built with {min(extra)!r}; valid: {valid}")
-    recipe = recipe.override(overrides)
-    return recipe.build(data.spec(recipe.data), **recipe.model)
+    recipe, splits = _with_data(catalogue.recipe(name), data)
+    types = recipe.model.types()
+    for key in overrides:
+        if key.removeprefix("model.") not in types:
+            valid = ", ".join(["data", "classes", "input_shape", *types])
+            raise ValueError(f"{name} is not built with {key!r}; valid: {valid}")
+    spec = splits.spec if splits is not None else recipe.data.spec()
+    return recipe.override(overrides).model.build(_reshaped(spec, classes, input_shape))
 
 
-def load(name):
-    """Loads a published model, trained; see `curvezoo.publishing.saved_model.load`."""
-    return publishing.load(name)
+def _reshaped(spec, classes, input_shape):
+    """Returns a `Spec` with other classes or another shape; other channels get the mean of the statistics."""
+    if classes is not None:
+        spec = dataclasses.replace(spec, classes=classes, labels=())
+    if input_shape is None:
+        return spec
+    shape, channels = tuple(input_shape), tuple(input_shape)[-1]
+    if channels == len(spec.mean):
+        return dataclasses.replace(spec, shape=shape)
+    mean, std = (sum(values) / len(values) for values in (spec.mean, spec.std))
+    return dataclasses.replace(spec, shape=shape, mean=(mean,) * channels, std=(std,) * channels)
 
 
-def train(name, out=None, *, strategy="default", data_dir=None, resume=False, progress=True, **settings):
+def load(name, *, classes=None):
+    """Loads a published model, trained.
+
+    Args:
+        name: A published name, or a folder with a card, such as a run's folder.
+        classes: Replace the classifier's last layer by a new one for so many classes, on the trained
+            features.
+
+    Returns:
+        A `keras.Model`, not compiled. A classifier maps images with pixels in [0, 1] to logits, a denoiser
+        to images.
+
+    Raises:
+        ValueError: If there is no such model, a file is missing or corrupted, or the model has no such layer.
+    """
+    from ..publishing import saved_model
+
+    model = saved_model.load(name)
+    return model if classes is None else with_new_head(model, classes)
+
+
+def with_new_head(model, classes):
+    """Returns a classifier with a new, untrained last layer; all other layers are shared.
+
+    Args:
+        model: A functional `keras.Model` that ends in a dense layer named `logits`.
+        classes: Number of classes.
+
+    Raises:
+        ValueError: If the model does not end so, or `classes` is below 2.
+    """
+    import keras
+
+    from .. import arguments
+
+    arguments.integer("classes", classes, 2)
+    head = model.layers[-1]
+    if head.name != "logits" or not isinstance(head, keras.layers.Dense):
+        raise ValueError(
+            f"model must end in a dense layer named 'logits' to get new classes, got {head.name!r}"
+        )
+    logits = keras.layers.Dense.from_config({**head.get_config(), "units": classes})(head.input)
+    return keras.Model(model.input, logits, name=model.name)
+
+
+def train(
+    name,
+    out=None,
+    *,
+    data=None,
+    callbacks=(),
+    strategy="default",
+    data_dir=None,
+    resume=False,
+    progress=True,
+    **overrides,
+):
     """Trains a model by its recipe.
 
     Args:
         name: A name that `names()` lists.
         out: The run's folder; by default `runs/NAME`, numbered where there is one already.
+        data: The data to train on: a data set's name, a folder of images by class, or `Splits`, such as
+            `data.from_arrays` makes; the recipe's by default.
+        callbacks: Keras callbacks.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets.
-        resume: Continue the run in `out`, by default the newest of this model, with its settings.
+        resume: Continue the run in `out`, by default the newest of this model, with its settings. `epochs`
+            may be larger than before: the schedule is then that of the longer run.
         progress: Show a bar.
-        **settings: Changes to the recipe: its fields, or arguments of the building function.
+        **overrides: Changes to the recipe's settings, by full key (`**{"optimizer.name": "kfac"}`) or by
+            any key that is unique (`learning_rate=1e-3`).
 
     Returns:
         The `Run`.
@@ -59,20 +129,43 @@ def train(name, out=None, *, strategy="default", data_dir=None, resume=False, pr
     Raises:
         ValueError: If a name or a value is not valid; the message says what is.
     """
+    from ..training import runs
+
     recipe = catalogue.recipe(name)
-    folder = pathlib.Path(out) if out else default_folder(name, resume)
+    folder = pathlib.Path(out).expanduser() if out else default_folder(name, resume)
     if resume:
-        recipe = recipe.override(flat_settings(runs.saved_settings(folder, name)))
-    recipe = recipe.override(settings)
+        recipe = recipe.restored(runs.saved_settings(folder, name))
+    recipe, splits = _with_data(recipe, data)
+    recipe = recipe.override(overrides)
     return runs.train(
         recipe,
         folder,
+        data=splits,
+        callbacks=callbacks,
         strategy=strategy,
         data_dir=data_dir,
         resume=resume,
         progress=progress,
         command=_command(recipe, strategy),
     )
+
+
+def _with_data(recipe, data):
+    """Returns the recipe with another data set's name, and the caller's own `Splits` if there are any."""
+    if data is None:
+        return recipe, None
+    if isinstance(data, str | pathlib.Path):
+        if str(data) not in data_room.names() and not pathlib.Path(data).expanduser().is_dir():
+            raise ValueError(
+                f"data must be a data set or a folder of images by class, got {str(data)!r}; "
+                f"data sets: {', '.join(data_room.names())}"
+            )
+        return recipe.override({"data.name": str(data)}), None
+    if not hasattr(data, "with_batches"):
+        raise ValueError(
+            f"data must be a data set's name, a folder or Splits (see data.from_arrays), got {type(data).__name__}"
+        )
+    return recipe.override({"data.name": data.spec.name}), data
 
 
 def default_folder(name, resume=False):
@@ -93,56 +186,44 @@ def default_folder(name, resume=False):
     return root / (name if number == 1 else f"{name}-{number}")
 
 
-def flat_settings(settings):
-    """Settings of a recipe with those of its model and task beside them, as `Recipe.override` takes them."""
-    own = {key: value for key, value in settings.items() if key not in ("model", "task")}
-    task = {key: value for key, value in settings["task"].items() if key != "kind"}
-    return own | settings["model"] | task
-
-
 def _command(recipe, strategy):
-    """The command line that repeats a run: what differs from the zoo's recipe."""
+    """Returns the command line that repeats a run: what differs from the zoo's recipe."""
     words = ["curvezoo", "train", recipe.name]
     words += ["--strategy", strategy] if strategy != "default" else []
-    usual = flat_settings(catalogue.recipe(recipe.name).settings())
-    for key, value in flat_settings(recipe.settings()).items():
-        if value == usual[key]:
-            continue
-        text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-        words += ["--set", f"{key}={'none' if value is None else text}"]
+    for key, value in recipe.differences(catalogue.recipe(recipe.name)).items():
+        words += ["--set", f"{key}={value}"]
     return shlex.join(words)
 
 
-def evaluate(name, *, data_set=None, data_dir=None, temperature=False):
+def evaluate(name, *, data=None, data_dir=None, **options):
     """Measures a published model on its data set's test split.
 
     Args:
-        name: A published name, or a folder with a card.
-        data_set: Another data set to measure it on.
+        name: A published name, or a folder with a card, such as a run's folder.
+        data: Another data set to measure it on: its name, a folder of images by class, or `Splits`.
         data_dir: The folder of TensorFlow Datasets.
-        temperature: Of a classifier: fit a temperature on the validation split, and report the scaled scores
-            as well.
+        **options: Options of the model's measure: for classifiers `temperature=True`, which fits a
+            temperature on the validation split and reports the scaled scores as well.
 
     Returns:
-        A dictionary of `name`, `data`, `split` and the scores of the model's task: of a classifier
-        `accuracy` with its interval, `nll` in nats, `ece`, `brier`; of a denoiser `psnr` in dB.
+        A dictionary of `name`, `data`, `split` and the scores: of a classifier `accuracy` with its
+        interval, `nll` in nats, `ece`, `brier`; of a denoiser `psnr` in dB.
 
     Raises:
-        ValueError: If there is no such model, its files are damaged, the data does not fit it, or
-            `temperature` is asked of what is no classifier.
+        ValueError: If there is no such model, its files are damaged, the data does not fit it, or its
+            measure has no such option.
     """
+    from ..publishing import saved_model
+    from ..training.kinds import kind_of
+
     folder = cards.folder_of(name)
     card = cards.read(folder)
-    task = tasks.from_settings(card["recipe"]["task"])
-    if temperature and task.kind != "classification":
-        raise ValueError(
-            f"temperature=True is not valid: {card['name']} does {task.kind}, not classification"
-        )
-    model = publishing.load(folder)
-    data_set = data_set or card["data"]["name"]
-    task.check(model, data.spec(data_set))
-    splits = data.load(data_set, batch_size=128, data_dir=data_dir)
-    scores, _ = task.measure(model, task.prepare(splits, seed=0))
-    if temperature:
-        scores |= evaluation.temperature_scores(model, splits)
-    return {"name": card["name"], "data": data_set, "split": "test", **scores}
+    kind = kind_of(card)
+    model = saved_model.load(folder)
+    evaluation = kind.measure_published(card, model, data, data_dir, options)
+    return {
+        "name": card["name"],
+        "data": evaluation.data["name"],
+        "split": evaluation.split,
+        **evaluation.scores,
+    }

@@ -1,98 +1,192 @@
-"""Telling which class an image belongs to: cross-entropy, accuracy and calibration (section 1.8)."""
+"""How well a classifier tells classes apart and knows how sure it is: accuracy, likelihood, calibration.
+
+N examples, K classes.
+"""
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any
+
+from ..evaluation import Evaluation
+from .measure import Measure, check_images
+
+_SHOWN = 16
+_SCALED = ("nll", "ece", "brier")
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification:
-    """From images `[B, H, W, C]` to the logits `[B, K]` of their classes."""
+class Evidence:
+    """What the sections of a classifier's page show.
 
-    kind: ClassVar[str] = "classification"
-    unused: ClassVar[tuple[str, ...]] = ()
+    Args:
+        logits: Scores before the softmax, [N, K].
+        labels: Integers in 0 ... K-1, [N].
+        label_names: Names of the classes, K of them.
+        images: Function from n indices to those examples, [n, H, W] or [n, H, W, C] with C of 1 or 3; `None`
+            where they are not pictures.
+    """
 
-    def loss(self, recipe):
-        """Returns the negative log-likelihood of the labels, smoothed as the recipe says."""
-        from ...losses.classification import CategoricalNLL
+    logits: Any
+    labels: Any
+    label_names: tuple[str, ...]
+    images: Callable[[Any], Any] | None = None
 
-        return CategoricalNLL(label_smoothing=recipe.label_smoothing)
 
-    def metrics(self):
+class Classification(Measure):
+    """Accuracy with its interval, negative log-likelihood, calibration error and Brier score (section
+    1.8)."""
+
+    name = "classification"
+    options = {"temperature": False}  # noqa: RUF012
+    columns = {  # noqa: RUF012
+        "test accuracy (95 % interval)": lambda scores: (
+            f"{100 * scores['accuracy']:.2f} % "
+            f"({100 * scores['accuracy_low']:.2f}-{100 * scores['accuracy_high']:.2f})"
+        ),
+        "NLL, nats": lambda scores: f"{scores['nll']:.4f}",
+        "ECE": lambda scores: f"{scores['ece']:.4f}",
+    }
+
+    def brief(self, scores):
         """Returns the accuracy."""
-        import keras
-
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-
-    def prepare(self, splits, seed):
-        """Returns the splits as they are: (images, labels)."""
-        return splits
+        return f"{scores['accuracy']:.2%} accuracy"
 
     def check(self, model, spec):
-        """Checks that a model takes a data set's images and has its classes.
-
-        Args:
-            model: A `keras.Model` from images to logits.
-            spec: The data set's `Spec`.
-
-        Raises:
-            ValueError: If it does not; the message has both shapes, or both counts.
-        """
-        from . import evaluation
-
-        evaluation.check_images(model, spec)
+        """Checks that a model takes the images and has the classes of a data set."""
+        check_images(model, spec)
         classes = model.output_shape[-1]
         if classes != spec.classes:
-            raise ValueError(f"the model has {classes} classes, {spec.name} has {spec.classes}")
+            raise ValueError(f"{spec.name} must have {classes} classes, the model's, got {spec.classes}")
 
-    def measure(self, model, splits):
+    def measure(self, model, splits, data, temperature=False):
         """Measures a classifier on the test split.
 
         Args:
             model: A `keras.Model` from images to logits.
             splits: The `Splits`.
+            data: What the card says of the data.
+            temperature: Whether to fit a temperature on the validation split and to report the scaled
+                scores too: `temperature`, `scaled_nll`, `scaled_ece` and `scaled_brier`, all `None` where
+                every validation example is classified correctly, since then the likelihood has no maximum.
 
         Returns:
-            The scores of `losses.calibration.classification_scores`, and (logits `[N, K]`, labels `[N]`).
+            The `Evaluation`, with the scores of `losses.calibration.classification_scores`.
         """
         from ...losses import calibration
-        from . import evaluation
+        from .predictions import inputs_at, outputs_and_targets
 
-        logits, labels = evaluation.outputs_and_targets(model, splits.test)
-        return calibration.classification_scores(logits, labels), (logits, labels)
-
-    def endpoints(self, model):
-        """Returns the SavedModel's functions: `serve`, the logits, and `probabilities`, their softmax."""
-        import keras
-
-        return {
-            "serve": lambda images: model(images, training=False),
-            "probabilities": lambda images: keras.ops.softmax(model(images, training=False)),
-        }
-
-    def report(self, path, *, recipe, splits, scores, predictions, history, rows):
-        """Writes the page about a run: scores, curves, calibration, confusions, worst mistakes.
-
-        Args:
-            path: Where to write.
-            recipe: The run's `Recipe`.
-            splits: The `Splits` that were measured.
-            scores: What `measure` returned first.
-            predictions: What `measure` returned second.
-            history: Lists of one number an epoch, by name.
-            rows: Pairs (name, value) of the settings.
-        """
-        from . import classifier_report, evaluation
-
-        logits, labels = predictions
-        classifier_report.write(
-            path,
-            name=recipe.name,
-            description=recipe.summary,
-            scores=scores,
-            history=history,
-            logits=logits,
-            labels=labels,
-            images=lambda indices: evaluation.inputs_at(splits.test, indices),
-            label_names=splits.spec.labels or tuple(map(str, range(splits.spec.classes))),
-            rows=rows,
+        logits, labels = outputs_and_targets(model, splits.test)
+        scores = calibration.classification_scores(logits, labels)
+        if temperature:
+            scores |= _scaled_scores(outputs_and_targets(model, splits.validation), logits, labels)
+        names = splits.spec.labels or tuple(map(str, range(splits.spec.classes)))
+        evidence = Evidence(logits, labels, names, lambda indices: inputs_at(splits.test, indices))
+        return Evaluation(
+            self.name, scores, data, summary=summary(scores), sections=lambda: sections(evidence)
         )
+
+
+def _scaled_scores(validation, logits, labels):
+    """Scores at the temperature that maximizes the likelihood of validation logits and labels."""
+    from ...losses import calibration
+
+    try:
+        temperature = calibration.fit_temperature(*validation)
+    except ValueError:
+        return {"temperature": None, **{f"scaled_{key}": None for key in _SCALED}}
+    scaled = calibration.classification_scores(logits / temperature, labels)
+    return {"temperature": temperature, **{f"scaled_{key}": scaled[key] for key in _SCALED}}
+
+
+def summary(scores, confidence=0.95):
+    """Returns the scores as rows (name, value): known ones in words, others under their own names.
+
+    Args:
+        scores: The scores.
+        confidence: The coverage of the accuracy's interval.
+    """
+    words = {
+        "accuracy": ("Accuracy", _percent),
+        "nll": ("Negative log-likelihood", "{:.4f} nats".format),
+        "ece": ("Expected calibration error", _percent),
+        "brier": ("Brier score", "{:.4f}".format),
+        "errors": ("Mistakes", "{:,}".format),
+        "examples": ("Examples", "{:,}".format),
+    }
+    rows = []
+    for key, value in scores.items():
+        if key == "accuracy_high" and "accuracy_low" in scores:
+            interval = f"{_percent(scores['accuracy_low'])} to {_percent(value)}"
+            rows.append((f"Accuracy, {100 * confidence:g} % interval", interval))
+        elif key in words:
+            label, write = words[key]
+            rows.append((label, write(value)))
+        elif key != "accuracy_low" or "accuracy_high" not in scores:
+            rows.append((key, value))
+    return rows
+
+
+def sections(evidence):
+    """Returns the sections of a classifier's page: calibration, confusions, and the highest losses.
+
+    Args:
+        evidence: The `Evidence`.
+
+    Raises:
+        ValueError: If a shape is wrong, a label is out of range, or the number of names or images does not
+            fit.
+    """
+    import numpy as np
+    from scipy.special import softmax
+
+    from ..page.report import Section
+
+    probabilities = softmax(np.asarray(evidence.logits, dtype=np.float64), axis=-1)
+    labels, names = np.asarray(evidence.labels), evidence.label_names
+    if len(names) != probabilities.shape[1]:
+        raise ValueError(f"label_names must have {probabilities.shape[1]} names, got {len(names)}")
+    parts = [_calibration(probabilities, labels), _confusions(labels, probabilities.argmax(axis=1), names)]
+    if evidence.images is not None:
+        from ..page.classification import highest_loss, worst_mistakes
+
+        worst = highest_loss(labels, probabilities, _SHOWN)
+        figure = worst_mistakes(evidence.images(worst), labels[worst], probabilities[worst], names, _SHOWN)
+        caption = "True class → predicted class, and the probability that was given to the true class."
+        parts.append(Section("Highest loss", figures=[(figure, caption)]))
+    return parts
+
+
+def _calibration(probabilities, labels):
+    """Returns the section on calibration."""
+    from ...losses.calibration import expected_calibration_error, reliability_curve
+    from ..page.classification import reliability_diagram
+    from ..page.report import Section
+
+    ece = expected_calibration_error(probabilities, labels)
+    figure = reliability_diagram(reliability_curve(probabilities, labels), ece)
+    caption = "Accuracy of the predictions at each confidence. Below the diagonal the model is overconfident."
+    text = "When the model is 90 % sure, is it right nine times in ten?"
+    return Section("Calibration", text, [(figure, caption)])
+
+
+def _confusions(labels, predictions, names):
+    """Returns the section on the confusion matrix and the commonest mistakes."""
+    from ..page.classification import confusion_counts, confusion_matrix, most_confused
+    from ..page.report import Section
+
+    counts = confusion_counts(labels, predictions, len(names))
+    rows = [
+        (f"{names[i]} → {names[j]}", f"{count:,} of {counts[i].sum():,}")
+        for i, j, count in most_confused(counts)
+    ]
+    caption = (
+        "Rows are true classes, columns predicted ones. Blue: fraction of the class that is classified "
+        "correctly; orange: fraction mistaken, up to the commonest mistake. The table lists the commonest "
+        "mistakes, as true class → predicted class."
+    )
+    return Section("Confusions", figures=[(confusion_matrix(labels, predictions, names), caption)], rows=rows)
+
+
+def _percent(fraction):
+    """Writes a fraction as a percentage."""
+    return f"{100 * fraction:.2f} %"

@@ -11,7 +11,7 @@ _COLUMNS = 2
 _MARKERS_UP_TO = 30
 
 
-def loss_curves(history):
+def loss_curves(history, unit="epoch"):
     """Draws every quantity of a run against the epoch, training and validation together.
 
     A quantity `x` and its `val_x` share a panel. A positive quantity that spans more than a factor of 20 gets
@@ -21,6 +21,7 @@ def loss_curves(history):
         history: Lists of equal length, one number an epoch, such as `loss`, `val_loss`, `accuracy`,
             `val_accuracy`, `learning_rate`; optionally `epoch` (else 1, 2, ...). `None` stands for a value
             that was not measured.
+        unit: What is counted, the label of the horizontal axes.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -34,7 +35,7 @@ def loss_curves(history):
     rows = math.ceil(len(panels) / columns)
     figure, axes = style.canvas(2.0 + 3.0 * columns, 2.9 * rows, rows, columns)
     for axis, name in zip(axes.flat, panels, strict=False):
-        _draw_panel(axis, epochs, name, values.get(name), values.get(f"val_{name}"))
+        _draw_panel(axis, epochs, name, values.get(name), values.get(f"val_{name}"), unit)
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     return figure
@@ -56,7 +57,7 @@ def _read(history):
     return epochs, columns
 
 
-def _draw_panel(axis, epochs, name, train, validation):
+def _draw_panel(axis, epochs, name, train, validation, unit):
     """Draws one quantity and, where there is one, its validation twin."""
     marker = "o" if len(epochs) <= _MARKERS_UP_TO else ""
     curves = [(train, style.BLUE, "training"), (validation, style.VERMILION, "validation")]
@@ -73,13 +74,13 @@ def _draw_panel(axis, epochs, name, train, validation):
             markersize=10,
             markerfacecolor="none",
             markeredgecolor=style.VERMILION,
-            label=f"least, epoch {epochs[best]:g}",
+            label=f"least, {unit} {epochs[best]:g}",
         )
     drawn = np.concatenate([curve[np.isfinite(curve)] for curve, _, _ in curves])
     if drawn.size and drawn.min() > 0 and drawn.max() > 20 * drawn.min():
         axis.set_yscale("log")
     axis.set_title(name.replace("_", " "), loc="left", fontsize=11, parse_math=False)
-    axis.set_xlabel("epoch")
+    axis.set_xlabel(unit)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if validation is not None:
         axis.legend(frameon=False, fontsize=9)

@@ -30,7 +30,9 @@ class Architecture(Part):
         types = self.types()
         for key, value in self.arguments.items():
             if key not in types:
-                raise ValueError(f"arguments of {self.builder.__name__} must be among {list(types)}, got {key!r}")
+                raise ValueError(
+                    f"arguments of {self.builder.__name__} must be among {list(types)}, got {key!r}"
+                )
             read_value(key, value, types[key])
 
     def types(self):

@@ -5,6 +5,7 @@ import os
 from typing import ClassVar
 
 from ... import arguments, data
+from ...data.arguments import AUGMENTATIONS
 from ..settings import Part
 
 
@@ -32,11 +33,10 @@ class Images(Part):
 
     def __post_init__(self):
         arguments.integer("batch_size", self.batch_size, 1)
-        arguments.share("random_labels", self.random_labels)
+        arguments.unit_interval("random_labels", self.random_labels)
         if self.subset is not None:
             arguments.integer("subset", self.subset, 1)
-        for name in self.augment:
-            arguments.one_of("augment", name, data.AUGMENTATIONS)
+        arguments.distinct_names("augment", self.augment, AUGMENTATIONS)
 
     def load(self, seed, data_dir=None, splits=None):
         """Returns the `Splits`.

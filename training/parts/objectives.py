@@ -1,4 +1,5 @@
-"""What a model is trained to do: the loss, the inputs and targets, the measure and the SavedModel's endpoints.
+"""What a model is trained to do: the loss, the inputs and targets, the measure and the SavedModel's
+endpoints.
 
 Loads no TensorFlow. An objective is a part with a `kind`, its name on a card, a `measure`, the name of the
 file in `publishing.measures` that measures it, and these methods:
@@ -14,7 +15,8 @@ import dataclasses
 from typing import ClassVar
 
 from ... import arguments
-from ...data.images.arguments import check_noise
+from ...data.arguments import check_noise
+from ...publishing.exports import forward
 from ..settings import Part
 
 LIKELIHOODS = ("gaussian", "laplace")
@@ -55,10 +57,8 @@ class CrossEntropy(Part):
         """Returns `serve`, the logits, and `probabilities`, their softmax."""
         import keras
 
-        return {
-            "serve": lambda images: model(images, training=False),
-            "probabilities": lambda images: keras.ops.softmax(model(images, training=False)),
-        }
+        logits = forward(model)
+        return {"serve": logits, "probabilities": lambda images: keras.ops.softmax(logits(images))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Denoise(Part):
     """Denoising without clean images: the target is a second noisy copy of the input (section 3.3.4).
 
     The best prediction of a noisy target is the mean of its distribution under a Gaussian likelihood, and its
-    median under a Laplace one. Noise that leaves the mean, or the median, at the clean pixel adds variance only.
+    median under a Laplace one. Noise that leaves the mean, or the median, at the clean pixel adds variance
+    only.
 
     Args:
         noise: `gaussian`, whose mean is the clean pixel, or `impulse`, whose median is.
@@ -111,7 +112,7 @@ class Denoise(Part):
 
     def endpoints(self, model):
         """Returns `serve`, from noisy images to clean ones."""
-        return {"serve": lambda images: model(images, training=False)}
+        return {"serve": forward(model)}
 
 
 OBJECTIVES = {objective.kind: objective for objective in (CrossEntropy, Denoise)}

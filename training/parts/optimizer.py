@@ -1,4 +1,5 @@
-"""The optimizer of a recipe: one of Keras's or of curvezoo's own, by name, with its learning rate schedule."""
+"""The optimizer of a recipe: one of Keras's or of curvezoo's own, by name, with its learning rate
+schedule."""
 
 import dataclasses
 import inspect
@@ -13,7 +14,11 @@ SCHEDULES = ("constant", "cosine", "step")
 _COMMON = ("clipnorm", "clipvalue", "global_clipnorm")
 _ADAM = ("beta_1", "beta_2", "epsilon", "amsgrad", *_COMMON)
 # Arguments of Keras's optimizers, so that they are checked before TensorFlow is imported.
-_KERAS = {"adam": ("Adam", _ADAM), "adamw": ("AdamW", _ADAM), "sgd": ("SGD", ("momentum", "nesterov", *_COMMON))}
+_KERAS = {
+    "adam": ("Adam", _ADAM),
+    "adamw": ("AdamW", _ADAM),
+    "sgd": ("SGD", ("momentum", "nesterov", *_COMMON)),
+}
 _OWN = {
     "kfac": "KFAC",
     "natural_gradient": "NaturalGradient",
@@ -59,10 +64,10 @@ class Optimizer(Part):
         arguments.one_of("optimizer", self.name, NAMES)
         arguments.one_of("schedule", self.schedule, SCHEDULES)
         if self.learning_rate is not None:
-            arguments.positive("learning_rate", self.learning_rate, 0)
+            arguments.positive_number("learning_rate", self.learning_rate)
         if self.weight_decay is not None:
-            arguments.nonnegative("weight_decay", self.weight_decay, 0)
-        arguments.nonnegative("warmup", self.warmup, 0)
+            arguments.nonnegative_number("weight_decay", self.weight_decay)
+        arguments.nonnegative_number("warmup", self.warmup)
         for key in self.arguments:
             arguments.one_of(f"argument of {self.name}", key, self._argument_names())
 
@@ -123,7 +128,10 @@ class Optimizer(Part):
         if self.name in _KERAS:
             return _KERAS[self.name][1]
         parameters = inspect.signature(_class(self.name)).parameters.values()
-        return (*(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in _RULE), *_COMMON)
+        return (
+            *(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in _RULE),
+            *_COMMON,
+        )
 
 
 def _class(name):

@@ -23,4 +23,4 @@ class Penalty(Part):
 
     def __post_init__(self):
         for name in ("l1", "l2"):
-            arguments.nonnegative(name, getattr(self, name), 0)
+            arguments.nonnegative_number(name, getattr(self, name))

@@ -4,7 +4,8 @@ B batch, H W height and width, C channels, K classes.
 """
 
 from ... import layers
-from ...training.recipe import Recipe
+from ...training.parts import Architecture, Images, Optimizer
+from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
 
@@ -53,56 +54,44 @@ def cnn(
 
 
 RECIPES = (
-    Recipe(
+    Supervised(
         name="cnn_digits",
         section="5.3",
         summary="convolutions and pooling on 8x8 digits",
-        build=cnn,
-        data="digits",
-        limits=LIMITS["digits"],
-        model={"channels": (32, 64), "units": 64, "dropout": 0.25},
+        model=Architecture(cnn, {"channels": (32, 64), "units": 64, "dropout": 0.25}),
+        data=Images("digits", batch_size=64),
+        optimizer=Optimizer("adam", learning_rate=3e-3, schedule="cosine"),
         epochs=30,
-        batch_size=64,
-        learning_rate=3e-3,
-        schedule="cosine",
+        limits=LIMITS["digits"],
     ),
-    Recipe(
+    Supervised(
         name="cnn_mnist",
         section="5.3",
         summary="convolutions and pooling on MNIST",
-        build=cnn,
-        data="mnist",
-        limits=LIMITS["mnist"],
-        model={"dropout": 0.25},
+        model=Architecture(cnn, {"dropout": 0.25}),
+        data=Images("mnist", augment=("crop",)),
+        optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=8,
-        learning_rate=2e-3,
-        schedule="cosine",
-        augment=("crop",),
+        limits=LIMITS["mnist"],
     ),
-    Recipe(
+    Supervised(
         name="cnn_fashion_mnist",
         section="5.3",
         summary="convolutions with stride on Fashion-MNIST",
-        build=cnn,
-        data="fashion_mnist",
-        limits=LIMITS["fashion_mnist"],
-        model={"downsampling": "stride", "dropout": 0.25},
+        model=Architecture(cnn, {"downsampling": "stride", "dropout": 0.25}),
+        data=Images("fashion_mnist", augment=("flip", "crop")),
+        optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=20,
-        learning_rate=2e-3,
-        schedule="cosine",
-        augment=("flip", "crop"),
+        limits=LIMITS["fashion_mnist"],
     ),
-    Recipe(
+    Supervised(
         name="cnn_svhn",
         section="5.3",
         summary="convolutions and pooling on house numbers",
-        build=cnn,
-        data="svhn_cropped",
-        limits=LIMITS["svhn_cropped"],
-        model={"channels": (32, 64, 128), "dropout": 0.25},
+        model=Architecture(cnn, {"channels": (32, 64, 128), "dropout": 0.25}),
+        data=Images("svhn_cropped", augment=("crop",)),
+        optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=15,
-        learning_rate=2e-3,
-        schedule="cosine",
-        augment=("crop",),
+        limits=LIMITS["svhn_cropped"],
     ),
 )

@@ -4,7 +4,8 @@ B batch, H W height and width, C channels, K classes.
 """
 
 from ... import layers
-from ...training.recipe import Recipe
+from ...training.parts import Architecture, Execution, Images, Optimizer
+from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
 
@@ -39,32 +40,25 @@ def mlp(
 
 
 RECIPES = (
-    Recipe(
+    Supervised(
         name="mlp_digits",
         section="1.8",
         summary="two hidden layers on 8x8 digits",
-        build=mlp,
-        data="digits",
-        limits=LIMITS["digits"],
-        model={"widths": (256, 256), "dropout": 0.3},
+        model=Architecture(mlp, {"widths": (256, 256), "dropout": 0.3}),
+        data=Images("digits", batch_size=64, augment=("crop",)),
+        optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=60,
-        batch_size=64,
-        learning_rate=2e-3,
-        schedule="cosine",
-        augment=("crop",),
+        limits=LIMITS["digits"],
     ),
-    Recipe(
+    Supervised(
         name="mlp_mnist",
         section="1.8",
         summary="two hidden layers on MNIST",
-        build=mlp,
-        data="mnist",
-        limits=LIMITS["mnist"],
+        model=Architecture(mlp),
+        data=Images("mnist", augment=("crop",)),
+        optimizer=Optimizer("adam", learning_rate=1e-3, schedule="cosine"),
+        execution=Execution(jit_compile=True, steps_per_execution=13),
         epochs=30,
-        learning_rate=1e-3,
-        schedule="cosine",
-        augment=("crop",),
-        jit_compile=True,
-        steps_per_execution=13,
+        limits=LIMITS["mnist"],
     ),
 )

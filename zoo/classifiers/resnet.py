@@ -4,7 +4,8 @@ B batch, H W height and width, C channels, K classes.
 """
 
 from ... import layers
-from ...training.recipe import Recipe
+from ...training.parts import Architecture, CrossEntropy, Images, Optimizer
+from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
 
@@ -83,22 +84,16 @@ def _head(x, version):
 
 
 def _cifar_recipe(name, summary, data="cifar10", **model):
-    return Recipe(
+    return Supervised(
         name=name,
         section="5.1.4",
         summary=summary,
-        build=cifar_resnet,
-        data=data,
-        limits=LIMITS[data],
-        model=model,
+        model=Architecture(cifar_resnet, model),
+        data=Images(data, augment=("flip", "crop")),
+        objective=CrossEntropy(label_smoothing=0.05),
+        optimizer=Optimizer("sgd", learning_rate=0.2, schedule="cosine", warmup=2.0, weight_decay=5e-3),
         epochs=30,
-        optimizer="sgd",
-        learning_rate=0.2,
-        schedule="cosine",
-        warmup=2.0,
-        weight_decay=5e-3,
-        label_smoothing=0.05,
-        augment=("flip", "crop"),
+        limits=LIMITS[data],
     )
 
 
@@ -111,20 +106,15 @@ RECIPES = (
         "wide_resnet20v2_cifar10", "ResNet-20 of four times the width on CIFAR-10", width=4, version=2
     ),
     _cifar_recipe("resnet20_cifar100", "ResNet-20, version 1, on CIFAR-100", data="cifar100"),
-    Recipe(
+    Supervised(
         name="resnet50_imagenet",
         section="5.1.4",
         summary="ResNet-50 on ImageNet",
-        build=imagenet_resnet,
-        data="imagenet2012",
-        limits=LIMITS["imagenet2012"],
+        model=Architecture(imagenet_resnet),
+        data=Images("imagenet2012", batch_size=256),
+        objective=CrossEntropy(label_smoothing=0.1),
+        optimizer=Optimizer("sgd", learning_rate=0.1, schedule="cosine", warmup=5.0, weight_decay=1e-4),
         epochs=90,
-        batch_size=256,
-        optimizer="sgd",
-        learning_rate=0.1,
-        schedule="cosine",
-        warmup=5.0,
-        weight_decay=1e-4,
-        label_smoothing=0.1,
+        limits=LIMITS["imagenet2012"],
     ),
 )

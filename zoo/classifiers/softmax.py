@@ -3,7 +3,8 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-from ...training.recipe import Recipe
+from ...training.parts import Architecture, Images, Optimizer, Penalty
+from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
 
@@ -24,28 +25,25 @@ def softmax_regression(spec):
 
 
 RECIPES = (
-    Recipe(
+    Supervised(
         name="softmax_digits",
         section="1.8",
         summary="softmax regression on 8x8 digits",
-        build=softmax_regression,
-        data="digits",
-        limits=LIMITS["digits"],
+        model=Architecture(softmax_regression),
+        data=Images("digits", batch_size=64),
+        optimizer=Optimizer("adam", learning_rate=5e-3, schedule="cosine"),
+        penalty=Penalty(l2=1e-3),
         epochs=60,
-        batch_size=64,
-        learning_rate=5e-3,
-        schedule="cosine",
-        l2=1e-3,
+        limits=LIMITS["digits"],
     ),
-    Recipe(
+    Supervised(
         name="softmax_mnist",
         section="1.8",
         summary="softmax regression on MNIST",
-        build=softmax_regression,
-        data="mnist",
-        limits=LIMITS["mnist"],
+        model=Architecture(softmax_regression),
+        data=Images("mnist"),
+        optimizer=Optimizer("adam", learning_rate=1e-3, schedule="cosine"),
         epochs=10,
-        learning_rate=1e-3,
-        schedule="cosine",
+        limits=LIMITS["mnist"],
     ),
 )

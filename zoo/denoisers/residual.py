@@ -4,8 +4,8 @@ B batch, H height, W width, C channels.
 """
 
 from ... import layers
-from ...publishing.measures import Denoising
-from ...training.recipe import Recipe
+from ...training.parts import Architecture, Denoise, Images, Optimizer
+from ...training.supervised import Supervised
 
 _LIMITS = (
     "Single digits as 8x8 grey images under the very noise of its recipe, of known strength; other noise, "
@@ -51,29 +51,29 @@ def residual_denoiser(
     return keras.Model(images, cleaned, name="residual_denoiser")
 
 
-RECIPES = tuple(
-    Recipe(
+def _recipe(name, summary, objective):
+    return Supervised(
         name=name,
         section="3.3.4",
         summary=summary,
-        build=residual_denoiser,
-        data="digits",
-        limits=_LIMITS,
-        task=task,
+        model=Architecture(residual_denoiser),
+        data=Images("digits"),
+        objective=objective,
+        optimizer=Optimizer("adam", learning_rate=3e-3, schedule="cosine"),
         epochs=200,
-        learning_rate=3e-3,
-        schedule="cosine",
+        limits=_LIMITS,
     )
-    for name, summary, task in (
-        (
-            "denoiser_digits",
-            "takes Gaussian noise off digits, from noisy pairs by squared error",
-            Denoising(noise="gaussian", level=0.2, likelihood="gaussian"),
-        ),
-        (
-            "denoiser_digits_impulse",
-            "restores randomly replaced pixels of digits, from noisy pairs by absolute error",
-            Denoising(noise="impulse", level=0.15, likelihood="laplace"),
-        ),
-    )
+
+
+RECIPES = (
+    _recipe(
+        "denoiser_digits",
+        "removes Gaussian noise from digits, trained on noisy pairs by squared error",
+        Denoise(noise="gaussian", level=0.2, likelihood="gaussian"),
+    ),
+    _recipe(
+        "denoiser_digits_impulse",
+        "restores randomly replaced pixels of digits, trained on noisy pairs by absolute error",
+        Denoise(noise="impulse", level=0.15, likelihood="laplace"),
+    ),
 )

@@ -1,0 +1,51 @@
+"""What a trained model is published with: typed endpoints and the inputs whose outputs are kept as golden."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """A function of a SavedModel.
+
+    Args:
+        function: A function of tensors, one for each entry of `signature`, to a tensor or a dictionary of
+            them.
+        signature: A `tf.TensorSpec` for each argument; `None` in a shape is a free axis, such as the batch
+            or the length of a sequence. A function that draws takes an integer seed tensor, so that it can
+            be repeated.
+        golden: A NumPy array for each argument, whose outputs are stored.
+    """
+
+    function: Callable[..., Any]
+    signature: Sequence[Any]
+    golden: Sequence[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """A model to publish.
+
+    Args:
+        model: The built `keras.Model`.
+        endpoints: Endpoints by name.
+        name: Name of the model among several in one folder; empty for the main one.
+    """
+
+    model: Any
+    endpoints: Mapping[str, Endpoint]
+    name: str = ""
+
+
+def forward(model):
+    """Returns a model's forward pass at inference as a function that several endpoints share.
+
+    Each endpoint of a SavedModel would otherwise hold a copy of the model's graph.
+
+    Args:
+        model: The `keras.Model`.
+    """
+    import tensorflow as tf
+
+    return tf.function(lambda *inputs: model(*inputs, training=False), autograph=False)

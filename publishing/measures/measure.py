@@ -1,0 +1,86 @@
+"""The base of all measures."""
+
+from typing import Any, ClassVar
+
+
+class Measure:
+    """How one kind of model is measured and shown.
+
+    Attributes:
+        name: The measure's name on a card.
+        columns: Columns of a table: functions from the scores on a card to a cell, by heading.
+        options: Options of `measure` with their defaults.
+    """
+
+    name: ClassVar[str]
+    columns: ClassVar[dict[str, Any]]
+    options: ClassVar[dict[str, Any]] = {}
+
+    def brief(self, scores):
+        """Returns the main score in a few words.
+
+        Args:
+            scores: The scores on a card.
+        """
+        raise NotImplementedError
+
+    def check(self, model, spec):
+        """Checks that a model fits the data.
+
+        Args:
+            model: A `keras.Model`.
+            spec: The data's `Spec`.
+
+        Raises:
+            ValueError: If it does not fit; the message has both shapes.
+        """
+        raise NotImplementedError
+
+    def measure(self, model, splits, data, **options):
+        """Measures a model on the test split.
+
+        Args:
+            model: A `keras.Model`.
+            splits: The `Splits`, as the objective prepared them.
+            data: What the card says of the data.
+            **options: Values of `options`.
+
+        Returns:
+            The `Evaluation`.
+        """
+        raise NotImplementedError
+
+    def checked(self, options):
+        """Returns options after checking that the measure has them.
+
+        Args:
+            options: Values by name.
+
+        Raises:
+            ValueError: If there is no such option.
+        """
+        for name, value in options.items():
+            if name not in self.options:
+                valid = ", ".join(self.options) or "none"
+                raise ValueError(f"options of {self.name} must be among {valid}, got {name}={value!r}")
+        return dict(options)
+
+
+def check_images(model, spec):
+    """Checks that a model takes a data set's images.
+
+    Args:
+        model: A `keras.Model` of images `[B, H, W, C]`.
+        spec: The data set's `Spec`.
+
+    Raises:
+        ValueError: If it does not; the message has both shapes.
+    """
+    shape = tuple(model.input_shape[1:])
+    # A model of any image size has free axes.
+    if len(shape) != len(spec.shape) or any(
+        a not in (None, b) for a, b in zip(shape, spec.shape, strict=True)
+    ):
+        raise ValueError(
+            f"{spec.name} must have images of shape {shape}, the model's, got {tuple(spec.shape)}"
+        )

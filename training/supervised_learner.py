@@ -1,0 +1,148 @@
+"""The learner of supervised recipes: Keras's `fit`, or its like over several workers."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..layers.normalization import BatchNormalization
+from ..optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
+from ..publishing import measures
+from ..publishing.exports import Endpoint, Export
+from .fitting import fit
+from .learner import EarlyStopping
+from .variables import named_variables
+from .weights import decay_matrices_only, penalize
+
+BatchNormalization.use_fused_kernel(fused_batch_norm)
+
+_GOLDEN = 4
+
+
+class SupervisedLearner:
+    """Trains a `Supervised` recipe's model by passes over its training split.
+
+    Args:
+        recipe: The `Supervised` recipe.
+        resources: The run's `Resources`; `data` may hold `Splits` in place of the recipe's data set.
+
+    Raises:
+        ValueError: If the data is absent, or the batch size is not a multiple of the number of replicas.
+    """
+
+    unit = "epoch"
+    # A loss this many times its first value, or this many nats, does not come down again.
+    ceiling = 50.0
+
+    def __init__(self, recipe, resources):
+        self.recipe, self._resources = recipe, resources
+        self.total, self.stopping = recipe.epochs, EarlyStopping(recipe.patience)
+        splits = recipe.data.load(recipe.seed, resources.data_dir, resources.data)
+        self.splits = recipe.objective.prepare(splits, recipe.seed)
+        self.replicas = resources.strategy.num_replicas_in_sync
+        if self.splits.batch_size % self.replicas:
+            raise ValueError(
+                f"batch_size must be a multiple of the {self.replicas} replicas, got {self.splits.batch_size}"
+            )
+        keras.utils.set_random_seed(recipe.seed)
+        with resources.strategy.scope():
+            self.model = compiled_model(
+                recipe,
+                self.splits.spec,
+                self.splits.steps_per_epoch,
+                distributed=not _is_single(resources.strategy),
+            )
+
+    @property
+    def learning_rate(self):
+        """The current learning rate."""
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+    def state(self):
+        """Returns all variables of the model and its optimizer, states of random generators included."""
+        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+
+    def restore(self, state):
+        """Assigns the variables."""
+        variables = self._variables()
+        for name, variable in variables.items():
+            if name not in state or state[name].shape != tuple(variable.shape):
+                raise ValueError(f"the state is that of another model: {name} differs")
+        for name, variable in variables.items():
+            variable.assign(state[name])
+
+    def train(self, start, after):
+        """Fits the epochs from `start` on."""
+        watch = _Watch(self, after)
+        callbacks = [*self._resources.callbacks, watch]
+        fit(self.model, self.splits, start, self.total, self._resources.strategy, callbacks)
+
+    def evaluate(self):
+        """Measures the model on the test split."""
+        measure = measures.get(self.recipe.objective.measure)
+        data = self.recipe.data.describe(self.splits.spec, self._resources.data_dir)
+        return measure.measure(self.model, self.splits, data)
+
+    def exports(self):
+        """Returns the model with the objective's endpoints."""
+        inputs = next(iter(self.splits.test))[0][:_GOLDEN]
+        signature = [tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype, name=self.model.inputs[0].name)]
+        golden = (inputs.numpy(),)
+        functions = self.recipe.objective.endpoints(self.model)
+        endpoints = {name: Endpoint(f, signature, golden) for name, f in functions.items()}
+        return [Export(self.model, endpoints)]
+
+    def _variables(self):
+        return named_variables(self.model, self.model.optimizer)
+
+
+def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
+    """Builds and compiles a recipe's model; call it in the strategy's scope.
+
+    Args:
+        recipe: The `Supervised` recipe.
+        spec: The data's `Spec`.
+        steps_per_epoch: Steps an epoch, for the schedule.
+        distributed: Whether a strategy of several replicas runs it, under which Keras supports neither XLA
+            nor several steps an execution.
+
+    Returns:
+        A compiled `keras.Model` with a built optimizer, which decays weight matrices only.
+    """
+    model = recipe.model.build(spec)
+    penalize(model, recipe.penalty.l1, recipe.penalty.l2)
+    optimizer = recipe.optimizer.make(
+        recipe.epochs * steps_per_epoch, round(recipe.optimizer.warmup * steps_per_epoch)
+    )
+    decay_matrices_only(optimizer, model)
+    execution = recipe.execution
+    model.compile(
+        optimizer=optimizer,
+        loss=recipe.objective.loss(),
+        metrics=recipe.objective.metrics(),
+        jit_compile=execution.jit_compile and not distributed,
+        steps_per_execution=1 if distributed else execution.steps_per_execution,
+    )
+    optimizer.build(model.trainable_variables)
+    return model
+
+
+def _is_single(strategy):
+    return not isinstance(
+        strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy
+    )
+
+
+class _Watch(keras.callbacks.Callback):
+    """Hands Keras's logs to the run."""
+
+    def __init__(self, learner, after):
+        super().__init__()
+        self.learner, self.after = learner, after
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.after.step(batch + 1, self.learner.splits.steps_per_epoch, logs or {})
+
+    def on_epoch_end(self, epoch, logs=None):
+        measured = {key: float(value) for key, value in logs.items()}
+        if self.after({**measured, "learning_rate": self.learner.learning_rate}):
+            self.model.stop_training = True

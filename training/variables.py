@@ -1,0 +1,70 @@
+"""Names for the variables of a model and of its optimizer that are the same in every process.
+
+Keras numbers layers by the order in which a process made them: the first `Dense` is `dense`, the next
+`dense_1`. Here layers are numbered anew among those of the same kind within the same parent.
+"""
+
+import collections
+import re
+
+
+def named_variables(model, optimizer=None, prefix="model"):
+    """Returns the variables of a model, and of an optimizer of its weights, by name.
+
+    Args:
+        model: A built `keras.Model`.
+        optimizer: A built optimizer of the model's weights, or `None`.
+        prefix: First part of the model's names; those of the optimizer begin with `PREFIX.optimizer`.
+
+    Returns:
+        A dictionary of Keras variables by names such as `model/dense_1/kernel` and
+        `model.optimizer/dense_1_kernel_momentum`.
+    """
+    paths = _canonical([variable.path for variable in model.variables])
+    named = {f"{prefix}/{path}": v for path, v in zip(_distinct(paths), model.variables, strict=True)}
+    if optimizer is None:
+        return named
+    flat = {
+        v.path.replace("/", "_"): path.replace("/", "_")
+        for v, path in zip(model.variables, paths, strict=True)
+    }
+    slots = [_slot(variable.path, flat) for variable in optimizer.variables]
+    return named | {
+        f"{prefix}.optimizer/{n}": v for n, v in zip(_distinct(slots), optimizer.variables, strict=True)
+    }
+
+
+def _canonical(paths):
+    """Renumbers the components of paths in the order of their first appearance."""
+    seen, counts, canonical = {}, collections.Counter(), []
+    for path in paths:
+        parent, name = (), []
+        for component in path.split("/"):
+            key = (*parent, component)
+            if key not in seen:
+                base = re.sub(r"_\d+$", "", component)
+                number = counts[(*name, base)]
+                counts[(*name, base)] += 1
+                seen[key] = f"{base}_{number}" if number else base
+            parent, name = key, [*name, seen[key]]
+        canonical.append("/".join(name))
+    return canonical
+
+
+def _slot(path, flat):
+    """Returns an optimizer variable's name, with the model variable's name in it made canonical."""
+    name = path.rpartition("/")[2]
+    matches = [old for old in flat if old in name]
+    if not matches:
+        return name
+    longest = max(matches, key=len)
+    return name.replace(longest, flat[longest])
+
+
+def _distinct(names):
+    """Numbers the repetitions of a name."""
+    counts, distinct = collections.Counter(), []
+    for name in names:
+        counts[name] += 1
+        distinct.append(f"{name}#{counts[name]}" if counts[name] > 1 else name)
+    return distinct
