@@ -163,7 +163,8 @@ def _with_data(recipe, data):
         return recipe.override({"data.name": str(data)}), None
     if not hasattr(data, "with_batches"):
         raise ValueError(
-            f"data must be a data set's name, a folder or Splits (see data.from_arrays), got {type(data).__name__}"
+            "data must be a data set's name, a folder of images by class, or Splits, as data.from_arrays "
+            f"makes them, got {type(data).__name__}"
         )
     return recipe.override({"data.name": data.spec.name}), data
 

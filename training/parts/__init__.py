@@ -6,9 +6,18 @@ a card keeps the settings of its own run, and a setting that it lacks has its de
 
 from .architecture import Architecture
 from .execution import Execution
-from .images import Images
+from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise
 from .optimizer import Optimizer
 from .penalty import Penalty
 
-__all__ = ["Architecture", "CrossEntropy", "Denoise", "Execution", "Images", "Optimizer", "Penalty"]
+__all__ = [
+    "Architecture",
+    "CrossEntropy",
+    "Denoise",
+    "Execution",
+    "Images",
+    "LabeledImages",
+    "Optimizer",
+    "Penalty",
+]

@@ -1,4 +1,4 @@
-"""Labelled images: a known data set, a folder of images by class, or the caller's own arrays."""
+"""Images, labeled or not: a known data set, a folder of images by class, or the caller's own arrays."""
 
 import dataclasses
 import os
@@ -11,13 +11,12 @@ from ..settings import Part
 
 @dataclasses.dataclass(frozen=True)
 class Images(Part):
-    """Labelled images, and which of them are seen in what batches.
+    """Images, and which of them are seen in what batches.
 
     Args:
         name: A data set's name, as `curvezoo.data.names()` lists them, or a folder of images by class.
         batch_size: Examples a step, over all replicas together.
         subset: Training examples to keep; `None` keeps all.
-        random_labels: Fraction of the training labels replaced by uniform draws.
         augment: Names of augmentations: `flip`, `crop`.
 
     Raises:
@@ -28,12 +27,10 @@ class Images(Part):
     name: str
     batch_size: int = 128
     subset: int | None = None
-    random_labels: float = 0.0
     augment: tuple[str, ...] = ()
 
     def __post_init__(self):
         arguments.integer("batch_size", self.batch_size, 1)
-        arguments.unit_interval("random_labels", self.random_labels)
         if self.subset is not None:
             arguments.integer("subset", self.subset, 1)
         arguments.distinct_names("augment", self.augment, AUGMENTATIONS)
@@ -49,13 +46,7 @@ class Images(Part):
         Raises:
             ValueError: If the data set is unknown or absent, or a value does not fit it.
         """
-        batches = {
-            "batch_size": self.batch_size,
-            "seed": seed,
-            "subset": self.subset,
-            "random_labels": self.random_labels,
-            "augment": self.augment,
-        }
+        batches = self._batches() | {"seed": seed}
         if splits is not None:
             return splits.with_batches(**batches)
         if self._is_folder():
@@ -87,5 +78,34 @@ class Images(Part):
             "test": spec.test,
         }
 
+    def _batches(self):
+        return {"batch_size": self.batch_size, "subset": self.subset, "augment": self.augment}
+
     def _is_folder(self):
         return self.name not in data.names() and os.path.isdir(os.path.expanduser(self.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class LabeledImages(Images):
+    """Images with the labels that a classifier learns.
+
+    Args:
+        name: As for `Images`.
+        batch_size: As for `Images`.
+        subset: As for `Images`.
+        augment: As for `Images`.
+        random_labels: Fraction of the training labels replaced by uniform draws, in [0, 1].
+
+    Raises:
+        ValueError: If a value is not valid.
+    """
+
+    kind: ClassVar[str] = "labeled_images"
+    random_labels: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        arguments.unit_interval("random_labels", self.random_labels)
+
+    def _batches(self):
+        return super()._batches() | {"random_labels": self.random_labels}

@@ -4,7 +4,7 @@ B batch, H W height and width, C channels, K classes.
 """
 
 from ... import layers
-from ...training.parts import Architecture, Images, Optimizer
+from ...training.parts import Architecture, LabeledImages, Optimizer
 from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
@@ -59,7 +59,7 @@ RECIPES = (
         section="5.3",
         summary="convolutions and pooling on 8x8 digits",
         model=Architecture(cnn, {"channels": (32, 64), "units": 64, "dropout": 0.25}),
-        data=Images("digits", batch_size=64),
+        data=LabeledImages("digits", batch_size=64),
         optimizer=Optimizer("adam", learning_rate=3e-3, schedule="cosine"),
         epochs=30,
         limits=LIMITS["digits"],
@@ -69,7 +69,7 @@ RECIPES = (
         section="5.3",
         summary="convolutions and pooling on MNIST",
         model=Architecture(cnn, {"dropout": 0.25}),
-        data=Images("mnist", augment=("crop",)),
+        data=LabeledImages("mnist", augment=("crop",)),
         optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=8,
         limits=LIMITS["mnist"],
@@ -79,7 +79,7 @@ RECIPES = (
         section="5.3",
         summary="convolutions with stride on Fashion-MNIST",
         model=Architecture(cnn, {"downsampling": "stride", "dropout": 0.25}),
-        data=Images("fashion_mnist", augment=("flip", "crop")),
+        data=LabeledImages("fashion_mnist", augment=("flip", "crop")),
         optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=20,
         limits=LIMITS["fashion_mnist"],
@@ -89,7 +89,7 @@ RECIPES = (
         section="5.3",
         summary="convolutions and pooling on house numbers",
         model=Architecture(cnn, {"channels": (32, 64, 128), "dropout": 0.25}),
-        data=Images("svhn_cropped", augment=("crop",)),
+        data=LabeledImages("svhn_cropped", augment=("crop",)),
         optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=15,
         limits=LIMITS["svhn_cropped"],

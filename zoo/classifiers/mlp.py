@@ -4,7 +4,7 @@ B batch, H W height and width, C channels, K classes.
 """
 
 from ... import layers
-from ...training.parts import Architecture, Execution, Images, Optimizer
+from ...training.parts import Architecture, Execution, LabeledImages, Optimizer
 from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
@@ -45,7 +45,7 @@ RECIPES = (
         section="1.8",
         summary="two hidden layers on 8x8 digits",
         model=Architecture(mlp, {"widths": (256, 256), "dropout": 0.3}),
-        data=Images("digits", batch_size=64, augment=("crop",)),
+        data=LabeledImages("digits", batch_size=64, augment=("crop",)),
         optimizer=Optimizer("adam", learning_rate=2e-3, schedule="cosine"),
         epochs=60,
         limits=LIMITS["digits"],
@@ -55,7 +55,7 @@ RECIPES = (
         section="1.8",
         summary="two hidden layers on MNIST",
         model=Architecture(mlp),
-        data=Images("mnist", augment=("crop",)),
+        data=LabeledImages("mnist", augment=("crop",)),
         optimizer=Optimizer("adam", learning_rate=1e-3, schedule="cosine"),
         execution=Execution(jit_compile=True, steps_per_execution=13),
         epochs=30,

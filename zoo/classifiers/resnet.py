@@ -4,7 +4,7 @@ B batch, H W height and width, C channels, K classes.
 """
 
 from ... import layers
-from ...training.parts import Architecture, CrossEntropy, Images, Optimizer
+from ...training.parts import Architecture, CrossEntropy, LabeledImages, Optimizer
 from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
@@ -89,7 +89,7 @@ def _cifar_recipe(name, summary, data="cifar10", **model):
         section="5.1.4",
         summary=summary,
         model=Architecture(cifar_resnet, model),
-        data=Images(data, augment=("flip", "crop")),
+        data=LabeledImages(data, augment=("flip", "crop")),
         objective=CrossEntropy(label_smoothing=0.05),
         optimizer=Optimizer("sgd", learning_rate=0.2, schedule="cosine", warmup=2.0, weight_decay=5e-3),
         epochs=30,
@@ -111,7 +111,7 @@ RECIPES = (
         section="5.1.4",
         summary="ResNet-50 on ImageNet",
         model=Architecture(imagenet_resnet),
-        data=Images("imagenet2012", batch_size=256),
+        data=LabeledImages("imagenet2012", batch_size=256),
         objective=CrossEntropy(label_smoothing=0.1),
         optimizer=Optimizer("sgd", learning_rate=0.1, schedule="cosine", warmup=5.0, weight_decay=1e-4),
         epochs=90,

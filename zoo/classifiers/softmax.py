@@ -3,7 +3,7 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-from ...training.parts import Architecture, Images, Optimizer, Penalty
+from ...training.parts import Architecture, LabeledImages, Optimizer, Penalty
 from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
 
@@ -30,7 +30,7 @@ RECIPES = (
         section="1.8",
         summary="softmax regression on 8x8 digits",
         model=Architecture(softmax_regression),
-        data=Images("digits", batch_size=64),
+        data=LabeledImages("digits", batch_size=64),
         optimizer=Optimizer("adam", learning_rate=5e-3, schedule="cosine"),
         penalty=Penalty(l2=1e-3),
         epochs=60,
@@ -41,7 +41,7 @@ RECIPES = (
         section="1.8",
         summary="softmax regression on MNIST",
         model=Architecture(softmax_regression),
-        data=Images("mnist"),
+        data=LabeledImages("mnist"),
         optimizer=Optimizer("adam", learning_rate=1e-3, schedule="cosine"),
         epochs=10,
         limits=LIMITS["mnist"],
