@@ -59,7 +59,7 @@ def truncated(file):
 
 
 BAD = {
-    "unknown model": (nothing, "train mlp_digit", "no model is named 'mlp_digit'; did you mean mlp_digits"),
+    "unknown model": (nothing, "train mlp_digit", "Unknown model 'mlp_digit'; did you mean 'mlp_digits'"),
     "unknown data": (nothing, "train --set data=mnits", "Unknown data set 'mnits'; did you mean 'mnist'"),
     "unknown strategy": (
         nothing,
@@ -68,18 +68,22 @@ BAD = {
     ),
     "no cluster": (nothing, "train --strategy multiworker", "needs the environment variable TF_CONFIG="),
     "unknown --set key": (nothing, "train --set epoch=3", "no setting 'epoch'; did you mean 'epochs'"),
-    "--set value": (nothing, "train --set widths=wide", "widths='wide' is not of type int"),
+    "--set value": (nothing, "train --set widths=wide", "widths must be an integer, got 'wide'"),
     "--set activation": (nothing, "train --set activation=relux", "relux"),
     "--set without =": (nothing, "train --set epochs", "--set 'epochs' is not of the form KEY=VALUE"),
-    "negative epochs": (nothing, "train --epochs -3", "epochs=-3 must be positive"),
-    "negative batch": (nothing, "train --batch-size -1", "batch_size=-1 must be positive"),
+    "negative epochs": (nothing, "train --epochs -3", "epochs must be an integer of at least 1, got -3"),
+    "negative batch": (
+        nothing,
+        "train --batch-size -1",
+        "batch_size must be an integer of at least 1, got -1",
+    ),
     "batch above the data": (
         nothing,
         "train --batch-size 100000",
         "batch_size must be an integer from 1 to ",
     ),
     "negative width": (nothing, "train --set widths=-64", "expected a positive integer. Received: units=-64"),
-    "seed": (nothing, "train --seed x", "seed='x' is not of type int"),
+    "seed": (nothing, "train --seed x", "seed must be an integer, got 'x'"),
     "data folder": (
         nothing,
         "train mlp_mnist --data-dir nowhere",
@@ -100,7 +104,7 @@ BAD = {
     "out is read-only": (read_only, "train --out new", "Read-only file system: new"),
     "out is in use": (nothing, "train --out model", "model is not empty; resume the run in it, or name"),
     "nothing to resume": (nothing, "train --out empty --resume", "empty holds no run to resume"),
-    "list": (nothing, "list resnte20_cifar10", "no model is named 'resnte20_cifar10'; did you mean resnet20"),
+    "list": (nothing, "list resnte20_cifar10", "Unknown model 'resnte20_cifar10'; did you mean 'resnet20"),
     "evaluate unknown": (nothing, "evaluate mlp", "'mlp' is neither a published model nor a folder"),
     "evaluate untrained": (
         nothing,
@@ -111,7 +115,7 @@ BAD = {
     "images of another shape": (
         nothing,
         "evaluate model --data mnist",
-        "shape (8, 8, 1), mnist has (28, 28, 1)",
+        "mnist must have images of shape (8, 8, 1), the model's, got (28, 28, 1)",
     ),
     "empty SavedModel": (empty("saved_model.pb"), "evaluate model", "model/saved_model.pb is corrupted"),
     "truncated weights": (truncated("model.weights.h5"), "evaluate model", "model.weights.h5 is corrupted"),
@@ -123,7 +127,7 @@ BAD = {
     "empty card": (empty("card.json"), "evaluate model", "model/card.json is not a valid card"),
     "export a damaged one": (empty("golden.npz"), "export model --to new", "model/golden.npz is corrupted"),
     "export over a folder": (nothing, "export model --to empty", "empty exists already; name a new folder"),
-    "noise-scale unknown": (nothing, "noise-scale mlp_digit", "no model is named 'mlp_digit'; did you mean"),
+    "noise-scale unknown": (nothing, "noise-scale mlp_digit", "Unknown model 'mlp_digit'; did you mean"),
     "noise-scale sizes": (
         nothing,
         "noise-scale softmax_digits --batch-sizes 8,16",

@@ -1,8 +1,13 @@
+"""Settings of recipes: read from text, found by dotted and bare keys, checked, and kept on cards."""
+
 import dataclasses
+import json
 
 import pytest
 
-from curvezoo.training.recipe import Recipe
+from curvezoo.training.parts import Architecture, CrossEntropy, LabeledImages, Optimizer
+from curvezoo.training.settings import flatten
+from curvezoo.training.supervised import Supervised
 
 
 def build(
@@ -11,7 +16,22 @@ def build(
     """Stands for a building function."""
 
 
-RECIPE = Recipe(name="one", section="1.8", summary="", build=build, data="digits", model={"dropout": 0.1})
+RECIPE = Supervised(
+    name="one",
+    section="1.8",
+    summary="",
+    model=Architecture(build, {"dropout": 0.1}),
+    data=LabeledImages("digits"),
+)
+
+
+def value_of(recipe, key):
+    """Returns the value of the setting that a key stands for."""
+    settings = flatten(recipe.settings())
+    matches = [full for full in settings if full in (key, f"{key}.name") or full.endswith(f".{key}")]
+    assert len(matches) == 1, matches
+    value = settings[matches[0]]
+    return tuple(value) if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(
@@ -26,41 +46,56 @@ RECIPE = Recipe(name="one", section="1.8", summary="", build=build, data="digits
         ("subset", "none", None),
         ("subset", "100", 100),
         ("data", "mnist", "mnist"),
+        ("data.name", "mnist", "mnist"),
+        ("optimizer", "sgd", "sgd"),
+        ("optimizer.schedule", "cosine", "cosine"),
+        ("l2", "0.1", 0.1),
+        ("label_smoothing", "0.1", 0.1),
+        ("beta_1", "0.8", 0.8),
     ],
 )
 def test_a_field_is_read_from_text_and_taken_from_python(key, text, value):
-    assert getattr(RECIPE.override({key: text}), key) == value
-    assert getattr(RECIPE.override({key: value}), key) == value
+    assert value_of(RECIPE.override({key: text}), key) == value
+    assert value_of(RECIPE.override({key: value}), key) == value
 
 
 @pytest.mark.parametrize(
     ("key", "text", "value"),
-    [("widths", "64,32", (64, 32)), ("dropout", "0.5", 0.5), ("batch", "yes", True), ("name", "none", None)],
+    [
+        ("widths", "64,32", (64, 32)),
+        ("dropout", "0.5", 0.5),
+        ("batch", "yes", True),
+        ("model.name", "none", None),
+    ],
 )
 def test_an_argument_of_the_building_function_is_read_as_its_annotation(key, text, value):
-    assert RECIPE.override({key: text}).model == {"dropout": 0.1, key: value}
+    argument = key.rpartition(".")[2]
+    assert RECIPE.override({key: text}).model.arguments == {"dropout": 0.1, argument: value}
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"epoch": 3}, "no setting 'epoch'; did you mean 'epochs'"),
-        ({"epochs": "many"}, "epochs='many' is not of type int"),
-        ({"epochs": 1.5}, "epochs=1.5 is not of type int"),
-        ({"epochs": 0}, "epochs=0 must be positive"),
-        ({"batch_size": "-5"}, "batch_size=-5 must be positive"),
-        ({"learning_rate": "nan"}, "learning_rate=nan must be positive"),
-        ({"learning_rate": "inf"}, "learning_rate=inf must be positive"),
-        ({"jit_compile": "maybe"}, "jit_compile='maybe' is not true or false"),
-        ({"optimizer": "adamm"}, "optimizer='adamm' is not one of sgd, adam"),
-        ({"schedule": "up"}, "schedule='up' is not one of constant, cosine, step"),
-        ({"precision": "int8"}, "precision='int8' is not one of"),
-        ({"augment": "rotate"}, "augment='rotate' is not one of flip, crop"),
-        ({"label_smoothing": 1}, r"label_smoothing=1.0 must be in \[0, 1\)"),
-        ({"random_labels": 2}, r"random_labels=2.0 must be in \[0, 1\]"),
-        ({"warmup": 10}, "warmup=10.0 must be less than epochs=10"),
-        ({"widths": "64,x"}, "widths='x' is not of type int"),
+        ({"epochs": "many"}, "epochs must be an integer, got 'many'"),
+        ({"epochs": 1.5}, "epochs must be an integer, got 1.5"),
+        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
+        ({"batch_size": "-5"}, "batch_size must be an integer of at least 1, got -5"),
+        ({"learning_rate": "nan"}, "learning_rate must be a positive finite number, got nan"),
+        ({"learning_rate": "inf"}, "learning_rate must be a positive finite number, got inf"),
+        ({"jit_compile": "maybe"}, "jit_compile must be true or false, got 'maybe'"),
+        ({"optimizer": "adamm"}, "optimizer must be one of adam, adamw, sgd, .*got 'adamm'"),
+        ({"schedule": "up"}, "schedule must be one of constant, cosine, step, got 'up'"),
+        ({"precision": "int8"}, "precision must be one of .*, got 'int8'"),
+        ({"augment": "rotate"}, "augment.* must be one of flip, crop, got 'rotate'"),
+        ({"label_smoothing": 1}, r"label_smoothing must be .*\[0, 1\), got 1"),
+        ({"random_labels": 2}, r"random_labels must be .*\[0, 1\], got 2"),
+        ({"warmup": 10}, "warmup must be less than epochs=10, got 10.0"),
+        ({"widths": "64,x"}, "widths must be an integer, got 'x'"),
         ({"build": "x"}, "no setting 'build'"),
+        ({"momentum": 0.5}, "no setting 'momentum'"),
+        ({"name": "x"}, "name must be one setting of one, but it could be model.name or data.name or"),
+        ({"optimizer.learning_rat": 1}, "did you mean 'optimizer.learning_rate'"),
     ],
 )
 def test_bad_settings_are_named(settings, message):
@@ -68,7 +103,76 @@ def test_bad_settings_are_named(settings, message):
         RECIPE.override(settings)
 
 
-def test_settings_round_trip_and_hold_the_models_defaults():
-    settings = RECIPE.settings()
-    assert settings["model"] == {"widths": (8,), "dropout": 0.1, "batch": False, "name": None}
-    assert dataclasses.replace(RECIPE, epochs=settings["epochs"]) == RECIPE
+def test_settings_hold_the_defaults_and_come_back_from_json():
+    settings = json.loads(json.dumps(RECIPE.settings()))
+    assert settings["model"] == {"widths": [8], "dropout": 0.1, "batch": False, "name": None}
+    assert flatten(RECIPE.restored(settings).settings()) == flatten(RECIPE.settings())
+
+
+def test_another_optimizer_starts_from_its_own_defaults():
+    recipe = RECIPE.override({"learning_rate": 3e-3, "schedule": "cosine", "beta_1": 0.8})
+    changed = recipe.override({"optimizer": "sgd", "momentum": "0.5"}).optimizer
+    assert changed == Optimizer("sgd", arguments={"momentum": 0.5})
+    assert recipe.override({"optimizer.name": "adam"}).optimizer == recipe.optimizer
+
+
+def test_curvezoos_own_optimizers_have_their_own_settings():
+    recipe = RECIPE.override(
+        {"optimizer": "kfac", "damping": "1e-3", "adapt_every": "none", "eigenbasis": "true"}
+    )
+    assert recipe.optimizer.arguments == {"damping": 1e-3, "adapt_every": None, "eigenbasis": True}
+    made = recipe.optimizer.make(steps=10)
+    assert type(made).__name__ == "KFAC"
+    assert (float(made.damping), made.adapt_every, made.eigenbasis) == (1e-3, None, True)
+    with pytest.raises(ValueError, match="no setting 'damping'"):
+        RECIPE.override({"damping": 1e-3})
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_the_listed_arguments_of_keras_optimizers_exist(name):
+    import inspect
+
+    import keras
+
+    classes = {"adam": keras.optimizers.Adam, "adamw": keras.optimizers.AdamW, "sgd": keras.optimizers.SGD}
+    listed = set(Optimizer(name).types()) - {"name", "schedule", "warmup"}
+    assert listed <= set(inspect.signature(classes[name]).parameters)
+
+
+def test_a_setting_that_a_card_lacks_has_its_default_and_an_unknown_one_is_refused():
+    settings = RECIPE.override({"label_smoothing": 0.3, "epochs": 3, "l1": 0.1}).settings()
+    del settings["objective"]["label_smoothing"], settings["epochs"], settings["penalty"]
+    restored = RECIPE.override({"label_smoothing": 0.2, "epochs": 7}).restored(settings)
+    assert (restored.objective, restored.epochs, restored.penalty.l1) == (CrossEntropy(), 10, 0.0)
+    with pytest.raises(ValueError, match="got 'depth'"):
+        RECIPE.restored(settings | {"penalty": {"depth": 1}})
+    with pytest.raises(ValueError, match="kind must be 'supervised', got 'dream'"):
+        RECIPE.restored(settings | {"kind": "dream"})
+
+
+def test_the_differences_of_two_recipes_are_words_that_make_one_of_the_other():
+    changed = RECIPE.override(
+        {
+            "widths": "64,32",
+            "subset": 100,
+            "optimizer": "sgd",
+            "momentum": 0.5,
+            "model.name": "x",
+            "augment": "crop",
+        }
+    )
+    words = changed.differences(RECIPE)
+    assert words == {
+        "widths": "64,32",
+        "model": "x",
+        "subset": "100",
+        "augment": "crop",
+        "optimizer": "sgd",
+        "momentum": "0.5",
+    }
+    assert RECIPE.override(words) == changed
+
+
+def test_parts_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RECIPE.optimizer.name = "sgd"

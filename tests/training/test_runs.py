@@ -14,8 +14,9 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import cli, zoo
-from curvezoo.publishing import saved_model as publishing
-from curvezoo.training import callbacks, checkpoints
+from curvezoo.publishing import saved_model
+from curvezoo.training import checkpoints, watch
+from curvezoo.training.variables import named_variables
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"
@@ -99,7 +100,7 @@ def test_a_run_leaves_what_it_promises(whole):
 
 
 def test_resuming_with_other_settings_or_over_another_run_is_refused(whole):
-    with pytest.raises(ValueError, match=r"begun with other settings: learning_rate=0\.003"):
+    with pytest.raises(ValueError, match=r"begun with other settings: optimizer.learning_rate=0\.003"):
         zoo.train(MODEL, whole.folder, resume=True, progress=False, learning_rate=0.1, **SETTINGS)
     with pytest.raises(ValueError, match="is not empty"):
         zoo.train(MODEL, whole.folder, progress=False, **SETTINGS)
@@ -113,12 +114,18 @@ def test_a_finished_run_resumes_to_itself(whole):
 
 
 def test_the_published_folder_is_read_by_keras_tensorflow_and_tfsm_layer(whole):
-    inputs, outputs = publishing.golden(whole.folder / "model")
+    [inputs], outputs = saved_model.golden(whole.folder / "model")
     plain = tf.saved_model.load(str(whole.folder / "model"))
     layer = keras.layers.TFSMLayer(str(whole.folder / "model"), call_endpoint="serve")
-    for read in (zoo.load(whole.folder / "model"), plain.serve, layer):
+    for read in (zoo.load(whole.folder / "model"), zoo.load(whole.folder), plain.serve, layer):
         np.testing.assert_allclose(read(inputs), outputs, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(read(inputs[:1]), outputs[:1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_shows_its_scores_in_a_notebook(whole):
+    page = whole._repr_html_()
+    assert f"{whole.scores['nll']:.6g}" in page
+    assert str(whole.folder / "report.html") in page
 
 
 def test_a_run_that_diverges_at_once_says_step_rate_and_that_no_checkpoint_is_good(tmp_path, capsys):
@@ -128,20 +135,27 @@ def test_a_run_that_diverges_at_once_says_step_rate_and_that_no_checkpoint_is_go
     assert re.search(r"at step \d+ \(epoch 1\), learning rate 1e\+06; last good checkpoint: none", message)
 
 
-@pytest.mark.parametrize("poison", ["loss", "weight"])
-def test_a_run_that_goes_bad_later_names_the_last_good_checkpoint(tmp_path, monkeypatch, poison):
-    class Poison(callbacks.Progress):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1 and poison == "loss":
-                self.model.trainable_variables[0].assign(np.nan * self.model.trainable_variables[0])
+class Poison(keras.callbacks.Callback):
+    """Puts NaN into a weight before the second epoch, or into the optimizer at its end."""
 
-        def on_train_batch_end(self, batch, logs=None):
-            if self.done and poison == "weight" and batch == self.steps - 1:
-                self.model.optimizer.variables[-1].assign(np.nan * self.model.optimizer.variables[-1])
+    def __init__(self, where):
+        super().__init__()
+        self.where, self.epoch = where, 0
 
-    monkeypatch.setattr(callbacks, "Progress", Poison)
-    with pytest.raises(callbacks.Diverged, match=r"\(epoch 2\), learning rate .* checkpoint: .*epoch-0001"):
-        zoo.train("softmax_digits", tmp_path / "run", epochs=3)
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        if epoch == 1 and self.where == "loss":
+            self.model.trainable_variables[0].assign(np.nan * self.model.trainable_variables[0])
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1 and self.where == "optimizer" and batch == self.params["steps"] - 1:
+            self.model.optimizer.variables[-1].assign(np.nan * self.model.optimizer.variables[-1])
+
+
+@pytest.mark.parametrize("where", ["loss", "optimizer"])
+def test_a_run_that_diverges_later_names_the_last_good_checkpoint(tmp_path, where):
+    with pytest.raises(watch.Diverged, match=r"\(epoch 2\), learning rate .* checkpoint: .*epoch-0001"):
+        zoo.train("softmax_digits", tmp_path / "run", epochs=3, callbacks=[Poison(where)])
     assert checkpoints.latest(tmp_path / "run" / "checkpoints").name == "epoch-0001"
 
 
@@ -158,5 +172,6 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
     losses = [row["val_loss"] for row in run.history]
     best = int(np.argmin(losses)) + 1
     assert len(losses) == best + 3 < 60
-    with np.load(tmp_path / "run" / "checkpoints" / f"epoch-{best:04d}" / "state.npz") as state:
-        np.testing.assert_array_equal(run.model.variables[1].numpy(), state["model/1"])
+    state, _ = checkpoints.read(tmp_path / "run" / "checkpoints" / f"epoch-{best:04d}")
+    for name, variable in named_variables(run.model).items():
+        np.testing.assert_array_equal(variable.numpy(), state[name], err_msg=name)

@@ -15,14 +15,14 @@ def test_wildcards_choose_names():
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("mlp_digit", "did you mean mlp_digits"),
-        ("resnet20_cifar", "did you mean resnet20_cifar10 or"),
-        ("zzz", "valid: softmax_digits, "),
+        ("mlp_digit", r"did you mean 'mlp_digits'\? Valid names: softmax_digits, "),
+        ("resnet20_cifar", r"did you mean 'resnet20_cifar10'\?"),
+        ("zzz", r"[^?]*Valid names: softmax_digits, "),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(name, hint):
     for use in (zoo.describe, zoo.build, zoo.train):
-        with pytest.raises(ValueError, match=f"no model is named '{name}'; {hint}"):
+        with pytest.raises(ValueError, match=f"Unknown model '{name}'.? ?{hint}"):
             use(name)
 
 
@@ -38,9 +38,9 @@ def test_a_run_that_names_no_folder_gets_the_next_one_and_resumes_the_last(tmp_p
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_a_description_says_what_the_recipe_does(name):
-    found = zoo.describe(name)
+    description = zoo.describe(name)
     recipe = zoo.recipe(name)
-    assert found["name"] == recipe.name == name
-    assert found["recipe"]["epochs"] == recipe.epochs
-    assert found["trained"] == (found["card"] is not None)
-    assert found["section"] and found["summary"]
+    assert description["name"] == recipe.name == name
+    assert description["recipe"]["epochs"] == recipe.epochs
+    assert description["trained"] == (description["card"] is not None)
+    assert description["section"] and description["summary"]

@@ -1,17 +1,20 @@
 """Every published model: its files, its golden outputs by three readers, its numbers."""
 
+import dataclasses
 import json
+import math
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from curvezoo import zoo
-from curvezoo.publishing import account, cards
-from curvezoo.publishing import saved_model as publishing
+from curvezoo.publishing import account, cards, saved_model
+from curvezoo.training.parts import objectives
 
 PUBLISHED = [name for name in zoo.names() if zoo.describe(name)["trained"]]
 EXPECTED = {
@@ -24,7 +27,7 @@ EXPECTED = {
     "denoiser_digits": {"psnr": 20.2},
     "denoiser_digits_impulse": {"psnr": 19.5},
 }
-CLASSIFIERS = [name for name in PUBLISHED if zoo.recipe(name).task.kind == "classification"]
+CLASSIFIERS = [name for name in PUBLISHED if zoo.describe(name)["card"]["measure"] == "classification"]
 
 
 def test_the_promised_models_are_published():
@@ -34,7 +37,7 @@ def test_the_promised_models_are_published():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_golden_outputs_come_back_from_keras_tensorflow_and_tfsm_layer(name):
     folder = cards.folder_of(name)
-    inputs, outputs = publishing.golden(folder)
+    [inputs], outputs = saved_model.golden(folder)
     model = zoo.load(name)
     plain = tf.saved_model.load(str(folder))
     layer = keras.layers.TFSMLayer(str(folder), call_endpoint="serve")
@@ -46,9 +49,14 @@ def test_golden_outputs_come_back_from_keras_tensorflow_and_tfsm_layer(name):
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_a_classifiers_probabilities_are_the_softmax_of_its_logits(name):
     folder = cards.folder_of(name)
-    inputs, outputs = publishing.golden(folder)
+    [inputs], outputs = saved_model.golden(folder)
     plain = tf.saved_model.load(str(folder))
-    np.testing.assert_allclose(plain.probabilities(inputs), keras.ops.softmax(outputs), rtol=1e-4, atol=1e-5)
+    probabilities = keras.ops.softmax(outputs)
+    np.testing.assert_allclose(plain.probabilities(inputs), probabilities, rtol=1e-4, atol=1e-5)
+    for read, kept in zip(
+        saved_model.golden(folder, "probabilities"), ([inputs], probabilities), strict=True
+    ):
+        np.testing.assert_allclose(read, kept, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -66,7 +74,7 @@ def test_the_card_counts_right_and_its_recipe_is_todays(name):
     [
         pytest.param(name, marks=[pytest.mark.dataset(data)] if data != "digits" else [])
         for name in PUBLISHED
-        for data in [zoo.recipe(name).data]
+        for data in [zoo.recipe(name).data.name]
     ],
 )
 def test_the_cards_numbers_are_measured_again(name):
@@ -81,12 +89,65 @@ def test_a_saved_model_needs_no_curvezoo(tmp_path):
         "import sys, numpy as np, tensorflow as tf; sys.modules['curvezoo'] = None\n"
         "stored = np.load(sys.argv[1] + '/golden.npz')\n"
         "model = tf.saved_model.load(sys.argv[1])\n"
-        "found = model.serve(stored['inputs'])\n"
-        "print(np.abs(found - stored['outputs']).max())"
+        "outputs = model.serve(stored['serve.inputs.0'])\n"
+        "print(np.abs(outputs - stored['serve.outputs']).max())"
     )
     command = [sys.executable, "-c", code, str(cards.folder_of("cnn_digits"))]
     run = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
     assert float(run.stdout) < 1e-4
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_each_weight_is_stored_once_in_each_format_and_no_optimizer_state(name):
+    folder, expected = cards.folder_of(name), 4 * zoo.describe(name)["card"]["parameters"]
+    with h5py.File(folder / "model.weights.h5") as file:
+        arrays = []
+        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        assert "optimizer" not in file
+        # The rest is the state of random generators.
+        assert 0 <= sum(a.size * a.dtype.itemsize for a in arrays) - expected < 100
+    stored = tf.train.list_variables(str(folder / "variables" / "variables"))
+    assert 0 <= sum(4 * math.prod(shape) for _, shape in stored if shape) - expected < 100
+    # The graph and the formats themselves take up to half a megabyte.
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert size < 2.2 * expected + 5e5
+
+
+def test_all_published_models_take_less_than_100_megabytes():
+    sizes = [path.stat().st_size for path in cards.PUBLISHED.rglob("*") if path.is_file()]
+    assert sum(sizes) < 1e8
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_card_outlives_a_new_setting_of_a_part(name, monkeypatch):
+    """Loads, compares and measures a published model by recipes whose parts have one more field."""
+    recipe, card = zoo.recipe(name), zoo.describe(name)["card"]
+
+    def extended(part):
+        fields = [("extra", float, dataclasses.field(default=0.5))]
+        kind = dataclasses.make_dataclass(type(part).__name__, fields, bases=(type(part),), frozen=True)
+        return kind(**{f.name: getattr(part, f.name) for f in dataclasses.fields(part)})
+
+    parts = {key: extended(getattr(recipe, key)) for key in ("data", "objective", "optimizer", "penalty")}
+    longer = dataclasses.replace(recipe, **parts)
+    restored = longer.restored(card["recipe"])
+    assert restored == longer
+    assert restored.differences(longer) == {}
+    assert restored.settings()["objective"]["extra"] == 0.5
+    monkeypatch.setitem(objectives.OBJECTIVES, recipe.objective.kind, type(parts["objective"]))
+    assert zoo.load(name).count_params() == card["parameters"]
+    if recipe.data.name == "digits":
+        scores = zoo.evaluate(name)
+        for key, value in card["metrics"].items():
+            if isinstance(value, float):
+                assert scores[key] == pytest.approx(value, rel=1e-3, abs=1e-4), key
+
+
+def test_a_card_is_a_table_in_a_notebook():
+    card = zoo.describe("cnn_digits")["card"]
+    page = card._repr_html_()
+    assert f"<th>metrics.accuracy</th><td>{card['metrics']['accuracy']}</td>" in page
+    assert card["files"]["config.json"] not in page
 
 
 @pytest.fixture

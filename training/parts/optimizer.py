@@ -11,13 +11,13 @@ from ..settings import Part, read_value
 
 SCHEDULES = ("constant", "cosine", "step")
 
-_COMMON = ("clipnorm", "clipvalue", "global_clipnorm")
-_ADAM = ("beta_1", "beta_2", "epsilon", "amsgrad", *_COMMON)
-# Arguments of Keras's optimizers, so that they are checked before TensorFlow is imported.
+_COMMON = dict.fromkeys(("clipnorm", "clipvalue", "global_clipnorm"), float | None)
+_ADAM = {"beta_1": float, "beta_2": float, "epsilon": float, "amsgrad": bool, **_COMMON}
+# Types of the arguments of Keras's optimizers, so that they are checked before TensorFlow is imported.
 _KERAS = {
     "adam": ("Adam", _ADAM),
     "adamw": ("AdamW", _ADAM),
-    "sgd": ("SGD", ("momentum", "nesterov", *_COMMON)),
+    "sgd": ("SGD", {"momentum": float, "nesterov": bool, **_COMMON}),
 }
 _OWN = {
     "kfac": "KFAC",
@@ -69,12 +69,12 @@ class Optimizer(Part):
             arguments.nonnegative_number("weight_decay", self.weight_decay)
         arguments.nonnegative_number("warmup", self.warmup)
         for key in self.arguments:
-            arguments.one_of(f"argument of {self.name}", key, self._argument_names())
+            arguments.one_of(f"argument of {self.name}", key, self._argument_types())
 
     def types(self):
         """Returns the type of each setting, the optimizer's own arguments included."""
         own = {key: kind for key, kind in super().types().items() if key != "arguments"}
-        return own | dict.fromkeys(self._argument_names(), Any)
+        return own | self._argument_types()
 
     def settings(self):
         """Returns the settings; of the optimizer's own arguments those that were given."""
@@ -124,14 +124,12 @@ class Optimizer(Part):
         more = {key: value for key, value in values.items() if key not in fields}
         return dataclasses.replace(self, **own, arguments={**self.arguments, **more})
 
-    def _argument_names(self):
+    def _argument_types(self):
         if self.name in _KERAS:
             return _KERAS[self.name][1]
         parameters = inspect.signature(_class(self.name)).parameters.values()
-        return (
-            *(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in _RULE),
-            *_COMMON,
-        )
+        named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in _RULE]
+        return {p.name: Any for p in named} | _COMMON
 
 
 def _class(name):

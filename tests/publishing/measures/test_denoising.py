@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from curvezoo import data
-from curvezoo.publishing import measures as tasks
+from curvezoo.publishing import measures
+from curvezoo.training.parts import Denoise
 
 
-class Doubtful:
-    """Stands for a model: gives back its input plus a constant."""
+class Offset:
+    """Stands for a model: returns its input plus a constant."""
 
     input_shape = (None, 8, 8, 1)
 
@@ -19,15 +20,12 @@ class Doubtful:
         return inputs + self.offset
 
 
-@pytest.fixture(scope="module")
-def splits():
-    return tasks.Denoising(level=0.1).prepare(data.load("digits"), seed=0)
-
-
-def test_scores_are_those_of_the_formula(splits):
-    scores, (outputs, clean) = tasks.Denoising().measure(Doubtful(0.25), splits)
-    noisy = np.concatenate([inputs for inputs, _ in splits.test.as_numpy_iterator()]).astype("float64")
-    np.testing.assert_allclose(outputs, noisy + 0.25, atol=1e-6)
+def test_scores_are_those_of_the_formula():
+    splits = Denoise(level=0.1).prepare(data.load("digits"), seed=0)
+    evaluation = measures.get("denoising").measure(Offset(0.25), splits, {"name": "digits"})
+    scores = evaluation.scores
+    pairs = list(splits.test.as_numpy_iterator())
+    noisy, clean = (np.concatenate(parts).astype("float64") for parts in zip(*pairs, strict=True))
 
     def ratios(images):
         return -10 * np.log10(((images - clean) ** 2).mean((1, 2, 3)))
@@ -40,38 +38,21 @@ def test_scores_are_those_of_the_formula(splits):
     assert scores["psnr_noisy"] == pytest.approx(ratios(noisy).mean(), abs=1e-5)
     assert scores["mae"] == pytest.approx(np.abs(noisy + 0.25 - clean).mean(), abs=1e-6)
     assert scores["examples"] == 360
+    assert (evaluation.measure, evaluation.split, evaluation.data) == (
+        "denoising",
+        "test",
+        {"name": "digits"},
+    )
+    assert dict(evaluation.summary)["Images"] == "360"
 
 
-@pytest.mark.parametrize(
-    "task", [tasks.Classification(), tasks.Denoising("impulse", 0.3, "clean", "laplace")]
-)
-def test_a_task_comes_back_from_its_settings(task):
-    assert tasks.from_settings(tasks.settings(task)) == task
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"noise": "salt"}, "noise must be one of gaussian, impulse, got 'salt'"),
-        ({"targets": "dirty"}, "targets must be one of noisy, clean, got 'dirty'"),
-        ({"likelihood": "cauchy"}, "likelihood='cauchy' is not one of gaussian, laplace"),
-        ({"level": 0.0}, r"level must be a positive finite number, got 0\.0"),
-        ({"level": float("nan")}, r"level must be a positive finite number, got nan"),
-        (
-            {"noise": "impulse", "level": 0.5},
-            r"level must be a number in \(0, 0\.5\), got 0\.5",
-        ),
-    ],
-)
-def test_bad_settings_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
-        tasks.Denoising(**settings)
-
-
-def test_unknown_kinds_and_images_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match="task kind='dreaming' is not one of classification, denoising"):
-        tasks.from_settings({"kind": "dreaming"})
+def test_images_of_another_shape_are_refused():
     with pytest.raises(
-        ValueError, match=r"the model takes images of shape \(8, 8, 1\), mnist has \(28, 28, 1\)"
+        ValueError, match=r"mnist must have images of shape \(8, 8, 1\), the model's, got \(28, 28, 1\)"
     ):
-        tasks.Denoising().check(Doubtful(0), data.spec("mnist"))
+        measures.get("denoising").check(Offset(0), data.spec("mnist"))
+
+
+def test_unknown_measures_are_refused():
+    with pytest.raises(ValueError, match="measure must be one of classification, denoising, got 'dreaming'"):
+        measures.get("dreaming")

@@ -1,9 +1,12 @@
+"""The compiled model of a supervised recipe: penalties, weight decay, plain steps, precision."""
+
 import keras
 import numpy as np
 import pytest
 
 from curvezoo import data, zoo
-from curvezoo.training.compiling import compiled_model, penalize
+from curvezoo.training.supervised_learner import compiled_model
+from curvezoo.training.weights import matrices, penalize
 
 
 @pytest.mark.parametrize("normalization", [None, "batch", "weight"])
@@ -27,8 +30,8 @@ def test_weight_decay_shrinks_kernels_and_nothing_else(optimizer, normalization)
         "weight_decay": 0.1,
         "learning_rate": 0.5,
         "schedule": "constant",
-        "momentum": 0,
     }
+    settings |= {"momentum": 0} if optimizer == "sgd" else {}
     recipe = zoo.recipe("cnn_digits").override(settings | {"normalization": normalization})
     model = compiled_model(recipe, data.spec("digits"), 10)
     before = [v.numpy() for v in model.trainable_variables]
@@ -62,3 +65,24 @@ def test_mixed_precision_keeps_logits_and_variables_in_float32():
     assert all(v.dtype == "float32" for v in model.trainable_variables)
     images, labels = next(iter(data.load("digits").train))
     assert np.all(np.isfinite(model.train_on_batch(images, labels)))
+
+
+def test_penalties_and_decay_reach_every_matrix_and_no_bias_or_scale():
+    layers = keras.layers
+    inputs = keras.Input((6,), dtype="int32")
+    x = layers.Embedding(9, 4)(inputs)
+    x = layers.GRU(3, return_sequences=True)(x)
+    x = layers.LSTM(3, return_sequences=True)(x)
+    x = layers.MultiHeadAttention(2, 2)(x, x)
+    x = layers.LayerNormalization()(x)
+    x = layers.Conv1D(2, 3)(x)
+    model = keras.Model(inputs, layers.EinsumDense("abc,cd->abd", (None, 5), bias_axes="d")(x))
+    paths = {v.path for v in matrices(model)}
+    others = {v.path for v in model.trainable_variables} - paths
+    # GRU's bias has two axes, and those of attention have one for the heads.
+    assert all(path.endswith(("bias", "gamma", "beta")) for path in others)
+    assert all(path.endswith(("kernel", "embeddings")) for path in paths)
+    assert len(paths) == 1 + 2 + 2 + 4 + 1 + 1
+    penalize(model, 0.1, 0.01)
+    expected = sum(0.1 * np.abs(w).sum() + 0.01 * np.sum(w**2) for w in map(np.asarray, matrices(model)))
+    np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5)

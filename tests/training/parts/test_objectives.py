@@ -1,0 +1,32 @@
+"""Objectives: their settings on cards, and the checks of their fields."""
+
+import pytest
+
+from curvezoo.training.parts import CrossEntropy, Denoise
+from curvezoo.training.parts.objectives import from_settings
+
+
+@pytest.mark.parametrize("objective", [CrossEntropy(0.1), Denoise("impulse", 0.3, "clean", "laplace")])
+def test_an_objective_comes_back_from_its_settings(objective):
+    assert from_settings(objective.settings()) == objective
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"noise": "salt"}, "noise must be one of gaussian, impulse, got 'salt'"),
+        ({"targets": "dirty"}, "targets must be one of noisy, clean, got 'dirty'"),
+        ({"likelihood": "cauchy"}, "likelihood must be one of gaussian, laplace, got 'cauchy'"),
+        ({"level": 0.0}, r"level must be a positive finite number, got 0\.0"),
+        ({"level": float("nan")}, r"level must be a positive finite number, got nan"),
+        ({"noise": "impulse", "level": 0.5}, r"level must be a number in \(0, 0\.5\), got 0\.5"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Denoise(**settings)
+
+
+def test_unknown_kinds_are_refused():
+    with pytest.raises(ValueError, match="objective kind must be one of cross_entropy, denoise, got 'dream'"):
+        from_settings({"kind": "dream"})
