@@ -1,4 +1,4 @@
-"""Curves of a training run: loss, metrics and learning rate against the epoch."""
+"""Curves of a run: losses, metrics and learning rate against the epoch, or another unit of training."""
 
 import math
 
@@ -8,19 +8,20 @@ from matplotlib.ticker import MaxNLocator
 from . import style
 
 _COLUMNS = 2
-_MARKERS_UP_TO = 30
+_MAX_POINTS_WITH_MARKERS = 30
 
 
-def loss_curves(history):
-    """Draws every quantity of a run against the epoch, training and validation together.
+def loss_curves(history, unit="epoch"):
+    """Draws all quantities of a run against the epoch, with training and validation in one panel.
 
-    A quantity `x` and its `val_x` share a panel. A positive quantity that spans more than a factor of 20 gets
-    a logarithmic axis. A ring marks the epoch with the least validation loss.
+    The quantities `x` and `val_x` share a panel. Positive quantities that span more than a factor of 20 have
+    a logarithmic axis. A ring marks the epoch with the lowest validation loss.
 
     Args:
-        history: Lists of equal length, one number an epoch, such as `loss`, `val_loss`, `accuracy`,
-            `val_accuracy`, `learning_rate`; optionally `epoch` (else 1, 2, ...). `None` stands for a value
-            that was not measured.
+        history: Lists of equal length with one number per epoch, such as `loss`, `val_loss`, `accuracy`,
+            `val_accuracy`, `learning_rate`, and optionally `epoch` (1, 2, ... by default). `None` stands for
+            a value that was not measured.
+        unit: Name of the unit of training, the label of the horizontal axes.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -34,18 +35,18 @@ def loss_curves(history):
     rows = math.ceil(len(panels) / columns)
     figure, axes = style.canvas(2.0 + 3.0 * columns, 2.9 * rows, rows, columns)
     for axis, name in zip(axes.flat, panels, strict=False):
-        _draw_panel(axis, epochs, name, values.get(name), values.get(f"val_{name}"))
+        _draw_panel(axis, epochs, name, values.get(name), values.get(f"val_{name}"), unit)
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     return figure
 
 
 def _read(history):
-    """Returns (epochs [E], values {name: [E]}) with `None` turned into NaN."""
+    """Returns (epochs [E], values [E] by name), with NaN in place of `None`."""
     columns = {name: np.array(column, dtype=np.float64) for name, column in history.items()}
     epochs = columns.pop("epoch", None)
     if not columns:
-        raise ValueError("history must hold at least one quantity beside 'epoch', got none")
+        raise ValueError("history must hold at least one quantity besides 'epoch', got none")
     if epochs is None:
         epochs = np.arange(1.0, len(next(iter(columns.values()))) + 1.0)
     if len(epochs) == 0:
@@ -56,14 +57,14 @@ def _read(history):
     return epochs, columns
 
 
-def _draw_panel(axis, epochs, name, train, validation):
-    """Draws one quantity and, where there is one, its validation twin."""
-    marker = "o" if len(epochs) <= _MARKERS_UP_TO else ""
+def _draw_panel(axis, epochs, name, train, validation, unit):
+    """Draws one quantity on the training data and, if it was measured, on the validation data."""
+    marker = "o" if len(epochs) <= _MAX_POINTS_WITH_MARKERS else ""
     curves = [(train, style.BLUE, "training"), (validation, style.VERMILION, "validation")]
     curves = [curve for curve in curves if curve[0] is not None]
-    for curve, colour, label in curves:
-        known = np.isfinite(curve)
-        axis.plot(epochs[known], curve[known], color=colour, marker=marker, markersize=3.5, label=label)
+    for curve, color, label in curves:
+        measured = np.isfinite(curve)
+        axis.plot(epochs[measured], curve[measured], color=color, marker=marker, markersize=3.5, label=label)
     if name == "loss" and validation is not None and np.isfinite(validation).any():
         best = int(np.nanargmin(validation))
         axis.plot(
@@ -73,13 +74,13 @@ def _draw_panel(axis, epochs, name, train, validation):
             markersize=10,
             markerfacecolor="none",
             markeredgecolor=style.VERMILION,
-            label=f"least, epoch {epochs[best]:g}",
+            label=f"lowest, {unit} {epochs[best]:g}",
         )
     drawn = np.concatenate([curve[np.isfinite(curve)] for curve, _, _ in curves])
     if drawn.size and drawn.min() > 0 and drawn.max() > 20 * drawn.min():
         axis.set_yscale("log")
     axis.set_title(name.replace("_", " "), loc="left", fontsize=11, parse_math=False)
-    axis.set_xlabel("epoch")
+    axis.set_xlabel(unit)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if validation is not None:
         axis.legend(frameon=False, fontsize=9)
