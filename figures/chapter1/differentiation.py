@@ -1,8 +1,8 @@
-"""Figure: the error of a derivative against the step, for differences and for the chain rule.
+"""Errors of finite differences and of automatic differentiation against the step.
 
-Left, the notes' own example (Eq. 1.4.2), f = 10^10 + x^2 at x = 10/9. Its third derivative vanishes, so the
+Left, the example of the notes (Eq. 1.4.2), f = 10^10 + x^2 at x = 10/9. Its third derivative vanishes, so the
 central difference has no truncation error and only gains from a larger step. Right, f = e^x at x = 1, where
-both quotients have the V shape: truncation rises with the step, rounding falls.
+the errors of both quotients are V-shaped: truncation grows with the step, rounding falls.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ...publishing.page import style
 from ...theory import differentiation
+from ..figure import Figure
 
-_FLOOR = 1e-17  # A logarithmic axis has no zero: an exact derivative is drawn here.
+# A logarithmic axis has no zero: exact derivatives are drawn at this value.
+_FLOOR = 1e-17
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Example:
     """A function with known derivatives at a point.
 
     Args:
-        title: For the plot.
-        function: In NumPy, complex-analytic.
-        function_in_tensorflow: The same for automatic differentiation.
+        title: Title of its panel.
+        function: The function in NumPy, complex-analytic.
+        function_in_tensorflow: The same function for automatic differentiation.
         x: The point.
-        derivatives: Values of f, f', f'' and f''' there.
+        derivatives: Values of f, f', f'' and f''' at the point.
     """
 
     title: str
@@ -47,21 +47,21 @@ NOTES = Example(
     10 / 9,
     (1e10 + 100 / 81, 20 / 9, 2.0, 0.0),
 )
-"""The notes' example."""
+"""The example of the notes."""
 
 EXPONENTIAL = Example(r"$f = e^x$ at $x = 1$", np.exp, tf.exp, 1.0, (np.e,) * 4)
-"""An example with a third derivative."""
+"""An example with a nonzero third derivative."""
 
 
 def measure(example: Example, epsilons: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures the absolute error of the derivative for every step and method.
+    """Measures the absolute error of the derivative for each step and method.
 
     Args:
         example: The function and its point.
         epsilons: Steps, [E].
 
     Returns:
-        Errors by method, [E] each; automatic differentiation has no step and repeats its one error.
+        Errors by method, [E] each. Automatic differentiation has no step; its one error is repeated.
     """
     exact = example.derivatives[1]
     point = np.array([example.x])
@@ -82,12 +82,8 @@ def measure(example: Example, epsilons: np.ndarray) -> dict[str, np.ndarray]:
     return {**errors, "automatic differentiation": np.full(len(epsilons), automatic)}
 
 
-def draw() -> Figure:
-    """Draws the measured errors of both examples, with the theory's bounds dashed.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-    """
+def draw():
+    """Draws the measured errors of both examples, with the theoretical bounds dashed."""
     figure, axes = style.canvas(8.3, 4.2, columns=2)
     left, right = axes[0]
     _panel(left, NOTES)
@@ -95,12 +91,11 @@ def draw() -> Figure:
     left.axvline(1e-3, color=style.MUTED, linewidth=0.8)
     left.annotate("the notes' step", (1e-3, 3e-15), rotation=90, ha="right", color=style.MUTED, fontsize=9)
     left.set_ylabel("absolute error of $f'(x)$")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    style.legend_below(figure, columns=3)
     return figure
 
 
-def _panel(axes: Axes, example: Example) -> None:
+def _panel(axes, example):
     epsilons = np.logspace(-14, 0, 141)
     points = {"linestyle": "none", "markersize": 3}
     looks = {
@@ -128,3 +123,15 @@ def _panel(axes: Axes, example: Example) -> None:
         fontsize=9,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0},
     )
+
+
+FIGURE = Figure(
+    section="1.4",
+    name="differentiation",
+    draw=draw,
+    caption=(
+        "Errors of the derivative against the step of the finite differences (Eqs. 1.4.1 and 1.4.2). "
+        "Truncation dominates at large steps, rounding at small ones. The complex step has no rounding "
+        "error, and automatic differentiation has neither error."
+    ),
+)

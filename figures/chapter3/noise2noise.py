@@ -1,4 +1,4 @@
-"""Images before and after a denoiser that never saw a clean one (section 3.3.4).
+"""Images before and after denoisers that were trained without clean images (Sec. 3.3.4).
 
 Legend: N images, H height, W width, C channels.
 """
@@ -6,36 +6,44 @@ Legend: N images, H height, W width, C channels.
 import numpy as np
 
 from ... import data
-from ...publishing import cards
-from ...publishing import measures as tasks
-from ...publishing import saved_model as publishing
+from ...publishing import cards, measures, saved_model
 from ...publishing.page.images import compare
+from ..figure import Figure
 
 _MODELS = {"Gaussian noise": "denoiser_digits", "replaced pixels": "denoiser_digits_impulse"}
 _COLUMNS = 10
 
 
 def measure():
-    """Runs the published denoisers on the first images of the digits' test split.
+    """Applies the published denoisers to the first images of the digits' test split.
 
     Returns:
-        Images `[N, H, W, C]` by the label of their row: for each denoiser its input and its output, and the
-        clean images at last.
+        Images `[N, H, W, C]` by the label of their row: input and output of each denoiser, then the clean
+        images.
     """
     rows = {}
     for label, name in _MODELS.items():
-        task = tasks.from_settings(cards.published(name)["recipe"]["task"])
+        task = measures.from_settings(cards.published(name)["recipe"]["task"])
         noisy, clean = next(task.prepare(data.load("digits"), seed=0).test.as_numpy_iterator())
         noisy, clean = noisy[:_COLUMNS], clean[:_COLUMNS]
-        cleaned = np.asarray(publishing.load(name)(noisy, training=False))
-        rows |= {label: noisy, f"{label},\nremoved": cleaned}
+        denoised = np.asarray(saved_model.load(name)(noisy, training=False))
+        rows |= {label: noisy, f"{label},\nremoved": denoised}
     return rows | {"clean": clean}
 
 
 def draw():
-    """Runs the published denoisers and draws what they take off.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-    """
+    """Applies the published denoisers and draws their inputs and outputs."""
     return compare(measure())
+
+
+FIGURE = Figure(
+    section="3.3",
+    name="noise2noise",
+    draw=draw,
+    caption=(
+        "Test digits with two kinds of noise, and the outputs of two networks that were trained on pairs of "
+        "noisy images only (Sec. 3.3.4). With Gaussian noise and the squared error, the best answer is the "
+        "mean; with randomly replaced pixels and the absolute error, it is the median."
+    ),
+    place=2,
+)

@@ -1,4 +1,4 @@
-"""Figure: exact transport between two clouds beside Sinkhorn's, and the bias of the entropy (Sec. 3.6)."""
+"""Exact optimal transport between two point clouds, and the bias of entropic regularization."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from ...publishing.page import style
 from ...theory import transport
+from ..figure import Figure
 
 PLANS = (0.03, 0.5)
-"""Regularizations of the drawn plans, in units of the mean cost."""
+"""Regularizations of the plans that are drawn, in units of the mean cost."""
 
 _TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
-class TransportNumbers:
-    """Plans and costs between two clouds of N points of equal weight; costs are squared distances.
+class Plans:
+    """Plans and costs between two clouds of N points with equal weights; costs are squared distances.
 
     Args:
         x: The first cloud, [N, 2].
-        y: The second, [N, 2].
-        exact: The cheapest plan.
-        plans: Sinkhorn's plans by regularization in units of the mean cost.
-        regularizations: Those of the curves, in the same units.
-        entropic: <P, C> of Sinkhorn's plans against them.
-        divergence: Debiased Sinkhorn divergence against them.
+        y: The second cloud, [N, 2].
+        exact: The optimal plan.
+        sinkhorn: Sinkhorn's plans by regularization in units of the mean cost.
+        regularizations: Regularizations of the curves in the same units, [M].
+        entropic: Cost <P, C> of Sinkhorn's plans at these regularizations, [M].
+        divergence: Debiased Sinkhorn divergence at these regularizations, [M].
     """
 
     x: np.ndarray
     y: np.ndarray
     exact: transport.Transport
-    plans: dict[float, transport.Transport]
+    sinkhorn: dict[float, transport.Transport]
     regularizations: np.ndarray
     entropic: np.ndarray
     divergence: np.ndarray
 
 
-def measure(points: int = 40, seed: int = 3) -> TransportNumbers:
-    """Computes the exact plan and Sinkhorn's between a ring and two lumps.
+def measure(points: int = 40, seed: int = 3) -> Plans:
+    """Computes the exact plan and Sinkhorn's plans between a ring and two clusters.
 
     Args:
         points: Number N of points of each cloud.
@@ -58,70 +58,82 @@ def measure(points: int = 40, seed: int = 3) -> TransportNumbers:
     regularizations = np.logspace(-2, 1, 13)
     settings = {"tolerance": _TOLERANCE, "max_iterations": 100_000}
 
-    def sinkhorn(strength):
+    def plan(strength):
         return transport.sinkhorn(weights, weights, cost, strength * unit, **settings)
 
-    return TransportNumbers(
+    def divergence(strength):
+        costs = (cost, cost_x, cost_y)
+        return transport.sinkhorn_divergence(weights, weights, *costs, strength * unit, **settings)
+
+    return Plans(
         x,
         y,
         transport.optimal_transport(weights, weights, cost),
-        {strength: sinkhorn(strength) for strength in PLANS},
+        {strength: plan(strength) for strength in PLANS},
         regularizations,
-        np.array([sinkhorn(strength).cost for strength in regularizations]),
-        np.array(
-            [
-                transport.sinkhorn_divergence(
-                    weights, weights, cost, cost_x, cost_y, strength * unit, **settings
-                )
-                for strength in regularizations
-            ]
-        ),
+        np.array([plan(strength).cost for strength in regularizations]),
+        np.array([divergence(strength) for strength in regularizations]),
     )
 
 
-def draw() -> Figure:
-    """Draws the exact plan, two of Sinkhorn's, and both Sinkhorn costs against the regularization."""
-    numbers = measure()
+def plot(plans: Plans):
+    """Draws the exact plan, two of Sinkhorn's plans, and both Sinkhorn costs against the regularization.
+
+    Args:
+        plans: A `Plans`.
+    """
     figure, axes = style.canvas(8.3, 7.2, rows=2, columns=2)
-    _plan(axes[0, 0], numbers, numbers.exact, "exact plan (linear programming)")
-    for axis, (strength, plan) in zip(axes.flat[1:], numbers.plans.items(), strict=False):
-        _plan(axis, numbers, plan, rf"Sinkhorn, $\epsilon = {strength:g}\,\overline{{C}}$")
-    _costs(axes[1, 1], numbers)
+    _plan(axes[0, 0], plans, plans.exact, "Exact plan (linear programming)")
+    for axis, (strength, plan) in zip(axes.flat[1:], plans.sinkhorn.items(), strict=False):
+        _plan(axis, plans, plan, rf"Sinkhorn, $\epsilon = {strength:g}\,\overline{{C}}$")
+    _costs(axes[1, 1], plans)
     axes[0, 0].legend(frameon=False, fontsize=9, loc="upper left", handletextpad=0.1)
     return figure
 
 
-def _plan(axis, numbers, result, title):
-    mass = result.plan * len(numbers.x)
+def draw():
+    """Computes the plans and draws them."""
+    return plot(measure())
+
+
+def _plan(axis, plans, result, title):
+    mass = result.plan * len(plans.x)
     i, j = np.nonzero(mass > 0.01)
-    segments = np.stack([numbers.x[i], numbers.y[j]], axis=1)
-    # Ink in proportion to the mass that moves along a line.
+    segments = np.stack([plans.x[i], plans.y[j]], axis=1)
+    # The opacity of a line is the mass that moves along it.
     axis.add_collection(
         LineCollection(segments, colors=style.MUTED, alpha=mass[i, j].clip(max=1), linewidths=1.2)
     )
-    axis.scatter(*numbers.x.T, s=18, color=style.BLUE, zorder=3, label="from")
-    axis.scatter(*numbers.y.T, s=18, color=style.VERMILION, zorder=3, label="to")
+    axis.scatter(*plans.x.T, s=18, color=style.BLUE, zorder=3, label="from")
+    axis.scatter(*plans.y.T, s=18, color=style.VERMILION, zorder=3, label="to")
     axis.set_aspect("equal", adjustable="datalim")
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     axis.set_title(rf"{title}: $\langle P, C\rangle = {result.cost:.3f}$", loc="left", fontsize=10)
 
 
-def _costs(axis, numbers):
-    strengths = numbers.regularizations
-    axis.axhline(numbers.exact.cost, color=style.INK, linewidth=1.2, label="exact")
-    axis.plot(
-        strengths,
-        numbers.entropic,
-        "o-",
-        color=style.VERMILION,
-        markersize=4,
-        label=r"Sinkhorn's $\langle P, C\rangle$",
+def _costs(axis, plans):
+    axis.axhline(plans.exact.cost, color=style.INK, linewidth=1.2, label="exact")
+    curves = (
+        (plans.entropic, "o-", style.VERMILION, r"Sinkhorn's $\langle P, C\rangle$"),
+        (plans.divergence, "s-", style.BLUE, "debiased divergence"),
     )
-    axis.plot(
-        strengths, numbers.divergence, "s-", color=style.BLUE, markersize=4, label="debiased divergence"
-    )
+    for values, form, color, label in curves:
+        axis.plot(plans.regularizations, values, form, color=color, markersize=4, label=label)
     axis.set(xscale="log", xlabel=r"regularization $\epsilon$ / mean cost", ylabel="cost")
     axis.set_ylim(bottom=0)
-    axis.set_title("bias of the entropy", loc="left", fontsize=10)
+    axis.set_title("Bias of the regularization", loc="left", fontsize=10)
     axis.legend(frameon=False, fontsize=9, loc="upper left")
+
+
+FIGURE = Figure(
+    section="3.6",
+    name="transport",
+    draw=draw,
+    caption=(
+        "The earth mover's plan between a ring and two clusters (Sec. 3.6), exact and by Sinkhorn's "
+        "algorithm, whose entropy spreads the mass of each point. The cost of Sinkhorn's plan lies above the "
+        "exact cost, the debiased divergence below it. Both approach it as the regularization decreases."
+    ),
+    place=2,
+)

@@ -1,8 +1,8 @@
-"""Signals and gradients against depth at initialization, measured and in closed form (Sec. 5.1).
+"""Second moments of activations and gradients against depth at initialization (Sec. 5.1).
 
-`measure` draws networks and averages; `draw_measurements` makes a figure of what was measured (points) and of
-`curvezoo.theory.propagation` (lines); `draw` does both. Random seeds are set through
-`keras.utils.set_random_seed`.
+Random seeds are set with `keras.utils.set_random_seed`.
+
+Legend: N layers or blocks.
 """
 
 from collections.abc import Callable
@@ -15,20 +15,23 @@ import tensorflow as tf
 from ...layers import ResidualDense, UnitVarianceDense, residual_gain, variance_scaling
 from ...publishing.page import style
 from ...theory import propagation as theory
+from ..figure import Figure
 
 WIDTHS = (256, *(512, 320, 640, 256) * 6)
+"""Widths L_0 (the inputs), L_1, ..., L_N of the plain networks."""
+
 _RESIDUAL_WIDTH = 256
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A way to initialize a deep network.
+    """An initialization scheme of deep networks.
 
     Args:
-        label: What the figure calls it.
-        layers: Function from `widths` to the list of Keras layers.
-        forward: Function from `widths` to <X_n^2>, n = 0 ... N, for inputs of unit variance.
-        gradient: Function from `widths` to <(dLoss/dX_n)^2>, n = 0 ... N, for a unit gradient at the output.
+        label: Label in the figure.
+        layers: Function from `widths` to a list of Keras layers.
+        forward: Function from `widths` to <X_n^2>, [N + 1], for inputs of unit variance.
+        gradient: Function from `widths` to <(dLoss/dX_n)^2>, [N + 1], for a unit gradient at the output.
         color: Color of the curve.
         marker: Marker of the points.
     """
@@ -43,14 +46,14 @@ class Scheme:
 
 @dataclass(frozen=True)
 class Measurement:
-    """Second moments of one scheme against depth, arrays of N + 1 values, averaged over networks.
+    """Second moments of one scheme against depth, averaged over networks.
 
     Args:
         scheme: The `Scheme`.
-        forward: Measured <X_n^2>.
-        gradient: Measured <(dLoss/dX_n)^2>.
-        forward_theory: The closed form of `forward`.
-        gradient_theory: The closed form of `gradient`.
+        forward: Measured <X_n^2>, [N + 1].
+        gradient: Measured <(dLoss/dX_n)^2>, [N + 1].
+        forward_theory: Closed form of `forward`, [N + 1].
+        gradient_theory: Closed form of `gradient`, [N + 1].
     """
 
     scheme: Scheme
@@ -107,13 +110,13 @@ RESIDUAL = {
 def measure(scheme, widths=WIDTHS, networks=8, batch_size=32):
     """Averages second moments of activations and gradients over random networks and random inputs.
 
-    Inputs and the gradient at the output are standard normal, drawn anew for each network.
+    The inputs and the gradient at the output are standard normal and are drawn for each network.
 
     Args:
         scheme: A `Scheme`.
         widths: Widths L_0 (the inputs), L_1, ..., L_N; all equal for a residual scheme.
         networks: Number of networks, with seeds 0, 1, ...
-        batch_size: Number of examples for each.
+        batch_size: Number of examples for each network.
 
     Returns:
         A `Measurement`.
@@ -141,14 +144,11 @@ def measure(scheme, widths=WIDTHS, networks=8, batch_size=32):
     )
 
 
-def draw_measurements(measurements):
-    """Draws activations and gradients against depth: points measured, lines in closed form.
+def plot(measurements):
+    """Draws the second moments against depth: points are measured, lines are closed forms.
 
     Args:
-        measurements: The `Measurement`s, one a curve.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+        measurements: A `Measurement` for each curve.
     """
     figure, axes = style.canvas(8.3, 4.6, columns=2, sharex=True)
     panels = axes[0]
@@ -166,33 +166,27 @@ def draw_measurements(measurements):
     for panel, title in zip(panels, ("Activations", "Gradients"), strict=True):
         panel.set(yscale="log", xlabel="layer or residual block $n$")
         panel.set_title(title, loc="left", fontsize=11)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-        title="points measured, lines Sec. 5.1",
-        title_fontsize=9,
-    )
+    style.legend_below(figure, columns=3, title="points measured, lines Sec. 5.1")
     return figure
 
 
-def draw(widths=WIDTHS, networks=8):
-    """Measures every scheme and draws the figure of Sec. 5.1.
+def draw():
+    """Measures all schemes and draws the results.
 
-    The residual networks have as many blocks as the plain ones have layers, at one width.
-
-    Args:
-        widths: Widths L_0 (the inputs), L_1, ..., L_N of the plain networks.
-        networks: Number of random networks per scheme.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+    The residual networks have as many blocks as the plain networks have layers, all of the same width.
     """
-    constant = (_RESIDUAL_WIDTH,) * len(widths)
-    measurements = [measure(scheme, widths, networks) for scheme in PLAIN.values()]
-    measurements += [measure(scheme, constant, networks) for scheme in RESIDUAL.values()]
-    return draw_measurements(measurements)
+    constant = (_RESIDUAL_WIDTH,) * len(WIDTHS)
+    measurements = [measure(scheme) for scheme in PLAIN.values()]
+    measurements += [measure(scheme, constant) for scheme in RESIDUAL.values()]
+    return plot(measurements)
+
+
+FIGURE = Figure(
+    section="5.1",
+    name="propagation",
+    draw=draw,
+    caption=(
+        "Second moments of activations and gradients against depth (Eqs. 5.1.6 to 5.1.15). Points are "
+        "measured on random networks, lines are the theory."
+    ),
+)

@@ -1,1 +1,1 @@
-"""The HTML page and its plots."""
+"""The HTML page about a run, and its plots."""

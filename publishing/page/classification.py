@@ -1,6 +1,4 @@
-"""What a classifier gets right and wrong: reliability, confusion, and its worst mistakes.
-
-Each picture has a function that selects the data and one that draws it.
+"""Plots of labels and predicted probabilities: reliability, confusion, and the worst mistakes.
 
 Legend: N examples, K classes, M bins, H height, W width, C channels.
 """
@@ -10,33 +8,35 @@ import math
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from ... import arguments
 from ...losses.calibration import validate_labels, validate_probabilities, wilson_interval
 from . import style
+from .images import displayable
 
-_NUMBERS_UP_TO = 20
-_NAMES_UP_TO = 30
-_NAME_LENGTH = 20
+_MAX_CLASSES_WITH_COUNTS = 20
+_MAX_CLASSES_WITH_NAMES = 30
+_MAX_NAME_LENGTH = 20
 
 
 def reliability_diagram(curve, ece):
-    """Draws accuracy against confidence, with 95 % Wilson intervals, above the count of each bin.
+    """Draws accuracy against confidence with 95 % Wilson intervals, and the number of examples in each bin.
 
-    A calibrated model lies on the diagonal; points below it are too sure.
+    The points of a calibrated model lie on the diagonal; below it, the model is overconfident.
 
     Args:
         curve: A `losses.calibration.ReliabilityCurve` with M bins.
-        ece: The expected calibration error, a fraction.
+        ece: Expected calibration error, a fraction.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
     figure, axes = style.canvas(5.2, 5.6, rows=2, sharex=True, height_ratios=[3, 1])
     upper, lower = axes[:, 0]
-    full = curve.count > 0
-    confidence, accuracy, count = curve.confidence[full], curve.accuracy[full], curve.count[full]
-    right = np.rint(accuracy * count)
-    low, high = np.array([wilson_interval(k, n) for k, n in zip(right, count, strict=True)]).T
-    # Rounding can put an end of the interval just inside the point.
+    filled = curve.count > 0
+    confidence, accuracy, count = curve.confidence[filled], curve.accuracy[filled], curve.count[filled]
+    correct = np.rint(accuracy * count)
+    low, high = np.array([wilson_interval(k, n) for k, n in zip(correct, count, strict=True)]).T
+    # Rounding can put an end of the interval slightly beyond the point.
     bars = np.maximum([accuracy - low, high - accuracy], 0.0)
     upper.plot([0, 1], [0, 1], color=style.MUTED, linestyle="--", linewidth=1, label="calibrated")
     upper.errorbar(
@@ -64,7 +64,7 @@ def reliability_diagram(curve, ece):
 
 
 def confusion_counts(labels, predictions, classes):
-    """Counts the examples of each true class that were put in each class.
+    """Counts the examples of each true class by predicted class.
 
     Args:
         labels: True classes, integers in 0 ... K-1, [N].
@@ -72,10 +72,10 @@ def confusion_counts(labels, predictions, classes):
         classes: Number K of classes.
 
     Returns:
-        Counts [K, K]: rows are true classes, columns predicted ones.
+        Counts, [K, K]; rows are true classes, columns are predicted classes.
 
     Raises:
-        ValueError: If the shapes differ, or a class is out of range; the message has its index.
+        ValueError: If the shapes differ or a class is out of range; the message gives its index.
     """
     labels = validate_labels(labels, np.size(labels), classes)
     predictions = validate_labels(predictions, len(labels), classes, name="predictions")
@@ -83,14 +83,14 @@ def confusion_counts(labels, predictions, classes):
 
 
 def most_confused(counts, count=5):
-    """Lists the commonest mistakes.
+    """Lists the most frequent mistakes.
 
     Args:
-        counts: The matrix of `confusion_counts`, [K, K].
-        count: How many to list at most.
+        counts: Matrix from `confusion_counts`, [K, K].
+        count: Maximum number of mistakes.
 
     Returns:
-        Triples (true class, predicted class, examples), the commonest first, none without examples.
+        Triples (true class, predicted class, examples), the most frequent first, without zero counts.
     """
     wrong = np.where(np.eye(len(counts), dtype=bool), 0, counts)
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
@@ -99,49 +99,50 @@ def most_confused(counts, count=5):
 
 
 def confusion_matrix(labels, predictions, names):
-    """Draws the confusion matrix: true classes down, predicted classes across.
+    """Draws the confusion matrix with a row for each true class and a column for each predicted class.
 
-    Blue is the share of a true class that was predicted right, on a scale up to 100 %; orange the share that
-    went to each wrong class, on a scale up to the commonest mistake. Up to 20 classes the cells carry counts.
+    Blue shows the fraction of a true class that was predicted correctly, on a scale up to 100 %. Orange shows
+    the fractions of the mistakes, on a scale up to the most frequent one. Matrices of up to 20 classes show
+    the counts.
 
     Args:
         labels: True classes, integers in 0 ... K-1, [N].
         predictions: Predicted classes, integers in 0 ... K-1, [N].
-        names: Names of the classes, K of them.
+        names: Names of the K classes.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: As `confusion_counts`.
+        ValueError: If the shapes differ or a class is out of range; the message gives its index.
     """
     classes = len(names)
     counts = confusion_counts(labels, predictions, classes)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    fraction = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     diagonal = np.eye(classes, dtype=bool)
-    worst = max(share[~diagonal].max(initial=0.0), 1e-12)
+    worst = max(fraction[~diagonal].max(initial=0.0), 1e-12)
     side = np.clip(1.2 + 0.42 * classes, 4.0, 7.5)
-    if classes <= _NUMBERS_UP_TO:
+    if classes <= _MAX_CLASSES_WITH_COUNTS:
         figure, axes = style.canvas(side + 0.4, side)
     else:
         figure, axes = style.canvas(8.6, 6.4, columns=3, width_ratios=[30, 1, 1])
     axis = axes[0, 0]
     axis.grid(False)
     axis.spines[:].set(visible=True, color=style.RULE)
-    right = axis.imshow(np.ma.array(share, mask=~diagonal), cmap="Blues", vmin=0, vmax=1)
-    wrong = axis.imshow(np.ma.array(share, mask=diagonal | (share == 0)), cmap="Oranges", vmin=0, vmax=worst)
-    if classes <= _NUMBERS_UP_TO:
-        _write_counts(axis, counts, share / np.where(diagonal, 1.0, worst))
+    correct = axis.imshow(np.ma.array(fraction, mask=~diagonal), cmap="Blues", vmin=0, vmax=1)
+    mistakes = np.ma.array(fraction, mask=diagonal | (fraction == 0))
+    mistaken = axis.imshow(mistakes, cmap="Oranges", vmin=0, vmax=worst)
+    if classes <= _MAX_CLASSES_WITH_COUNTS:
+        _write_counts(axis, counts, fraction / np.where(diagonal, 1.0, worst))
     else:
-        for image, place, label in zip(
-            (right, wrong), axes[0, 1:], ("share right", "share mistaken"), strict=True
-        ):
-            bar = figure.colorbar(image, cax=place, format=PercentFormatter(1.0), label=label)
+        labeled = ((correct, "fraction correct"), (mistaken, "fraction mistaken"))
+        for (image, label), cax in zip(labeled, axes[0, 1:], strict=True):
+            bar = figure.colorbar(image, cax=cax, format=PercentFormatter(1.0), label=label)
             bar.outline.set_visible(False)
-    if classes <= _NAMES_UP_TO:
+    if classes <= _MAX_CLASSES_WITH_NAMES:
         short = [_shorten(name) for name in names]
-        turned = max(len(name) for name in short) > 2
-        axis.set_xticks(range(classes), short, parse_math=False, rotation=90 if turned else 0)
+        rotation = 90 if max(len(name) for name in short) > 2 else 0
+        axis.set_xticks(range(classes), short, parse_math=False, rotation=rotation)
         axis.set_yticks(range(classes), short, parse_math=False)
     axis.tick_params(length=0)
     axis.set(xlabel="predicted", ylabel="true")
@@ -149,117 +150,86 @@ def confusion_matrix(labels, predictions, names):
 
 
 def _write_counts(axis, counts, darkness):
-    """Writes each count that is not zero, in white where its cell is dark."""
+    """Writes the nonzero counts into their cells, in white on dark cells."""
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            colour = "white" if darkness[row, column] > 0.6 else style.INK
-            axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color=colour)
+            color = "white" if darkness[row, column] > 0.6 else style.INK
+            axis.text(column, row, str(count), ha="center", va="center", fontsize=8, color=color)
 
 
 def highest_loss(labels, probabilities, count):
-    """Selects the examples whose label got the least probability.
+    """Selects the examples whose labels have the lowest probability.
 
     Args:
         labels: Integers in 0 ... K-1, [N].
         probabilities: Predicted probabilities, [N, K].
-        count: How many examples.
+        count: Number of examples.
 
     Returns:
-        Indices of at most `count` examples, the highest loss first.
+        Indices of at most `count` examples, in order of descending loss.
 
     Raises:
-        ValueError: As `losses.calibration.validate_probabilities`, or if `count` is below 1.
+        ValueError: If the arrays are not probabilities with their labels, or `count` is below 1.
     """
     probabilities, labels = validate_probabilities(probabilities, labels)
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count!r}")
+    count = arguments.integer("count", count, 1)
     return np.argsort(probabilities[np.arange(len(labels)), labels], kind="stable")[:count]
 
 
-def displayable(images):
-    """Scales pictures to [0, 1] for drawing.
-
-    Bytes are divided by 255; floats within [0, 1] stay; any others, such as standardized pixels, are mapped
-    linearly from their common range.
-
-    Args:
-        images: Pictures, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
-
-    Returns:
-        Pictures in [0, 1], [N, H, W] or [N, H, W, 3].
-
-    Raises:
-        ValueError: If the shape is another, or a pixel is not finite.
-    """
-    images = np.asarray(images)
-    if images.ndim == 4 and images.shape[-1] == 1:
-        images = images[..., 0]
-    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
-        raise ValueError(
-            f"images must have shape [N, H, W], [N, H, W, 1] or [N, H, W, 3], got {images.shape}"
-        )
-    if images.dtype == np.uint8:
-        return images / 255.0
-    images = images.astype(np.float64)
-    if not np.isfinite(images).all():
-        raise ValueError("images must be finite, got NaN or infinite pixels")
-    low, high = images.min(), images.max()
-    if low >= 0.0 and high <= 1.0:
-        return images
-    return (images - low) / max(high - low, 1e-12)
-
-
 def worst_mistakes(images, labels, probabilities, names, count=16):
-    """Draws the examples with the highest loss, the worst first.
+    """Draws the examples with the highest loss, in order of descending loss.
 
-    Above each picture stand "true class → predicted class" and the probability that the model gave to the
-    true class. A title in gray belongs to an example that was predicted right, if only just.
+    The title of each image is "true class → predicted class" with the predicted probability of the true
+    class. It is gray if the example was predicted correctly.
 
     Args:
-        images: Pictures, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
+        images: Images, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
         labels: Integers in 0 ... K-1, [N].
         probabilities: Predicted probabilities, [N, K].
-        names: Names of the classes, K of them.
-        count: How many examples.
+        names: Names of the K classes.
+        count: Number of examples.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: As `highest_loss` and `displayable`, or if the lengths disagree.
+        ValueError: If the numbers of images, labels, probabilities and names disagree, or a value is not
+            valid.
     """
-    chosen = highest_loss(labels, probabilities, count)
+    worst = highest_loss(labels, probabilities, count)
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     if len(images) != len(labels) or len(names) != probabilities.shape[1]:
         raise ValueError(
             f"images and names must number {len(labels)} and {probabilities.shape[1]}, "
             f"got {len(images)} and {len(names)}"
         )
-    pictures = displayable(np.asarray(images)[chosen])
-    columns = min(4, len(chosen))
-    rows = math.ceil(len(chosen) / columns)
+    pictures = displayable(np.asarray(images)[worst])
+    columns = min(4, len(worst))
+    rows = math.ceil(len(worst) / columns)
     figure, axes = style.canvas(1.9 * columns, 2.3 * rows, rows, columns)
     for axis in axes.flat:
         axis.set_axis_off()
-    for axis, index, picture in zip(axes.flat, chosen, pictures, strict=False):
-        truth, guess = labels[index], probabilities[index].argmax()
+    for axis, index, picture in zip(axes.flat, worst, pictures, strict=False):
+        label, prediction = labels[index], probabilities[index].argmax()
         axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
+        percentage = 100 * probabilities[index, label]
         axis.set_title(
-            f"{_verdict(names[truth], names[guess])}\nprobability {100 * probabilities[index, truth]:.2g} %",
+            f"{_mistake(names[label], names[prediction])}\nprobability {percentage:.2g} %",
             fontsize=9,
-            color=style.MUTED if guess == truth else style.INK,
+            color=style.MUTED if prediction == label else style.INK,
             parse_math=False,
         )
     return figure
 
 
-def _verdict(truth, guess):
-    """Says what was taken for what, on two lines where the names are long."""
-    truth, guess = _shorten(truth), _shorten(guess)
-    return f"{truth} → {guess}" if len(truth) + len(guess) <= 20 else f"{truth}\n→ {guess}"
+def _mistake(label, prediction):
+    """Returns "true class → predicted class", on two lines if the names are long."""
+    label, prediction = _shorten(label), _shorten(prediction)
+    separator = " " if len(label) + len(prediction) <= 20 else "\n"
+    return f"{label}{separator}→ {prediction}"
 
 
 def _shorten(name):
-    """Cuts a long class name so that it fits beside its picture."""
+    """Truncates a long class name."""
     name = str(name)
-    return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
+    return name if len(name) <= _MAX_NAME_LENGTH else name[: _MAX_NAME_LENGTH - 1] + "…"

@@ -1,4 +1,4 @@
-"""Curves of a training run: loss, metrics and learning rate against the epoch."""
+"""Curves of a run: losses, metrics and learning rate against the epoch, or another unit of training."""
 
 import math
 
@@ -8,20 +8,20 @@ from matplotlib.ticker import MaxNLocator
 from . import style
 
 _COLUMNS = 2
-_MARKERS_UP_TO = 30
+_MAX_POINTS_WITH_MARKERS = 30
 
 
 def loss_curves(history, unit="epoch"):
-    """Draws every quantity of a run against the epoch, training and validation together.
+    """Draws all quantities of a run against the epoch, with training and validation in one panel.
 
-    A quantity `x` and its `val_x` share a panel. A positive quantity that spans more than a factor of 20 gets
-    a logarithmic axis. A ring marks the epoch with the least validation loss.
+    The quantities `x` and `val_x` share a panel. Positive quantities that span more than a factor of 20 have
+    a logarithmic axis. A ring marks the epoch with the lowest validation loss.
 
     Args:
-        history: Lists of equal length, one number an epoch, such as `loss`, `val_loss`, `accuracy`,
-            `val_accuracy`, `learning_rate`; optionally `epoch` (else 1, 2, ...). `None` stands for a value
-            that was not measured.
-        unit: What is counted, the label of the horizontal axes.
+        history: Lists of equal length with one number per epoch, such as `loss`, `val_loss`, `accuracy`,
+            `val_accuracy`, `learning_rate`, and optionally `epoch` (1, 2, ... by default). `None` stands for
+            a value that was not measured.
+        unit: Name of the unit of training, the label of the horizontal axes.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -42,11 +42,11 @@ def loss_curves(history, unit="epoch"):
 
 
 def _read(history):
-    """Returns (epochs [E], values {name: [E]}) with `None` turned into NaN."""
+    """Returns (epochs [E], values [E] by name), with NaN in place of `None`."""
     columns = {name: np.array(column, dtype=np.float64) for name, column in history.items()}
     epochs = columns.pop("epoch", None)
     if not columns:
-        raise ValueError("history must hold at least one quantity beside 'epoch', got none")
+        raise ValueError("history must hold at least one quantity besides 'epoch', got none")
     if epochs is None:
         epochs = np.arange(1.0, len(next(iter(columns.values()))) + 1.0)
     if len(epochs) == 0:
@@ -58,13 +58,13 @@ def _read(history):
 
 
 def _draw_panel(axis, epochs, name, train, validation, unit):
-    """Draws one quantity and, where there is one, its validation twin."""
-    marker = "o" if len(epochs) <= _MARKERS_UP_TO else ""
+    """Draws one quantity on the training data and, if it was measured, on the validation data."""
+    marker = "o" if len(epochs) <= _MAX_POINTS_WITH_MARKERS else ""
     curves = [(train, style.BLUE, "training"), (validation, style.VERMILION, "validation")]
     curves = [curve for curve in curves if curve[0] is not None]
-    for curve, colour, label in curves:
-        known = np.isfinite(curve)
-        axis.plot(epochs[known], curve[known], color=colour, marker=marker, markersize=3.5, label=label)
+    for curve, color, label in curves:
+        measured = np.isfinite(curve)
+        axis.plot(epochs[measured], curve[measured], color=color, marker=marker, markersize=3.5, label=label)
     if name == "loss" and validation is not None and np.isfinite(validation).any():
         best = int(np.nanargmin(validation))
         axis.plot(
@@ -74,7 +74,7 @@ def _draw_panel(axis, epochs, name, train, validation, unit):
             markersize=10,
             markerfacecolor="none",
             markeredgecolor=style.VERMILION,
-            label=f"least, {unit} {epochs[best]:g}",
+            label=f"lowest, {unit} {epochs[best]:g}",
         )
     drawn = np.concatenate([curve[np.isfinite(curve)] for curve, _, _ in curves])
     if drawn.size and drawn.min() > 0 and drawn.max() > 20 * drawn.min():

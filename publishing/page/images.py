@@ -1,4 +1,4 @@
-"""Rows of images under each other.
+"""Images for display: their scale, and rows of images below each other.
 
 Legend: N images, H height, W width, C channels.
 """
@@ -8,25 +8,58 @@ import numpy as np
 from . import style
 
 
-def compare(rows):
-    """Draws rows of images of one shape under each other, all on the scale from 0 (black) to 1 (white).
+def displayable(images):
+    """Scales images to [0, 1].
+
+    Bytes are divided by 255. Floats within [0, 1] stay as they are. Other values, such as standardized
+    pixels, are mapped linearly from the range of all images.
 
     Args:
-        rows: Images `[N, H, W, C]` with C of 1 or 3, by the label of their row; values outside [0, 1] are
-            shown as the nearer end.
+        images: Images, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
+
+    Returns:
+        Images in [0, 1], [N, H, W] or [N, H, W, 3].
+
+    Raises:
+        ValueError: If the shape is not one of these, or a pixel is not finite.
+    """
+    images = np.asarray(images)
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
+        raise ValueError(
+            f"images must have shape [N, H, W], [N, H, W, 1] or [N, H, W, 3], got {images.shape}"
+        )
+    if images.dtype == np.uint8:
+        return images / 255.0
+    images = images.astype(np.float64)
+    if not np.isfinite(images).all():
+        raise ValueError("images must be finite, got NaN or infinite pixels")
+    low, high = images.min(), images.max()
+    if low >= 0.0 and high <= 1.0:
+        return images
+    return (images - low) / max(high - low, 1e-12)
+
+
+def compare(rows):
+    """Draws rows of images below each other, on a scale from 0 (black) to 1 (white).
+
+    Args:
+        rows: Images `[N, H, W, C]` with C of 1 or 3 by the label of their row. Values outside [0, 1] are
+            clipped.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
     count = len(next(iter(rows.values())))
     figure, axes = style.canvas(1.5 + 0.8 * count, 0.85 * len(rows), len(rows), count)
-    for (label, images), line in zip(rows.items(), axes, strict=True):
-        for image, axis in zip(images, line, strict=True):
+    for (label, images), row in zip(rows.items(), axes, strict=True):
+        for image, axis in zip(images, row, strict=True):
             axis.grid(False)
             axis.imshow(
                 np.clip(np.squeeze(image), 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
             )
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
     return figure

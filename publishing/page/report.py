@@ -1,4 +1,4 @@
-"""One page of text, tables and figures: a single HTML file, pictures inside, readable without a network."""
+"""A page of text, tables and figures as a single HTML file, which needs no network and no other file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from string import Template
 from ..files import replacing
 from .style import data_uri
 
-# The policy makes the browser itself refuse anything that is not in the file.
+# The policy makes the browser refuse everything that is not in the file.
 _PAGE = Template("""\
 <!DOCTYPE html>
 <html lang="en">
@@ -52,12 +52,12 @@ $lead$summary$sections</main>
 
 @dataclass(frozen=True)
 class Section:
-    """One headed part of a report: text, then figures, then a table. Empty parts are left out.
+    """A section of a page: heading, text, figures and a table. Empty parts are omitted.
 
     Args:
         heading: The heading.
         text: One paragraph.
-        figures: Pairs (`matplotlib.figure.Figure`, caption), or triples with a table (header, rows) below it.
+        figures: Pairs (`matplotlib.figure.Figure`, caption), or triples with a table (header, rows).
         rows: Pairs (name, value) of a table.
     """
 
@@ -68,16 +68,17 @@ class Section:
 
 
 def write_report(path, title, summary, sections, lead=""):
-    """Writes a report as one HTML file with its pictures inside.
+    """Writes a page as one HTML file that contains its figures.
 
-    All text is escaped. The file appears whole or not at all: it is written beside its place and moved there.
+    All text is escaped. The file is written under a temporary name and then moved, so that it is never
+    incomplete.
 
     Args:
-        path: Where to write; missing folders are made.
+        path: File to write; missing folders are created.
         title: Title of the page.
         summary: Pairs (name, value) of the table at the top.
-        sections: The `Section`s that follow.
-        lead: A sentence under the title.
+        sections: The `Section`s of the page.
+        lead: Text below the title.
 
     Returns:
         The path, a `pathlib.Path`.
@@ -96,17 +97,17 @@ def write_report(path, title, summary, sections, lead=""):
 
 
 def _section(section):
-    """Lays out one section."""
+    """Returns the HTML of a section."""
     figures = "".join(_figure(*figure) for figure in section.figures)
     body = _paragraph(section.text) + figures + _table(section.rows)
     return f"<section>\n<h2>{escape(section.heading)}</h2>\n{body}</section>\n"
 
 
 def _figure(figure, caption, grid=None):
-    """Lays out one picture with its caption, and its table if it has one."""
+    """Returns the HTML of a figure with its caption and, if it has one, its table."""
     width, height = figure.get_size_inches()
     text = escape(caption)
-    # Given its size, the page does not jump while the picture is decoded; CSS has 96 pixels to the inch.
+    # With the size given, the page does not jump while images are decoded. CSS has 96 pixels to the inch.
     size = f'width="{96 * width:.0f}" height="{96 * height:.0f}"'
     image = f'<img src="{data_uri(figure)}" alt="{text}" {size}>'
     below = _grid(*grid) if grid else ""
@@ -114,23 +115,23 @@ def _figure(figure, caption, grid=None):
 
 
 def _paragraph(text):
-    """Lays out a paragraph, or nothing."""
+    """Returns the HTML of a paragraph; nothing for an empty text."""
     return f"<p>{escape(text)}</p>\n" if text else ""
 
 
 def _table(rows):
-    """Lays out pairs (name, value), or nothing."""
+    """Returns the HTML of a table of pairs (name, value); nothing without rows."""
     lines = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>\n" for name, value in rows)
     return f"<table>\n{lines}</table>\n" if lines else ""
 
 
 def _grid(header, rows):
-    """Lays out a table of several columns."""
+    """Returns the HTML of a table with a header."""
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in header)
     lines = "".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
     return f'<table class="grid">\n<tr>{head}</tr>\n{lines}</table>\n'
 
 
 def _text(value):
-    """Escapes a value; floats to six significant digits."""
+    """Returns a value as escaped text, floats with six significant digits."""
     return escape(f"{value:.6g}" if isinstance(value, float) else str(value))

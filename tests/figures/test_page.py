@@ -1,45 +1,36 @@
-"""Pictures have titled sections and names of their own; a page holds its pictures and tables."""
+"""A page holds the figures and tables of its chapter or section."""
+
+import functools
 
 import pytest
 
-from curvezoo.figures import page as reproduction
-from curvezoo.figures.catalogue import PICTURES, TITLES
+from curvezoo.figures import catalogue, page
+from curvezoo.figures.chapter3 import calibration, robust_regression
 
 
-def test_every_section_and_chapter_has_a_title_and_every_picture_a_name_and_caption():
-    assert set(reproduction.sections()) == set(TITLES)
-    names = [picture.name for picture in PICTURES]
-    assert len(set(names)) == len(names)
-    assert all(callable(picture.draw) and picture.caption.endswith(".") for picture in PICTURES)
+def test_a_section_has_its_figures_and_tables_and_no_others(tmp_path, monkeypatch):
+    few = functools.partial(robust_regression.measure, points=20, replicates=10)
+    monkeypatch.setattr(robust_regression, "measure", few)
+    monkeypatch.setattr(calibration, "train", functools.partial(calibration.train, steps=50))
+    text = page.write_page("3.4", tmp_path / "page.html", tmp_path / "pictures").read_text()
+    names = {figure.name for figure in catalogue.figures("3.4")}
+    assert {path.stem for path in (tmp_path / "pictures").glob("*.png")} == names
+    assert text.count("<img ") == len(names)
+    assert text.count('<table class="grid">') == 1
+    assert "<td>Cauchy</td>" in text
+    assert f"<h2>3.4 {catalogue.TITLES['3.4']}</h2>" in text
 
 
-def test_sections_stand_in_the_notes_order():
-    sections = reproduction.sections()
-    assert sections == sorted(sections, key=lambda number: [int(part) for part in number.split(".")])
-    assert sections.index("2") < sections.index("2.1") < sections.index("3")
+def test_a_chapter_has_its_own_sections_only(monkeypatch, tmp_path):
+    requested = []
 
-
-def test_a_section_has_its_pictures_and_tables_and_no_others(tmp_path):
-    page = reproduction.write_page("3.4", tmp_path / "page.html", tmp_path / "pictures").read_text()
-    wanted = {picture.name for picture in PICTURES if picture.section == "3.4"}
-    assert {path.stem for path in (tmp_path / "pictures").glob("*.png")} == wanted
-    assert page.count("<img ") == len(wanted)
-    assert page.count('<table class="grid">') == 1
-    assert "<td>Cauchy</td>" in page
-    assert f"<h2>3.4 {TITLES['3.4']}</h2>" in page
-
-
-def test_a_chapter_has_the_sections_of_its_number_only(monkeypatch, tmp_path):
-    drawn = []
-
-    monkeypatch.setattr(
-        reproduction, "_tracked", lambda wanted: drawn.extend(p.section for p in wanted) or []
-    )
-    reproduction.write_page("2", tmp_path / "page.html")
-    assert set(drawn) == {picture.section for picture in PICTURES if picture.section.split(".")[0] == "2"}
+    monkeypatch.setattr(page, "_with_progress", lambda figures: requested.extend(figures) or [])
+    page.write_page("2", tmp_path / "page.html")
+    sections = [number for number in catalogue.sections() if number.startswith("2.")]
+    assert list(dict.fromkeys(figure.section for figure in requested)) == sections
 
 
 @pytest.mark.parametrize("section", ["9", "", "2.", "02"])
-def test_a_section_without_figures_is_answered_with_those_that_have_some(section):
+def test_a_section_without_figures_is_an_error_that_lists_those_with_figures(section):
     with pytest.raises(ValueError, match=f"section '{section}' has no figures; valid: 1, 1.4, 2, 2.1, "):
-        reproduction.write_page(section)
+        page.write_page(section)

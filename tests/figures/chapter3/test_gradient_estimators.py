@@ -1,3 +1,5 @@
+"""Oracles: enumeration, finite differences, and the closed forms."""
+
 import numpy as np
 import pytest
 from keras import ops
@@ -19,7 +21,7 @@ def standard_errors(gradients):
 
 
 def pairwise_limit(slopes):
-    """sum_i p_i p_j D_ij, the gradient where j replaces i as the winner and changes h by D_ij."""
+    """Returns sum_i p_i p_j D_ij, the gradient if j replaces i as the argmax and changes h by D_ij."""
     return np.sum(np.outer(P, P) * slopes, axis=0)
 
 
@@ -39,30 +41,29 @@ def test_the_score_function_is_unbiased_for_any_baseline(baseline):
     np.testing.assert_allclose(mean, EXACT, rtol=1e-12)
     gradients = estimators.score_function_gradients(MIXTURE, SAMPLES, 1, baseline)
     assert np.all(np.abs(gradients.mean(axis=0) - EXACT) < 5 * standard_errors(gradients))
-    # The variance of a variance of bounded samples: 5 standard errors.
     squares = np.sum((gradients - mean) ** 2, axis=1)
     assert squares.mean() == pytest.approx(variance, abs=5 * squares.std() / np.sqrt(SAMPLES))
 
 
-def test_a_baseline_takes_most_of_the_variance():
+def test_a_baseline_removes_most_of_the_variance():
     without, with_baseline = (estimators.score_function_moments(MIXTURE, b)[1] for b in (0.0, J))
     assert with_baseline < 0.3 * without
 
 
 @pytest.mark.equation("3.5.7")
-def test_the_bias_of_gumbel_softmax_falls_with_beta_and_the_variance_grows():
+def test_the_bias_of_gumbel_softmax_falls_with_beta_and_its_variance_grows():
     betas = np.array([0.5, 1.0, 2.0, 4.0, 16.0])
     results = estimators.sweep(MIXTURE, betas, SAMPLES)["Gumbel-softmax"]
     bias, error = (np.array([getattr(r, name) for r in results]) for name in ("bias", "standard_error"))
     assert np.all(bias[1:-1] < bias[:-2] - 5 * error[1:-1])
     assert np.all(bias[:3] > 20 * error[:3])
-    # Unbiased in the limit.
+    # The estimator is unbiased in the limit.
     assert bias[-1] < 5 * error[-1]
     assert np.all(np.diff([r.variance for r in results]) > 0)
 
 
 def test_the_relaxed_gradient_is_that_of_the_expected_relaxation():
-    # <h(f)> itself, with the same noise at shifted logits.
+    # The difference of <h(f)> at shifted logits, with the same noise.
     beta, step = 1.0, 1e-2
     mean = estimators.gumbel_gradients(MIXTURE, beta, SAMPLES, 3).mean(axis=0)
     noise = np.random.default_rng(0).gumbel(size=(SAMPLES, 4))
@@ -77,14 +78,14 @@ def test_the_relaxed_gradient_is_that_of_the_expected_relaxation():
 
 
 def test_straight_through_keeps_the_bias_of_the_trapezoid_rule():
-    # At a tie of i and j: (dh(e_i) + dh(e_j)) . (e_j - e_i) / 2 in the place of h(e_j) - h(e_i).
+    # At a tie of i and j, (dh(e_i) + dh(e_j)) . (e_j - e_i) / 2 replaces h(e_j) - h(e_i).
     slopes = -C / C[:, None]
     differences = slopes - np.diag(slopes)[:, None]
     trapezoid = (differences - differences.T) / 2
     limit = pairwise_limit(trapezoid)
     np.testing.assert_allclose(pairwise_limit(-np.log(C) + np.log(C)[:, None]), EXACT, rtol=1e-12)
     gradients = estimators.gumbel_gradients(MIXTURE, 32.0, SAMPLES, 4, straight_through=True)
-    # The limit is reached as 1 / beta^2.
+    # The limit is approached as 1 / beta^2.
     allowed = 5 * standard_errors(gradients) + np.abs(limit).max() / 32**2
     assert np.all(np.abs(gradients.mean(axis=0) - limit) < allowed)
     assert np.linalg.norm(limit - EXACT) > np.linalg.norm(EXACT)
@@ -100,7 +101,7 @@ def test_straight_through_is_unbiased_in_the_limit_for_a_quadratic():
 
 @pytest.mark.equation("3.5.1")
 @pytest.mark.parametrize("dimensions", [1, 5])
-def test_both_gaussian_gradients_are_unbiased_with_the_variances_of_the_closed_form(dimensions):
+def test_both_gaussian_gradients_are_unbiased_with_their_closed_form_variances(dimensions):
     mean, scale = 0.5, 0.7
     theory = estimators.gaussian_variances(dimensions, mean, scale)
     runs = estimators.gaussian_gradients(dimensions, mean, scale, SAMPLES, 6)
@@ -116,8 +117,38 @@ def test_the_score_functions_variance_grows_with_the_square_of_the_dimension():
     np.testing.assert_allclose(theory["reparameterization"], 4 * 0.49, rtol=1e-14)
 
 
-def test_a_summary_is_what_it_says():
+def test_a_summary_holds_bias_variance_and_standard_error():
     gradients = np.array([[1.0, 0.0], [3.0, 0.0], [2.0, 3.0]])
     result = estimators.summarize(gradients, np.array([2.0, 0.0]))
     assert (result.bias, result.variance) == (1.0, 1.0 + 3.0)
     assert result.standard_error == pytest.approx(np.sqrt(4 / 3))
+
+
+@pytest.fixture(scope="module")
+def statistics():
+    return estimators.measure(samples=20_000)
+
+
+def test_all_estimators_are_measured_against_the_exact_gradient(statistics):
+    for results in statistics.relaxed.values():
+        for result in results:
+            assert result.bias == pytest.approx(np.linalg.norm(result.mean - EXACT), rel=1e-12)
+    without, with_baseline = statistics.score_function
+    assert with_baseline < without
+    for name, measured in statistics.gaussian.items():
+        # The variance of 4,000 samples of a product of Gaussians is accurate to about a tenth.
+        np.testing.assert_allclose(measured, statistics.gaussian_theory[name], rtol=0.4)
+
+
+def test_figure_shows_what_was_measured(statistics):
+    bias, variance, error, gaussian = estimators.plot(statistics).axes
+    relaxed, straight = statistics.relaxed.values()
+    np.testing.assert_array_equal(bias.lines[0].get_ydata(), [r.bias for r in relaxed])
+    np.testing.assert_array_equal(bias.lines[1].get_ydata(), [r.bias for r in straight])
+    np.testing.assert_array_equal(variance.lines[1].get_ydata(), [r.variance for r in straight])
+    assert [line.get_ydata()[0] for line in variance.lines[2:]] == list(statistics.score_function)
+    total = np.sqrt([r.bias**2 + r.variance / 30 for r in relaxed])
+    lines = {line.get_label(): line.get_ydata() for line in error.lines}
+    np.testing.assert_allclose(lines["30 samples"], total, rtol=1e-12)
+    np.testing.assert_array_equal(gaussian.lines[2].get_ydata(), statistics.gaussian["score function"])
+    np.testing.assert_array_equal(gaussian.lines[3].get_ydata(), statistics.gaussian_theory["score function"])

@@ -5,7 +5,7 @@ from curvezoo.figures.chapter4 import optimizer_comparison
 from curvezoo.studies.optimizer_comparison import AUTOENCODER, CLASSIFIER, METHODS, Comparison, Run
 
 
-def made(problem, scale):
+def made_comparison(problem, scale):
     steps = np.arange(6)
     runs = {
         name: Run(None, scale * (k + 1.0) ** -steps, (k + 1) * 0.01 * steps) for k, name in enumerate(METHODS)
@@ -14,18 +14,21 @@ def made(problem, scale):
 
 
 @pytest.fixture(scope="module")
-def drawn():
-    comparisons = made(CLASSIFIER, 2.0), made(AUTOENCODER, 30.0)
-    return comparisons, optimizer_comparison.draw(comparisons)
+def comparisons():
+    return made_comparison(CLASSIFIER, 2.0), made_comparison(AUTOENCODER, 30.0)
 
 
-def test_every_method_has_a_look_of_its_own():
+@pytest.fixture(scope="module")
+def figure(comparisons):
+    return optimizer_comparison.plot(comparisons)
+
+
+def test_each_method_has_a_unique_look():
     assert set(optimizer_comparison.LOOKS) == set(METHODS)
     assert len(set(optimizer_comparison.LOOKS.values())) == len(METHODS)
 
 
-def test_the_panels_hold_the_losses_after_each_step(drawn):
-    comparisons, figure = drawn
+def test_the_panels_show_the_loss_after_each_step(comparisons, figure):
     for comparison, panels in zip(comparisons, (figure.axes[:2], figure.axes[2:]), strict=True):
         for lines in zip(*(panel.lines for panel in panels), strict=True):
             run = comparison.runs[lines[0].get_label()]
@@ -35,6 +38,6 @@ def test_the_panels_hold_the_losses_after_each_step(drawn):
                 np.testing.assert_array_equal(line.get_ydata(), run.excess[1:])
 
 
-def test_the_legend_names_them_once(drawn):
-    legend = drawn[1].legends[0]
+def test_the_legend_names_each_method_once(figure):
+    legend = figure.legends[0]
     assert sorted(text.get_text() for text in legend.get_texts()) == sorted(METHODS)

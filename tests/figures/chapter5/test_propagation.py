@@ -14,14 +14,14 @@ NETWORKS = 6
 @pytest.mark.equation("5.1.11")
 @pytest.mark.equation("5.1.12")
 @pytest.mark.parametrize("name", propagation.PLAIN)
-def test_plain_networks_follow_theory_within_the_spread_of_finite_width(name):
+def test_plain_networks_follow_the_theory_within_the_spread_of_finite_width(name):
     m = propagation.measure(propagation.PLAIN[name], WIDTHS, NETWORKS)
     spread = 4 * np.sqrt(relative_variance(WIDTHS) / NETWORKS)
     assert np.all(np.abs(m.forward / m.forward_theory - 1) < spread + 0.1)
     assert np.all(np.abs(m.gradient / m.gradient_theory - 1) < spread[::-1] + 0.1)
 
 
-def test_the_schemes_are_told_apart():
+def test_the_schemes_differ():
     ends = {name: scheme.forward(WIDTHS)[-1] for name, scheme in propagation.PLAIN.items()}
     assert ends["fan_avg"] < 0.01 < 0.1 < ends["fan_in"] == ends["unit_variance"] == 1.0 < ends["too_large"]
 
@@ -29,16 +29,16 @@ def test_the_schemes_are_told_apart():
 @pytest.mark.equation("5.1.13")
 @pytest.mark.equation("5.1.15")
 @pytest.mark.parametrize("name", propagation.RESIDUAL)
-def test_residual_networks_follow_theory(name):
+def test_residual_networks_follow_the_theory(name):
     m = propagation.measure(propagation.RESIDUAL[name], (128,) * 9, NETWORKS)
     np.testing.assert_allclose(m.forward, m.forward_theory, rtol=0.4)
     np.testing.assert_allclose(m.gradient, m.gradient_theory, rtol=0.4)
     assert m.forward_theory[-1] == pytest.approx(256 if name == "residual" else (1 + 1 / 8) ** 8)
 
 
-def test_the_figure_draws_what_was_measured_as_points_and_theory_as_a_line():
+def test_figure_shows_measurements_as_points_and_theory_as_lines():
     m = propagation.measure(propagation.PLAIN["fan_out"], (8, 16, 8), networks=1, batch_size=4)
-    figure = propagation.draw_measurements([m])
+    figure = propagation.plot([m])
     assert isinstance(figure, Figure)
     for panel, points, line in (
         (figure.axes[0], m.forward, m.forward_theory),

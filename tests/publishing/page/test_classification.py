@@ -1,4 +1,4 @@
-"""Oracles: scikit-learn's confusion matrix, choices made by hand, and the data held by the drawn artists."""
+"""Oracles: scikit-learn's confusion matrix, selections made by hand, and the data of the drawn artists."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def cell_texts(figure):
 
 
 @pytest.mark.parametrize("classes", [2, 10, 100])
-def test_counts_equal_scikit_learns(classes):
+def test_counts_equal_those_of_scikit_learn(classes):
     rng = np.random.default_rng(classes)
     labels, predictions = rng.integers(0, classes, (2, 500))
     ours = classification.confusion_counts(labels, predictions, classes)
@@ -30,14 +30,14 @@ def test_a_class_without_examples_has_a_row_of_zeros():
     )
 
 
-def test_commonest_mistakes_come_first_and_the_diagonal_never():
+def test_the_most_frequent_mistakes_come_first_without_the_diagonal():
     counts = np.array([[50, 1, 0], [3, 40, 2], [0, 3, 0]])
     assert classification.most_confused(counts) == [(1, 0, 3), (2, 1, 3), (1, 2, 2), (0, 1, 1)]
     assert classification.most_confused(counts, count=1) == [(1, 0, 3)]
     assert classification.most_confused(np.diag([3, 4])) == []
 
 
-def test_the_drawn_numbers_are_the_counts():
+def test_the_cells_show_the_counts():
     rng = np.random.default_rng(0)
     labels, predictions = rng.integers(0, 4, (2, 60))
     counts = classification.confusion_counts(labels, predictions, 4)
@@ -45,14 +45,14 @@ def test_the_drawn_numbers_are_the_counts():
     assert texts == {cell: str(count) for cell, count in np.ndenumerate(counts) if count}
 
 
-def test_colours_are_shares_of_the_true_class():
+def test_colors_show_fractions_of_the_true_class():
     figure = confusion_matrix([0, 0, 0, 0, 1], [0, 0, 0, 1, 1], ["a", "b"])
-    right, wrong = figure.axes[0].images
-    np.testing.assert_allclose(right.get_array().compressed(), [0.75, 1.0])
-    np.testing.assert_allclose(wrong.get_array().compressed(), [0.25])
+    correct, mistaken = figure.axes[0].images
+    np.testing.assert_allclose(correct.get_array().compressed(), [0.75, 1.0])
+    np.testing.assert_allclose(mistaken.get_array().compressed(), [0.25])
 
 
-def test_many_classes_have_colour_bars_in_place_of_numbers():
+def test_many_classes_have_color_bars_instead_of_counts():
     labels = np.arange(100)
     figure = confusion_matrix(labels, labels[::-1].copy(), [f"class {k}" for k in labels])
     assert not figure.axes[0].texts
@@ -62,7 +62,7 @@ def test_many_classes_have_colour_bars_in_place_of_numbers():
 def test_highest_loss_comes_first():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.01, 0.99], [0.5, 0.5]])
     labels = np.array([0, 0, 1, 1, 0])
-    # Probabilities of the truth: 0.9, 0.2, 0.4, 0.99, 0.5.
+    # Probabilities of the labels: 0.9, 0.2, 0.4, 0.99, 0.5.
     np.testing.assert_array_equal(classification.highest_loss(labels, probabilities, 3), [1, 2, 4])
     np.testing.assert_array_equal(classification.highest_loss(labels, probabilities, 99), [1, 2, 4, 0, 3])
 
@@ -80,17 +80,7 @@ def test_the_worst_mistake_is_drawn_first_with_its_labels():
     assert [axis.images[0].get_array()[0, 0] for axis in figure.axes] == [0.5, 1.0, 0.0]
 
 
-def test_pictures_are_scaled_to_the_unit_interval():
-    rng = np.random.default_rng(1)
-    as_bytes = rng.integers(0, 256, (2, 32, 32, 3)).astype("uint8")
-    np.testing.assert_array_equal(classification.displayable(as_bytes), as_bytes / 255)
-    unit = rng.random((2, 28, 28, 1)).astype("float32")
-    np.testing.assert_array_equal(classification.displayable(unit), unit[..., 0])
-    standardised = np.array([-2.0, 0.0, 6.0, 2.0]).reshape(1, 2, 2)
-    np.testing.assert_allclose(classification.displayable(standardised).ravel(), [0, 0.25, 1, 0.5])
-
-
-def test_reliability_diagram_draws_the_filled_bins():
+def test_the_reliability_diagram_shows_the_filled_bins():
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.95, 0.05]])
     labels = np.array([0, 1, 0, 0])
     curve = reliability_curve(probabilities, labels, bins=4)
@@ -108,15 +98,16 @@ def test_reliability_diagram_draws_the_filled_bins():
         (lambda: confusion_matrix([0, 1], [0, 5], ["a", "b"]), r"predictions\[1\] = 5 is not a class"),
         (lambda: confusion_matrix([0, 3], [0, 1], ["a", "b"]), r"labels\[1\] = 3 is not a class"),
         (lambda: confusion_matrix([0, 1], [0], ["a", "b"]), r"predictions must have shape \(2,\)"),
-        (lambda: classification.displayable(np.zeros((3, 64))), "images must have shape"),
-        (lambda: classification.displayable(np.full((1, 2, 2), np.nan)), "images must be finite"),
-        (lambda: classification.highest_loss(np.array([0]), [[1.0, 0.0]], 0), "count must be at least 1"),
+        (
+            lambda: classification.highest_loss(np.array([0]), [[1.0, 0.0]], 0),
+            "count must be an integer of at least 1, got 0",
+        ),
         (
             lambda: worst_mistakes(np.zeros((2, 8, 8)), np.array([0]), [[1.0, 0.0]], ["a", "b"]),
             "must number 1 and 2, got 2 and 2",
         ),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_are_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Oracles: Python's own HTML parser reads the page back, and Pillow the pictures in it."""
+"""Oracles: the page is read back with Python's HTML parser, and its images with Pillow."""
 
 import base64
 import io
@@ -88,14 +88,14 @@ def classifier_page(run, tmp_path_factory):
     return Page(path)
 
 
-def test_the_page_is_one_file_that_needs_no_other(classifier_page):
+def test_the_page_needs_no_other_file(classifier_page):
     assert all(link.startswith("data:image/png;base64,") for link in classifier_page.links)
     text = classifier_page.source
     assert not any(word in text for word in ("http://", "https://", "url(", "@import", "<link", "<script"))
     assert classifier_page.open == []
 
 
-def test_the_scores_stand_in_the_table(classifier_page, run):
+def test_the_table_shows_the_scores(classifier_page, run):
     logits, labels, _ = run
     scores = classification_scores(logits, labels)
     rows = classifier_page.rows
@@ -119,18 +119,18 @@ def test_names_are_escaped_and_read_back_as_written(classifier_page):
     assert any("<script>b" in name for name in classifier_page.rows)
 
 
-def test_the_pictures_decode_at_their_size(classifier_page):
+def test_the_images_decode_at_their_size(classifier_page):
     assert len(classifier_page.images) == 4
     for image in classifier_page.images:
         picture = decoded(image)
         picture.load()
-        # Drawn at 144 pixels to the inch, laid out at 96.
+        # Images have 144 pixels to the inch, the layout has 96.
         assert picture.width == pytest.approx(1.5 * int(image["width"]), abs=2)
         assert np.asarray(picture.convert("L")).std() > 5
         assert image["alt"]
 
 
-def test_data_without_pictures_leave_out_the_mistakes(run, tmp_path):
+def test_without_images_the_page_omits_the_mistakes(run, tmp_path):
     logits, labels, _ = run
     path = classifier_report.write(
         tmp_path / "page.html",
@@ -147,7 +147,7 @@ def test_data_without_pictures_leave_out_the_mistakes(run, tmp_path):
     assert len(Page(path).images) == 3
 
 
-def test_any_page_can_be_written(tmp_path):
+def test_a_page_holds_lead_text_figures_and_tables(tmp_path):
     figure = Figure(figsize=(2, 1))
     figure.subplots().plot([0, 1])
     sections = [
@@ -162,7 +162,7 @@ def test_any_page_can_be_written(tmp_path):
     assert page.tags.count("table") == 2
 
 
-def test_a_table_of_several_columns_keeps_its_rows_and_is_escaped(tmp_path):
+def test_a_table_with_a_header_keeps_its_rows_and_is_escaped(tmp_path):
     grid = (("loss", "<noise>"), [("Huber", 0.123456789), ("a & b", 2)])
     section = Section("s", figures=[(loss_curves(HISTORY), "caption", grid)])
     page = Page(write_report(tmp_path / "page.html", "Title", [], [section]))
@@ -171,7 +171,7 @@ def test_a_table_of_several_columns_keeps_its_rows_and_is_escaped(tmp_path):
     assert "noise" not in page.tags
 
 
-def test_equal_runs_write_equal_bytes(tmp_path):
+def test_equal_pages_have_equal_bytes(tmp_path):
     pages = [
         write_report(tmp_path / f"{k}.html", "t", [], [Section("c", figures=[(loss_curves(HISTORY), "c")])])
         for k in range(2)
@@ -179,7 +179,7 @@ def test_equal_runs_write_equal_bytes(tmp_path):
     assert pages[0].read_bytes() == pages[1].read_bytes()
 
 
-def test_a_failed_write_leaves_the_old_page_and_nothing_beside_it(tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_page_and_no_other_file(tmp_path, monkeypatch):
     path = write_report(tmp_path / "page.html", "old", [], [])
     before = path.read_bytes()
 
@@ -193,7 +193,7 @@ def test_a_failed_write_leaves_the_old_page_and_nothing_beside_it(tmp_path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_curves_hold_the_history():
+def test_curves_show_the_history():
     loss, accuracy, rate = loss_curves(HISTORY).axes
     train, validation, least = loss.lines
     np.testing.assert_array_equal(train.get_xydata(), [[1, 2.0], [2, 1.0], [3, 0.5]])
@@ -203,7 +203,7 @@ def test_curves_hold_the_history():
     np.testing.assert_array_equal(rate.lines[0].get_ydata(), HISTORY["learning_rate"])
 
 
-def test_curves_skip_what_was_not_measured_and_turn_logarithmic():
+def test_curves_skip_missing_values_and_have_a_logarithmic_axis_if_they_span_a_lot():
     figure = loss_curves({"loss": [100.0, 10.0, 1.0], "val_loss": [None, 7.0, None]})
     axis = figure.axes[0]
     assert axis.get_yscale() == "log"
@@ -219,12 +219,12 @@ def test_curves_skip_what_was_not_measured_and_turn_logarithmic():
         ({"epoch": [1, 2], "loss": [1.0]}, r"history\['loss'\] must have 2 numbers"),
     ],
 )
-def test_a_history_that_cannot_be_drawn_is_refused(history, message):
+def test_an_invalid_history_is_an_error(history, message):
     with pytest.raises(ValueError, match=message):
         loss_curves(history)
 
 
-def test_figures_leave_pyplot_alone():
+def test_figures_leave_the_state_of_pyplot_unchanged():
     import matplotlib.pyplot as plt
 
     before, settings = plt.get_fignums(), dict(plt.rcParams)
@@ -233,7 +233,7 @@ def test_figures_leave_pyplot_alone():
     assert dict(plt.rcParams) == settings
 
 
-def test_a_wrong_number_of_names_is_refused(run, tmp_path):
+def test_a_wrong_number_of_names_is_an_error(run, tmp_path):
     logits, labels, images = run
     with pytest.raises(ValueError, match="label_names must have 3 names, got 2"):
         classifier_report.write(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from curvezoo.figures.chapter4 import noise_scale as theory
+from curvezoo.figures.chapter4 import trade_off as theory
 from curvezoo.studies.noise_scale import batch_size_sweep
 from curvezoo.theory.trade_off import fit_trade_off
 
