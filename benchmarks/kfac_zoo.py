@@ -23,8 +23,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 
-from curvezoo import data, optimizers
-from curvezoo.training.compiling import compiled_model
+from curvezoo import optimizers
+from curvezoo.training.supervised_learner import compiled_model
 from curvezoo.zoo import catalogue
 
 # Epochs of each model, at least two, and the training examples that are used of those with many.
@@ -63,9 +63,7 @@ class Clock(keras.callbacks.Callback):
 
 def measure(recipe, optimizer=None):
     """Trains a recipe's model; returns the last epoch's loss, the test loss and milliseconds a step."""
-    settings = {"seed": recipe.seed, "augment": recipe.augment, "subset": recipe.subset}
-    splits = data.load(recipe.data, recipe.batch_size, **settings)
-    splits = recipe.task.prepare(splits, recipe.seed)
+    splits = recipe.objective.prepare(recipe.data.load(recipe.seed), recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
     model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
     if optimizer is not None:
@@ -100,7 +98,7 @@ def main():
         if batch_size is not None:
             settings["batch_size"] = batch_size
         recipe = catalogue.recipe(name).override({**settings, "weight_decay": 0.0})
-        variants = {recipe.optimizer: None, **KFAC}
+        variants = {recipe.optimizer.name: None, **KFAC}
         if arguments.dampings:
             constant = functools.partial(optimizers.KFAC, adapt_every=None)
             variants = {
@@ -111,7 +109,7 @@ def main():
         for label, make in variants.items():
             found = measure(recipe, make and make())
             figures = " | ".join(f"{figure:.4g}" for figure in found)
-            print(f"| `{name}` | {recipe.batch_size} | {epochs} | {label} | {figures} |", flush=True)
+            print(f"| `{name}` | {recipe.data.batch_size} | {epochs} | {label} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def runs(only, points, each):
         )
         start = run.start()
         row = (
-            f"{found.recipe.data} | {key[1]} | {found.parameters:,}",
+            f"{found.recipe.data.name} | {key[1]} | {found.parameters:,}",
             f"{batch_size} | {rate:.3f} | {epochs} | {seed}",
             f"{with_error(start.noise_scale, start.standard_error)} | {with_error(*run.average())}",
             f"{run.points[-1].loss:.3g}",

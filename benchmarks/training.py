@@ -38,21 +38,21 @@ def curvezoo_step(name, settings):
     import numpy as np
     import tensorflow as tf
 
-    from curvezoo import data, zoo
-    from curvezoo.training.compiling import compiled_model
+    from curvezoo import zoo
+    from curvezoo.training.supervised_learner import compiled_model
 
     recipe = zoo.recipe(name).override(settings)
-    spec = data.spec(recipe.data)
+    spec = recipe.data.spec()
     keras.utils.set_random_seed(0)
     model = compiled_model(recipe, spec, 1000)
     generator = np.random.default_rng(0)
-    images = generator.random((8 * recipe.batch_size, *spec.shape), "float32")
+    images = generator.random((8 * recipe.data.batch_size, *spec.shape), "float32")
     labels = generator.integers(0, spec.classes, len(images)).astype("int32")
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(
-        recipe.batch_size, drop_remainder=True
+        recipe.data.batch_size, drop_remainder=True
     )
     batches = batches.cache().repeat().prefetch(2)
-    calls = recipe.steps_per_execution
+    calls = recipe.execution.steps_per_execution
     model.fit(batches, steps_per_epoch=2 * calls, verbose=0)
     iterator = iter(batches)
 

@@ -16,6 +16,7 @@ from ..publishing.files import sweep, write_json
 from ..publishing.page.curves import loss_curves
 from ..publishing.page.report import Section, write_report
 from . import checkpoints
+from .folders import check_free, check_same, saved_settings
 from .learner import EarlyStopping, Resources
 from .progress import Progress
 from .settings import flatten
@@ -137,53 +138,22 @@ def _tensorflow_errors(out):
 
 
 def _check_folder(out, recipe, resume):
-    """Refuses to mix two runs in one folder."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out={str(out)!r} is a file, not a folder")
+    """Refuses to mix two runs in one folder, or to shorten one below what is done."""
+    check_free(out, resume, "run")
     if not resume:
-        if out.is_dir() and any(out.iterdir()):
-            raise ValueError(f"{out} is not empty; resume the run in it, or name another folder")
         return
     before = flatten(recipe.restored(saved_settings(out, recipe.name)).settings())
-    now = flatten(json.loads(json.dumps(recipe.settings())))
-    changed = [key for key in now if before.get(key) != now[key] and key not in recipe.extendable]
-    if changed:
-        raise ValueError(
-            f"{out} was begun with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
-            f"resume it with the same"
-        )
-    done = len(checkpoints.every(out / "checkpoints")) and _units_done(out)
+    now = flatten(recipe.settings())
+    check_same(out, json.loads(json.dumps(before)), now, free=recipe.extendable)
+    done = _units_done(out)
     for key in recipe.extendable:
-        if now[key] < min(before[key], done):
+        if now[key] != before[key] and now[key] < done:
             raise ValueError(f"{key} must be at least the {done} that are done, got {now[key]}")
 
 
 def _units_done(out):
-    return int(checkpoints.latest(out / "checkpoints").name.rpartition("-")[2])
-
-
-def saved_settings(out, name):
-    """Returns the settings that a run was begun with, as `Recipe.settings` returns them.
-
-    Args:
-        out: The run's folder.
-        name: The model's name.
-
-    Returns:
-        A dictionary.
-
-    Raises:
-        ValueError: If the folder holds no run, or a run of another model.
-    """
-    path = pathlib.Path(out).expanduser() / "run.json"
-    if not path.is_file():
-        raise ValueError(f"{out} holds no run to resume")
-    run = json.loads(path.read_text())
-    if run["name"] != name:
-        raise ValueError(f"{out} holds a run of {run['name']}, not of {name}")
-    if "kind" not in run["settings"]:
-        raise ValueError(f"{out} holds a run that an older version began; train the model again")
-    return run["settings"]
+    last = checkpoints.latest(out / "checkpoints")
+    return int(last.name.rpartition("-")[2]) if last else 0
 
 
 def _train(learner, out, chief, visible, resume):

@@ -129,12 +129,12 @@ def train(
     Raises:
         ValueError: If a name or a value is not valid; the message says what is.
     """
-    from ..training import runs
+    from ..training import folders, runs
 
     recipe = catalogue.recipe(name)
     folder = pathlib.Path(out).expanduser() if out else default_folder(name, resume)
     if resume:
-        recipe = recipe.restored(runs.saved_settings(folder, name))
+        recipe = recipe.restored(folders.saved_settings(folder, name))
     recipe, splits = _with_data(recipe, data)
     recipe = recipe.override(overrides)
     return runs.train(

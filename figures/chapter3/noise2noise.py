@@ -6,8 +6,9 @@ Legend: N images, H height, W width, C channels.
 import numpy as np
 
 from ... import data
-from ...publishing import cards, measures, saved_model
+from ...publishing import cards, saved_model
 from ...publishing.page.images import compare
+from ...training.parts import objectives
 from ..figure import Figure
 
 _MODELS = {"Gaussian noise": "denoiser_digits", "replaced pixels": "denoiser_digits_impulse"}
@@ -23,8 +24,8 @@ def measure():
     """
     rows = {}
     for label, name in _MODELS.items():
-        task = measures.from_settings(cards.published(name)["recipe"]["task"])
-        noisy, clean = next(task.prepare(data.load("digits"), seed=0).test.as_numpy_iterator())
+        objective = objectives.from_settings(cards.published(name)["recipe"]["objective"])
+        noisy, clean = next(objective.prepare(data.load("digits"), seed=0).test.as_numpy_iterator())
         noisy, clean = noisy[:_COLUMNS], clean[:_COLUMNS]
         denoised = np.asarray(saved_model.load(name)(noisy, training=False))
         rows |= {label: noisy, f"{label},\nremoved": denoised}

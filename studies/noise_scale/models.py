@@ -32,7 +32,7 @@ def study_noise_scale(
     folder = pathlib.Path(out) if out else models.default_folder(f"{name}-noise-scale", resume)
     if resume:
         saved, kept = study.saved_options(folder, name)
-        recipe = recipe.override(models.flat_settings(saved))
+        recipe = recipe.restored(saved)
         options = kept | options
     found = study.study(
         recipe.override(settings),

@@ -14,9 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ... import data
 from ...optimizers.vectors import dot, flat, unflat
-from ...training.compiling import make_optimizer, penalize
+from ...training.weights import penalize
 
 OPTIMIZERS = ("sgd", "recipe")
 """Plain SGD, or the recipe's own optimizer; both at a constant rate."""
@@ -49,11 +48,11 @@ class Problem:
         self.size = len(inputs)
         self.sample = min(sample, self.size)
         self.model = self._new_model(recipe.seed)
-        penalize(self.model, recipe.l1, recipe.l2)
+        penalize(self.model, recipe.penalty.l1, recipe.penalty.l2)
         self.optimizer = _optimizer(recipe, optimizer)
         self.optimizer.build(self.model.trainable_variables)
         self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
-        self._loss = recipe.task.loss(recipe)
+        self._loss = recipe.objective.loss()
         self._initial = {}
         self._compile()
         self.restart(recipe.seed, 0.0)
@@ -125,7 +124,7 @@ class Problem:
 
     def _new_model(self, seed):
         keras.utils.set_random_seed(seed)
-        return self.recipe.build(self.spec, **self.recipe.model)
+        return self.recipe.model.build(self.spec)
 
     def _batch(self, purpose, seed, step, size):
         """Draws a batch; what it is drawn for keeps the streams apart."""
@@ -201,25 +200,18 @@ def examples(recipe, data_dir=None):
     Raises:
         ValueError: If the data set is unknown or absent, or too large to hold in memory.
     """
-    spec = data.spec(recipe.data)
-    size = recipe.subset or spec.train
+    spec = recipe.data.spec()
+    size = recipe.data.subset or spec.train
     if 4 * size * math.prod(spec.shape) > _LARGEST_BYTES:
-        raise ValueError(f"data={recipe.data!r} is too large to hold in memory; give --set subset=, or less")
-    splits = data.load(
-        recipe.data,
-        size if size <= 8 * _CHUNK else _CHUNK,
-        data_dir,
-        recipe.seed,
-        subset=recipe.subset,
-        random_labels=recipe.random_labels,
-        augment=recipe.augment,
-    )
-    batches = recipe.task.prepare(splits, recipe.seed).epochs(0, 1).as_numpy_iterator()
-    inputs, targets = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        raise ValueError(
+            f"data={recipe.data.name!r} is too large to hold in memory; give --set subset=, or less"
+        )
+    batches = dataclasses.replace(recipe.data, batch_size=size if size <= 8 * _CHUNK else _CHUNK)
+    splits = recipe.objective.prepare(batches.load(recipe.seed, data_dir), recipe.seed)
+    pairs = splits.epochs(0, 1).as_numpy_iterator()
+    inputs, targets = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return inputs, targets, splits.spec
 
 
 def _optimizer(recipe, name):
-    if name == "recipe":
-        return make_optimizer(dataclasses.replace(recipe, schedule="constant", warmup=0.0), 1)
-    return keras.optimizers.SGD(0.0)
+    return recipe.optimizer.at_constant_rate().make(1) if name == "recipe" else keras.optimizers.SGD(0.0)

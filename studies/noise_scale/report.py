@@ -91,9 +91,13 @@ def _settings(found, recipe, command):
     keys = ("optimizer", "batch_sizes", "seeds", "first_seed", "epochs", "examples", "parameters", "points")
     rows = [("command", command), *((key, found[key]) for key in keys)]
     rows = [(key, ", ".join(map(str, value)) if isinstance(value, tuple) else value) for key, value in rows]
-    rows += [("data", recipe.data), ("model", ", ".join(f"{k}={v}" for k, v in recipe.model.items()) or "-")]
+    rows += [("data", recipe.data.name), ("model", _arguments(recipe.model))]
     text = "The rate is constant in every training, and batches are drawn with replacement."
     return Section("Settings", text, rows=rows)
+
+
+def _arguments(model):
+    return ", ".join(f"{key}={value}" for key, value in model.arguments.items()) or "-"
 
 
 def _with_error(found, key):

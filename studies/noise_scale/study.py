@@ -19,8 +19,8 @@ import rich.progress
 from ... import arguments
 from ...publishing.files import replacing, sweep, write_json
 from ...theory import trade_off
-from ...training.recipe import read_value
-from ...training.runs import saved_settings
+from ...training.folders import check_free, check_same, saved_settings
+from ...training.settings import flatten, read_value
 from . import batch_size_sweep
 from . import measurement as noise_scale
 from . import report as noise_scale_report
@@ -158,21 +158,13 @@ def saved_options(out, name):
 
 def _check_folder(out, recipe, options, resume):
     """Refuses to mix two studies in one folder."""
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out={str(out)!r} is a file, not a folder")
+    check_free(out, resume, "study")
     if not resume:
-        if out.is_dir() and any(out.iterdir()):
-            raise ValueError(f"{out} is not empty; resume the study in it, or name another folder")
         return
-    before, study = saved_options(out, recipe.name)
-    before |= {name: study[name] for name in FIXED}
-    now = json.loads(json.dumps(recipe.settings())) | {name: getattr(options, name) for name in FIXED}
-    changed = [key for key in now if before.get(key) != now[key]]
-    if changed:
-        raise ValueError(
-            f"{out} was begun with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
-            f"resume it with the same"
-        )
+    settings, study = saved_options(out, recipe.name)
+    before = flatten(recipe.restored(settings).settings()) | {name: study[name] for name in FIXED}
+    now = flatten(recipe.settings()) | {name: getattr(options, name) for name in FIXED}
+    check_same(out, json.loads(json.dumps(before)), now)
 
 
 def _measure(problem, target, options, out, progress):
@@ -211,7 +203,7 @@ def _results(recipe, problem, options, target, tuned, fit, run, advice):
     curved = run.average_curved()
     return {
         "name": recipe.name,
-        "data": recipe.data,
+        "data": recipe.data.name,
         "examples": problem.size,
         "parameters": problem.parameters,
         "batch_norm": problem.coupled,

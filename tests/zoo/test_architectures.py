@@ -106,7 +106,9 @@ def test_arguments_out_of_range_are_named():
         zoo.build("cnn_mnist", downsampling="none")
     with pytest.raises(ValueError, match="version"):
         zoo.build("resnet20_cifar10", version=3)
-    with pytest.raises(ValueError, match="not built with 'depth'; valid: data, blocks, width"):
+    with pytest.raises(
+        ValueError, match="not built with 'depth'; valid: data, classes, input_shape, blocks, width"
+    ):
         zoo.build("resnet20_cifar10", depth=3)
 
 

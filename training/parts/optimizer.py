@@ -84,11 +84,11 @@ class Optimizer(Part):
     def changed(self, values):
         """Returns the optimizer with some settings replaced; another `name` starts from its defaults."""
         renamed = values.get("name", self.name) != self.name
-        return (Optimizer(values["name"]) if renamed else self)._with(values)
+        return (type(self)(values["name"]) if renamed else self)._with(values)
 
     def restored(self, settings):
         """Returns the optimizer that a card or a run describes."""
-        fresh = Optimizer(settings.get("name", "adam"))
+        fresh = type(self)(settings.get("name", "adam"))
         types = fresh.types()
         for key in settings:
             arguments.one_of("optimizer's setting", key, types)

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.special import softmax
 
 from curvezoo.losses import classification_scores
-from curvezoo.publishing.measures import classifier_report
+from curvezoo.publishing.measures import classification
 from curvezoo.publishing.page import style
 from curvezoo.publishing.page.curves import loss_curves
 from curvezoo.publishing.page.report import Section, write_report
@@ -72,18 +72,15 @@ def run():
 def classifier_page(run, tmp_path_factory):
     logits, labels, images = run
     path = tmp_path_factory.mktemp("report") / "deep" / "report.html"
-    returned = classifier_report.write(
-        path,
-        name="net <script>alert(1)</script>",
-        description="Made data & <b>noise</b>.",
-        scores=classification_scores(logits, labels) | {"test loss": 0.123456789},
-        history=HISTORY,
-        logits=logits,
-        labels=labels,
-        images=images.__getitem__,
-        label_names=["a", "<script>b", 'c"$x'],
-        rows=[("learning rate", 0.01), ("command", 'train "<script>" --seed=1')],
-    )
+    scores = classification_scores(logits, labels) | {"test loss": 0.123456789}
+    evidence = classification.Evidence(logits, labels, ("a", "<script>b", 'c"$x'), images.__getitem__)
+    sections = [
+        Section("Training", figures=[(loss_curves(HISTORY), "Curves.")]),
+        *classification.sections(evidence),
+        Section("Settings", rows=[("learning rate", 0.01), ("command", 'train "<script>" --seed=1')]),
+    ]
+    name, lead = "net <script>alert(1)</script>", "Made data & <b>noise</b>."
+    returned = write_report(path, name, classification.summary(scores), sections, lead=lead)
     assert returned == path
     return Page(path)
 
@@ -132,19 +129,9 @@ def test_the_images_decode_at_their_size(classifier_page):
 
 def test_without_images_the_page_omits_the_mistakes(run, tmp_path):
     logits, labels, _ = run
-    path = classifier_report.write(
-        tmp_path / "page.html",
-        name="flat",
-        description="",
-        scores={"accuracy": 0.5},
-        history={"loss": [1.0]},
-        logits=logits,
-        labels=labels,
-        images=None,
-        label_names=list("abc"),
-        rows=[],
-    )
-    assert len(Page(path).images) == 3
+    evidence = classification.Evidence(logits, labels, tuple("abc"))
+    page = Page(write_report(tmp_path / "page.html", "flat", [], classification.sections(evidence)))
+    assert len(page.images) == 2
 
 
 def test_a_page_holds_lead_text_figures_and_tables(tmp_path):
@@ -236,16 +223,4 @@ def test_figures_leave_the_state_of_pyplot_unchanged():
 def test_a_wrong_number_of_names_is_an_error(run, tmp_path):
     logits, labels, images = run
     with pytest.raises(ValueError, match="label_names must have 3 names, got 2"):
-        classifier_report.write(
-            tmp_path / "page.html",
-            name="n",
-            description="d",
-            scores={},
-            history=HISTORY,
-            logits=logits,
-            labels=labels,
-            images=images.__getitem__,
-            label_names=["a", "b"],
-            rows=[],
-        )
-    assert not list(tmp_path.iterdir())
+        classification.sections(classification.Evidence(logits, labels, ("a", "b"), images.__getitem__))
