@@ -87,7 +87,7 @@ def test_another_study_is_not_mixed_in(folder):
     [
         ({"optimizer": "adam"}, "optimizer='adam' is not one of sgd, recipe"),
         ({"batch_sizes": "8,16"}, r"batch_sizes must hold at least 3 different values, got \[8, 16\]"),
-        ({"batch_sizes": "8,x,16"}, "batch_sizes='x' is not of type int"),
+        ({"batch_sizes": "8,x,16"}, "batch_sizes must be an integer, got 'x'"),
         ({"seeds": "0"}, "seeds must be"),
         ({"rate": "-1"}, "rate must be positive"),
         ({"target": "nan"}, "target must be finite"),
