@@ -1,7 +1,7 @@
 """Two small learners that are not supervised fits: what a run must be able to drive.
 
-`Duel` trains two networks by two optimizers of their own, as a generative adversarial network does. `Walk`
-learns from a generator of its own random numbers, without a data set or a Keras model's `fit`, as an agent does.
+`Duel` trains two networks by two optimizers, as a generative adversarial network does. `Walk` learns from a
+generator of its own random numbers, without a data set or Keras's `fit`, as an agent does.
 
 Run as a program, `python toys.py NAME FOLDER [--resume]` trains one.
 """
