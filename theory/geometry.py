@@ -144,10 +144,10 @@ def geodesic_from(metric, start, velocity):
         _flow(metric, _EVALUATIONS), (0, 1), np.concatenate([start, velocity]), dense_output=True, **_ODE
     )
     if not result.success:
-        last = result.y[: start.size, -1]
+        got, last = described(velocity.tolist()), np.round(result.y[: start.size, -1], 6)
         raise ValueError(
-            f"velocity must keep the geodesic in the domain of metric, got {described(velocity.tolist())}: it "
-            f"leaves at t = {result.t[-1]:.3g} near theta = {described(np.round(last, 6).tolist())}"
+            f"velocity must keep the geodesic in the domain of metric, got {got}: it leaves at "
+            f"t = {result.t[-1]:.3g} near theta = {described(last.tolist())}"
         )
     return Geodesic(float(np.sqrt(velocity @ matrix @ velocity)), result.sol)
 
