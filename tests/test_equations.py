@@ -155,7 +155,7 @@ def test_each_kind_of_violation_fails_the_session(tmp_path):
     assert code == pytest.ExitCode.TESTS_FAILED, output
     violations = [line for line in output.splitlines() if line.startswith("1.1.")]
     assert violations == [
-        "1.1.2: by = 'tests/test_a.py::test_gone' is no test",
+        "1.1.2: by = 'tests/test_a.py::test_gone' does not name a test",
         "1.1.3: is 'open' in the ledger but tests/test_a.py::test_two is marked with it",
         "1.1.4: is 'tested' but no passing test is marked with it",
         "1.1.4: by = 'tests/test_a.py::test_four' did not pass",

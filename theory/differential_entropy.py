@@ -232,7 +232,7 @@ def _reject_nan(name, x, log_p, significant):
         )
 
 
-def _mean(what, name, p, integrand, points=()):
+def _mean(quantity, name, p, integrand, points=()):
     """Returns the integral of p(x) integrand(x, log p(x)), infinite if the integrand is infinite anywhere."""
     low, high = p.support
     # Cut off a piece at each finite end, where the density may be singular and needs many samples.
@@ -256,7 +256,7 @@ def _mean(what, name, p, integrand, points=()):
         nan = np.isnan(terms)
         if (nan & significant).any():
             raise ValueError(
-                f"{what} cannot be computed: the log density of q underflows, or is nan, at x = "
+                f"{quantity} cannot be computed: the log density of q underflows, or is nan, at x = "
                 f"{x[nan & significant][0]:g}, where p has mass; give q as a Density that does not underflow"
             )
         terms[nan] = 0.0
@@ -270,7 +270,7 @@ def _mean(what, name, p, integrand, points=()):
     value, error = pieces.integral.sum(), pieces.error.sum()
     if not error <= arguments.ROUNDING * (1 + abs(value)):
         raise ValueError(
-            f"{what} does not converge: {value:.6g} with an error of {error:.2g}; it may be infinite, or "
+            f"{quantity} does not converge: {value:.6g} with an error of {error:.2g}; it may be infinite, or "
             "need the points where a density jumps or peaks"
         )
     return value

@@ -235,7 +235,7 @@ def variance_of_median(law, n):
             variance = np.inf
     if not 0 < variance < np.inf:
         raise ValueError(
-            f"law may have no median of finite variance for n = {n}: the quadrature does not converge"
+            f"law must have a median of finite variance for n = {n}, but the quadrature does not converge"
         )
     return variance
 
