@@ -157,12 +157,12 @@ def one_of(name, value, valid):
         valid: The valid values in the order of the message: strings, numbers or `None`.
 
     Raises:
-        ValueError: If there is no such entry.
+        ValueError: If no entry equals `value`.
     """
     valid = tuple(valid)
     if value is None or isinstance(value, str | numbers.Number):
         for choice in valid:
-            # True equals 1, but is no valid value where 1 is one.
+            # In Python True equals 1, but it must not pass for it.
             if value == choice and isinstance(value, bool) == isinstance(choice, bool):
                 return choice
     raise ValueError(
@@ -194,16 +194,15 @@ def distinct_names(name, values, valid):
 def known_name(kind, name, valid):
     """Returns `name` after checking that it is one of the names of some kind of thing.
 
-    The message is that of a failed look-up:
-    `Unknown data set 'mnits'; did you mean 'mnist'? Valid names: digits, mnist`
+    The message is `Unknown data set 'mnits'; did you mean 'mnist'? Valid names: digits, mnist`.
 
     Args:
-        kind: What the names are names of, such as `data set`.
+        kind: The kind of thing that the names denote, such as `data set`.
         name: The name to look up.
         valid: The valid names.
 
     Raises:
-        ValueError: If there is no such name.
+        ValueError: If `name` is not among the valid names.
     """
     valid = tuple(valid)
     if not isinstance(name, str) or name not in valid:

@@ -1,8 +1,8 @@
 """The ledger of the notes' numbered equations: docs/equations.csv.
 
 Every number has one row: `tested` by the test named in `by`, a `definition`, a `derivation` step that leads
-to the equation named in `by`, or `open` while its chapter is not built. tests/conftest.py holds the ledger
-to its word.
+to the equation named in `by`, or `open` while its chapter is not built. tests/conftest.py checks the ledger
+against the tests that ran.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STATUSES = ("tested", "definition", "derivation", "open")
-"""What a row may say of its equation."""
+"""The valid statuses of an equation."""
 
 LEDGER = Path(__file__).parent / "docs" / "equations.csv"
-"""Where the ledger lies."""
+"""The path of the ledger."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Equation:
         number: The equation's number in the notes, such as `4.5.9`.
         status: One of `STATUSES`.
         by: The test that verifies it, or for a derivation step the equation that it leads to.
-        note: What else there is to say.
+        note: A remark.
     """
 
     number: str
@@ -43,15 +43,15 @@ class Equation:
 
 @dataclass(frozen=True)
 class SectionCoverage:
-    """How many of a section's equations have each status.
+    """The number of a section's equations with each status.
 
     Args:
         section: The section's number.
-        count: Its equations.
-        tested: Those that a test verifies.
-        definition: Those that are definitions.
-        derivation: Those that are steps of a derivation.
-        open: Those whose chapter is not built.
+        count: The number of its equations.
+        tested: Equations that a test verifies.
+        definition: Definitions.
+        derivation: Steps of a derivation.
+        open: Equations of a chapter that is not built.
     """
 
     section: str
@@ -72,16 +72,16 @@ def load(path: Path | str = LEDGER) -> dict[str, Equation]:
         The equations by number, in the file's order.
 
     Raises:
-        ValueError: If the columns are others, a number occurs twice or a status is unknown.
+        ValueError: If the file has other columns, a number occurs twice or a status is unknown.
     """
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if reader.fieldnames != ["equation", "status", "by", "note"]:
             raise ValueError(f"{path} must have the columns equation,status,by,note, got {reader.fieldnames}")
         rows = [Equation(row["equation"], row["status"], row["by"], row["note"]) for row in reader]
-    twice = [number for number, count in Counter(row.number for row in rows).items() if count > 1]
-    if twice:
-        raise ValueError(f"{path} must name each equation once, got twice: {', '.join(twice)}")
+    repeated = [number for number, count in Counter(row.number for row in rows).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{path} must name each equation once, got repeated {', '.join(repeated)}")
     unknown = [f"{row.number}: {row.status!r}" for row in rows if row.status not in STATUSES]
     if unknown:
         raise ValueError(f"{path} must use the statuses {', '.join(STATUSES)}, got {', '.join(unknown)}")
@@ -95,7 +95,7 @@ def coverage(ledger: dict[str, Equation] | None = None) -> list[SectionCoverage]
         ledger: The equations by number, by default those of `load`.
 
     Returns:
-        One `SectionCoverage` a section, in the order of the notes.
+        One `SectionCoverage` per section, in the order of the notes.
     """
     rows = (load() if ledger is None else ledger).values()
     counts: dict[str, Counter] = {}
@@ -108,7 +108,7 @@ def coverage(ledger: dict[str, Equation] | None = None) -> list[SectionCoverage]
 
 
 def render(ledger: dict[str, Equation] | None = None) -> list[tuple[str, ...]]:
-    """Lays the coverage out as a table of strings.
+    """Formats the coverage as a table of strings.
 
     Args:
         ledger: The equations by number, by default those of `load`.

@@ -121,7 +121,7 @@ class LedgerCheck:
                 yield f"{number}: is 'tested' but no passing test is marked with it"
             nodes = [node for node in self.marks if node == row.by or node.startswith(row.by + "[")]
             if not nodes:
-                yield f"{number}: by = {row.by!r} is no test"
+                yield f"{number}: by = {row.by!r} does not name a test"
             elif not set(nodes) & set(marked):
                 yield f"{number}: by = {row.by!r} is not marked with it"
             elif not all(self._stands(node) for node in nodes):

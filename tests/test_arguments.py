@@ -158,6 +158,16 @@ def test_a_folder_must_exist_and_its_home_is_expanded(tmp_path, monkeypatch):
         assert message_of(arguments.folder, "data_dir", value) == message
 
 
+class WithShapeMethod:
+    """An object whose `shape` is not that of an array."""
+
+    def shape(self):
+        """Returns nothing of interest."""
+
+    def __repr__(self):
+        return "WithShapeMethod()"
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -166,6 +176,7 @@ def test_a_folder_must_exist_and_its_home_is_expanded(tmp_path, monkeypatch):
         (list(range(10**6)), "[0, 1, 2, 3, 4, 5, ...]"),
         ((1, "a", None), "(1, 'a', None)"),
         (np.zeros, repr(np.zeros)),
+        (WithShapeMethod(), "WithShapeMethod()"),
     ],
 )
 def test_values_in_messages_are_abbreviated(value, text):

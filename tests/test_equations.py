@@ -1,3 +1,5 @@
+"""The ledger accounts for all 321 equations, and tests/conftest.py fails a run that contradicts it."""
+
 import os
 import shutil
 import subprocess
@@ -9,7 +11,7 @@ import pytest
 from curvezoo import equations
 
 # fmt: off
-# how many numbered equations each section of the notes has
+# The number of numbered equations in each section of the notes.
 SECTIONS = {
     "1.1": 2, "1.2": 1, "1.3": 1, "1.4": 7, "1.8": 2, "1.10": 4,
     "2.1": 9, "2.2": 13, "2.3": 13, "2.4": 8, "2.5": 6, "2.6": 4, "2.7": 8,
@@ -29,7 +31,7 @@ def test_ledger_accounts_for_every_number_in_order():
     assert list(equations.load()) == NUMBERS
 
 
-def test_rows_name_what_their_status_asks_for():
+def test_rows_name_a_test_or_an_equation_as_their_status_requires():
     ledger = equations.load()
     root = Path(equations.__file__).parent
     for row in ledger.values():
@@ -76,12 +78,12 @@ def test_coverage_and_table_of_a_small_ledger(tmp_path):
     ("rows", "message"),
     [("1.1.1,proved,,\n", "'proved'"), ("1.1.1,open,,\n1.1.1,open,,\n", "once")],
 )
-def test_bad_ledgers_are_refused(tmp_path, rows, message):
+def test_repeated_numbers_and_unknown_statuses_are_errors(tmp_path, rows, message):
     with pytest.raises(ValueError, match=message):
         equations.load(_write_ledger(tmp_path, rows))
 
 
-def test_ledger_with_other_columns_is_refused(tmp_path):
+def test_a_ledger_with_other_columns_is_an_error(tmp_path):
     path = tmp_path / "equations.csv"
     path.write_text("number,status\n1.1.1,open\n")
     with pytest.raises(ValueError, match="columns"):
@@ -153,7 +155,7 @@ def test_each_kind_of_violation_fails_the_session(tmp_path):
     assert code == pytest.ExitCode.TESTS_FAILED, output
     violations = [line for line in output.splitlines() if line.startswith("1.1.")]
     assert violations == [
-        "1.1.2: by = 'tests/test_a.py::test_gone' is no test",
+        "1.1.2: by = 'tests/test_a.py::test_gone' does not name a test",
         "1.1.3: is 'open' in the ledger but tests/test_a.py::test_two is marked with it",
         "1.1.4: is 'tested' but no passing test is marked with it",
         "1.1.4: by = 'tests/test_a.py::test_four' did not pass",
@@ -164,7 +166,7 @@ def test_each_kind_of_violation_fails_the_session(tmp_path):
 
 
 @pytest.mark.parametrize("selection", [("tests/test_a.py",), ("-k", "one")])
-def test_partial_runs_are_not_held_to_the_ledger(tmp_path, selection):
+def test_partial_runs_are_not_checked_against_the_ledger(tmp_path, selection):
     code, output = _run_suite(tmp_path, BAD_LEDGER, BAD_TESTS, *selection)
     assert code == pytest.ExitCode.OK, output
 

@@ -1,4 +1,4 @@
-"""The notes' results for arrays in NumPy and SciPy: closed forms, exact sums, quadrature."""
+"""The results of the notes for NumPy arrays: closed forms, exact sums and quadrature."""
 
 import lazy_loader
 

@@ -1,9 +1,9 @@
-"""Characteristic functions, and densities of sums by their powers (Sec. 3.2).
+"""Characteristic functions, and the densities of sums from their powers (Sec. 3.2).
 
 Legend: S values, C cells of a grid, K wave numbers.
 
-The characteristic function is <exp(-ikX)>; its logarithm G(k) generates the cumulants (`cumulants`), and that
-of a sum of independent variables is the product of theirs.
+The characteristic function of X is <exp(-ikX)>. Its logarithm G(k) generates the cumulants (`cumulants`). The
+characteristic function of a sum of independent variables is the product of theirs.
 """
 
 import numpy as np
@@ -17,13 +17,13 @@ from . import quadrature
 def characteristic_function(density, k, support=(-np.inf, np.inf)):
     """Returns the Fourier transform <exp(-ikX)> of a density, Eq. 3.2.2.
 
-    Good to about 1e-9 at every wave number, or to the rounding of its product with positions where that is
-    larger. What the search for the mass may miss, such as a second narrow peak, is below 1e-6.
+    The error is about 1e-9 at every wave number, or the rounding error of the phase k x where that is larger.
+    Mass that the quadrature misses, such as a second narrow peak, is below 1e-6.
 
     Args:
         density: Function of an array of points, such as the `pdf` of a SciPy distribution.
         k: Wave numbers, in inverse units of x, [...].
-        support: Ends of the interval outside of which it is zero.
+        support: Ends of the interval outside which the density is zero.
 
     Returns:
         A complex array [...].
@@ -56,10 +56,10 @@ def empirical_characteristic_function(sample, k):
 
 
 def generating_function(cumulants, k):
-    """Returns the series G(k) = sum_n (-ik)^n <X^n>_c / n! up to the cumulants given, Eq. 3.2.4.
+    """Returns the series G(k) = sum_n (-ik)^n <X^n>_c / n! of the given cumulants, Eq. 3.2.4.
 
-    It sums to the logarithm of the characteristic function (Eq. 3.2.3). With moments in place of cumulants it
-    is the series of the characteristic function itself.
+    The full series sums to the logarithm of the characteristic function (Eq. 3.2.3). With moments in place of
+    cumulants it is the series of the characteristic function itself.
 
     Args:
         cumulants: Cumulants, [order + 1].
@@ -74,11 +74,12 @@ def generating_function(cumulants, k):
 
 
 def density_of_sum(x, density, count):
-    """Returns the density of a sum of independent copies by a power of its transform, Eqs. 3.2.10 and 3.2.11.
+    """Returns the density of a sum of N independent copies, from the N-th power of its transform.
 
-    The discrete Fourier transform is padded so that nothing wraps around. A lattice law (its probabilities
-    over the spacing) is exact, and so is, to rounding, a smooth density that vanishes at the ends; one that
-    jumps halfway between points has errors of the square of the spacing. Values below rounding are zero.
+    This is Eqs. 3.2.10 and 3.2.11 with a discrete Fourier transform, padded so that nothing wraps around. The
+    result is exact for a lattice distribution (given as its probabilities divided by the spacing), and exact
+    to rounding for a smooth density that vanishes at the ends. If the density jumps halfway between points,
+    the error is of second order in the spacing. Values below the rounding error are set to zero.
 
     Args:
         x: Evenly spaced points, [C].
@@ -86,15 +87,17 @@ def density_of_sum(x, density, count):
         count: Number N of copies.
 
     Returns:
-        (points, density): arrays [N (C - 1) + 1], the points from N x[0] in the same spacing.
+        (points, density): arrays [N (C - 1) + 1]; the points start at N x[0] and have the same spacing.
 
     Raises:
-        ValueError: If the points do not increase evenly, or density times spacing are no probabilities.
+        ValueError: If the points do not increase evenly, or density times spacing is not a distribution.
     """
     x, density = finite("x", x, 1), finite("density", density, 1)
     count = integer("count", count, 1)
     if len(x) < 2 or x.shape != density.shape:
-        raise ValueError(f"x and density must be two or more values each, got {len(x)} and {len(density)}")
+        raise ValueError(
+            f"x and density must hold the same number of values, at least 2, got {len(x)} and {len(density)}"
+        )
     spacing = (x[-1] - x[0]) / (len(x) - 1)
     if not (spacing > 0 and np.allclose(np.diff(x), spacing, rtol=1e-6, atol=0)):
         raise ValueError(f"x must increase in even steps, got {np.diff(x).min()} to {np.diff(x).max()}")

@@ -1,10 +1,10 @@
-"""Conjugate directions: a quadratic minimized in one step for each of them (Sec. 4.7.2).
+"""Conjugate directions, along each of which one step minimizes a quadratic exactly (Sec. 4.7.2).
 
 Legend: D parameters, K steps or directions.
 
-For L = g.theta + theta^T H theta / 2 (Eq. 4.7.1) the minimum solves H theta = -g: Eqs. 4.7.2, 4.7.6 and 4.7.7
-lack the sign, which Eq. 4.7.10 has, with A for H. Steps carry the factor of Eqs. 4.7.12 and 4.7.13, which Eq.
-4.7.8 leaves out (docs/errata.md).
+The minimum of L = g.theta + theta^T H theta / 2 (Eq. 4.7.1) solves H theta = -g. Eqs. 4.7.2, 4.7.6 and 4.7.7
+omit the sign; Eq. 4.7.10 has it, and writes A for H. Steps have the factor alpha of Eqs. 4.7.12 and 4.7.13,
+which Eq. 4.7.8 omits (docs/errata.md).
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from .. import arguments
 
 @dataclass(frozen=True)
 class Descent:
-    """The steps of the method of conjugate gradients.
+    """The iterates of the conjugate gradient method.
 
     Args:
         points: theta_0 = 0, theta_1, ..., theta_K, [K + 1, D].
         directions: delta_0, ..., delta_{K-1}, [K, D], conjugate to each other.
-        residuals: r_0, ..., r_K, [K + 1, D], minus the gradients; orthogonal to each other.
-        steps: alpha_0, ..., alpha_{K-1}, [K].
+        residuals: r_0, ..., r_K, [K + 1, D], the negative gradients, orthogonal to each other.
+        steps: Step sizes alpha_0, ..., alpha_{K-1}, [K].
     """
 
     points: np.ndarray
@@ -46,22 +46,22 @@ def quadratic_minimum(hessian, gradient):
 
 
 def conjugate_coefficients(hessian, gradient, directions):
-    """Returns alpha of the minimum in a basis of conjugate directions, Eqs. 4.7.5 to 4.7.7.
+    """Returns the coefficients alpha of the minimum in conjugate directions, Eqs. 4.7.5 to 4.7.7.
 
-    theta = sum_i alpha_i v_i with alpha_i = -v_i.g / v_i^T H v_i. With fewer than D directions it is the
-    minimum over the space that they span.
+    The minimum is theta = sum_i alpha_i v_i with alpha_i = -v_i.g / v_i^T H v_i. With fewer than D directions
+    it is the minimum over their span.
 
     Args:
         hessian: H [D, D], positive definite.
         gradient: g at theta = 0, [D].
-        directions: v [K, D], conjugate: v_i^T H v_j = 0 for i != j.
+        directions: v [K, D], conjugate to each other: v_i^T H v_j = 0 for i != j.
 
     Returns:
         alpha [K].
 
     Raises:
-        ValueError: If the matrix is not positive definite, sizes differ, a direction vanishes, or two are not
-            conjugate within 1e-6 of their lengths.
+        ValueError: If the matrix is not positive definite, sizes differ, a direction is zero, or the cosine
+            of two directions in the metric H exceeds 1e-6.
     """
     hessian, gradient = _quadratic(hessian, gradient)
     directions = arguments.finite("directions", directions, 2)
@@ -103,7 +103,7 @@ def conjugate_directions(hessian, vectors):
 
 
 def gram_schmidt_descent(hessian, gradient, steps=None, tolerance=1e-12):
-    """Runs Eqs. 4.7.10 to 4.7.13 as they stand, each direction orthogonalized against all before it.
+    """Minimizes a quadratic by Eqs. 4.7.10 to 4.7.13, orthogonalizing each direction against all before it.
 
         r_k         = -g - H theta_k
         delta_k     = r_k - sum_{i<k} (delta_i^T H r_k / delta_i^T H delta_i) delta_i
@@ -112,8 +112,8 @@ def gram_schmidt_descent(hessian, gradient, steps=None, tolerance=1e-12):
     Args:
         hessian: H [D, D], positive definite.
         gradient: g at theta_0 = 0, [D].
-        steps: Most steps K; `None` for D, which suffice.
-        tolerance: It ends when the residual is at most this part of g in length.
+        steps: The largest number of steps K; `None` for D, which suffice.
+        tolerance: Stop when the norm of the residual is at most this fraction of that of g.
 
     Returns:
         A `Descent`.
@@ -129,18 +129,19 @@ def gram_schmidt_descent(hessian, gradient, steps=None, tolerance=1e-12):
 
 
 def conjugate_gradient_descent(hessian, gradient, steps=None, tolerance=1e-12):
-    """Runs the same with the short recurrence, in which one term of the sum of Eq. 4.7.11 is left.
+    """Minimizes a quadratic with the short recurrence, which needs only the last term of Eq. 4.7.11.
 
-    H delta_i = (r_i - r_{i+1}) / alpha_i, and residuals are orthogonal to each other, so that r_k is
-    conjugate to all delta_i but the last:
+    H delta_i = (r_i - r_{i+1}) / alpha_i and the residuals are orthogonal to each other. Hence r_k is
+    conjugate to every earlier delta_i except the last, and the iterates equal those of
+    `gram_schmidt_descent`:
 
         delta_k = r_k + beta_k delta_{k-1},    beta_k = r_k.r_k / r_{k-1}.r_{k-1}    (Fletcher-Reeves)
 
     Args:
         hessian: H [D, D], positive definite.
         gradient: g at theta_0 = 0, [D].
-        steps: Most steps K; `None` for D, which suffice without rounding.
-        tolerance: It ends when the residual is at most this part of g in length.
+        steps: The largest number of steps K; `None` for D, which suffice in exact arithmetic.
+        tolerance: Stop when the norm of the residual is at most this fraction of that of g.
 
     Returns:
         A `Descent`.
@@ -159,17 +160,17 @@ def conjugate_gradient_descent(hessian, gradient, steps=None, tolerance=1e-12):
 
 
 def error_bound(condition, steps):
-    """Returns 2 ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^k, above the error after k steps in the metric H.
+    """Returns 2 ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^k, an upper bound on the error after k steps.
 
-    It is momentum's rate (Eq. 4.3.14), without its two constants to choose. The error is
-    sqrt((theta - theta_min)^T H (theta - theta_min)), as a part of that at the start.
+    The error is sqrt((theta - theta_min)^T H (theta - theta_min)), relative to its value at the start. The
+    rate is that of momentum (Eq. 4.3.14), which needs two well-chosen constants to reach it.
 
     Args:
         condition: kappa, the largest eigenvalue of H over the smallest, at least 1.
         steps: k, not negative; an array broadcasts.
 
     Raises:
-        ValueError: If kappa is below 1 or steps are negative.
+        ValueError: If kappa is below 1 or a number of steps is negative.
     """
     condition = float(arguments.positive("condition", condition, 0))
     if condition < 1:
@@ -179,37 +180,38 @@ def error_bound(condition, steps):
 
 
 def _descent(hessian, gradient, steps, tolerance, next_direction):
-    """The loop of both methods, which differ in how the next direction is found."""
+    """The loop of both methods, which differ in `next_direction` only."""
     hessian, gradient = _quadratic(hessian, gradient)
     steps = gradient.size if steps is None else arguments.integer("steps", steps, 0)
     tolerance = float(arguments.nonnegative("tolerance", tolerance, 0))
-    points, residuals, directions, lengths = [np.zeros_like(gradient)], [-gradient], [], []
+    points, residuals, directions, step_sizes = [np.zeros_like(gradient)], [-gradient], [], []
     for _ in range(steps):
         residual = residuals[-1]
         if np.linalg.norm(residual) <= tolerance * np.linalg.norm(gradient):
             break
         direction = next_direction(residual, directions, residuals, hessian)
-        length = (direction @ residual) / (direction @ hessian @ direction)
+        step_size = (direction @ residual) / (direction @ hessian @ direction)
         directions.append(direction)
-        lengths.append(length)
-        points.append(points[-1] + length * direction)
+        step_sizes.append(step_size)
+        points.append(points[-1] + step_size * direction)
         residuals.append(-gradient - hessian @ points[-1])
     shape = (-1, gradient.size)
-    return Descent(np.array(points), np.reshape(directions, shape), np.array(residuals), np.array(lengths))
+    return Descent(np.array(points), np.reshape(directions, shape), np.array(residuals), np.array(step_sizes))
 
 
 def _orthogonalized(vector, directions, hessian):
-    """Subtracts the components along directions, in the metric H."""
-    rest = np.array(vector)
+    """Returns a vector without its components along conjugate directions, in the metric H."""
+    remainder = np.array(vector)
     for direction in directions:
-        rest -= (direction @ hessian @ vector) / (direction @ hessian @ direction) * direction
-    return rest
+        remainder -= (direction @ hessian @ vector) / (direction @ hessian @ direction) * direction
+    return remainder
 
 
 def _quadratic(hessian, gradient):
+    """Returns H and g of a quadratic as arrays of matching sizes."""
     hessian, gradient = arguments.covariance("hessian", hessian), arguments.finite("gradient", gradient, 1)
     if len(hessian) != gradient.size:
         raise ValueError(
-            f"gradient must have {len(hessian)} entries as hessian has rows, got {gradient.size}"
+            f"gradient must have {len(hessian)} entries, one per row of hessian, got {gradient.size}"
         )
     return hessian, gradient

@@ -1,13 +1,13 @@
 """Multiplications and parameters of neural networks, forward and backward (notes, section 1.4).
 
 A layer y = W x costs one matrix product forward and two backward: dL/dW from dL/dy and x, and dL/dx from
-dL/dy and W. All three have the same number of multiplications, so a gradient costs about two forward
-passes. That is a rule of thumb: the first layer needs no derivative with respect to the data, and the
-exact count of the notes' two-layer net (Eq. 1.4.5) is D_2 D_1 + D_1 D_0 forward and
+dL/dy and W. All three have the same number of multiplications, so a backward pass costs about two forward
+passes. This is a rule of thumb, because the first layer needs no derivative with respect to the data. The
+exact count for the notes' two-layer net (Eq. 1.4.5) is D_2 D_1 + D_1 D_0 forward and
 2 D_2 D_1 + D_1 D_0 backward.
 
-Convention: only the multiplications of matrix products and convolutions count. Biases, activations and
-normalizations are of lower order and are left out. A multiply-add is one multiplication and two flops.
+Only the multiplications of matrix products and convolutions are counted. Biases, activations and
+normalizations are of lower order and omitted. A multiply-add is one multiplication and two FLOPs.
 
 Legend: B batch, D features, H height, W width, C channels, R kernel rows, S kernel columns.
 """
@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from operator import add
+
+from ..arguments import one_of
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,13 @@ def convolution(
         groups: Independent groups of channels.
         bias: Whether the layer has a bias.
         batch: Examples B.
-        count_padding: Count products with padded zeros, as TensorFlow and the papers do. `False` leaves them
-            out, as XLA does.
+        count_padding: Count products with padded zeros, as TensorFlow and the papers do. `False` omits them,
+            as XLA does.
 
     Returns:
-        The `Count`. Each of forward, derivative with respect to the kernel and derivative with respect to
-        the input pairs the same taps with the same pixels, B T_H T_W C_in C_out / groups multiplications
-        with T_H = H_out R (less the taps on padding).
+        The `Count`. The forward pass and the derivatives with respect to the kernel and to the input pair the
+        same taps with the same pixels: each has B T_H T_W C_in C_out / groups multiplications with
+        T_H = H_out R and T_W = W_out S, minus the taps on padding if those are not counted.
 
     Raises:
         ValueError: If a size is not positive, the groups do not divide the channels, the padding is
@@ -145,11 +147,11 @@ def convolution(
 def output_length(
     length: int, kernel: int, stride: int = 1, dilation: int = 1, padding: str = "valid"
 ) -> int:
-    """Returns the positions of a convolution's or a pooling's output along one axis.
+    """Returns the length of the output of a convolution or pooling layer along one axis.
 
     Args:
-        length: Positions of the input.
-        kernel: Taps of the kernel.
+        length: Length of the input.
+        kernel: Number of taps of the kernel.
         stride: Step between positions.
         dilation: Spacing of the taps.
         padding: `valid`, floor((length - extent) / stride) + 1 positions with
@@ -159,10 +161,9 @@ def output_length(
         ValueError: If a size is not positive, the padding is unknown, or a `valid` kernel does not fit.
     """
     _require_positive(length=length, kernel=kernel, stride=stride, dilation=dilation)
+    one_of("padding", padding, ("valid", "same"))
     if padding == "same":
         return -(-length // stride)
-    if padding != "valid":
-        raise ValueError(f"padding must be 'valid' or 'same', got {padding!r}")
     extent = dilation * (kernel - 1) + 1
     if extent > length:
         raise ValueError(f"kernel must fit into a 'valid' input, got extent {extent} for length {length}")
@@ -170,12 +171,12 @@ def output_length(
 
 
 def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
-    """Adds up a chain of layers, the first of which sees the data.
+    """Adds up the counts of a chain of layers, the first of which is applied to the data.
 
     Args:
         layers: Counts in forward order.
-        data_gradient: Whether the derivative with respect to the data is computed too. Training does not
-            need it, which saves one of the first layer's two backward products.
+        data_gradient: Whether to count the derivative with respect to the data, too. Training does not need
+            it, which saves one of the two backward products of the first layer.
 
     Returns:
         The sum. Its `backward` is exact; the rule of thumb is twice its `forward`.
@@ -197,7 +198,7 @@ def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gra
         widths: Features D_0 (the data), D_1, ..., D_L (the outputs).
         bias: Whether the layers have biases.
         batch: Examples B.
-        data_gradient: Whether the derivative with respect to the data is computed too.
+        data_gradient: Whether to count the derivative with respect to the data, too.
 
     Returns:
         The `Count`. For D_0, D_1, D_2: D_2 D_1 + D_1 D_0 forward, 2 D_2 D_1 + D_1 D_0 backward.
@@ -206,7 +207,7 @@ def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gra
         ValueError: If there are fewer than two widths, or one is not a positive integer.
     """
     if len(widths) < 2:
-        raise ValueError(f"widths must name the data and at least one layer, got {widths}")
+        raise ValueError(f"widths must hold those of the data and of at least one layer, got {widths}")
     layers = [dense(*pair, bias=bias, batch=batch) for pair in pairwise(widths)]
     return network(layers, data_gradient=data_gradient)
 

@@ -1,17 +1,18 @@
-"""Moments, cumulants and characteristic functions, and sums of random variables (Sec. 3.2).
+"""Moments and cumulants, also of sums of random variables (Sec. 3.2).
 
-Legend: D variables, S values, C cells of a grid, K wave numbers, n, m orders.
+Legend: D variables, S values, n, m orders.
 
-Moments and cumulants of one variable are arrays [order + 1] whose entry n is <X^n> or <X^n>_c, with the
-zeroth moment 1 and the zeroth cumulant 0. Those of D variables have D axes, and entry [n_1, ..., n_D] is
-<X_1^n_1 ... X_D^n_D>, connected or not. Integers and fractions stay exact (arrays of Python objects).
+The moments and cumulants of one variable are arrays [order + 1] with entries <X^n> and <X^n>_c for n = 0, 1,
+...; the zeroth moment is 1 and the zeroth cumulant is 0. The joint ones of D variables have D axes, with
+<X_1^n_1 ... X_D^n_D> or its connected part at index [n_1, ..., n_D]. Integers and fractions stay exact, in
+arrays of Python objects.
 
-The notes' Eqs. 3.2.5 and 3.2.6 have misprints (docs/errata.md): the moments' sum begins at n = 0, and
+The notes' Eqs. 3.2.5 and 3.2.6 have misprints (docs/errata.md): the sum over moments begins at n = 0, and
 
     <X^m> = m! sum over {p_n} with sum_n n p_n = m of prod_n (<X^n>_c / n!)^p_n / p_n!.
 
-Only a delta function and a Gaussian have finitely many cumulants: the Fourier transform of any other
-exponential of a polynomial is negative somewhere (Marcinkiewicz 1939).
+Only delta functions and Gaussians have finitely many nonzero cumulants: the Fourier transform of the
+exponential of any other polynomial is negative somewhere (Marcinkiewicz 1939).
 """
 
 import math
@@ -21,26 +22,28 @@ import operator
 import numpy as np
 from scipy.stats import kstat
 
-from ..arguments import ROUNDING, distributions, finite, first_index, integer
+from ..arguments import ROUNDING, described, distributions, finite, integer, require
 from . import quadrature
 
-# NumPy's integers overflow, Python's do not.
+# NumPy's integers overflow, Python's don't.
 _python = np.frompyfunc(lambda number: int(number) if isinstance(number, numbers.Integral) else number, 1, 1)
 
 
 def moments(values, order, probabilities=None):
-    """Returns the moments <X_1^n_1 ... X_D^n_D> of values with given probabilities, Eq. 3.2.1 as a sum.
+    """Returns the moments <X_1^n_1 ... X_D^n_D> of a discrete distribution, Eq. 3.2.1 as a sum.
 
     Args:
-        values: Values of one variable, [S], or of D variables, [S, D]; for cumulants center them first.
+        values: Values of one variable, [S], or of D variables, [S, D]. Center them before computing cumulants
+            from the moments.
         order: Highest order n of each variable.
         probabilities: Probability of each value, [S]; `None` for equal ones, the moments of a sample.
 
     Returns:
-        An array [order + 1], or with D axes of that length for values [S, D].
+        An array [order + 1], or one with D axes of this length for values [S, D].
 
     Raises:
-        ValueError: If the values are not finite or have other axes, or `probabilities` are none of theirs.
+        ValueError: If the values are not finite or have another number of axes, or `probabilities` is not a
+            distribution over them.
     """
     values, order = finite("values", values), integer("order", order, 0)
     if values.ndim not in (1, 2) or not values.size:
@@ -59,14 +62,15 @@ def moments(values, order, probabilities=None):
 def cumulants_from_moments(moments):
     """Returns cumulants from moments, of one variable or jointly of several.
 
-    One chosen point is in a cluster with b of the n - 1 others, in binomial(n - 1, b) ways:
+    A chosen point shares its cluster with b of the n - 1 others in binomial(n - 1, b) ways:
 
-        <X^n> = sum_b binomial(n - 1, b) <X^(b + 1)>_c <X^(n - 1 - b)>,
+        <X^n> = sum_b binomial(n - 1, b) <X^(b + 1)>_c <X^(n - 1 - b)>.
 
-    which gives each cumulant from those below; orders of several variables multiply their binomials.
+    This determines each cumulant from those of lower order. For several variables the binomials of their
+    orders are multiplied.
 
     Args:
-        moments: Moments, [order + 1] or one axis a variable; the zeroth is 1.
+        moments: Moments, [order + 1] or with one axis per variable; the zeroth is 1.
 
     Returns:
         An array of cumulants of the same shape; the zeroth is 0.
@@ -89,7 +93,7 @@ def moments_from_cumulants(cumulants):
     """Returns moments from cumulants, of one variable or jointly of several: Eq. 3.2.5 order by order.
 
     Args:
-        cumulants: Cumulants, [order + 1] or one axis a variable; the zeroth is 0.
+        cumulants: Cumulants, [order + 1] or with one axis per variable; the zeroth is 0.
 
     Returns:
         An array of moments of the same shape; the zeroth is 1.
@@ -108,14 +112,14 @@ def moments_from_cumulants(cumulants):
 
 
 def groupings(order):
-    """Yields the ways to group m points into clusters, up to relabeling, each with its number of groupings.
+    """Yields the partitions of m points into clusters up to relabeling, with the number of groupings in each.
 
     Args:
         order: Number m of points.
 
     Yields:
-        (p, number): the p_n clusters of n points as a `dict`, sum_n n p_n = m, and the number of groupings,
-        m! / prod_n p_n! (n!)^p_n.
+        (p, number): the numbers p_n of clusters of n points as a `dict`, with sum_n n p_n = m, and the number
+        of groupings m! / prod_n p_n! (n!)^p_n.
 
     Raises:
         ValueError: If `order` is not an integer of at least 0.
@@ -126,11 +130,11 @@ def groupings(order):
         if not points:
             yield {}
         for size in range(min(points, largest), 0, -1):
-            for rest in partitions(points - size, size):
-                yield {**rest, size: rest.get(size, 0) + 1}
+            for p in partitions(points - size, size):
+                yield {**p, size: p.get(size, 0) + 1}
 
     for p in partitions(order, order):
-        symmetry = math.prod(math.factorial(times) * math.factorial(n) ** times for n, times in p.items())
+        symmetry = math.prod(math.factorial(count) * math.factorial(n) ** count for n, count in p.items())
         yield p, math.factorial(order) // symmetry
 
 
@@ -145,23 +149,23 @@ def moment_by_groupings(cumulants, order):
         <X^m> = sum over {p_n}, sum_n n p_n = m, of m! prod_n <X^n>_c^p_n / (p_n! (n!)^p_n).
 
     Raises:
-        ValueError: If there are too few cumulants, or they are none.
+        ValueError: If there are too few cumulants, one is not finite or the zeroth is not 0.
     """
     cumulants = _numbers("cumulants", cumulants, 0)
     if cumulants.ndim != 1 or len(cumulants) <= integer("order", order, 0):
         raise ValueError(f"cumulants must be those of orders 0 to {order}, got shape {cumulants.shape}")
     terms = groupings(order)
-    return sum(ways * math.prod(cumulants[n] ** times for n, times in p.items()) for p, ways in terms)
+    return sum(ways * math.prod(cumulants[n] ** count for n, count in p.items()) for p, ways in terms)
 
 
 def cumulants_of_sum(joint):
-    """Returns the cumulants of X_1 + ... + X_D from joint ones, Eqs. 3.2.12 and 3.2.13.
+    """Returns the cumulants of X_1 + ... + X_D from the joint cumulants, Eqs. 3.2.12 and 3.2.13.
 
     <X^n>_c is the sum of <X_i1 ... X_in>_c over all i1 ... in, so the joint cumulant of orders n_1 ... n_D
-    occurs n! / (n_1! ... n_D!) times. Of independent variables all joint ones vanish (Eq. 3.2.8).
+    occurs n! / (n_1! ... n_D!) times. The cross cumulants of independent variables vanish (Eq. 3.2.8).
 
     Args:
-        joint: Joint cumulants, one axis of equal length order + 1 a variable.
+        joint: Joint cumulants, with one axis of length order + 1 per variable.
 
     Returns:
         An array [order + 1].
@@ -185,32 +189,29 @@ def cumulants_of_normalized_sum(cumulants, count):
 
     Args:
         cumulants: Cumulants of one copy, [order + 1].
-        count: Number N of copies; an array [...] for several.
+        count: Number N of copies, or an array [...] of them.
 
     Returns:
         N^(1 - n/2) <X_1^n>_c, and zero for n = 1; an array [..., order + 1].
 
     Raises:
-        ValueError: If `cumulants` are none or a count is below 1.
+        ValueError: If a cumulant is not finite, the zeroth is not 0, or a count is below 1.
     """
-    cumulants, count = finite("cumulants", _numbers("cumulants", cumulants, 0)), finite("count", count)
-    if (count < 1).any():
-        raise ValueError(f"count{first_index(count < 1)} must be at least 1, got {count[count < 1][0]:g}")
-    if cumulants.ndim != 1:
-        raise ValueError(f"cumulants must have 1 axis, got shape {cumulants.shape}")
+    cumulants, count = finite("cumulants", _numbers("cumulants", cumulants, 0), 1), finite("count", count)
+    require("count", count, count >= 1, "be at least 1")
     order = np.arange(len(cumulants))
     return np.where(order == 1, 0.0, cumulants * count[..., None] ** (1 - order / 2))
 
 
 def sample_cumulants(sample, order=4):
-    """Returns the unbiased estimates of cumulants from a sample, Fisher's k-statistics, by SciPy.
+    """Returns unbiased estimates of the cumulants from a sample: Fisher's k-statistics.
 
     Args:
         sample: Independent values, [..., S], at least `order` of them.
         order: Highest order, 1 to 4.
 
     Returns:
-        An array [order + 1, ...], the zeroth 0.
+        An array [order + 1, ...]; the zeroth is 0.
 
     Raises:
         ValueError: If a value is not finite, `order` is not 1 to 4, or there are too few values.
@@ -221,19 +222,19 @@ def sample_cumulants(sample, order=4):
     if not sample.ndim or sample.shape[-1] < order:
         raise ValueError(f"sample must hold {order} values or more for order {order}, got {sample.shape}")
     mean = sample.mean(axis=-1)
-    # Sums of powers of the values themselves would cancel where the mean is far from zero.
+    # Powers of the values themselves would cancel in the sums if the mean is far from zero.
     deviations = sample - mean[..., None]
     estimates = [kstat(deviations, n, axis=-1) for n in range(2, order + 1)]
     return np.stack([np.zeros_like(mean), mean, *estimates])
 
 
 def density_moments(density, order, support=(-np.inf, np.inf), center=0.0):
-    """Returns the moments <(X - center)^n> of a density by quadrature at all scales, Eq. 3.2.1.
+    """Returns the moments <(X - center)^n> of a density by adaptive quadrature, Eq. 3.2.1.
 
     Args:
         density: Function of an array of points, such as the `pdf` of a SciPy distribution.
         order: Highest order n.
-        support: Ends of the interval outside of which it is zero.
+        support: Ends of the interval outside which the density is zero.
         center: Point about which the moments are taken.
 
     Returns:
@@ -249,7 +250,7 @@ def density_moments(density, order, support=(-np.inf, np.inf), center=0.0):
     def moment(n):
         def integrand(x):
             p = density(x)
-            # Where a density underflows, the power may have overflowed.
+            # Where the density underflows, the power may overflow.
             return np.where(p > 0, (x - center) ** n * p, 0.0)
 
         return quadrature.fit(f"the moment of order {n} of density", integrand, edges).integrals().sum()
@@ -263,7 +264,7 @@ def density_cumulants(density, order, support=(-np.inf, np.inf)):
     Args:
         density: As for `density_moments`, which raises the same errors.
         order: The highest order.
-        support: Ends of the interval outside of which it is zero.
+        support: Ends of the interval outside which the density is zero.
 
     Returns:
         An array [order + 1].
@@ -275,20 +276,23 @@ def density_cumulants(density, order, support=(-np.inf, np.inf)):
 
 
 def _numbers(name, value, zeroth):
-    """Returns an array of floats, or of Python objects where exact numbers are, with the zeroth checked."""
+    """Returns an array of floats, or of Python objects if all are rational, after checking the zeroth."""
     given = np.asarray(value, dtype=object)
     exact = all(isinstance(number, numbers.Rational) for number in given.flat)
     array = np.asarray(_python(given), dtype=object) if exact else finite(name, value)
-    if not array.ndim or not array.size or abs(array[(0,) * array.ndim] - zeroth) > ROUNDING:
-        raise ValueError(f"{name} must begin with that of order zero, {zeroth}, got {value!r}")
+    if not array.ndim or not array.size:
+        raise ValueError(f"{name} must have at least one axis and one entry, got shape {array.shape}")
+    first = (0,) * array.ndim
+    if abs(array[first] - zeroth) > ROUNDING:
+        raise ValueError(f"{name}{list(first)} must be {zeroth}, got {described(array[first])}")
     return array
 
 
 def _clusters(order):
-    """Yields the clusters of one chosen point: (ways, orders in its cluster, orders of the others)."""
+    """Yields the possible clusters of a chosen point: (ways, orders in its cluster, orders of the others)."""
     axis = next(i for i, n in enumerate(order) if n)
     chosen = tuple(int(i == axis) for i in range(len(order)))
-    rest = tuple(map(operator.sub, order, chosen))
-    for joined in np.ndindex(*(n + 1 for n in rest)):
-        ways = math.prod(map(math.comb, rest, joined))
-        yield ways, tuple(map(operator.add, joined, chosen)), tuple(map(operator.sub, rest, joined))
+    others = tuple(map(operator.sub, order, chosen))
+    for joined in np.ndindex(*(n + 1 for n in others)):
+        ways = math.prod(map(math.comb, others, joined))
+        yield ways, tuple(map(operator.add, joined, chosen)), tuple(map(operator.sub, others, joined))

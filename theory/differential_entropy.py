@@ -1,11 +1,12 @@
-"""Entropy and divergence of continuous distributions, of Gaussians in closed form (Sec. 2.1).
+"""Entropy and divergence of continuous distributions, for Gaussians in closed form (Sec. 2.1).
 
-A density p in one dimension is a frozen SciPy distribution, a TFP distribution (without quantiles, as a
-mixture, it is taken to live on the whole line) or a `Density` made of a log density and its support.
+A density p in one dimension is a frozen SciPy distribution, a TFP distribution (one without quantiles, such
+as a mixture, is assumed to have the real line as its support) or a `Density` made of a log density and its
+support.
 
-Quadrature is exact to about ten digits where the density is smooth between its `points`. Far from zero the
-rounding of x itself costs more: of width w at x the error is about 1e-16 |x| / w, 1e-8 for `norm(1e8, 1)`. An
-integral whose error cannot be brought below 1e-5 of 1 + |its value| is an exception, never a number.
+Quadrature is accurate to about ten digits if the density is smooth between its `points`. Far from zero the
+rounding of x itself costs more: for a density of width w at x the error is about 1e-16 |x| / w, or 1e-8 for
+`norm(1e8, 1)`. An integral whose estimated error exceeds 1e-5 (1 + |value|) raises an error.
 """
 
 from collections.abc import Callable
@@ -17,24 +18,24 @@ from scipy.integrate import tanhsinh
 from .. import arguments
 from . import information
 
-# Their quantiles are the support of a distribution and where its mass is.
+# The quantiles of these levels give the support of a distribution and locate its mass.
 _LEVELS = (0.0, 0.05, 0.5, 0.95, 1.0)
-# In units of the density's width: so far out what a logarithm lost counts for nothing.
+# Density times width below which a lost logarithm does not change the integral.
 _NEGLIGIBLE = 1e-150
 
 
 @dataclass(frozen=True)
 class Density:
-    """A probability density on an interval, by its logarithm.
+    """A probability density on an interval, given by its logarithm.
 
     Args:
-        log_density: The log density in nats, of an array [n] to an array [n].
-        support: Ends (low, high) of the interval outside of which the density is zero.
-        points: Where the density peaks, jumps or has a kink. They split the integral, and the spread of two
-            or more sets its scale: needed for features much narrower than 1, or far from 0 and the ends.
+        log_density: The log density in nats, a function from an array [n] to an array [n].
+        support: Ends (low, high) of the interval outside which the density is zero.
+        points: Positions of peaks, jumps and kinks. They split the integral, and the spread of two or more
+            sets its scale. They are needed for features much narrower than 1, or far from 0 and the ends.
 
     Raises:
-        ValueError: If the support is empty, or a point is not inside.
+        ValueError: If the support is empty, or a point is outside it.
     """
 
     log_density: Callable
@@ -44,18 +45,15 @@ class Density:
     def __post_init__(self):
         low, high = arguments.interval("support", self.support)
         points = arguments.finite("points", self.points, ndim=1)
-        outside = (points <= low) | (points >= high)
-        if outside.any():
-            index = arguments.first_index(outside)
-            raise ValueError(f"points{index} must be inside {self.support}, got {points[outside][0]}")
+        arguments.require("points", points, (points > low) & (points < high), f"be inside {self.support}")
 
 
-class _Law(Density):
-    """The density of a library's distribution: its logarithm may underflow inside of the support."""
+class _LibraryDensity(Density):
+    """The density of a SciPy or TFP distribution, whose logarithm may underflow within the support."""
 
 
 def gaussian_entropy(covariance, base=None):
-    """Returns the entropy of a Gaussian, log det(2 pi e C) / 2, whatever its mean.
+    """Returns the entropy of a Gaussian, log det(2 pi e C) / 2, which does not depend on the mean.
 
     Args:
         covariance: Covariance matrix C, [D, D], or a variance.
@@ -75,19 +73,19 @@ def gaussian_entropy(covariance, base=None):
 def entropy(p, base=None):
     """Returns the differential entropy S = -integral dx p(x) log p(x), Eq. 2.1.5.
 
-    It is not a limit of Eq. 2.1.4 (docs/errata.md): it can be negative, and in units of x that are c times
-    smaller it is larger by log c.
+    It is not a limit of Eq. 2.1.4 (docs/errata.md): it can be negative, and if the unit of x becomes c times
+    smaller it increases by log c.
 
     Args:
-        p: A density in one dimension (see the top of the module), or a distribution of SciPy or TFP in more
-            that has a closed form, which is returned.
+        p: A density in one dimension (see the top of the module), or a multivariate distribution of SciPy or
+            TFP that has its entropy in closed form, which is returned.
         base: Base of the logarithm, `None` for nats.
 
     Returns:
         The entropy.
 
     Raises:
-        ValueError: If `p` is no density, does not integrate to one, or the integral does not converge.
+        ValueError: If `p` is not a density, does not integrate to one, or the integral does not converge.
     """
     if _event_shape(p):
         return information.in_base(_closed_form("p", p), base)
@@ -104,12 +102,12 @@ def cross_entropy(p, q, base=None):
         base: Base of the logarithm, `None` for nats.
 
     Returns:
-        The cross-entropy, infinite where q(x) = 0 < p(x): outside of the support of q, or where a `Density`
-        has minus infinity.
+        The cross-entropy. It is infinite if q(x) = 0 < p(x) somewhere: outside the support of q, or where the
+        log density of a `Density` is minus infinity.
 
     Raises:
-        ValueError: If `p` or `q` is no density, does not integrate to one, or the integral does not converge;
-            if the log density of a distribution q underflows where p has mass.
+        ValueError: If `p` or `q` is not a density, does not integrate to one, or the integral does not
+            converge; if the log density of a distribution q underflows where p has mass.
     """
     p, q = _density("p", p), _density("q", q)
     mean = _mean("the cross-entropy of p and q", "p", p, lambda x, log_p: -_log_model(q, x), q.points)
@@ -125,8 +123,8 @@ def kl_divergence(p, q, base=None):
         base: Base of the logarithm, `None` for nats.
 
     Returns:
-        The divergence, infinite where q(x) = 0 < p(x) as in `cross_entropy`. Where the tails of q alone make
-        it infinite the integral does not converge, which is an error.
+        The divergence, infinite if q(x) = 0 < p(x) somewhere, as in `cross_entropy`. If only the tails of q
+        make it infinite, the integral does not converge, which raises an error.
 
     Raises:
         ValueError: As `cross_entropy`.
@@ -144,23 +142,24 @@ def _density(name, p):
         low, high = density.support
         raise ValueError(
             f"{name} must integrate to 1 over its support ({low:g}, {high:g}), got {total:.9g}; if it is a "
-            "density, name the points where it peaks: Density(log_density, support, points)"
+            "density, give the points where it peaks: Density(log_density, support, points)"
         )
     return density
 
 
 def _event_shape(p):
-    """Returns the shape of one x of a distribution, () for a number."""
+    """Returns the shape of one sample of a distribution, () for a number."""
     return (p.dim,) if hasattr(p, "dim") else tuple(getattr(p, "event_shape", ()))
 
 
 def _closed_form(name, p):
+    """Returns the entropy of one multivariate distribution from its own method."""
     try:
         value = np.asarray(p.entropy(), dtype=np.float64)
     except (AttributeError, NotImplementedError):
         raise ValueError(
-            f"{name} must have an entropy in closed form where x has shape {_event_shape(p)}: the quadrature "
-            "is in one dimension"
+            f"{name} must have an entropy in closed form for x of shape {_event_shape(p)}: quadrature is in "
+            "one dimension only"
         ) from None
     if value.ndim:
         raise ValueError(f"{name} must be one distribution, got a batch of shape {value.shape}")
@@ -168,6 +167,7 @@ def _closed_form(name, p):
 
 
 def _as_density(name, p):
+    """Returns `p` as a `Density`; the quantiles of a library's distribution become its support and points."""
     if isinstance(p, Density):
         return p
     if _event_shape(p):
@@ -184,13 +184,13 @@ def _as_density(name, p):
     try:
         quantiles = np.array([quantile(level) for level in _LEVELS], dtype=np.float64)
     except NotImplementedError:
-        return _Law(log_density)
+        return _LibraryDensity(log_density)
     if quantiles.ndim != 1:
         raise ValueError(f"{name} must be one distribution, got a batch of shape {quantiles.shape[1:]}")
     low, *points, high = quantiles
-    # Quantiles of 0 and 1 by inverse functions can be no number, or on the wrong side of a pole.
+    # Inverse functions can return nan for the levels 0 and 1, or a value on the wrong side of a pole.
     low, high = low if low <= points[0] else -np.inf, high if high >= points[-1] else np.inf
-    return _Law(log_density, (low, high), _inside(points, low, high))
+    return _LibraryDensity(log_density, (low, high), _inside(points, low, high))
 
 
 def _inside(points, low, high):
@@ -198,7 +198,7 @@ def _inside(points, low, high):
 
 
 def _log(name, density, x):
-    """Returns the log density at x [n], minus infinity outside of its support and at its ends."""
+    """Returns the log density at x [n], minus infinity outside the open support."""
     low, high = density.support
     inside = (low < x) & (x < high)
     values = np.full(x.shape, -np.inf)
@@ -213,32 +213,32 @@ def _log(name, density, x):
 
 
 def _log_model(q, x):
-    """Returns log q at x [n], minus infinity where q is zero, no number where its logarithm is lost."""
+    """Returns log q at x [n], minus infinity where q is zero, nan where its logarithm underflows."""
     values = _log("q", q, x)
     low, high = q.support
-    zero = (x <= low) | (x >= high) if isinstance(q, _Law) else np.isneginf(values)
+    zero = (x <= low) | (x >= high) if isinstance(q, _LibraryDensity) else np.isneginf(values)
     return np.where(np.isfinite(values) | zero, values, np.nan)
 
 
-def _refuse_nan(name, x, log_p, counts):
-    """Refuses a log density that is no number beside one that counts; among zeros it is inf - inf."""
+def _reject_nan(name, x, log_p, significant):
+    """Raises an error for a nan next to significant mass; far from all mass a nan is inf - inf."""
     order = np.argsort(x)
-    x, nan, counts = x[order], np.isnan(log_p[order]), counts[order]
-    beside = np.append(counts[1:], False) | np.append(False, counts[:-1])
-    bad = nan & (beside | nan.all())
+    x, nan, significant = x[order], np.isnan(log_p[order]), significant[order]
+    adjacent = np.append(significant[1:], False) | np.append(False, significant[:-1])
+    bad = nan & (adjacent | nan.all())
     if bad.any():
         raise ValueError(
             f"{name} must have a log density on all of its support, got nan at x = {x[bad][0]:g}"
         )
 
 
-def _mean(what, name, p, integrand, points=()):
-    """Returns the integral of p(x) integrand(x, log p(x)), infinite if that is anywhere."""
+def _mean(quantity, name, p, integrand, points=()):
+    """Returns the integral of p(x) integrand(x, log p(x)), infinite if the integrand is infinite anywhere."""
     low, high = p.support
-    # A piece from a finite end to infinity has few floats beside the end, where the density may be singular.
+    # Cut off a piece at each finite end, where the density may be singular and needs many samples.
     own = p.points or (np.clip(0.0, low + 1, high - 1),)
     cuts = np.unique([low, *_inside((*own, *points), low, high), high])
-    # In units of the spread of the points an infinite piece is sampled where the density is.
+    # In units of the spread of the points, infinite pieces are sampled where the density has its mass.
     scale = np.ptp(p.points) if len(p.points) > 1 else 1.0
     infinite = False
 
@@ -247,19 +247,19 @@ def _mean(what, name, p, integrand, points=()):
         x = scale * u.ravel()
         log_p = _log(name, p, x)
         mass = scale * np.exp(log_p)
-        # Far out and beside an end it may overflow; mass lost there would be missed when p is normalized.
+        # The density may overflow near an end or far out; losing its mass there shows in the normalization.
         inside = (mass > 0) & (mass < np.inf)
-        counts = inside & (mass > _NEGLIGIBLE)
-        _refuse_nan(name, x, log_p, counts)
+        significant = inside & (mass > _NEGLIGIBLE)
+        _reject_nan(name, x, log_p, significant)
         terms = np.zeros_like(x)
         terms[inside] = mass[inside] * integrand(x[inside], log_p[inside])
-        lost = np.isnan(terms)
-        if (lost & counts).any():
+        nan = np.isnan(terms)
+        if (nan & significant).any():
             raise ValueError(
-                f"{what} cannot be computed: the log density of q underflows, or is no number, at x = "
-                f"{x[lost & counts][0]:g}, where p has mass; a Density may have one that does not"
+                f"{quantity} cannot be computed: the log density of q underflows, or is nan, at x = "
+                f"{x[nan & significant][0]:g}, where p has mass; give q as a Density that does not underflow"
             )
-        terms[lost] = 0.0
+        terms[nan] = 0.0
         infinite = infinite or np.isposinf(terms).any()
         return terms.reshape(u.shape)
 
@@ -270,7 +270,7 @@ def _mean(what, name, p, integrand, points=()):
     value, error = pieces.integral.sum(), pieces.error.sum()
     if not error <= arguments.ROUNDING * (1 + abs(value)):
         raise ValueError(
-            f"{what} does not converge: {value:.6g} with an error of {error:.2g}; it may be infinite, or "
+            f"{quantity} does not converge: {value:.6g} with an error of {error:.2g}; it may be infinite, or "
             "need the points where a density jumps or peaks"
         )
     return value

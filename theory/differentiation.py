@@ -1,14 +1,14 @@
-"""The gradient, two ways: by differences and by the chain rule (notes, section 1.4).
+"""The gradient by finite differences and by the chain rule (notes, section 1.4).
 
-A difference quotient is wrong twice: by truncation, which grows with the step, and by rounding, which
-falls with it. With |f| u the rounding error of one evaluation (u = 2^-53 in double precision), the bounds
+A difference quotient has two errors: truncation, which increases with the step, and rounding, which
+decreases with it. With a rounding error |f| u of one evaluation (u = 2^-53 in double precision), the bounds
 
     forward difference    epsilon |f''| / 2   + 2 u |f| / epsilon
     central difference    epsilon^2 |f'''| / 6 +  u |f| / epsilon
 
-are least at epsilon = 2 (u |f| / |f''|)^(1/2) and at (3 u |f| / |f'''|)^(1/3). The complex step
-Im f(x + i epsilon) / epsilon subtracts nothing, so its step may be as small as one likes, and the chain
-rule has no step at all.
+are minimal at epsilon = 2 (u |f| / |f''|)^(1/2) and (3 u |f| / |f'''|)^(1/3). The complex step
+Im f(x + i epsilon) / epsilon has no subtraction, so its step may be arbitrarily small. The chain rule has no
+step.
 
 Legend: D coordinates of x (any shape, flattened), D_0, D_1, D_2 widths of the data, hidden and output
 layers, M derivatives compared.
@@ -27,10 +27,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import described, finite, positive, require
+
 UNIT_ROUNDOFF = 2.0**-53
 """Relative rounding error u of one operation in double precision."""
 
-_ROUNDINGS = 8  # A function rounds in every operation: allow its value this many u.
+# A function rounds in every operation: allow its value a relative error of this many u.
+_ROUNDINGS = 8
 
 Scalar = Callable[[np.ndarray], float]
 
@@ -38,7 +41,7 @@ Scalar = Callable[[np.ndarray], float]
 def forward_difference(function: Scalar, x: np.ndarray, epsilon: float | None = None) -> np.ndarray:
     """Estimates the gradient by (f(x + epsilon) - f(x)) / epsilon, Eq. 1.4.1.
 
-    The notes' "=" holds in the limit epsilon -> 0 of exact arithmetic: the estimate is off by
+    The notes' equality is valid in the limit epsilon -> 0 of exact arithmetic. At finite epsilon the error is
     epsilon f'' / 2 + O(epsilon^2), see docs/errata.md.
 
     Args:
@@ -59,7 +62,9 @@ def forward_difference(function: Scalar, x: np.ndarray, epsilon: float | None = 
 
 
 def central_difference(function: Scalar, x: np.ndarray, epsilon: float | None = None) -> np.ndarray:
-    """Estimates the gradient by (f(x + epsilon) - f(x - epsilon)) / (2 epsilon), off by epsilon^2 f''' / 6.
+    """Estimates the gradient by (f(x + epsilon) - f(x - epsilon)) / (2 epsilon).
+
+    The error is epsilon^2 f''' / 6 + O(epsilon^4).
 
     Args:
         function: The function f, from an array shaped like `x` to a number.
@@ -86,15 +91,16 @@ def complex_step(function: Scalar, x: np.ndarray, epsilon: float = 1e-20) -> np.
 
     Args:
         function: The function f, complex-analytic near `x`, from a complex array shaped like `x` to a complex
-            number: no `abs`, `max` or comparison on the way.
+            number. It must not use `abs`, `max` or comparisons.
         x: The point, any shape.
-        epsilon: The imaginary step. The error is epsilon^2 f''' / 6 and no difference is taken.
+        epsilon: The imaginary step. The truncation error is epsilon^2 f''' / 6.
 
     Returns:
         The gradient, shaped like `x`.
 
     Raises:
-        ValueError: If `x` or a value is not finite, `epsilon` is not positive, or `function` returns a real.
+        ValueError: If `x` or a value is not finite, `epsilon` is not positive, or `function` returns a real
+            number.
     """
     x = _finite_array(x)
     _require_positive_step(epsilon)
@@ -102,7 +108,9 @@ def complex_step(function: Scalar, x: np.ndarray, epsilon: float = 1e-20) -> np.
     def quotient(unit, _):
         value = np.asarray(function(x + 1j * epsilon * unit))
         if not np.iscomplexobj(value):
-            raise ValueError(f"function must be complex-analytic, got a real value {value} for a complex x")
+            raise ValueError(
+                f"function must be complex-analytic, got real {described(value[()])} for a complex x"
+            )
         return _finite_number(value).imag / epsilon
 
     return _per_coordinate(x, quotient)
@@ -113,30 +121,30 @@ def optimal_step(value: float, derivative: float, *, order: int) -> float:
 
     Args:
         value: The value f(x).
-        derivative: For order 1 f''(x), for order 2 f'''(x); not zero.
-        order: For the forward difference 1, for the central one 2.
+        derivative: f''(x) for order 1, f'''(x) for order 2; not zero.
+        order: 1 for the forward difference, 2 for the central difference.
 
     Returns:
         2 (u |f| / |f''|)^(1/2) or (3 u |f| / |f'''|)^(1/3).
 
     Raises:
-        ValueError: If `order` is neither 1 nor 2 or `derivative` is zero, when there is no optimum.
+        ValueError: If `order` is neither 1 nor 2, or `derivative` is zero, in which case there is no optimum.
     """
     _require_order(order)
     if derivative == 0:
-        raise ValueError("derivative must not be zero: without truncation, the larger the step the better")
+        raise ValueError("derivative must not be zero: without a truncation error there is no optimal step")
     ratio = UNIT_ROUNDOFF * abs(value / derivative)
     return 2 * ratio ** (1 / 2) if order == 1 else (3 * ratio) ** (1 / 3)
 
 
 def difference_error(epsilon: float, value: float, derivative: float, *, order: int) -> float:
-    """Bounds a difference quotient's error: truncation plus rounding of the two values.
+    """Returns a bound on the error of a difference quotient: truncation plus rounding of both values.
 
     Args:
         epsilon: The step, a number or an array.
         value: The value f(x).
-        derivative: For order 1 f''(x), for order 2 f'''(x).
-        order: For the forward difference 1, for the central one 2.
+        derivative: f''(x) for order 1, f'''(x) for order 2.
+        order: 1 for the forward difference, 2 for the central difference.
 
     Returns:
         epsilon |f''| / 2 + 2 u |f| / epsilon, or epsilon^2 |f'''| / 6 + u |f| / epsilon.
@@ -157,7 +165,7 @@ class TwoLayerDerivatives(NamedTuple):
 
     Args:
         y: Outputs, [D_2].
-        w2: Derivatives dy^i / dW_2^{ij}, [D_2, D_1]; zero for any other row of W_2.
+        w2: Derivatives dy^i / dW_2^{ij}, [D_2, D_1]; y^i does not depend on other rows of W_2.
         hidden: Derivatives dy^i / dphi_j, [D_2, D_1].
         w1: Derivatives dy^i / dW_1^{jk}, [D_2, D_1, D_0].
     """
@@ -169,15 +177,15 @@ class TwoLayerDerivatives(NamedTuple):
 
 
 def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivatives:
-    """Backpropagates by hand through y = phi(W_2 phi(W_1 x + b_1) + b_2), Eq. 1.4.5 to 1.4.7.
+    """Computes the derivatives of y = phi(W_2 phi(W_1 x + b_1) + b_2) by the chain rule, Eqs. 1.4.5 to 1.4.7.
 
-    With a_1 = W_1 x + b_1, h = phi(a_1) and a_2 = W_2 h + b_2, no index summed:
+    With a_1 = W_1 x + b_1, h = phi(a_1) and a_2 = W_2 h + b_2, and without sums over repeated indices:
 
         dy^i / dW_2^{ij} = phi'(a_2^i) h^j                        (1.4.6)
         dy^i / dphi_j    = phi'(a_2^i) W_2^{ij}                   (1.4.7)
         dy^i / dW_1^{jk} = (dy^i / dphi_j) phi'(a_1^j) x_k        (the next layer)
 
-    Eq. 1.4.7 prints b_1^b where b_1^k is meant, see docs/errata.md.
+    Eq. 1.4.7 has b_1^b in place of b_1^k, see docs/errata.md.
 
     Args:
         x: Data, [D_0].
@@ -185,30 +193,30 @@ def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivati
         b1: Biases b_1, [D_1].
         w2: Weights W_2, [D_2, D_1].
         b2: Biases b_2, [D_2].
-        phi: The non-linearity, elementwise.
+        phi: The activation function, elementwise.
         phi_prime: Its derivative.
 
     Returns:
         A `TwoLayerDerivatives`.
     """
-    before_hidden = w1 @ x + b1
-    hidden = phi(before_hidden)
-    before_output = w2 @ hidden + b2
-    slope = phi_prime(before_output)[:, None]
-    to_hidden = slope * w2
-    to_w1 = (to_hidden * phi_prime(before_hidden))[:, :, None] * x
-    return TwoLayerDerivatives(phi(before_output), slope * hidden, to_hidden, to_w1)
+    a1 = w1 @ x + b1
+    hidden = phi(a1)
+    a2 = w2 @ hidden + b2
+    slope = phi_prime(a2)[:, None]
+    d_hidden = slope * w2
+    d_w1 = (d_hidden * phi_prime(a1))[:, :, None] * x
+    return TwoLayerDerivatives(phi(a2), slope * hidden, d_hidden, d_w1)
 
 
 @dataclass(frozen=True)
 class GradientReport:
-    """A gradient beside numerical estimates of it.
+    """Comparison of a gradient with numerical estimates of it.
 
     Args:
-        labels: What each of the M derivatives is taken along.
+        labels: Names of the coordinates or directions of the M derivatives.
         given: The gradient under test, [M].
-        estimates: Numerical values by method, each [M].
-        resolutions: What rounding may do to each estimate, [M]: an error below it cannot be seen.
+        estimates: Numerical estimates by method, each [M].
+        resolutions: Rounding errors of the estimates by method, each [M]; smaller errors are not detected.
         tolerance: Allowed error, relative to the largest derivative.
     """
 
@@ -263,29 +271,29 @@ def gradient_check(
     analytic: bool = False,
     tolerance: float = 1e-6,
 ) -> GradientReport:
-    """Compares a gradient, from automatic differentiation say, with differences of the function.
+    """Compares a gradient, for example from automatic differentiation, with differences of the function.
 
     Args:
         function: The function f, from an array shaped like `x` to a number.
-        gradient: Its gradient under test, from an array shaped like `x` to one.
+        gradient: The gradient under test, from an array shaped like `x` to another.
         x: The point, any shape.
         epsilon: Step of the central difference, by default that of `central_difference`.
-        analytic: Whether `function` takes complex arrays and is analytic, so that the complex step applies.
+        analytic: Whether `function` accepts complex arrays and is analytic, as the complex step requires.
         tolerance: Allowed error, relative to the largest derivative.
 
     Returns:
         A `GradientReport`, M = D, with the methods `central difference` and, if analytic, `complex step`.
 
     Raises:
-        ValueError: If the gradient's shape is not that of `x`, or something is not finite or not positive.
+        ValueError: If the gradient's shape is not that of `x`, a value is not finite, or the step or the
+            tolerance is not positive.
     """
     x = _finite_array(x)
     require_tolerance(tolerance)
     given = np.asarray(gradient(x), np.float64)
     if given.shape != x.shape:
         raise ValueError(f"gradient must return the shape of x, {x.shape}, got {given.shape}")
-    if not np.all(np.isfinite(given)):
-        raise ValueError(f"gradient must return finite values, got {given}")
+    require("gradient(x)", given, np.isfinite(given), "be finite")
     _, steps = _point_and_steps(x, epsilon, UNIT_ROUNDOFF ** (1 / 3))
     estimates = {"central difference": central_difference(function, x, epsilon).ravel()}
     resolutions = {"central difference": resolution(_value(function, x), steps)}
@@ -296,7 +304,7 @@ def gradient_check(
 
 
 def resolution(value: float, epsilon: np.ndarray) -> np.ndarray:
-    """Estimates the rounding error of a central difference, 8 u |f| / epsilon for some 8 roundings in f.
+    """Estimates the rounding error of a central difference, 8 u |f| / epsilon for about 8 roundings in f.
 
     Args:
         value: The function's value f.
@@ -315,6 +323,7 @@ def require_tolerance(tolerance: float) -> None:
 
 
 def _per_coordinate(x: np.ndarray, quotient: Callable[[np.ndarray, int], float]) -> np.ndarray:
+    """Returns the difference quotients along all coordinates, shaped like `x`."""
     result = np.empty(x.size)
     for i in range(x.size):
         unit = np.zeros(x.size)
@@ -328,20 +337,21 @@ def _point_and_steps(x, epsilon, relative) -> tuple[np.ndarray, np.ndarray]:
     x = _finite_array(x)
     flat = x.ravel()
     if epsilon is None:
-        wanted = relative * np.maximum(1.0, np.abs(flat))
+        nominal = relative * np.maximum(1.0, np.abs(flat))
     else:
         _require_positive_step(epsilon)
-        wanted = np.full(flat.shape, float(epsilon))
-    steps = (flat + wanted) - flat
+        nominal = np.full(flat.shape, float(epsilon))
+    steps = (flat + nominal) - flat
     if np.any(steps == 0):
-        raise ValueError(f"epsilon must not be rounded away in x + epsilon, got {epsilon} for x = {x}")
+        position = flat[steps == 0][0]
+        raise ValueError(f"epsilon must not be rounded away in x + epsilon, got {epsilon} for x = {position}")
     return x, steps
 
 
 def _finite_array(x) -> np.ndarray:
-    x = np.asarray(x, np.float64)
-    if x.size == 0 or not np.all(np.isfinite(x)):
-        raise ValueError(f"x must hold finite numbers, got {x}")
+    x = finite("x", x)
+    if x.size == 0:
+        raise ValueError(f"x must hold at least one number, got shape {x.shape}")
     return x
 
 
@@ -350,14 +360,15 @@ def _value(function: Scalar, x: np.ndarray) -> float:
 
 
 def _finite_number(value: np.ndarray):
+    """Returns the one value of a function as a scalar."""
     if value.size != 1 or not np.all(np.isfinite(value)):
-        raise ValueError(f"function must return one finite number, got {value}")
-    return value.reshape(())[()]
+        returned = value.item() if value.size == 1 else value
+        raise ValueError(f"function must return one finite number, got {described(returned)}")
+    return value.item()
 
 
 def _require_positive_step(epsilon) -> None:
-    if not np.all(np.asarray(epsilon) > 0) or not np.all(np.isfinite(epsilon)):
-        raise ValueError(f"epsilon must be positive and finite, got {epsilon}")
+    positive("epsilon", epsilon)
 
 
 def _require_order(order: int) -> None:

@@ -1,11 +1,11 @@
-"""Bias and variance of estimators, and the least variance they can have (Secs. 3.3 and 3.4.2).
+"""Bias and variance of estimators, and the Cramer-Rao bound on their variance (Secs. 3.3 and 3.4.2).
 
-An estimator maps N independent examples to a guess of a parameter, so the guess is a random variable with a
-mean, hence a bias, and a variance. The closed forms below hold at every N; `simulate` measures the same for
-any estimator. The Cramer-Rao bound limits the variance of unbiased ones.
+An estimator maps N independent examples to an estimate of a parameter, which is a random variable with a bias
+and a variance. The closed forms below are exact at every N, and `simulate` measures bias and variance of any
+estimator. The Cramer-Rao bound limits the variance of unbiased estimators.
 
-The notes say that maximum likelihood is unbiased and has the least possible variance. Both hold only as N
-goes to infinity: see docs/errata.md, and `curvezoo.theory.likelihood` for maximum likelihood itself.
+The notes say that maximum likelihood is unbiased and has the least possible variance. Both are true only in
+the limit N -> infinity: see docs/errata.md, and `curvezoo.theory.likelihood` for maximum likelihood itself.
 
 Legend: R repeats, N examples, P parameters theta, A estimated quantities phi(theta).
 """
@@ -23,13 +23,13 @@ from .. import arguments
 
 @dataclass(frozen=True)
 class Simulation:
-    """What R repetitions of an experiment say of an estimator: numbers, or arrays [A].
+    """Statistics of an estimator over R repetitions of an experiment: numbers, or arrays [A].
 
     Args:
         mean: Mean of the estimates.
-        bias: Their mean less the truth, Eq. 3.3.2.
-        variance: Their variance, unbiased (Eq. 3.3.8).
-        mean_error: Standard error of `mean`, and of `bias`.
+        bias: Their mean minus the true value, Eq. 3.3.2.
+        variance: Their unbiased variance (Eq. 3.3.8).
+        mean_error: Standard error of `mean` and of `bias`.
         variance_error: Standard error of `variance`, from the fourth moment of the estimates.
     """
 
@@ -46,18 +46,18 @@ def simulate(estimator, sample, truth, n, repeats, rng):
     Args:
         estimator: Function from data [R, N, ...] to estimates [R] or [R, A].
         sample: Function `sample(rng, shape)` that draws independent examples of shape [R, N].
-        truth: The estimated quantity's true value, a number or [A].
+        truth: True value of the estimated quantity, a number or [A].
         n: Number N of examples of one experiment.
-        repeats: Number R of experiments; all R N examples are held at once.
+        repeats: Number R of experiments; all R N examples are in memory at once.
         rng: A `numpy.random.Generator`.
 
     Returns:
-        A `Simulation`. If the estimator has no variance, as the mean of Cauchy data, neither do the standard
-        errors mean anything.
+        A `Simulation`. Its standard errors are meaningless if the estimator has infinite variance, such as
+        the mean of Cauchy data.
 
     Raises:
-        ValueError: If `n` or `repeats` is below 1 or 2, an estimate is not finite, there are not R of them,
-            or `truth` is neither a number nor of the shape of one estimate.
+        ValueError: If `n` is below 1 or `repeats` below 2, an estimate is not finite, there are not R of
+            them, or `truth` is neither a number nor of the shape of one estimate.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -88,14 +88,15 @@ def simulate(estimator, sample, truth, n, repeats, rng):
 
 
 def variance_of_mean(variance, n):
-    """Returns the variance of the mean of N examples, sigma^2 / N, of any distribution (Eq. 3.3.9).
+    """Returns sigma^2 / N, the variance of the mean of N examples of any distribution (Eq. 3.3.9).
 
     Args:
         variance: Variance sigma^2 of one example.
         n: Number N of examples, or an array of numbers.
 
     Raises:
-        ValueError: If `variance` is not positive, `n` not an integer of at least 1, or they do not broadcast.
+        ValueError: If `variance` is not positive, `n` is not an integer of at least 1, or they do not
+            broadcast.
     """
     variance, n = arguments.positive("variance", variance), arguments.integers("n", n, 1)
     arguments.broadcastable(variance=variance, n=n)
@@ -105,8 +106,8 @@ def variance_of_mean(variance, n):
 def variance_bias(variance, n, ddof=0):
     """Returns the bias of sum_i (X_i - mean)^2 / (N - d) as an estimator of sigma^2, for any distribution.
 
-    Its expectation is sigma^2 (N - 1) / (N - d): -sigma^2 / N is the bias of the naive d = 0 (Eq. 3.3.7), and
-    Bessel's d = 1 has none (Eq. 3.3.8).
+    Its expectation is sigma^2 (N - 1) / (N - d). The naive d = 0 has the bias -sigma^2 / N (Eq. 3.3.7), and
+    Bessel's d = 1 is unbiased (Eq. 3.3.8).
 
     Args:
         variance: Variance sigma^2 of one example.
@@ -114,7 +115,7 @@ def variance_bias(variance, n, ddof=0):
         ddof: The d of the divisor N - d, as in `numpy.var`.
 
     Raises:
-        ValueError: If `variance` is not positive, `n` not an integer of at least 2 and above d, or they do
+        ValueError: If `variance` is not positive, `n` is not an integer of at least 2 and above d, or they do
             not broadcast.
     """
     variance, n = arguments.positive("variance", variance), _sizes(n, ddof)
@@ -127,18 +128,20 @@ def variance_of_variance(variance, n, fourth_moment=None, ddof=1):
 
     For the unbiased d = 1 and any distribution it is
 
-        mu_4 / N - sigma^4 (N - 3) / (N (N - 1)),
+        mu_4 / N - sigma^4 (N - 3) / (N (N - 1)).
 
-    which for a Gaussian, mu_4 = 3 sigma^4, is the 2 sigma^4 / (N - 1) of Eq. 3.3.14. Other divisors scale it.
+    For a Gaussian, mu_4 = 3 sigma^4, this is the 2 sigma^4 / (N - 1) of Eq. 3.3.14. Another divisor scales it
+    by ((N - 1) / (N - d))^2.
 
     Args:
         variance: Variance sigma^2 of one example.
         n: Number N of examples, or an array of numbers.
-        fourth_moment: Fourth central moment mu_4 of one example; a Gaussian's if None.
+        fourth_moment: Fourth central moment mu_4 of one example; `None` for that of a Gaussian.
         ddof: The d of the divisor N - d, as in `numpy.var`.
 
     Raises:
-        ValueError: As `variance_bias`, or if `fourth_moment` is below sigma^4, which no distribution allows.
+        ValueError: As `variance_bias`, or if `fourth_moment` is below sigma^4, its minimum for any
+            distribution.
     """
     variance, n = arguments.positive("variance", variance), _sizes(n, ddof)
     fourth = 3 * variance**2
@@ -146,18 +149,16 @@ def variance_of_variance(variance, n, fourth_moment=None, ddof=1):
         fourth = arguments.positive("fourth_moment", fourth_moment)
     arguments.broadcastable(variance=variance, n=n, fourth_moment=fourth)
     variance, fourth = np.broadcast_arrays(variance, fourth)
-    bad = fourth < variance**2 * (1 - 1e-12)
-    if bad.any():
-        index = arguments.first_index(bad)
-        raise ValueError(f"fourth_moment{index} must be at least variance^2, got {fourth[bad][0]:.9g}")
+    possible = fourth >= variance**2 * (1 - 1e-12)
+    arguments.require("fourth_moment", fourth, possible, "be at least variance^2")
     return ((n - 1) / (n - ddof)) ** 2 * _variance_of_variance(variance, fourth, n)
 
 
 def expected_standard_deviation(sigma, n, ddof=1):
     """Returns the expectation of sqrt(sum_i (X_i - mean)^2 / (N - d)) for Gaussian data.
 
-    The square root of the unbiased variance (d = 1) is itself biased: with N = 2 it is sqrt(2 / pi) sigma on
-    average. By Jensen's inequality no unbiased variance that fluctuates has an unbiased root.
+    The square root of the unbiased variance (d = 1) is biased: for N = 2 its expectation is
+    sqrt(2 / pi) sigma. By Jensen's inequality the root of any fluctuating unbiased variance is biased.
 
     Args:
         sigma: Standard deviation of one example.
@@ -165,8 +166,8 @@ def expected_standard_deviation(sigma, n, ddof=1):
         ddof: The d of the divisor N - d, as in `numpy.std`.
 
     Raises:
-        ValueError: If `sigma` is not positive, `n` not an integer of at least 2 and above d, or they do not
-            broadcast.
+        ValueError: If `sigma` is not positive, `n` is not an integer of at least 2 and above d, or they do
+            not broadcast.
     """
     sigma, n = arguments.positive("sigma", sigma), _sizes(n, ddof)
     arguments.broadcastable(sigma=sigma, n=n)
@@ -180,7 +181,8 @@ def centering_matrix(n):
         n: Number N of examples.
 
     Returns:
-        The matrix [N, N], with N - 1 eigenvalues 1 and one 0: sum_i (X_i - mean)^2 = X^T v X, since v^2 = v.
+        The matrix [N, N], a projection (v^2 = v) with N - 1 eigenvalues 1 and one 0, so that
+        sum_i (X_i - mean)^2 = X^T v X.
 
     Raises:
         ValueError: If `n` is not an integer of at least 1.
@@ -192,20 +194,21 @@ def centering_matrix(n):
 def variance_of_median(law, n):
     """Returns the variance of the median of an odd number of examples, by quadrature.
 
-    The median of N = 2 m + 1 examples is the quantile at u, where u has the density Beta(m + 1, m + 1). At
-    large N the variance is 1 / (4 N p(median)^2): pi / 2 times that of the mean for Gaussians, half of it for
-    Laplace data; and it is finite for Cauchy data from N = 5 on, where the mean never is.
+    The median of N = 2 m + 1 examples is the quantile at u, where u has the density Beta(m + 1, m + 1). For
+    large N the variance is 1 / (4 N p(median)^2): pi / 2 times that of the mean for Gaussian data and half of
+    it for Laplace data. For Cauchy data it is finite for N >= 5, while the mean has infinite variance for
+    every N.
 
     Args:
-        law: A frozen continuous distribution of `scipy.stats`; its `ppf` and `isf` are used.
+        law: A frozen continuous distribution of `scipy.stats` with `ppf` and `isf`.
         n: Number N of examples, odd.
 
     Returns:
         The variance.
 
     Raises:
-        ValueError: If `n` is not an odd integer of at least 1, `law` no such distribution, or the variance
-            infinite.
+        ValueError: If `n` is not an odd positive integer, `law` is not such a distribution, or the variance
+            is infinite.
     """
     n = arguments.integer("n", n, 1)
     if n % 2 == 0:
@@ -216,8 +219,8 @@ def variance_of_median(law, n):
     m = (n - 1) / 2
 
     def moment(power, tolerance):
-        def integrand(chance):
-            u = betaincinv(m + 1, m + 1, chance)
+        def integrand(probability):
+            u = betaincinv(m + 1, m + 1, probability)
             return (law.ppf(u) - median) ** power + (law.isf(u) - median) ** power
 
         return quad(integrand, 0, 0.5, epsabs=tolerance, epsrel=1e-6, limit=200)[0]
@@ -226,26 +229,26 @@ def variance_of_median(law, n):
         warnings.simplefilter("error", IntegrationWarning)
         try:
             square = moment(2, 0)
-            # The mean may vanish, so that its error is judged by the spread.
+            # The mean may vanish, so its tolerance is relative to the root mean square.
             variance = square - moment(1, 1e-6 * np.sqrt(square)) ** 2
         except (IntegrationWarning, OverflowError):
             variance = np.inf
     if not 0 < variance < np.inf:
         raise ValueError(
-            f"law may have no median of finite variance for n = {n}: the quadrature does not converge"
+            f"law must have a median of finite variance for n = {n}, but the quadrature does not converge"
         )
     return variance
 
 
 def cramer_rao_bound(jacobian, fisher, n=1):
-    """Returns the least covariance of unbiased estimators of phi(theta), J F^-1 J^T / N (Eq. 3.4.14).
+    """Returns J F^-1 J^T / N, the least covariance of unbiased estimators of phi(theta), Eq. 3.4.14.
 
-    Cov - J F^-1 J^T / N has no negative eigenvalue, for every unbiased estimator and every regular model.
-    With one parameter this is Eq. 3.4.13. The printed Eq. 3.4.14 is its trace, and has the gradient of the
-    estimator, which does not depend on theta, where that of phi belongs (docs/errata.md).
+    For every unbiased estimator and every regular model, Cov - J F^-1 J^T / N is positive semidefinite. With
+    one parameter this is Eq. 3.4.13. The printed Eq. 3.4.14 is the trace, and has the gradient of the
+    estimator, which does not depend on theta, in place of the gradient of phi (docs/errata.md).
 
-    For an estimator with a bias b(theta), J is the Jacobian of phi + b. The bound then says nothing of the
-    squared error, which can be below that of all unbiased estimators.
+    For an estimator with bias b(theta), J is the Jacobian of phi + b. This does not bound the squared error,
+    which can be below that of all unbiased estimators.
 
     Args:
         jacobian: d phi^a / d theta^i, [A, P]; for a single phi [P], or a number if P = 1.
@@ -269,43 +272,44 @@ def cramer_rao_bound(jacobian, fisher, n=1):
     size, jacobian = len(factor), arguments.finite("jacobian", jacobian)
     if jacobian.ndim > 2 or not jacobian.size or np.atleast_1d(jacobian).shape[-1] != size:
         raise ValueError(f"jacobian must have shape [A, {size}] or [{size}], got {jacobian.shape}")
-    # F = L L^T makes the bound a square, exactly symmetric.
+    # With F = L L^T the bound is exactly symmetric.
     root = solve_triangular(factor, np.atleast_2d(jacobian).T, lower=True)
     bound = root.T @ root / n
     return bound if jacobian.ndim == 2 else float(bound[0, 0])
 
 
 def efficiency(covariance, bound):
-    """Returns the share of the Cramer-Rao bound in an estimator's covariance: 1 where the bound is attained.
+    """Returns the efficiency of an estimator, the ratio of the Cramer-Rao bound to its covariance.
 
     Args:
         covariance: Covariance of the estimator, [A, A], or its variance.
         bound: The bound, of the same shape.
 
     Returns:
-        For a number the ratio bound / covariance. For matrices the eigenvalues [A], ascending, of
-        covariance^-1 bound: the least and greatest efficiency at which any combination of the A quantities is
-        estimated. They do not depend on the units of phi, and none is above 1 if the estimator is unbiased.
+        For numbers the ratio bound / covariance, 1 if the bound is attained. For matrices the eigenvalues [A]
+        of covariance^-1 bound, ascending: the first and last are the least and greatest efficiency of any
+        linear combination of the A quantities. They do not depend on the units of phi and are at most 1 for
+        an unbiased estimator.
 
     Raises:
-        ValueError: If `covariance` is not symmetric and positive definite, `bound` not symmetric and positive
-            semidefinite, or the shapes differ.
+        ValueError: If `covariance` is not symmetric and positive definite, `bound` is not symmetric and
+            positive semidefinite, or the shapes differ.
     """
-    whole = arguments.covariance("covariance", covariance)
-    least = arguments.covariance("bound", bound, definite=False)
+    covariance_matrix = arguments.covariance("covariance", covariance)
+    bound_matrix = arguments.covariance("bound", bound, definite=False)
     arguments.same_shape(covariance=covariance, bound=bound)
     if np.ndim(bound) == 0:
-        return float(least[0, 0] / whole[0, 0])
-    return eigh(least, whole, eigvals_only=True)
+        return float(bound_matrix[0, 0] / covariance_matrix[0, 0])
+    return eigh(bound_matrix, covariance_matrix, eigvals_only=True)
 
 
 def james_stein(x, variance=1.0):
-    """Returns James and Stein's estimate of the mean of a Gaussian in three or more dimensions.
+    """Returns the James-Stein estimate of the mean of a Gaussian in three or more dimensions.
 
         (1 - (D - 2) sigma^2 / |x|^2) x
 
-    It is biased towards the origin. Wherever the mean is, its mean squared error is below the D sigma^2 of
-    the unbiased x, which attains the Cramer-Rao bound: that bound does not bind biased estimators.
+    It is biased towards the origin. For every mean its mean squared error is below the D sigma^2 of the
+    unbiased x, which attains the Cramer-Rao bound: biased estimators are not subject to that bound.
 
     Args:
         x: One observation of all D coordinates, or the mean of several, [..., D].
@@ -315,8 +319,8 @@ def james_stein(x, variance=1.0):
         The estimate, [..., D].
 
     Raises:
-        ValueError: If D is below 3, `variance` is not positive, or an observation is zero, or so small that
-            the estimate is beyond float64.
+        ValueError: If D is below 3, `variance` is not positive, or an observation is zero or so small that
+            the estimate overflows.
 
     References:
         James and Stein, "Estimation with quadratic loss" (1961).
@@ -332,20 +336,18 @@ def james_stein(x, variance=1.0):
     bad = ~np.isfinite(shift).all(axis=-1)
     if bad.any():
         raise ValueError(
-            f"x{arguments.first_index(bad)} must be so far from the origin that the estimate is finite"
+            f"x{arguments.first_index(bad)} must be far enough from the origin for a finite estimate"
         )
     return x - shift
 
 
 def _sizes(n, ddof):
-    """Returns `n` as a float64 array after checking that N - d examples are left to divide by."""
+    """Returns `n` as a float64 array after checking that the divisor N - d is positive."""
     n, ddof = arguments.integers("n", n, 2), arguments.finite("ddof", ddof, ndim=0)
-    bad = n <= ddof
-    if bad.any():
-        raise ValueError(f"n{arguments.first_index(bad)} must be above ddof = {ddof:g}, got {n[bad][0]:.9g}")
+    arguments.require("n", n, n > ddof, f"be above ddof = {ddof:g}")
     return n
 
 
 def _variance_of_variance(variance, fourth, n):
-    # Eq. 3.3.10 in an order that keeps its digits where mu_4 is near its minimum, sigma^4.
+    # Eq. 3.3.10 in a form that does not cancel when mu_4 is near its minimum, sigma^4.
     return (fourth - variance**2) / n + 2 * variance**2 / (n * (n - 1))

@@ -1,14 +1,14 @@
 """Closed forms of the Fisher matrix, distances and geodesics of the common families (notes, section 2.3).
 
 `gaussian`, `categorical` and the other functions of theta return the Fisher matrix of Eq. 2.3.7, so each is a
-metric for `curvezoo.theory.geometry`. For other densities `curvezoo.theory.fisher` computes it.
+metric for `curvezoo.theory.geometry`. `curvezoo.theory.fisher` computes the matrix of other densities.
 
-Gaussians form a hyperbolic half-plane with coordinates mu / sqrt(2) and sigma and curvature -1/2, where
+Gaussians form a hyperbolic half-plane of curvature -1/2 with coordinates mu / sqrt(2) and sigma, in which
 geodesics are half circles. Categorical distributions form an orthant of a sphere of radius 2 with coordinates
-2 sqrt(p_i), where they are great circles.
+2 sqrt(p_i), in which geodesics are great circles.
 
-Locations and logits beyond 1e150, and scales, rates and probabilities outside [1e-150, 1e150], are refused:
-their squares would not be numbers.
+Locations and logits must have a magnitude of at most 1e150, and scales, rates and probabilities must be in
+[1e-150, 1e150], so that their squares neither overflow nor underflow.
 
 Legend: D dimensions of x, P parameters, K categories, T times. Logarithms are natural, lengths dimensionless.
 
@@ -21,13 +21,13 @@ References:
 
 import numpy as np
 
-from ..arguments import broadcastable, covariance, distributions, finite, first_index, same_shape
+from ..arguments import broadcastable, covariance, distributions, finite, require, same_shape
 
 _SMALLEST, _LARGEST = 1e-150, 1e150
 
 
 def gaussian(theta):
-    """Returns diag(1, 2) / sigma^2, the Fisher matrix of a Gaussian; at sigma = 1 the notes' 1 and 2.
+    """Returns diag(1, 2) / sigma^2, the Fisher matrix of a Gaussian; the notes have sigma = 1.
 
     Args:
         theta: Mean mu and standard deviation sigma.
@@ -49,8 +49,8 @@ def gaussian_variance(theta):
 def multivariate_gaussian(theta):
     """Returns the Fisher matrix of a Gaussian in D dimensions in its mean and covariance C.
 
-    The mean's block is C^-1, which is all where the covariance is known; the covariance's block is
-    tr(C^-1 dC_m C^-1 dC_n) / 2, where dC_m = dC / dtheta_m; between them F vanishes.
+    The block of the mean is C^-1, which is the whole matrix if the covariance is known. The block of the
+    covariance is tr(C^-1 dC_m C^-1 dC_n) / 2 with dC_m = dC / dtheta_m. The off-diagonal blocks vanish.
 
     Args:
         theta: The mean [D], then the lower triangle of C row by row.
@@ -59,12 +59,12 @@ def multivariate_gaussian(theta):
         The matrix, [P, P] with P = D (D + 3) / 2.
 
     Raises:
-        ValueError: If P is no such number, or C is not positive definite.
+        ValueError: If P does not have the form D (D + 3) / 2, or C is not positive definite.
     """
     theta = finite("theta", theta, 1)
     size = round((np.sqrt(9 + 8 * theta.size) - 3) / 2)
     if size < 1 or size * (size + 3) != 2 * theta.size:
-        raise ValueError(f"theta must hold D (D + 3) / 2 numbers, got {theta.size}")
+        raise ValueError(f"theta must hold D (D + 3) / 2 numbers for some D, got {theta.size}")
     rows, columns = np.tril_indices(size)
     basis = np.zeros((rows.size, size, size))
     basis[np.arange(rows.size), rows, columns] = basis[np.arange(rows.size), columns, rows] = 1.0
@@ -89,7 +89,7 @@ def laplace(theta):
 
 
 def student_t(theta, degrees):
-    """Returns diag(nu + 1, 2 nu) / ((nu + 3) s^2), the Fisher matrix of Student's t with nu known.
+    """Returns diag(nu + 1, 2 nu) / ((nu + 3) s^2), the Fisher matrix of Student's t with known nu.
 
     Args:
         theta: Location and scale s.
@@ -140,20 +140,22 @@ def categorical(theta):
     """Returns diag(1 / p_i) + 1 / p_K, the Fisher matrix of K categories in the first K - 1 probabilities.
 
     Args:
-        theta: Probabilities p_1 ... p_{K-1}, positive with a sum below 1; p_K is the rest.
+        theta: Probabilities p_1 ... p_{K-1}, positive with a sum below 1; p_K is one minus their sum.
     """
     theta = _in_range("theta", finite("theta", theta, 1), _SMALLEST)
-    rest = 1 - theta.sum()
-    if theta.size == 0 or rest <= 0:
-        raise ValueError(f"theta must hold probabilities with a sum below 1, got {theta.tolist()}")
-    return np.diag(1 / theta) + 1 / rest
+    last = 1 - theta.sum()
+    if theta.size == 0 or last <= 0:
+        raise ValueError(
+            f"theta must hold probabilities with a sum below 1, got {theta.size} with the sum {1 - last:.9g}"
+        )
+    return np.diag(1 / theta) + 1 / last
 
 
 def softmax(theta):
     """Returns diag(p) - p p^T, the Fisher matrix of K categories in K logits, p = softmax(theta).
 
-    Adding a constant to all logits changes nothing, so (1, ..., 1) is a null vector: the matrix is
-    positive semidefinite and singular, against the notes' remark after Eq. 2.3.7.
+    Adding a constant to all logits does not change p, so (1, ..., 1) is a null vector. The matrix is positive
+    semidefinite and singular, contrary to the notes' remark after Eq. 2.3.7.
 
     Args:
         theta: Logits, [K].
@@ -171,21 +173,21 @@ def gaussian_kl(theta_0, theta):
 
         D = (mu - mu_0)^2 / (2 sigma^2) + sigma_0^2 / (2 sigma^2) - 1/2 + log(sigma / sigma_0)
 
-    Only (mu - mu_0) / sigma_0 and sigma / sigma_0 enter, so the notes' choice loses nothing.
+    It depends on (mu - mu_0) / sigma_0 and sigma / sigma_0 only, so the notes' choice is general.
 
     Args:
         theta_0: Mean and standard deviation of the true density, [..., 2].
-        theta: Those of the model, [..., 2].
+        theta: Mean and standard deviation of the model, [..., 2].
 
     Raises:
-        ValueError: If the shapes do not broadcast, or a divergence exceeds the largest number.
+        ValueError: If the shapes do not broadcast, or a divergence overflows.
     """
     theta_0, theta = _location_scales("theta_0", theta_0), _location_scales("theta", theta)
     broadcastable(theta_0=theta_0, theta=theta)
     (mean_0, sigma_0), (mean, sigma) = np.moveaxis(theta_0, -1, 0), np.moveaxis(theta, -1, 0)
     with np.errstate(over="ignore"):
-        # The excess of the variances' ratio over one: near equality the logarithm cancels its first order,
-        # and far below one the excess has forgotten the ratio.
+        # The ratio of the variances minus one. Near zero, log1p keeps the digits that remain after its first
+        # order cancels. For a tiny ratio the excess rounds to -1, and only the plain logarithm is accurate.
         excess = (sigma_0 - sigma) * (sigma_0 + sigma) / sigma**2
         near = np.log1p(np.clip(excess, -0.5, 0.5))
         logarithm = np.where(np.abs(excess) < 0.5, near, 2 * np.log(sigma_0 / sigma))
@@ -194,7 +196,7 @@ def gaussian_kl(theta_0, theta):
 
 
 def gaussian_distance(start, end):
-    """Returns the distance of two Gaussians, 2 sqrt(2) asinh(sqrt(((dmu)^2 / 2 + (dsigma)^2) / (4 s_0 s_1))).
+    """Returns the distance between Gaussians, 2 sqrt(2) asinh(sqrt((dmu^2 / 2 + dsigma^2) / (4 s_0 s_1))).
 
     Args:
         start: Mean and standard deviation (mu_0, s_0).
@@ -206,11 +208,12 @@ def gaussian_distance(start, end):
 
 
 def gaussian_geodesic(start, end):
-    """Returns the geodesic of two Gaussians as a function of t in [0, 1], at constant speed.
+    """Returns the geodesic between two Gaussians as a function of t in [0, 1], at constant speed.
 
-    On the hyperboloid the natural coordinates 1 / sigma, mu / sigma and (mu^2 / 2 + sigma^2) / sigma are
-    linear, so they are mixed with weights sinh((1 - t) a) / sinh a and sinh(t a) / sinh a, where sqrt(2) a is
-    the distance. Back in the half-plane this is half an ellipse (mu - c)^2 + 2 sigma^2 = R^2.
+    The coordinates 1 / sigma, mu / sigma and (mu^2 / 2 + sigma^2) / sigma embed the half-plane in a
+    hyperboloid, where a geodesic mixes both ends with the weights sinh((1 - t) a) / sinh a and
+    sinh(t a) / sinh a; sqrt(2) a is the distance. In the half-plane it is half an ellipse
+    (mu - c)^2 + 2 sigma^2 = R^2.
 
     Args:
         start: Mean and standard deviation at t = 0.
@@ -232,14 +235,16 @@ def gaussian_geodesic(start, end):
 
 
 def categorical_distance(p, q):
-    """Returns the distance of two categorical distributions, twice Bhattacharyya's angle acos(sum sqrt(p q)).
+    """Returns the distance between categorical distributions, 2 acos(sum sqrt(p q)).
+
+    It is twice the Bhattacharyya angle.
 
     Args:
         p: Probabilities, [K].
         q: Probabilities, [K].
     """
     p, q = _categorical(p, q)
-    # The chord is exact where the cosine rounds to one.
+    # The length of the chord stays accurate where the cosine rounds to one.
     return float(4 * np.arcsin(min(np.linalg.norm(np.sqrt(p) - np.sqrt(q)) / 2, np.sqrt(0.5))))
 
 
@@ -264,16 +269,16 @@ def categorical_geodesic(p, q):
 
 
 def _in_range(name, array, low):
+    """Returns an array after checking that its entries are in [low, 1e150]; `low` broadcasts."""
     bad = (array < low) | (array > _LARGEST)
     if bad.any():
         low = np.broadcast_to(low, array.shape)[bad][0]
-        raise ValueError(
-            f"{name}{first_index(bad)} must lie from {low:g} to {_LARGEST:g}, got {array[bad][0]:.9g}"
-        )
+        require(name, array, ~bad, f"be from {low:g} to {_LARGEST:g}")
     return array
 
 
 def _location_scales(name, theta):
+    """Returns locations and scales [..., 2] as an array."""
     theta = finite(name, theta)
     if theta.shape[-1:] != (2,):
         raise ValueError(f"{name} must hold a location and a scale on the last axis, got shape {theta.shape}")
@@ -298,10 +303,10 @@ def _categorical(p, q):
 
 
 def _circular(t, angle):
-    """The weight sin(t a) / sin(a) of an arc's end; its limit t where the arc has no length."""
+    """Returns the weight sin(t a) / sin(a) of an end of an arc, or its limit t for a = 0."""
     return np.sin(t * angle) / np.sin(angle) if angle else t
 
 
 def _hyperbolic(t, angle):
-    """The weight sinh(t a) / sinh(a) of an arc's end, by exponentials that do not overflow."""
+    """Returns sinh(t a) / sinh(a), the weight of an end of an arc, without overflow; t for a = 0."""
     return np.exp((t - 1) * angle) * np.expm1(-2 * t * angle) / np.expm1(-2 * angle) if angle else t

@@ -1,22 +1,23 @@
 """The Fisher matrix: the covariance of the score and the curvature of the KL divergence (notes, section 2.3).
 
-For a density q_theta(x) with parameters theta, the score s_mu = d log q_theta(x) / d theta_mu averages to
-zero (Eq. 2.3.6), and at theta = theta_0
+For a density q_theta(x) with parameters theta, the score s_mu = d log q_theta(x) / d theta_mu has mean zero
+(Eq. 2.3.6), and at theta = theta_0
 
     F_{mu nu} = <s_mu s_nu> = d_mu d_nu D_KL(q_{theta_0} || q_theta)      (Eq. 2.3.7).
 
-Both need a support that does not move with theta. F is positive semidefinite, not always positive definite
-as the notes say; their score S of Eq. 2.3.8 lacks the gradient that Eq. 3.4.9 has. See docs/errata.md.
+Both require a support that does not depend on theta. F is positive semidefinite, but not always positive
+definite as the notes say. Their score S of Eq. 2.3.8 omits the gradient that Eq. 3.4.9 has. See
+docs/errata.md.
 
-`by_quadrature`, `by_sum` and `monte_carlo` take any log-density; `curvezoo.theory.families` has closed forms.
-Derivatives are either of two:
+`by_quadrature`, `by_sum` and `monte_carlo` take any log density; `curvezoo.theory.families` has closed forms.
+Derivatives are computed in one of two ways:
 
 - Central differences at steps h and 2h, extrapolated to an error of order h^4. The step starts at u^(1/5)
-  max(1, |theta_i|), u = 2^-53, and shrinks by 4 until the two quotients agree to 1e-5 in the root mean
-  square. The extrapolation then errs by some 1e-10 of the slope and, from the rounding of values f, by up to
-  8 u |f| / h, which is 1e-12 |f| / max(1, |theta_i|) if the step did not shrink.
-- With `analytic=True` the complex step Im f(theta + i h) / h, exact to rounding. It needs a log-density
-  that accepts complex theta and is analytic in it: no `abs`, no comparison.
+  max(1, |theta_i|), u = 2^-53, and shrinks by factors of 4 until the two quotients agree to 1e-5 in the root
+  mean square. The extrapolated derivative then has a relative error of about 1e-10 plus a rounding error of
+  up to 8 u |f| / h for values f, which is 1e-12 |f| / max(1, |theta_i|) if the step did not shrink.
+- With `analytic=True` the complex step Im f(theta + i h) / h, exact to rounding. The log density must accept
+  complex theta and be analytic in it, without `abs` and comparisons.
 
 Legend: P parameters, N points or samples, D dimensions of x, K categories. Logarithms are natural.
 
@@ -37,8 +38,10 @@ from ..arguments import finite, first_index, integer, interval
 from .differentiation import UNIT_ROUNDOFF
 
 _SHRINKS = 4.0 ** -np.arange(11)
-_DIFFERENCES, _AGREEMENT = 1e-5, 1e-8  # Of two steps of a derivative, and of a quadrature.
-_TOTAL = 1e-7  # How far a probability may be from one, and a mean score, in units of its spread, from zero.
+# Relative tolerances between two steps of a difference, and between two levels of a quadrature.
+_DIFFERENCES, _AGREEMENT = 1e-5, 1e-8
+# Tolerance of a total probability of one.
+_TOTAL = 1e-7
 
 
 def reparameterize(fisher, jacobian):
@@ -54,60 +57,60 @@ def reparameterize(fisher, jacobian):
     fisher, jacobian = finite("fisher", fisher, 2), finite("jacobian", jacobian, 2)
     if fisher.shape != (len(jacobian),) * 2:
         raise ValueError(
-            f"jacobian must have {len(fisher)} rows for a fisher {fisher.shape}, got {len(jacobian)}"
+            f"jacobian must have {len(fisher)} rows for fisher of shape {fisher.shape}, got {len(jacobian)}"
         )
     return jacobian.T @ fisher @ jacobian
 
 
 def score(log_density, x, theta, analytic=False):
-    """Computes the score d log q_theta(x) / d theta, the gradient that Eq. 2.3.8 leaves out (Eq. 3.4.9).
+    """Computes the score d log q_theta(x) / d theta, the gradient that Eq. 2.3.8 omits (Eq. 3.4.9).
 
     Args:
         log_density: Function (x, theta) -> log q_theta(x), [N].
         x: Points, [N] or [N, D].
         theta: Parameters, [P].
-        analytic: Whether `log_density` takes complex theta and is analytic in it.
+        analytic: Whether `log_density` accepts complex theta and is analytic in it.
 
     Returns:
         The scores, [N, P].
 
     Raises:
-        ValueError: If `log_density` is not finite near theta, not smooth in it, or so large that rounding
-            exceeds 1e-5 of the slopes and of one nat over max(1, |theta_i|).
+        ValueError: If `log_density` is not finite near theta, not smooth in it, or so large that the rounding
+            error exceeds 1e-5 of the slopes and of one nat per max(1, |theta_i|).
     """
     x = _entries("x", x)
     return jacobian(lambda t: _logs(log_density, x, t), theta, analytic, "log_density", unit=1.0)
 
 
 def by_quadrature(log_density, theta, support=(-np.inf, np.inf), points=(), analytic=False):
-    """Computes the Fisher matrix of a density on a line, Eq. 2.3.7, by the double-exponential rule.
+    """Computes the Fisher matrix of a density in one dimension, Eq. 2.3.7, by double-exponential quadrature.
 
-    The rule is refined until the last halving of its step changed the matrix by less than 1e-8 of
-    sqrt(F_ii F_jj): halving squares the error. Where a density has a kink, name it in `points` and use
-    `analytic=True`: differences across it do not settle.
+    The step of the rule is halved, which squares the error, until the matrix changes by less than 1e-8 of
+    sqrt(F_ii F_jj). For a density with a kink, give its position in `points` and use `analytic=True`, because
+    differences across it do not converge.
 
     Args:
         log_density: Function (x, theta) -> log q_theta(x), from [N] and [P] to [N].
         theta: Parameters, [P].
-        support: Where the density lives: lower and upper end.
-        points: Where to split it: kinks, and the peaks of densities that are narrow or far from zero.
+        support: Lower and upper end of the support.
+        points: Positions of kinks, and of the peaks of densities that are narrow or far from zero.
         analytic: As in `score`.
 
     Returns:
         The matrix, [P, P].
 
     Raises:
-        ValueError: If the density does not integrate to one, or the score does not average to zero
-            (Eq. 2.3.6), as where the support moves with theta.
+        ValueError: If the density does not integrate to one, or the mean score is not zero (Eq. 2.3.6), for
+            example because the support depends on theta.
     """
-    last = np.inf
+    previous = np.inf
     for x, weights in _grids(support, points):
         total, mean, matrix = _moments(log_density, x, weights, theta, analytic)
         size = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
-        if abs(total - 1) <= _TOTAL and np.all(np.abs(matrix - last) <= _AGREEMENT * size):
+        if abs(total - 1) <= _TOTAL and np.all(np.abs(matrix - previous) <= _AGREEMENT * size):
             _check_moments("support", total, mean)
             return matrix
-        last = matrix
+        previous = matrix
     _check_moments("support", total, mean)
     raise ValueError("log_density must be smooth between `points`: the quadrature does not converge")
 
@@ -118,7 +121,7 @@ def by_sum(log_probability, theta, outcomes, analytic=False):
     Args:
         log_probability: Function (x, theta) -> log q_theta(x), [N].
         theta: Parameters, [P].
-        outcomes: All outcomes, or enough for all probability but 1e-7, [N] or [N, D].
+        outcomes: All outcomes, or enough of them for a probability of 1 - 1e-7, [N] or [N, D].
         analytic: As in `score`.
 
     Returns:
@@ -134,7 +137,7 @@ def by_sum(log_probability, theta, outcomes, analytic=False):
 
 
 class FisherEstimate(NamedTuple):
-    """A Fisher matrix from samples.
+    """A Fisher matrix estimated from samples.
 
     Args:
         matrix: Mean of the products of scores, [P, P].
@@ -146,7 +149,7 @@ class FisherEstimate(NamedTuple):
 
 
 def monte_carlo(log_density, sample, theta, n, rng, analytic=False):
-    """Estimates the Fisher matrix by the mean of s s^T over samples, without bias, Eq. 2.3.7.
+    """Estimates the Fisher matrix without bias by the mean of s s^T over samples, Eq. 2.3.7.
 
     Args:
         log_density: Function (x, theta) -> log q_theta(x), [N].
@@ -157,7 +160,7 @@ def monte_carlo(log_density, sample, theta, n, rng, analytic=False):
         analytic: As in `score`.
 
     Returns:
-        A `FisherEstimate`; its error bars fall as n^(-1/2).
+        A `FisherEstimate`; its standard errors decrease as n^(-1/2).
 
     Raises:
         ValueError: If `sample` does not return n samples, or as for `score`.
@@ -172,55 +175,59 @@ def monte_carlo(log_density, sample, theta, n, rng, analytic=False):
 
 
 def kl_by_quadrature(log_density, theta_0, theta, support=(-np.inf, np.inf), points=()):
-    """Computes D_KL(q_{theta_0} || q_theta) on a line, Eq. 2.3.5, in nats.
+    """Computes D_KL(q_{theta_0} || q_theta) in one dimension, Eq. 2.3.5, in nats.
 
-    The integrand is q_0 (r - 1 - log r) with r = q / q_0: nowhere negative, and of the same integral as
-    q_0 log(q_0 / q) as long as both densities integrate to one.
+    The integrand is q_0 (r - 1 - log r) with r = q / q_0. It is nowhere negative, and its integral is that of
+    q_0 log(q_0 / q) if both densities integrate to one.
 
     Args:
         log_density: Function (x, theta) -> log q_theta(x), [N].
         theta_0: Parameters of the true density, [P].
-        theta: Those of the model, [P].
-        support: Where the densities live: lower and upper end.
-        points: Where to split the range, as in `by_quadrature`.
+        theta: Parameters of the model, [P].
+        support: Lower and upper end of the support of both densities.
+        points: Where to split the integral, as in `by_quadrature`.
 
     Raises:
-        ValueError: If the model's density vanishes where the true one does not: the divergence is infinite.
+        ValueError: If the model's density vanishes where the true one does not, so that the divergence is
+            infinite.
     """
     theta_0, theta = _entries("theta_0", theta_0, 1), _entries("theta", theta, 1)
-    last = np.inf
+    previous = np.inf
     for x, weights in _grids(support, points):
         logs_0, logs = (_logs(log_density, x, t) for t in (theta_0, theta))
         density_0, density = np.exp(logs_0), np.exp(logs)
-        kept = density_0 > 0
-        bad = kept & ~np.isfinite(logs)
+        occupied = density_0 > 0
+        bad = occupied & ~np.isfinite(logs)
         if bad.any():
             raise ValueError(
                 f"log_density must be finite where the true density is positive, got {logs[bad][0]} "
                 f"at x = {x[bad][0]:.6g}: the divergence is infinite"
             )
-        log_ratio = np.where(kept, logs, 0.0) - np.where(kept, logs_0, 0.0)
-        # Where r is near one its logarithm cancels against r - 1.
+        log_ratio = np.where(occupied, logs, 0.0) - np.where(occupied, logs_0, 0.0)
+        # If r is near one, log r cancels against r - 1, and expm1 keeps the digits.
         near = density_0 * (np.expm1(np.clip(log_ratio, -1, 1)) - log_ratio)
         far = density - density_0 - density_0 * log_ratio
-        terms = np.where(kept, np.where(np.abs(log_ratio) < 1, near, far), density)
+        terms = np.where(occupied, np.where(np.abs(log_ratio) < 1, near, far), density)
         divergence, totals = float(weights @ terms), (weights @ density_0, weights @ density)
-        if np.allclose(totals, 1, rtol=0, atol=_TOTAL) and abs(divergence - last) <= _AGREEMENT * divergence:
+        settled = abs(divergence - previous) <= _AGREEMENT * divergence
+        if settled and np.allclose(totals, 1, rtol=0, atol=_TOTAL):
             return divergence
-        last = divergence
-    raise ValueError(f"support must carry all of both probabilities, got {totals[0]:.9g} and {totals[1]:.9g}")
+        previous = divergence
+    raise ValueError(
+        f"support must carry all probability of both densities, got {totals[0]:.9g} and {totals[1]:.9g}"
+    )
 
 
 def kl_hessian(divergence, theta):
     """Computes the Hessian of D(theta_0, theta) in theta at theta = theta_0, Eq. 2.3.7: the Fisher matrix.
 
-    Differences at the corners +-h_i e_i +-h_j e_j, extrapolated from steps h and 2h; h starts at u^(1/6) / 2
-    max(1, |theta_i|) and shrinks by 4 until both agree. For a divergence that is good to rounding the error
-    is some 1e-9 of the largest entry, with parameters measured in units of max(1, |theta_i|).
+    It uses differences of the corners +-h_i e_i +-h_j e_j, extrapolated from steps h and 2h. The step h
+    starts at u^(1/6) / 2 max(1, |theta_i|) and shrinks by factors of 4 until both agree. If the divergence is
+    exact to rounding, the error is about 1e-9 of the largest entry in units of max(1, |theta_i|).
 
     Args:
-        divergence: Function (theta_0, theta) -> number, such as `curvezoo.theory.families.gaussian_kl`
-            or `kl_by_quadrature` of a density: any divergence with a minimum at theta = theta_0.
+        divergence: Function (theta_0, theta) -> number with a minimum at theta = theta_0, such as
+            `curvezoo.theory.families.gaussian_kl` or `kl_by_quadrature` of a density.
         theta: The point theta_0, [P].
 
     Returns:
@@ -234,7 +241,7 @@ def kl_hessian(divergence, theta):
     sizes, start = np.maximum(1.0, np.abs(theta)), UNIT_ROUNDOFF ** (1 / 6) / 2
 
     def quotients(shrink):
-        steps = (theta + start * shrink * sizes) - theta  # As in `jacobian`.
+        steps = (theta + start * shrink * sizes) - theta  # Rounded, so that theta + step is exact.
         pairs = zip(np.diag(steps)[rows], np.diag(steps)[columns], strict=True)
         values = [
             divergence(theta, theta + a + b)
@@ -246,7 +253,7 @@ def kl_hessian(divergence, theta):
         units = steps / sizes
         return (values / (4 * units[rows] * units[columns]))[:, None]
 
-    # In units of `sizes`, which differ between parameters: dividing by them comes last.
+    # The tolerances apply in units of `sizes`, which may differ much between parameters.
     rounding = 16 * UNIT_ROUNDOFF / start**2
     second = _settled(quotients, lambda shrink: rounding / shrink**2, "divergence")[:, 0]
     matrix = np.empty((theta.size, theta.size))
@@ -255,18 +262,18 @@ def kl_hessian(divergence, theta):
 
 
 def jacobian(function, theta, analytic=False, name="function", unit=np.inf):
-    """Computes the derivatives of an array in theta as the top of this module says.
+    """Computes the derivatives of an array with respect to theta, as described at the top of this module.
 
     Args:
         function: Function from theta, [P], to an array of any shape.
         theta: The point, [P].
-        analytic: Whether `function` takes complex theta and is analytic in it.
-        name: What messages call the function.
-        unit: A change of the function over max(1, |theta_i|) that matters: slopes whose rounding exceeds
-            1e-5 of it, and of the largest of them, are refused. By default none are.
+        analytic: Whether `function` accepts complex theta and is analytic in it.
+        name: The name of the function in messages.
+        unit: A significant change of the function over max(1, |theta_i|). It is an error if the rounding
+            error of the slopes exceeds 1e-5 of it and of the largest slope. By default it never is.
 
     Returns:
-        The derivatives, in the array's shape and a last axis [P].
+        The derivatives, with the shape of the array and a last axis [P].
 
     Raises:
         ValueError: If the function is not finite near theta, not smooth in it, or too large for `unit`.
@@ -293,23 +300,23 @@ def jacobian(function, theta, analytic=False, name="function", unit=np.inf):
 
 
 def _settled(quotient, rounding, name, unit=np.inf):
-    """Extrapolates a central difference, [N, P], from the widest steps h and 2h at which it has settled."""
+    """Extrapolates a central difference, [N, P], from the widest steps h and 2h at which it has converged."""
     for shrink in _SHRINKS:
         try:
             with np.errstate(all="ignore"):
                 fine, coarse = quotient(shrink), quotient(2 * shrink)
                 gap, size = (np.sqrt(np.mean(values**2, axis=0)) for values in (fine - coarse, fine))
         except ValueError:
-            continue  # The wider steps may leave the domain of `theta`.
+            continue  # A wide step may leave the domain of the function.
         if np.all(gap <= _DIFFERENCES * size + rounding(shrink)):
             if rounding(shrink) > _DIFFERENCES * max(unit, size.max()):
-                raise ValueError(f"{name} must not be so large near theta that rounding drowns its slopes")
+                raise ValueError(f"{name} must not be so large near theta that rounding swamps its slopes")
             return (4 * fine - coarse) / 3
-    raise ValueError(f"{name} must be finite and smooth near theta: its differences do not settle")
+    raise ValueError(f"{name} must be finite and smooth near theta: its differences do not converge")
 
 
 def _grids(support, points):
-    """Yields finer and finer nodes and weights, [N] each, of the double-exponential rule."""
+    """Yields nodes and weights, [N] each, of the double-exponential rule at ever smaller steps."""
     low, high = interval("support", support)
     edges = [low, *(p for p in np.unique(finite("points", points)) if low < p < high), high]
     for level in range(3, 10):
@@ -320,6 +327,7 @@ def _grids(support, points):
 
 
 def _panel(low, high, step):
+    """Returns nodes and weights of the double-exponential rule on one interval, [2, N]."""
     t = np.arange(-5, 5 + step / 2, step)
     u, du = np.pi / 2 * np.sinh(t), step * np.pi / 2 * np.cosh(t)
     if np.isfinite(low) and np.isfinite(high):
@@ -335,6 +343,7 @@ def _panel(low, high, step):
 
 
 def _entries(name, value, ndim=None):
+    """Returns a float64 array with at least one axis and one entry."""
     array = finite(name, value, ndim)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{name} must be a list of at least one entry, got shape {array.shape}")
@@ -342,6 +351,7 @@ def _entries(name, value, ndim=None):
 
 
 def _logs(log_density, x, theta):
+    """Returns the log density at the points x, [N]."""
     with np.errstate(all="ignore"):
         logs = np.asarray(log_density(x, theta))
     if logs.shape != x.shape[:1]:
@@ -352,19 +362,20 @@ def _logs(log_density, x, theta):
 
 
 def _moments(log_density, x, weights, theta, analytic):
-    """Returns the probability, the mean score in units of its spread, [P], and the second moments, [P, P]."""
+    """Returns the total probability, the mean score over its rms, [P], and its second moments, [P, P]."""
     theta = _entries("theta", theta, 1)
     p = weights * np.exp(_logs(log_density, x, theta))
-    kept = p > 0
-    if not kept.any():
+    occupied = p > 0
+    if not occupied.any():
         return 0.0, np.zeros(theta.size), np.zeros((theta.size, theta.size))
-    p, s = p[kept], score(log_density, x[kept], theta, analytic)
+    p, s = p[occupied], score(log_density, x[occupied], theta, analytic)
     spread = np.sqrt(p @ s**2)
     mean = np.divide(p @ s, spread, out=np.zeros_like(spread), where=spread > 0)
     return p.sum(), mean, s.T @ (p[:, None] * s)
 
 
 def _check_moments(name, total, mean):
+    """Checks that the total probability is one and the mean score zero."""
     if not abs(total - 1) <= _TOTAL:
         raise ValueError(
             f"{name} must carry all probability, got {total:.9g}: more outcomes or `points` may be needed"
@@ -373,5 +384,5 @@ def _check_moments(name, total, mean):
     if bad.any():
         raise ValueError(
             f"log_density must have a score of mean zero (Eq. 2.3.6), got {mean[bad][0]:.3g} of its rms "
-            f"for theta{first_index(bad)}: the support must not move with theta"
+            f"for theta{first_index(bad)}: the support must not depend on theta"
         )

@@ -1,10 +1,10 @@
 """Distances, geodesics and volumes of statistical models: the Fisher matrix as a metric (notes, section 2.3).
 
-A metric is any function from theta to the Fisher matrix F(theta), as those in `curvezoo.theory.families`,
-where the geodesics in closed form are, too. A step dtheta has D_KL = dtheta^T F dtheta / 2 to lowest order,
-and the statistical length sqrt(dtheta^T F dtheta) = sqrt(2 D_KL): the notes' Eq. 2.3.9 and 2.3.10 lack these
-factors of 2 (docs/errata.md). The KL divergences of n small steps along a path add up to energy / (2 n) and
-vanish; their roots sqrt(2 D_KL) add up to the length.
+A metric is a function from theta to the Fisher matrix F(theta), such as those in `curvezoo.theory.families`,
+which also has geodesics in closed form. A step dtheta has D_KL = dtheta^T F dtheta / 2 to lowest order and
+the statistical length sqrt(dtheta^T F dtheta) = sqrt(2 D_KL). The notes' Eqs. 2.3.9 and 2.3.10 omit these
+factors of 2 (docs/errata.md). The KL divergences of n small steps along a path sum to energy / (2 n), which
+vanishes for large n; their roots sqrt(2 D_KL) sum to the length.
 
 Legend: P and Q parameters, T times. Lengths are dimensionless.
 
@@ -24,13 +24,14 @@ import numpy as np
 from scipy.integrate import IntegrationWarning, OdeSolution, nquad, quad, solve_bvp, solve_ivp
 from scipy.optimize import least_squares
 
-from ..arguments import covariance, finite, integer, interval, same_shape
+from ..arguments import covariance, described, finite, integer, interval, same_shape
 from .fisher import jacobian, reparameterize
 
 _QUADRATURE = {"epsabs": 0.0, "epsrel": 1e-8, "limit": 200}
 _ODE = {"method": "DOP853", "rtol": 1e-9, "atol": 1e-11}
 _TOLERANCE, _SEGMENTS, _EVALUATIONS = 1e-5, 32, 2000
-_ROUNDING = 1e-12  # An eigenvalue below this is zero, in units where the metric's diagonal is one.
+# An eigenvalue below this counts as zero, in units in which the diagonal of the metric is one.
+_ROUNDING = 1e-12
 
 
 def length(metric, path):
@@ -38,10 +39,10 @@ def length(metric, path):
 
     Args:
         metric: Function from theta, [P], to F, [P, P]; it may be singular.
-        path: Function from t in [0, 1] to theta, [P], smooth; its velocity v is taken by differences.
+        path: Smooth function from t in [0, 1] to theta, [P]; its velocity v is computed by differences.
 
     Raises:
-        ValueError: If the path leaves the metric's domain or F is not positive semidefinite on it.
+        ValueError: If the path leaves the domain of the metric, or F is not positive semidefinite on it.
     """
     return _integral_along(metric, path, np.sqrt)
 
@@ -49,7 +50,7 @@ def length(metric, path):
 def energy(metric, path):
     """Computes the integral of v^T F v dt over [0, 1], at least length^2, and equal to it at constant speed.
 
-    It is what the sum in Eq. 2.3.9 sees of a path: the limit of 2 n times the KL divergences of n steps.
+    It is the limit of 2 n times the sum of the KL divergences of n steps in Eq. 2.3.9.
 
     Args:
         metric: As in `length`.
@@ -62,7 +63,7 @@ def energy(metric, path):
 
 
 def step_divergences(divergence, path, steps):
-    """Returns the divergences of n small steps along a path, which Eq. 2.3.9 adds.
+    """Returns the divergences of n small steps along a path, the terms of the sum in Eq. 2.3.9.
 
     Args:
         divergence: Function (theta_0, theta) -> number, such as `curvezoo.theory.families.gaussian_kl`.
@@ -70,36 +71,37 @@ def step_divergences(divergence, path, steps):
         steps: Number n of steps, equal in t.
 
     Returns:
-        D(theta(t_{k-1}), theta(t_k)) for t_k = k / n, [n]. For n to infinity the sum tends to energy / (2 n),
-        the sum of sqrt(2 D) to the length.
+        D(theta(t_{k-1}), theta(t_k)) for t_k = k / n, [n]. For large n their sum approaches energy / (2 n),
+        and the sum of sqrt(2 D) approaches the length.
     """
     points = [path(t) for t in np.linspace(0.0, 1.0, integer("steps", steps, 1) + 1)]
     return np.array([float(divergence(a, b)) for a, b in itertools.pairwise(points)])
 
 
 def christoffel(metric, theta):
-    """Computes Gamma^k_ij = F^kl (d_i F_lj + d_j F_li - d_l F_ij) / 2 from differences of the metric.
+    """Computes Gamma^k_ij = F^kl (d_i F_lj + d_j F_li - d_l F_ij) / 2 by differences of the metric.
 
     Args:
         metric: Function from theta, [P], to a positive definite F, [P, P].
         theta: The point, [P].
 
     Returns:
-        The symbols, [P, P, P] in the order k, i, j; good to some 1e-10.
+        The symbols, [P, P, P] in the order k, i, j, accurate to about 1e-10.
 
     Raises:
         ValueError: If the metric is not positive definite or not smooth at theta.
     """
     theta = finite("theta", theta, 1)
     matrix = _metric_at(metric, theta, definite=True)
-    slopes = jacobian(metric, theta, name="metric")  # d_k F_ij at [i, j, k].
+    # d_k F_ij at [i, j, k].
+    slopes = jacobian(metric, theta, name="metric")
     lowered = (np.swapaxes(slopes, 1, 2) + slopes - np.moveaxis(slopes, 2, 0)) / 2
     return np.einsum("kl,lij->kij", np.linalg.inv(matrix), lowered)
 
 
 @dataclass(frozen=True)
 class Geodesic:
-    """A geodesic over t in [0, 1] at constant speed.
+    """A geodesic of constant speed over t in [0, 1].
 
     Args:
         length: Its statistical length.
@@ -122,12 +124,12 @@ class Geodesic:
 
 
 def geodesic_from(metric, start, velocity):
-    """Follows the geodesic with an initial velocity for a unit time: the exponential map.
+    """Follows the geodesic with a given initial velocity for unit time: the exponential map.
 
     Args:
         metric: Function from theta, [P], to a positive definite F, [P, P].
         start: The point theta at t = 0, [P].
-        velocity: The velocity d theta / dt there, [P]; its length is the geodesic's.
+        velocity: The velocity d theta / dt at t = 0, [P]; its length is that of the geodesic.
 
     Returns:
         A `Geodesic`.
@@ -142,18 +144,19 @@ def geodesic_from(metric, start, velocity):
         _flow(metric, _EVALUATIONS), (0, 1), np.concatenate([start, velocity]), dense_output=True, **_ODE
     )
     if not result.success:
-        reached = result.y[: start.size, -1]
+        got, last = described(velocity.tolist()), np.round(result.y[: start.size, -1], 6)
         raise ValueError(
-            f"velocity must keep the geodesic in the domain of metric, got {velocity.tolist()}: it leaves at "
-            f"t = {result.t[-1]:.3g} near theta = {np.round(reached, 6).tolist()}"
+            f"velocity must keep the geodesic in the domain of metric, got {got}: it leaves at "
+            f"t = {result.t[-1]:.3g} near theta = {described(last.tolist())}"
         )
     return Geodesic(float(np.sqrt(velocity @ matrix @ velocity)), result.sol)
 
 
 def geodesic_between(metric, start, end):
-    """Finds a geodesic between two points: a polygon of least energy, then collocation of fourth order.
+    """Computes a geodesic between two points by collocation of fourth order.
 
-    It is the shortest path where the curvature is not positive, as for Gaussians, or the points are near.
+    The initial guess is a polygon of least energy. The geodesic is the shortest path if the curvature is not
+    positive, as for Gaussians, or if the points are close.
 
     Args:
         metric: Function from theta, [P], to a positive definite F, [P, P].
@@ -161,7 +164,7 @@ def geodesic_between(metric, start, end):
         end: The point at t = 1, [P].
 
     Returns:
-        A `Geodesic`; its length errs by some 1e-6, relatively, or less.
+        A `Geodesic`; the relative error of its length is about 1e-6 or less.
 
     Raises:
         ValueError: If the metric is not positive definite at both points, or no geodesic is found.
@@ -171,18 +174,20 @@ def geodesic_between(metric, start, end):
     matrix, _ = (_metric_at(metric, point, definite=True) for point in (start, end))
     result = _collocate(metric, start, end)
     if not result.success:
-        raise ValueError(f"end must be reached by a geodesic in the domain of metric, got {end.tolist()}")
+        raise ValueError(
+            f"end must be reached by a geodesic in the domain of metric, got {described(end.tolist())}"
+        )
     velocity = result.y[start.size :, 0]
     return Geodesic(float(np.sqrt(velocity @ matrix @ velocity)), result.sol)
 
 
 def distance(metric, start, end):
-    """Returns the length of the geodesic that `geodesic_between` finds, in the units of sqrt(F) theta.
+    """Returns the length of the geodesic that `geodesic_between` computes.
 
     Args:
-        metric: Function from theta, [P], to F, [P, P].
-        start: Where it begins, [P].
-        end: Where it ends, [P].
+        metric: Function from theta, [P], to a positive definite F, [P, P].
+        start: The first point, [P].
+        end: The second point, [P].
 
     Raises:
         ValueError: As `geodesic_between`.
@@ -205,12 +210,12 @@ def volume_element(metric, theta):
     if not scale.all():
         return 0.0
     eigenvalues = np.linalg.eigvalsh(matrix / scale / scale[:, None])
-    # Rounding gives a singular matrix eigenvalues of either sign.
+    # Rounding turns the zero eigenvalues of a singular matrix into small ones of either sign.
     return float(np.prod(scale) * np.sqrt(np.prod(np.where(eigenvalues > _ROUNDING, eigenvalues, 0.0))))
 
 
 def pull_back(metric, coordinates):
-    """Returns the metric in other parameters phi, J^T F J with J = d theta / d phi by differences.
+    """Returns the metric in other parameters phi, J^T F J, with J = d theta / d phi by differences.
 
     Args:
         metric: Function from theta, [P], to F, [P, P].
@@ -228,8 +233,8 @@ class JeffreysPrior(NamedTuple):
     """The prior proportional to the volume element.
 
     Args:
-        density: Function from theta, [P], to the prior's density, zero outside of the bounds.
-        volume: The volume of the model, which normalizes it.
+        density: Function from theta, [P], to the density of the prior, zero outside the bounds.
+        volume: The volume of the model, the normalization of the density.
     """
 
     density: Callable
@@ -237,19 +242,19 @@ class JeffreysPrior(NamedTuple):
 
 
 def jeffreys_prior(metric, bounds):
-    """Normalizes sqrt(det F) over a domain, Eq. 2.3.12, by nested quadrature: for up to three parameters.
+    """Normalizes sqrt(det F) over a domain, Eq. 2.3.12, by nested quadrature, for up to three parameters.
 
     Args:
         metric: Function from theta, [P], to F, [P, P].
-        bounds: For each parameter its lower and upper end, infinite ones allowed, or a function from the
-            parameters before it to both ends. The ends may be integrable singularities of F.
+        bounds: For each parameter its lower and upper end, which may be infinite, or a function from the
+            preceding parameters to both ends. The ends may be integrable singularities of F.
 
     Returns:
         A `JeffreysPrior`.
 
     Raises:
-        ValueError: If the bounds are no increasing pairs or leave the domain of `metric`, or the volume is
-            zero or infinite, so that there is no such prior: a location on a line, say.
+        ValueError: If the bounds are not increasing pairs or leave the domain of `metric`, or the volume is
+            zero or infinite, so that the prior does not exist, as for a location on the real line.
     """
     ranges = _ranges(bounds)
     options = [_QUADRATURE] * len(ranges)
@@ -286,10 +291,10 @@ def jeffreys_prior(metric, bounds):
 
 
 def _ranges(bounds):
-    """Functions from the parameters before each to its ends."""
-    bounds = list(bounds) if np.iterable(bounds) else []
-    if not bounds:
-        raise ValueError("bounds must be a list of the ends of at least one parameter")
+    """Returns for each parameter a function from the preceding parameters to its ends."""
+    pairs = list(bounds) if np.iterable(bounds) else []
+    if not pairs:
+        raise ValueError(f"bounds must be a list with the ends of every parameter, got {described(bounds)}")
 
     def ends(k, bound):
         name = f"bounds[{k}]"
@@ -298,10 +303,12 @@ def _ranges(bounds):
         pair = interval(name, bound)
         return lambda _: pair
 
-    return [ends(k, bound) for k, bound in enumerate(bounds)]
+    return [ends(k, bound) for k, bound in enumerate(pairs)]
 
 
 def _integral_along(metric, path, integrand):
+    """Integrates a function of v^T F v along a path."""
+
     def at(t):
         try:
             matrix = _metric_at(metric, path(t))
@@ -319,12 +326,12 @@ def _integral_along(metric, path, integrand):
 
 
 def _flow(metric, evaluations=np.inf):
-    """The geodesic equation for position and velocity; NaN makes the solver step back and give up."""
+    """Returns the geodesic equation of position and velocity; its nan makes the solver reject a step."""
     calls = itertools.count()
 
     def flow(_, state):
         theta, velocity = np.split(state, 2)
-        # Towards an end of the domain steps would shrink for ever.
+        # Close to the boundary of the domain the steps would shrink forever.
         if next(calls) >= evaluations:
             return np.full_like(state, np.nan)
         try:
@@ -337,7 +344,7 @@ def _flow(metric, evaluations=np.inf):
 
 
 def _collocate(metric, start, end):
-    """Solves the geodesic equation between two points, from a polygon of least energy."""
+    """Solves the geodesic equation between two points, starting from a polygon of least energy."""
     size, flow = start.size, _flow(metric)
     points = _polygon(metric, start, end)
     times = np.linspace(0.0, 1.0, len(points))
@@ -362,10 +369,10 @@ def _polygon(metric, start, end):
         try:
             roots = np.linalg.cholesky(np.stack([metric(middle) for middle in middles]))
         except (ValueError, np.linalg.LinAlgError):
-            return np.full(steps.size, np.inf)  # Outside the domain: the solver takes a shorter step.
+            return np.full(steps.size, np.inf)  # Outside the domain, so that the solver takes a shorter step.
         return np.sqrt(_SEGMENTS) * np.einsum("nij,ni->nj", roots, steps).ravel()
 
-    # A segment's residuals depend on its two ends.
+    # The residuals of a segment depend on its two ends only.
     ends = np.eye(_SEGMENTS, _SEGMENTS - 1) + np.eye(_SEGMENTS, _SEGMENTS - 1, -1)
     sparsity = np.kron(ends, np.ones((start.size, start.size)))
     result = least_squares(
@@ -375,7 +382,8 @@ def _polygon(metric, start, end):
 
 
 def _metric_at(metric, theta, definite=False):
-    name = f"metric(theta={np.asarray(theta).tolist()})"
+    """Returns the metric at a point after checking its shape and definiteness."""
+    name = f"metric(theta={described(np.asarray(theta).tolist())})"
     matrix = finite(name, metric(theta))
     if matrix.shape != (np.size(theta),) * 2:
         raise ValueError(

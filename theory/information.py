@@ -1,11 +1,11 @@
 """Entropy, divergence and mutual information of discrete distributions (Secs. 2.1, 2.3, 2.5 and 3.6).
 
-Results are in nats; `base=2` gives bits. 0 log 0 is 0, and a divergence is infinite where q = 0 < p. None of
-these quantities is negative: a sum that rounding leaves below zero is returned as zero.
+Results are in nats; `base=2` gives bits. 0 log 0 is 0, and a divergence is infinite if q_i = 0 < p_i for some
+i. None of these quantities is negative: a sum that is negative by rounding is returned as zero.
 
-Legend: K outcomes; X, Y, Z random variables. A joint table has one axis per variable, so that of X and Y is
-[X, Y]; arguments `x`, `y` and `given` are an axis of it or a tuple of axes that count as one variable, and
-axes that none of them names are summed over.
+Legend: K outcomes; X, Y, Z random variables. A joint table has one axis per variable, so the table of X and Y
+is [X, Y]. Each of the arguments `x`, `y` and `given` is an axis or a tuple of axes that form one variable;
+the remaining axes are summed over.
 """
 
 import numpy as np
@@ -41,14 +41,14 @@ def entropy(p, axis=-1, base=None):
 
     Args:
         p: Probabilities, [..., K].
-        axis: The axis or axes of the K outcomes; `None` for all, the entropy of a joint table S(X, Y, ...).
+        axis: The axis or axes of the K outcomes; `None` for all, which gives S(X, Y, ...) for a joint table.
         base: Base of the logarithm, `None` for nats.
 
     Returns:
         The entropies, [...], between 0 and log K.
 
     Raises:
-        ValueError: If `p` holds no distributions along `axis`, or `base` is not above 1.
+        ValueError: If `p` does not hold distributions along `axis`, or `base` is not above 1.
 
     Example:
         >>> float(entropy([0.5, 0.25, 0.25], base=2))
@@ -59,9 +59,9 @@ def entropy(p, axis=-1, base=None):
 
 
 def perplexity(p, axis=-1):
-    """Returns e^S, the number of equally likely outcomes that have the entropy of p, Eq. 2.6.4.
+    """Returns e^S, the number of equally likely outcomes with the same entropy as p, Eq. 2.6.4.
 
-    The notes write 2^S with S in bits, which is the same: it has no base.
+    The notes write 2^S with S in bits, which is the same number.
 
     Args:
         p: Probabilities, [..., K].
@@ -71,7 +71,7 @@ def perplexity(p, axis=-1):
         The perplexities, [...], between 1 and K.
 
     Raises:
-        ValueError: If `p` holds no distributions along `axis`.
+        ValueError: If `p` does not hold distributions along `axis`.
     """
     return np.exp(entropy(p, axis))
 
@@ -86,10 +86,10 @@ def cross_entropy(p, q, axis=-1, base=None):
         base: Base of the logarithm, `None` for nats.
 
     Returns:
-        The cross-entropies, [...], infinite where q_i = 0 < p_i.
+        The cross-entropies, [...], infinite if q_i = 0 < p_i for some i.
 
     Raises:
-        ValueError: If `p` or `q` holds no distributions, their shapes differ, or `base` is not above 1.
+        ValueError: If `p` or `q` does not hold distributions, their shapes differ, or `base` is not above 1.
     """
     p, q = _pair(p, q, axis)
     return _amount(-xlogy(p, q).sum(axis=axis), base)
@@ -105,10 +105,10 @@ def kl_divergence(p, q, axis=-1, base=None):
         base: Base of the logarithm, `None` for nats.
 
     Returns:
-        The divergences, [...], infinite where q_i = 0 < p_i.
+        The divergences, [...], infinite if q_i = 0 < p_i for some i.
 
     Raises:
-        ValueError: If `p` or `q` holds no distributions, their shapes differ, or `base` is not above 1.
+        ValueError: If `p` or `q` does not hold distributions, their shapes differ, or `base` is not above 1.
     """
     p, q = _pair(p, q, axis)
     return _amount(rel_entr(p, q).sum(axis=axis), base)
@@ -129,21 +129,21 @@ def jensen_shannon(p, q, axis=-1, base=None):
         The divergences, [...], between 0 and log 2.
 
     Raises:
-        ValueError: If `p` or `q` holds no distributions, their shapes differ, or `base` is not above 1.
+        ValueError: If `p` or `q` does not hold distributions, their shapes differ, or `base` is not above 1.
 
     References:
         Endres and Schindelin, "A new metric for probability distributions" (2003).
     """
     p, q = _pair(p, q, axis)
-    # Twice the mixture: half of the smallest float would round to zero and the divergence to infinity.
+    # Use twice the mixture: half of the smallest float rounds to zero, which makes the divergence infinite.
     total = p + q
     return _amount((rel_entr(2 * p, total) + rel_entr(2 * q, total)).sum(axis=axis) / 4, base)
 
 
 def joint_entropy(joint, x=None, base=None):
-    """Returns the entropy S(X) of some variables of a joint table, by default of all together.
+    """Returns the entropy S(X) of some of the variables of a joint table, by default of all.
 
-    Strong subadditivity S(X,Y) + S(Y,Z) >= S(Y) + S(X,Y,Z) reads
+    For example, strong subadditivity S(X,Y) + S(Y,Z) >= S(Y) + S(X,Y,Z) reads
 
         joint_entropy(t, (0, 1)) + joint_entropy(t, (1, 2)) >= joint_entropy(t, 1) + joint_entropy(t)
 
@@ -156,7 +156,7 @@ def joint_entropy(joint, x=None, base=None):
         The entropy.
 
     Raises:
-        ValueError: If `joint` is no distribution, has no such axis, or `base` is not above 1.
+        ValueError: If `joint` is not a distribution, has no such axis, or `base` is not above 1.
     """
     joint = arguments.distributions("joint", joint, axis=None)
     (x,) = _axes(joint, x=range(joint.ndim) if x is None else x)
@@ -176,7 +176,7 @@ def conditional_entropy(joint, x=0, given=1, base=None):
         The conditional entropy, between 0 and S(X).
 
     Raises:
-        ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
+        ValueError: If `joint` is not a distribution, an axis does not exist or occurs twice, or `base` is not
             above 1.
     """
     joint = arguments.distributions("joint", joint, axis=None)
@@ -187,7 +187,8 @@ def conditional_entropy(joint, x=0, given=1, base=None):
 def mutual_information(joint, x=0, y=1, base=None):
     """Returns I(X,Y) = S(X) + S(Y) - S(X,Y) = D_KL(p(x,y) || p(x) p(y)), Eqs. 2.5.3 and 2.5.4.
 
-    The three entropies take a quarter of the time of the divergence; their rounding is absolute, 1e-15 or so.
+    It is computed from the three entropies in a quarter of the time of the divergence. The rounding error is
+    absolute, about 1e-15.
 
     Args:
         joint: Joint probabilities, one axis per variable.
@@ -199,7 +200,7 @@ def mutual_information(joint, x=0, y=1, base=None):
         The mutual information, zero for independent variables and at most the smaller of S(X) and S(Y).
 
     Raises:
-        ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
+        ValueError: If `joint` is not a distribution, an axis does not exist or occurs twice, or `base` is not
             above 1.
     """
     joint = arguments.distributions("joint", joint, axis=None)
@@ -213,15 +214,15 @@ def conditional_mutual_information(joint, x, y, given, base=None):
     Args:
         joint: Joint probabilities, one axis per variable.
         x: Axis or axes of the first variable, X above.
-        y: Axis or axes of the second, Z above.
-        given: Axis or axes of the one that is known, Y above.
+        y: Axis or axes of the second variable, Z above.
+        given: Axis or axes of the condition, Y above.
         base: Base of the logarithm, `None` for nats.
 
     Returns:
-        The information about each other that two variables share once the third is known.
+        The mutual information of the two variables given the third.
 
     Raises:
-        ValueError: If `joint` is no distribution, an axis does not exist or is named twice, or `base` is not
+        ValueError: If `joint` is not a distribution, an axis does not exist or occurs twice, or `base` is not
             above 1.
     """
     joint = arguments.distributions("joint", joint, axis=None)
@@ -231,23 +232,23 @@ def conditional_mutual_information(joint, x, y, given, base=None):
 
 
 def conditional_kl_divergence(p, q, given=0, base=None):
-    """Returns sum_x p(x) D_KL(p(Y|x) || q(Y|x)), by which observing Y adds to the divergence (Eq. 2.5.6).
+    """Returns sum_x p(x) D_KL(p(Y|x) || q(Y|x)), the increase of the divergence from observing Y (Eq. 2.5.6).
 
-    It is D_KL(p(x,y)||q(x,y)) - D_KL(p(x)||q(x)) where these are finite, which proves Eq. 2.5.5.
+    It equals D_KL(p(x,y)||q(x,y)) - D_KL(p(x)||q(x)) if these are finite, which proves Eq. 2.5.5.
 
     Args:
         p: Joint probabilities of the data, one axis per variable.
-        q: Joint probabilities of the model, the same shape.
-        given: Axis or axes of X; Y is all the others.
+        q: Joint probabilities of the model, of the same shape.
+        given: Axis or axes of X; Y is all others.
         base: Base of the logarithm, `None` for nats.
 
     Returns:
-        The average divergence, infinite where q(y|x) = 0 < p(x,y), and where q(x) = 0 < p(x), which leaves
-        q(y|x) undefined.
+        The average divergence. It is infinite if q(y|x) = 0 < p(x,y) somewhere, or if q(x) = 0 < p(x), which
+        leaves q(y|x) undefined.
 
     Raises:
-        ValueError: If `p` or `q` is no distribution, their shapes differ, `given` is no axis of them, or
-            `base` is not above 1.
+        ValueError: If `p` or `q` is not a distribution, their shapes differ, `given` is not an axis of them,
+            or `base` is not above 1.
     """
     p, q = _pair(p, q, axis=None)
     (given,) = _axes(p, given=given)
@@ -258,25 +259,27 @@ def conditional_kl_divergence(p, q, given=0, base=None):
 
 
 def _amount(nats, base):
-    """Returns a non-negative amount of information in a base; what is below zero is rounding."""
-    # Adding zero turns the -0.0 of a certain outcome into 0.0.
+    """Converts an amount of information to a base, after setting a negative rounding error to zero."""
+    # Adding zero turns -0.0, the entropy of a certain outcome, into 0.0.
     return in_base(np.maximum(nats, 0.0) + 0.0, base)
 
 
 def _pair(p, q, axis):
+    """Returns two arrays of distributions of one shape."""
     p, q = arguments.distributions("p", p, axis), arguments.distributions("q", q, axis)
     arguments.same_shape(p=p, q=q)
     return p, q
 
 
 def _axes(joint, **variables):
-    """Returns the axes of each variable, a tuple, after checking that no axis has two names."""
+    """Returns the axes of each variable as a tuple, after checking that no axis belongs to two variables."""
     owner = {}
     for name, axis in variables.items():
         try:
             variables[name] = normalize_axis_tuple(axis, joint.ndim, argname=name)
         except TypeError:
-            raise ValueError(f"{name} must be an axis of joint or a tuple of axes, got {axis!r}") from None
+            got = arguments.described(axis)
+            raise ValueError(f"{name} must be an axis of joint or a tuple of axes, got {got}") from None
         for one in variables[name]:
             if one in owner:
                 raise ValueError(f"{owner[one]} and {name} must be different variables, both have axis {one}")
@@ -285,5 +288,6 @@ def _axes(joint, **variables):
 
 
 def _entropy(joint, axes):
+    """Returns the entropy of the variables on some axes, in nats."""
     others = tuple(set(range(joint.ndim)) - set(axes))
     return entr(joint.sum(axis=others) if others else joint).sum()

@@ -1,12 +1,13 @@
-"""What computing costs in heat: Landauer's limit and how to go around it (Sec. 2.7).
+"""Landauer's limit on the heat of computation, and reversible addition, which evades it (Sec. 2.7).
 
-Forgetting one bit, of which both values were equally likely, creates the entropy log 2 in the surroundings
-and there the heat k_B T log 2. A computation forgets H(inputs | outputs): nothing if it can be undone.
+Erasing a bit with two equally likely values increases the entropy of the surroundings by log 2 and produces
+the heat k_B T log 2. A computation erases the entropy H(inputs | outputs), which is zero if it is reversible.
 
-The notes' 16 log 2 for adding two 16-bit numbers (Eq. 2.7.2) is that of addition modulo 2^16. The exact sum
-needs 17 bits, knows more about the summands, and erases half a nat less (docs/errata.md).
+The notes' 16 log 2 for the addition of two 16-bit numbers (Eq. 2.7.2) is that of addition modulo 2^16. The
+exact sum has 17 bits, contains more information about the summands, and erases half a nat less
+(docs/errata.md).
 
-Entropies are in nats, temperatures in kelvin, heat in joules, rates in operations a second, power in watts.
+Entropies are in nats, temperatures in kelvin, heat in joules, rates in operations per second, power in watts.
 """
 
 import numbers
@@ -16,23 +17,25 @@ from scipy.constants import Boltzmann
 
 from .. import arguments
 
-_LOG_GLAISHER = 0.24875447703378425  # 1/12 - zeta'(-1)
-_SUMMED = 16  # Up to as many bits the sum over all totals is done term by term.
+# 1/12 - zeta'(-1)
+_LOG_GLAISHER = 0.24875447703378425
+# The largest width of a word, in bits, for which `addition_entropy` sums term by term.
+_SUMMED = 16
 
 
 def erasure_heat(bits, temperature=300.0):
-    """Returns the least heat of erasing uniformly random bits, Q = k_B T log 2 each (Eq. 2.7.3).
+    """Returns the minimum heat of erasing uniformly random bits, Q = k_B T log 2 each (Eq. 2.7.3).
 
     Args:
-        bits: Number of bits; need not be an integer, since entropy / log 2 counts too.
+        bits: Number of bits, or any entropy divided by log 2; it need not be an integer.
         temperature: Temperature T in kelvin.
 
     Returns:
-        Heat in joules, of the broadcast shape of the arguments.
+        Heat in joules, in the broadcast shape of the arguments.
 
     Raises:
-        ValueError: If an argument is not finite, a number of bits is negative, a temperature not positive, or
-            the shapes do not broadcast.
+        ValueError: If an argument is not finite, a number of bits is negative, a temperature is not positive,
+            or the shapes do not broadcast.
 
     References:
         Landauer, "Irreversibility and heat generation in the computing process" (1961).
@@ -43,11 +46,11 @@ def erasure_heat(bits, temperature=300.0):
 
 
 def computation_heat(operations, bits=32, temperature=300.0):
-    """Returns the least heat of a computation that erases in every operation (Eqs. 2.7.3 and 2.7.5).
+    """Returns the minimum heat of a computation that erases bits in every operation (Eqs. 2.7.3 and 2.7.5).
 
     Args:
         operations: Number of operations.
-        bits: Bits erased by each, the width of a word where two words become one.
+        bits: Bits erased per operation: the width of a word if two words become one.
         temperature: Temperature T in kelvin.
 
     Returns:
@@ -62,11 +65,11 @@ def computation_heat(operations, bits=32, temperature=300.0):
 
 
 def minimal_power(rate, bits=32, temperature=300.0):
-    """Returns the least power of hardware that erases in every operation (Eq. 2.7.6).
+    """Returns the minimum power of hardware that erases bits in every operation (Eq. 2.7.6).
 
     Args:
-        rate: Operations a second.
-        bits: Bits erased by each.
+        rate: Operations per second.
+        bits: Bits erased per operation.
         temperature: Temperature T in kelvin.
 
     Returns:
@@ -81,12 +84,12 @@ def minimal_power(rate, bits=32, temperature=300.0):
 
 
 def excess(power, rate, bits=32, temperature=300.0):
-    """Returns how many times more power than Landauer's limit a machine draws.
+    """Returns the ratio of the power that a machine draws to Landauer's limit.
 
     Args:
         power: Power drawn, in watts.
-        rate: Operations a second, positive.
-        bits: Bits erased by each, positive.
+        rate: Operations per second, positive.
+        bits: Bits erased per operation, positive.
         temperature: Temperature T in kelvin.
 
     Returns:
@@ -105,31 +108,31 @@ def erased_entropy(outputs, probabilities=None):
     """Returns the entropy H(X) - H(f(X)) = H(X | f(X)) that a deterministic computation f erases, in nats.
 
     Args:
-        outputs: The output of each possible input, [N] or, where an output is several, [N, D]:
-            numbers, none of them NaN, or strings.
-        probabilities: The inputs' probabilities, [N]; all equal if None.
+        outputs: The output of each possible input, [N], or [N, D] for several outputs: numbers other than
+            NaN, or strings.
+        probabilities: Probabilities of the inputs, [N]; `None` for equal ones.
 
     Returns:
-        The entropy, zero if and only if no two possible inputs share their output: such an f can be undone.
+        The entropy. It is zero if and only if no two possible inputs have the same output, so that f is
+        reversible.
 
     Raises:
-        ValueError: If `outputs` has other axes, other entries or none, or `probabilities` are not N and a
-            distribution.
+        ValueError: If `outputs` is empty, has another number of axes or other entries, or `probabilities` is
+            not a distribution over N inputs.
     """
     outputs = np.asarray(outputs, dtype=object)
     if outputs.ndim not in (1, 2) or outputs.size == 0:
         raise ValueError(f"outputs must have shape [N] or [N, D] and not be empty, got {outputs.shape}")
-    _check("outputs", outputs, _is_output, "a number or a string")
+    _check_objects("outputs", outputs, _is_output, "a number or a string")
     if probabilities is None:
         probabilities = np.full(len(outputs), 1 / len(outputs))
     probabilities = arguments.distributions("probabilities", probabilities)
-    if probabilities.shape != outputs.shape[:1]:
-        raise ValueError(f"probabilities must have shape ({len(outputs)},), got {probabilities.shape}")
+    arguments.has_shape("probabilities", probabilities, outputs.shape[:1])
     groups = {}
     group = [groups.setdefault(tuple(row), len(groups)) for row in outputs.reshape(len(outputs), -1)]
     total = np.bincount(group, probabilities)[group]
     possible = probabilities > 0
-    # Logarithms of the conditional probabilities: a map that can be undone gives an exact zero.
+    # The logarithms of the conditional probabilities are exactly zero for a reversible map.
     return float(np.sum(probabilities[possible] * np.log(total[possible] / probabilities[possible])))
 
 
@@ -137,13 +140,13 @@ def addition_entropy(bits, wraps=True):
     """Returns the entropy erased by adding two uniformly random words and keeping the sum (Eq. 2.7.2).
 
     With M = 2^k words, addition modulo M has a uniform sum and erases log M = k log 2. The exact sum s is not
-    uniform: min(s + 1, 2M - 1 - s) of the M^2 pairs give it, and what is erased is
+    uniform: it results from min(s + 1, 2M - 1 - s) of the M^2 pairs, and the erased entropy is
 
         H(x, y | x + y) = (2 sum_{j=1}^{M-1} j log j + M log M) / M^2 = log M - 1/2 + O(log M / M^2).
 
     Args:
         bits: Width k of a word.
-        wraps: Whether the sum is taken modulo 2^k, as in a register of k bits, or exactly.
+        wraps: Whether the sum is modulo 2^k, as in a register of k bits, or exact.
 
     Returns:
         The entropy in nats.
@@ -163,20 +166,20 @@ def addition_entropy(bits, wraps=True):
 
 
 def add_reversibly(x, y, bits=16):
-    """Maps (x, y) to (x, x + y mod 2^k), which erases nothing (Eq. 2.7.7).
+    """Maps (x, y) to (x, x + y mod 2^k), which erases no information (Eq. 2.7.7).
 
-    Without the modulo the map could be undone too, but would not fit in the register that held y.
+    The map with the exact sum is reversible, too, but the sum does not fit into the register of y.
 
     Args:
         x: First word, integers in 0 ... 2^k - 1.
-        y: Second word, likewise, of a shape that broadcasts with x.
+        y: Second word, integers in 0 ... 2^k - 1, of a shape that broadcasts with that of x.
         bits: Width k of a word, 1 to 64.
 
     Returns:
         (x, sum), two uint64 arrays.
 
     Raises:
-        ValueError: If `bits` is out of its range, an entry is not a word (the message has its index), or the
+        ValueError: If `bits` is out of range, an entry is not a word (the message has its index), or the
             shapes do not broadcast.
     """
     x, y, mask = _words(bits, x=x, y=y)
@@ -188,7 +191,7 @@ def undo_addition(x, total, bits=16):
 
     Args:
         x: First word, integers in 0 ... 2^k - 1.
-        total: The sum modulo 2^k, likewise.
+        total: The sum modulo 2^k, integers in 0 ... 2^k - 1.
         bits: Width k of a word, 1 to 64.
 
     Returns:
@@ -203,29 +206,28 @@ def undo_addition(x, total, bits=16):
 
 def _words(bits, **named):
     """Returns the named arrays as broadcast uint64 arrays, and the mask 2^k - 1."""
-    bits = arguments.integer("bits", bits, 1)
-    if bits > 64:
-        raise ValueError(f"bits must be at most 64, got {bits}")
+    bits = arguments.integer("bits", bits, 1, 64)
 
     def is_word(entry):
         return isinstance(entry, numbers.Integral) and not isinstance(entry, bool) and 0 <= entry < 2**bits
 
-    # As objects, because NumPy makes floats of integers on both sides of 2^63.
+    # NumPy turns a list of integers below and above 2^63 into floats, but not an array of objects.
     words = {name: np.asarray(value, dtype=object) for name, value in named.items()}
     for name, array in words.items():
-        _check(name, array, is_word, f"an integer in 0 ... {2**bits - 1}")
+        _check_objects(name, array, is_word, f"an integer in 0 ... {2**bits - 1}")
     arguments.broadcastable(**words)
     words = np.broadcast_arrays(*(array.astype(np.uint64) for array in words.values()))
     return (*words, np.uint64(2**bits - 1))
 
 
 def _is_output(entry):
-    # NaN is not itself.
+    # NaN does not equal itself.
     return isinstance(entry, numbers.Number | str | bytes | np.generic) and bool(entry == entry)
 
 
-def _check(name, array, is_valid, what):
-    """Refuses the first entry of an array of objects that is not valid."""
+def _check_objects(name, array, is_valid, rule):
+    """Checks every entry of an array of objects; the message has the index of the first bad one."""
     bad = ~np.vectorize(is_valid, otypes=[bool])(array)
     if bad.any():
-        raise ValueError(f"{name}{arguments.first_index(bad)} must be {what}, got {array[bad][0]}")
+        got = arguments.described(array[bad][0])
+        raise ValueError(f"{name}{arguments.first_index(bad)} must be {rule}, got {got}")

@@ -1,3 +1,5 @@
+"""Oracles: closed-form transforms and densities, exact sums over dice, and a Chebyshev fit."""
+
 import math
 from fractions import Fraction
 from itertools import product
@@ -13,7 +15,7 @@ DIE = {x: Fraction(1, 6) for x in range(1, 7)}
 
 
 def exact_sum(*laws):
-    """The law {value: probability} of a sum of independent variables."""
+    """Returns the distribution {value: probability} of a sum of independent variables."""
     total = {}
     for outcome in product(*(law.items() for law in laws)):
         value = sum(x for x, _ in outcome)
@@ -43,13 +45,14 @@ def test_derivatives_of_the_characteristic_function_are_moments():
         (stats.uniform(-3, 2), lambda k: np.exp(2j * k) * np.sinc(k / np.pi)),
     ],
 )
-def test_characteristic_functions_have_their_closed_forms(law, transform):
+def test_characteristic_functions_match_closed_forms(law, transform):
     k = np.array([[0.0, 0.1, 1.0], [-1.0, 5.0, 20.0]])
     ours = characteristic.characteristic_function(law.pdf, k, law.support())
     np.testing.assert_allclose(ours, transform(k), atol=1e-9)
 
 
 def gaussian_transform(mean, deviation):
+    """Returns the characteristic function of a normal distribution."""
     return lambda k: np.exp(-1j * k * mean - (k * deviation) ** 2 / 2)
 
 
@@ -73,27 +76,25 @@ def gaussian_transform(mean, deviation):
         ),
     ],
 )
-def test_characteristic_functions_find_the_mass_of_any_place_and_width_for_waves_of_any_length(
-    density, transform
-):
+def test_transforms_are_accurate_for_any_place_and_width_of_the_mass(density, transform):
     k = np.array([0, 1e-6, 1e-4, 1e-3, 0.1, 1, 2, 20, -3, 300])
     assert abs(characteristic.characteristic_function(density, 1e300)) < 1e-9
     np.testing.assert_allclose(characteristic.characteristic_function(density, k), transform(k), atol=1e-9)
 
 
 @pytest.mark.equation("3.2.2")
-def test_singular_ends_and_distant_mass_have_their_transforms_in_their_support():
+def test_a_given_support_resolves_singular_ends_and_distant_mass():
     k = np.array([0, 1e-3, 1.0, 30.0])
     arcsine = characteristic.characteristic_function(stats.arcsine.pdf, k, (0, 1))
     np.testing.assert_allclose(arcsine, np.exp(-0.5j * k) * jv(0, k / 2), atol=1e-8)
     far = characteristic.characteristic_function(stats.norm(1e7, 1).pdf, k, (1e7 - 50, 1e7 + 50))
-    # Positions of 1e7 and their phases are rounded.
+    # The phase k x of a position x = 1e7 has a large rounding error.
     rounding = 1e-9 + 2 * np.finfo(float).eps * 1e7 * k
     assert np.all(np.abs(far - gaussian_transform(1e7, 1)(k)) < rounding)
 
 
 @pytest.mark.equation("3.2.2")
-def test_characteristic_function_of_a_sample_is_within_its_error():
+def test_the_transform_of_a_sample_is_within_its_standard_error():
     k, size = np.array([0.3, 1.0, 4.0]), 20_000
     sample = np.random.default_rng(0).gamma(2, size=size)
     exact = (1 + 1j * k) ** -2.0
@@ -111,7 +112,7 @@ def test_the_logarithm_of_the_transform_is_the_series_of_cumulants():
 
 
 def transform(kappa, x):
-    """The Fourier transform of exp(G), for a polynomial G of the fourth order, by a sum exact to rounding."""
+    """Returns the Fourier transform of exp(G) for a quartic polynomial G, a sum that is exact to rounding."""
     k, step = np.linspace(0, 12, 4801, retstep=True)
     values = np.exp(characteristic.generating_function(kappa, k))
     values[0] /= 2
@@ -119,12 +120,12 @@ def transform(kappa, x):
 
 
 @pytest.mark.parametrize("kappa", [[0, 0, 1, 0.8], [0, 0, 1, 0, -1.0], [0, 0, 1, 0.3, -0.5]])
-def test_exponentials_of_higher_polynomials_are_the_transforms_of_no_density(kappa):
+def test_exponentials_of_higher_polynomials_transform_to_negative_densities(kappa):
     x, step = np.linspace(-18, 18, 1201, retstep=True)
     density = transform(kappa, x)
-    # It integrates to one and has the cumulants, but is negative somewhere, far beyond rounding.
-    found = cumulants.cumulants_from_moments([1.0, *(step * np.sum(density * x**n) for n in range(1, 5))])
-    np.testing.assert_allclose(found, [*kappa, 0][:5], atol=1e-6)
+    # It integrates to one and has the right cumulants, but is negative somewhere, far beyond rounding.
+    moments = [1.0, *(step * np.sum(density * x**n) for n in range(1, 5))]
+    np.testing.assert_allclose(cumulants.cumulants_from_moments(moments), [*kappa, 0][:5], atol=1e-6)
     assert step * density.sum() == pytest.approx(1, abs=1e-10)
     assert density.min() < -1e-4
     np.testing.assert_allclose(transform([0, 0, 1], x), stats.norm.pdf(x), atol=1e-12)
@@ -132,7 +133,7 @@ def test_exponentials_of_higher_polynomials_are_the_transforms_of_no_density(kap
 
 @pytest.mark.equation("3.2.10")
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_sums_of_dice_are_counted_exactly(count):
+def test_distributions_of_sums_of_dice_are_exact(count):
     points, density = characteristic.density_of_sum(np.arange(1, 7), np.full(6, 1 / 6), count)
     exact = {0: Fraction(1)}
     for _ in range(count):
@@ -143,7 +144,7 @@ def test_sums_of_dice_are_counted_exactly(count):
 
 @pytest.mark.equation("3.2.10")
 @pytest.mark.parametrize("count", [2, 5, 16])
-def test_sums_of_densities_have_their_closed_forms(count):
+def test_densities_of_sums_match_closed_forms(count):
     h = 0.01
     x = (np.arange(4000) + 0.5) * h
     decay = np.exp(-x)
@@ -155,7 +156,7 @@ def test_sums_of_densities_have_their_closed_forms(count):
 
 
 @pytest.mark.equation("3.2.11")
-def test_the_transform_of_a_sum_is_the_joint_one_on_the_diagonal_and_a_product_if_independent():
+def test_the_transform_of_a_sum_is_the_diagonal_of_the_joint_one():
     waves = np.array([0.3, 1.1, 2.5])
     dependent = {(0, 0): 0.5, (1, 2): 0.3, (1, 0): 0.2}
     marginals = [{}, {}]
@@ -169,16 +170,16 @@ def test_the_transform_of_a_sum_is_the_joint_one_on_the_diagonal_and_a_product_i
             p * np.exp(-1j * sum(a * x for a, x in zip(k, value, strict=True))) for value, p in law.items()
         )
 
-    def of_sum(law):
+    def sum_transform(law):
         return joint_transform(
             {(sum(value), *value): p for value, p in law.items()}, waves, 0 * waves, 0 * waves
         )
 
-    separate = math.prod(joint_transform({(x,): p for x, p in m.items()}, waves) for m in marginals)
+    factors = math.prod(joint_transform({(x,): p for x, p in m.items()}, waves) for m in marginals)
     for law in (dependent, independent):
-        np.testing.assert_allclose(of_sum(law), joint_transform(law, waves, waves), atol=1e-14)
-    np.testing.assert_allclose(of_sum(independent), separate, atol=1e-14)
-    assert np.abs(of_sum(dependent) - separate).max() > 0.1
+        np.testing.assert_allclose(sum_transform(law), joint_transform(law, waves, waves), atol=1e-14)
+    np.testing.assert_allclose(sum_transform(independent), factors, atol=1e-14)
+    assert np.abs(sum_transform(dependent) - factors).max() > 0.1
 
 
 @pytest.mark.equation("3.2.11")
@@ -191,7 +192,7 @@ def test_the_transform_of_a_sum_of_copies_is_a_power():
 
 
 @pytest.mark.equation("3.2.14")
-def test_normalized_sums_gain_entropy_up_to_that_of_the_gaussian():
+def test_the_entropy_of_normalized_sums_rises_to_that_of_the_gaussian():
     h = 1 / 256
     x = (np.arange(256) + 0.5) * h - 0.5
     entropies = []
@@ -215,7 +216,7 @@ def test_normalized_sums_gain_entropy_up_to_that_of_the_gaussian():
         (lambda: characteristic.density_of_sum([0, 1], [2, -1], 2), r"spacing\[1\] must not be negative"),
         (
             lambda: characteristic.density_of_sum([0, 1], [1], 2),
-            "x and density must be two or more values each",
+            "x and density must hold the same number of values, at least 2, got 2 and 1",
         ),
         (lambda: characteristic.density_of_sum([0, 1], [0.5, 0.6], 2), "spacing must sum to 1, got 1.1"),
         (
@@ -236,6 +237,6 @@ def test_normalized_sums_gain_entropy_up_to_that_of_the_gaussian():
         ),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Oracles: numpy.linalg.solve, scipy.sparse.linalg.cg, and inner products that must vanish."""
+"""Oracles: numpy.linalg.solve, scipy.optimize, scipy.sparse.linalg.cg and the orthogonality relations."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ sizes = st.integers(1, 8)
 
 
 def quadratic(seed, dimension, condition=100.0):
-    """A random Hessian with eigenvalues from 1 to the condition number, and a gradient."""
+    """Returns a random Hessian with eigenvalues from 1 to the condition number, and a random gradient."""
     rng = np.random.default_rng(seed)
     basis = np.linalg.qr(rng.normal(size=(dimension, dimension)))[0]
     eigenvalues = np.geomspace(1, condition, dimension)
@@ -32,12 +32,12 @@ def loss(hessian, gradient, theta):
 def test_the_minimum_solves_h_theta_equal_to_minus_g():
     hessian, gradient = quadratic(0, 5)
     theta = cd.quadratic_minimum(hessian, gradient)
-    found = scipy.optimize.minimize(
+    numerical = scipy.optimize.minimize(
         lambda x: loss(hessian, gradient, x), np.zeros(5), jac=lambda x: gradient + hessian @ x, tol=1e-12
     )
-    np.testing.assert_allclose(theta, found.x, atol=1e-8)
+    np.testing.assert_allclose(theta, numerical.x, atol=1e-8)
     np.testing.assert_allclose(hessian @ theta, -gradient, atol=1e-12)
-    # The printed H theta = g is as far uphill as the minimum is far: L(-theta) = -3 L(theta).
+    # The solution of the printed H theta = g lies uphill: L(-theta) = -3 L(theta) > 0.
     assert loss(hessian, gradient, -theta) == pytest.approx(-3 * loss(hessian, gradient, theta), rel=1e-10)
     assert loss(hessian, gradient, -theta) > 0
 
@@ -47,7 +47,7 @@ def test_the_minimum_solves_h_theta_equal_to_minus_g():
 @pytest.mark.equation("4.7.7")
 @given(seed=seeds, dimension=sizes)
 @runs
-def test_coefficients_in_conjugate_directions_give_the_minimum_with_the_sign(seed, dimension):
+def test_conjugate_coefficients_need_the_minus_sign_to_give_the_minimum(seed, dimension):
     hessian, gradient = quadratic(seed, dimension)
     vectors = np.random.default_rng(seed + 1).normal(size=(dimension, dimension))
     directions = cd.conjugate_directions(hessian, vectors)
@@ -62,42 +62,43 @@ def test_coefficients_in_conjugate_directions_give_the_minimum_with_the_sign(see
     theta = alpha @ basis
     np.testing.assert_allclose(theta, np.linalg.solve(hessian, -gradient), atol=1e-10)
     np.testing.assert_allclose(hessian @ theta, -gradient, atol=1e-9)
-    # As printed, without the sign, theta would be at +H^-1 g.
+    # The printed formula, without the sign, gives theta = +H^-1 g.
     printed = (basis @ gradient / np.einsum("kd,de,ke->k", basis, hessian, basis)) @ basis
     np.testing.assert_allclose(printed, np.linalg.solve(hessian, gradient), atol=1e-10)
 
 
 def _eigenbasis(hessian):
+    """Returns the eigenvectors as rows."""
     return np.linalg.eigh(hessian)[1].T
 
 
-def test_coefficients_in_directions_that_are_not_orthogonal():
+def test_conjugate_coefficients_in_directions_that_are_not_orthogonal():
     hessian, gradient = quadratic(3, 6)
     directions = cd.conjugate_directions(hessian, np.random.default_rng(4).normal(size=(6, 6)))
     assert abs(directions[0] @ directions[1]) > 0.1
     theta = cd.conjugate_coefficients(hessian, gradient, directions) @ directions
     np.testing.assert_allclose(theta, np.linalg.solve(hessian, -gradient), atol=1e-9)
-    # Half of the directions: the minimum over their span, where the gradient is orthogonal to it.
+    # Half of the directions give the minimum over their span, where the gradient is orthogonal to the span.
     half = cd.conjugate_coefficients(hessian, gradient, directions[:3]) @ directions[:3]
     np.testing.assert_allclose(directions[:3] @ (gradient + hessian @ half), 0, atol=1e-9)
 
 
 @pytest.mark.equation("4.7.8")
 @pytest.mark.equation("4.7.9")
-def test_the_first_step_has_a_size_without_which_units_and_descent_are_lost():
+def test_the_first_step_needs_its_factor_to_descend_in_any_units():
     hessian, gradient = quadratic(5, 4)
     run = cd.gram_schmidt_descent(hessian, gradient)
     alpha = gradient @ gradient / (gradient @ hessian @ gradient)
     np.testing.assert_allclose(run.points[1], -alpha * gradient, rtol=1e-12)
     np.testing.assert_allclose(run.directions[0], -gradient)
     np.testing.assert_allclose(run.residuals[1], alpha * hessian @ gradient - gradient, atol=1e-10)
-    # The printed step -g raises this loss; the right one is the best along g.
+    # The printed step -g increases this loss; the corrected step minimizes it along g.
     assert loss(hessian, gradient, -gradient) > 0 > loss(hessian, gradient, run.points[1])
     best = scipy.optimize.minimize_scalar(lambda t: loss(hessian, gradient, -t * gradient)).x
     assert alpha == pytest.approx(best, rel=1e-6)
-    # A change of the loss's unit leaves the points where they are; -g moves with it.
-    again = cd.gram_schmidt_descent(1000 * hessian, 1000 * gradient)
-    np.testing.assert_allclose(again.points, run.points, atol=1e-10)
+    # The points do not depend on the unit of the loss, but the printed step -g does.
+    rescaled = cd.gram_schmidt_descent(1000 * hessian, 1000 * gradient)
+    np.testing.assert_allclose(rescaled.points, run.points, atol=1e-10)
 
 
 @pytest.mark.equation("4.7.10")
@@ -106,7 +107,7 @@ def test_the_first_step_has_a_size_without_which_units_and_descent_are_lost():
 @pytest.mark.equation("4.7.13")
 @given(seed=seeds, dimension=sizes)
 @runs
-def test_gram_schmidt_descent_is_exact_conjugate_and_orthogonal(seed, dimension):
+def test_gram_schmidt_descent_is_exact_with_conjugate_directions(seed, dimension):
     hessian, gradient = quadratic(seed, dimension)
     run = cd.gram_schmidt_descent(hessian, gradient)
     np.testing.assert_allclose(run.points[-1], np.linalg.solve(hessian, -gradient), atol=1e-9)
@@ -118,27 +119,27 @@ def test_gram_schmidt_descent_is_exact_conjugate_and_orthogonal(seed, dimension)
     products = run.residuals[:-1] @ run.residuals[:-1].T
     lengths = np.sqrt(np.diagonal(products))
     np.testing.assert_allclose(products / lengths / lengths[:, None], np.eye(len(lengths)), atol=1e-6)
-    # Each alpha is the best along its direction: the new residual is orthogonal to it.
+    # Each alpha minimizes the loss along its direction: the new residual is orthogonal to the direction.
     along = np.einsum("kd,kd->k", run.directions, run.residuals[1:])
     np.testing.assert_allclose(along, 0, atol=1e-9 * np.abs(gradient @ gradient))
 
 
 @given(seed=seeds, dimension=sizes)
 @runs
-def test_one_term_of_the_sum_is_enough(seed, dimension):
+def test_the_short_recurrence_equals_full_orthogonalization_and_scipy(seed, dimension):
     hessian, gradient = quadratic(seed, dimension)
     long, short = (f(hessian, gradient) for f in (cd.gram_schmidt_descent, cd.conjugate_gradient_descent))
     assert len(long.points) == len(short.points)
     np.testing.assert_allclose(short.points, long.points, atol=1e-8)
-    theirs = []
+    scipy_points = []
     scipy.sparse.linalg.cg(
-        hessian, -gradient, rtol=0, maxiter=dimension, callback=lambda x: theirs.append(x.copy())
+        hessian, -gradient, rtol=0, maxiter=dimension, callback=lambda x: scipy_points.append(x.copy())
     )
-    shared = min(len(theirs), len(short.points) - 1)
-    np.testing.assert_allclose(short.points[1 : shared + 1], theirs[:shared], atol=1e-9)
+    steps = min(len(scipy_points), len(short.points) - 1)
+    np.testing.assert_allclose(short.points[1 : steps + 1], scipy_points[:steps], atol=1e-9)
 
 
-def test_polak_ribiere_is_fletcher_reeves_on_a_quadratic():
+def test_polak_ribiere_equals_fletcher_reeves_on_a_quadratic():
     hessian, gradient = quadratic(7, 6)
     r = cd.gram_schmidt_descent(hessian, gradient).residuals[:6]
     reeves = np.einsum("kd,kd->k", r[1:], r[1:]) / np.einsum("kd,kd->k", r[:-1], r[:-1])
@@ -147,29 +148,29 @@ def test_polak_ribiere_is_fletcher_reeves_on_a_quadratic():
 
 
 @pytest.mark.parametrize("distinct", [1, 2, 3, 5])
-def test_as_many_steps_as_distinct_eigenvalues_that_the_gradient_has(distinct):
+def test_the_number_of_steps_is_that_of_distinct_eigenvalues_in_the_gradient(distinct):
     rng = np.random.default_rng(8)
     basis = np.linalg.qr(rng.normal(size=(20, 20)))[0]
     eigenvalues = np.resize(np.arange(1.0, distinct + 1), 20)
     hessian, gradient = basis * eigenvalues @ basis.T, rng.normal(size=20)
     run = cd.conjugate_gradient_descent(hessian, gradient, tolerance=1e-10)
     assert len(run.steps) == distinct
-    # A gradient of few eigenvectors takes few steps, however many eigenvalues there are.
-    wide = basis * np.arange(1.0, 21) @ basis.T
-    few = cd.conjugate_gradient_descent(wide, basis[:, :distinct].sum(axis=1), tolerance=1e-10)
-    assert len(few.steps) == distinct
+    # If the gradient has components along few eigenvectors, few steps suffice for any number of eigenvalues.
+    full = basis * np.arange(1.0, 21) @ basis.T
+    run = cd.conjugate_gradient_descent(full, basis[:, :distinct].sum(axis=1), tolerance=1e-10)
+    assert len(run.steps) == distinct
 
 
 @given(seed=seeds, condition=st.floats(1, 1e4))
 @runs
-def test_the_error_falls_at_least_as_fast_as_momentums_rate(seed, condition):
+def test_the_error_decreases_at_least_at_the_rate_of_momentum(seed, condition):
     hessian, gradient = quadratic(seed, 12, condition)
     run = cd.conjugate_gradient_descent(hessian, gradient)
     errors = run.points - cd.quadratic_minimum(hessian, gradient)
     sizes = np.sqrt(np.einsum("kd,de,ke->k", errors, hessian, errors))
     bound = cd.error_bound(condition, np.arange(len(sizes)))
     assert np.all(sizes <= sizes[0] * bound * (1 + 1e-9) + 1e-9 * sizes[0])
-    # It begins as steepest descent, and is never behind it.
+    # The error never increases.
     assert np.all(np.diff(sizes) <= 1e-9 * sizes[0])
 
 
@@ -191,6 +192,6 @@ def test_the_error_falls_at_least_as_fast_as_momentums_rate(seed, condition):
         (lambda: cd.error_bound(0.5, 3), "condition must be at least 1"),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,3 +1,5 @@
+"""Oracles: counting each scalar multiplication, XLA's FLOPs, and Keras's shapes and parameters."""
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from curvezoo.theory import counting
 
 
-class Multiplied:
-    """A number that counts its multiplications."""
+class CountingNumber:
+    """A number that counts all multiplications of its class."""
 
     count = 0
 
@@ -16,28 +18,30 @@ class Multiplied:
         self.value = value
 
     def __mul__(self, other):
-        Multiplied.count += 1
-        return Multiplied(self.value * other.value)
+        CountingNumber.count += 1
+        return CountingNumber(self.value * other.value)
 
     def __add__(self, other):
-        return Multiplied(self.value + other.value)
+        return CountingNumber(self.value + other.value)
 
 
 def numbers(*shape):
+    """Returns an array of `CountingNumber`."""
     array = np.empty(shape, object)
     for index in np.ndindex(shape):
-        array[index] = Multiplied(float(sum(index)))
+        array[index] = CountingNumber(float(sum(index)))
     return array
 
 
 def multiplications(function):
-    Multiplied.count = 0
+    """Returns the number of multiplications in a call."""
+    CountingNumber.count = 0
     function()
-    return Multiplied.count
+    return CountingNumber.count
 
 
 @pytest.mark.equation("1.4.5")
-def test_two_layer_net_by_counting_each_multiplication():
+def test_a_two_layer_net_has_the_multiplications_that_its_products_make():
     d0, d1, d2 = 7, 5, 3
     x, w1, w2, output_gradient = numbers(d0), numbers(d1, d0), numbers(d2, d1), numbers(d2)
     count = counting.perceptron([d0, d1, d2])
@@ -50,14 +54,14 @@ def test_two_layer_net_by_counting_each_multiplication():
         if data_gradient:
             hidden_gradient @ w1
 
-    # the notes' "two matrix multiplications per layer" is the count with the derivative for the data
+    # The notes' "two matrix multiplications per layer" includes the derivative with respect to the data.
     assert multiplications(lambda: backward(False)) == count.backward == 2 * d2 * d1 + d1 * d0
-    whole = counting.perceptron([d0, d1, d2], data_gradient=True)
-    assert multiplications(lambda: backward(True)) == whole.backward == 2 * count.forward
+    with_data = counting.perceptron([d0, d1, d2], data_gradient=True)
+    assert multiplications(lambda: backward(True)) == with_data.backward == 2 * count.forward
 
 
 @pytest.mark.equation("1.4.5")
-def test_two_layer_net_is_counted_exactly_by_xla():
+def test_the_count_of_a_two_layer_net_is_that_of_xla():
     jax = pytest.importorskip("jax")
     batch, widths = 32, [24, 16, 8]
     params = [np.ones(shape, np.float32) for shape in ((24, 16), (16, 8))]
@@ -66,23 +70,24 @@ def test_two_layer_net_is_counted_exactly_by_xla():
     def net(params, x):
         return (x @ params[0]) @ params[1]
 
-    def with_weights(params, x):
+    def weight_gradient(params, x):
         y, pullback = jax.vjp(lambda params: net(params, x), params)
         return y, pullback(seed)
 
-    def with_data(params, x):
+    def weight_and_data_gradient(params, x):
         y, pullback = jax.vjp(net, params, x)
         return y, pullback(seed)
 
     count = counting.perceptron(widths, batch=batch)
-    whole = counting.perceptron(widths, batch=batch, data_gradient=True)
-    # without activations XLA's flops are those of the matrix products alone
+    with_data = counting.perceptron(widths, batch=batch, data_gradient=True)
+    # Without activations XLA's FLOPs are those of the matrix products alone.
     assert _xla_flops(jax, net, params, x) == count.flops
-    assert _xla_flops(jax, with_weights, params, x) == 2 * (count.forward + count.backward)
-    assert _xla_flops(jax, with_data, params, x) == 2 * (whole.forward + whole.backward)
+    assert _xla_flops(jax, weight_gradient, params, x) == 2 * (count.forward + count.backward)
+    flops = _xla_flops(jax, weight_and_data_gradient, params, x)
+    assert flops == 2 * (with_data.forward + with_data.backward)
 
 
-def test_gradient_of_a_relu_net_costs_about_three_forward_passes_by_xla():
+def test_the_gradient_of_a_deep_relu_net_costs_about_three_forward_passes():
     jax = pytest.importorskip("jax")
     widths = [128] * 6
     params = [np.ones((128, 128), np.float32) for _ in widths[1:]]
@@ -112,7 +117,7 @@ CONVOLUTIONS = [
 
 
 @pytest.mark.parametrize("options", CONVOLUTIONS)
-def test_convolution_is_counted_exactly_by_xla(options):
+def test_the_count_of_a_convolution_is_that_of_xla(options):
     jax = pytest.importorskip("jax")
     count = counting.convolution(in_channels=4, out_channels=8, batch=3, count_padding=False, **options)
     kernel, strides, dilation = (_pair(options.get(name, 1)) for name in ("kernel", "strides", "dilation"))
@@ -131,13 +136,13 @@ def test_convolution_is_counted_exactly_by_xla(options):
 
     weights, x = np.ones((*kernel, 4 // groups, 8), np.float32), np.ones((3, *options["size"], 4), np.float32)
     assert _xla_flops(jax, convolve, weights, x) == count.flops
-    # the derivatives pair the same taps with the same pixels, as brute force over all pairs says
+    # The forward count is that of all pairs of a tap and a pixel; the derivatives use the same pairs.
     assert count.forward == 3 * 4 * 8 // groups * _pairs(options, kernel, strides, dilation)
     assert count.backward_weights == count.backward_input == count.forward
 
 
 def _pairs(options, kernel, strides, dilation):
-    """Brute force: kernel taps that fall on a pixel, from where Keras puts a kernel of ones."""
+    """Returns the number of pairs of a tap and a pixel, from Keras's convolution of ones with ones."""
     layer = keras.layers.Conv2D(
         1, kernel, strides, options["padding"], dilation_rate=dilation, kernel_initializer="ones"
     )
@@ -152,7 +157,7 @@ def _pairs(options, kernel, strides, dilation):
     padding=st.sampled_from(["valid", "same"]),
     groups=st.sampled_from([1, 2, 4]),
 )
-def test_output_length_and_parameters_are_those_of_keras(size, kernel, stride, padding, groups):
+def test_output_lengths_and_parameters_of_convolutions_match_keras(size, kernel, stride, padding, groups):
     layer = keras.layers.Conv2D(8, kernel, strides=stride, padding=padding, groups=groups)
     shape = layer.compute_output_shape((1, *size, 4))
     layer.build((1, *size, 4))
@@ -167,7 +172,7 @@ def test_output_length_and_parameters_are_those_of_keras(size, kernel, stride, p
     assert count.flops == 2 * count.forward
 
 
-def test_parameters_of_dense_nets_are_those_of_keras():
+def test_parameters_of_dense_nets_match_keras():
     narrow = keras.layers.Dense(2, use_bias=False)
     model = keras.Sequential([keras.Input((9,)), keras.layers.Dense(5), narrow])
     layers = [counting.dense(9, 5), counting.dense(5, 2, bias=False)]
@@ -188,7 +193,7 @@ def test_parameters_of_dense_nets_are_those_of_keras():
         (lambda: counting.convolution((8, 8), 3, 4, 3, strides=0), "stride"),
     ],
 )
-def test_bad_input_is_refused(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 

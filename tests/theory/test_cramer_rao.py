@@ -1,7 +1,7 @@
-"""The Cramer-Rao bound of `theory.estimators`: estimators that attain it, that miss it, and that beat it.
+"""The Cramer-Rao bound of `theory.estimators`: estimators that attain it, miss it, and beat it.
 
-Oracles: all data sets of a small discrete model, quadrature, laws of SciPy. Where an experiment is simulated,
-the tolerance is 5 of its own standard errors.
+Oracles: all data sets of a small discrete model, quadrature, SciPy's distributions. Simulated experiments
+have a tolerance of 5 of their own standard errors.
 """
 
 from itertools import product
@@ -17,6 +17,8 @@ from curvezoo.theory import cumulants, estimators
 
 
 def simulate(estimator, law, truth, n, repeats=40_000, seed=0):
+    """Simulates an estimator on samples of a distribution of SciPy."""
+
     def sample(rng, shape):
         return law.rvs(size=shape, random_state=rng)
 
@@ -24,12 +26,13 @@ def simulate(estimator, law, truth, n, repeats=40_000, seed=0):
 
 
 def expectation(statistic, p, n):
-    """Exact expectation of a statistic of n rolls of a loaded die, over all len(p)^n data sets."""
+    """Returns the expectation of a statistic of n rolls of a loaded die, over all len(p)^n data sets."""
     rolls = np.array(list(product(range(len(p)), repeat=n)))
     return np.tensordot(np.prod(np.asarray(p)[rolls], axis=1), np.asarray(statistic(rolls)), axes=(0, 0))
 
 
 def second_cumulants(values, p):
+    """Returns the variances and the covariance of two variables."""
     k = cumulants.cumulants_from_moments(cumulants.moments(values, 2, p))
     return k[2, 0], k[0, 2], k[1, 1]
 
@@ -48,15 +51,15 @@ def test_a_covariance_is_bounded_by_the_variances(outcomes):
     a, b, p = np.array(outcomes).T
     p = p / p.sum()
     centered = np.stack([a - p @ a, b - p @ b, 3 * (a - p @ a)], axis=1)
-    # The joint cumulants of two variables: variances and, with one point of each, their covariance.
     aa, bb, ab = second_cumulants(centered[:, [0, 1]], p)
     assert ab**2 <= aa * bb * (1 + 1e-9)
-    # Equality for proportional variables.
+    # Proportional variables give equality.
     aa, bb, ab = second_cumulants(centered[:, [0, 2]], p)
     assert ab**2 == pytest.approx(aa * bb, rel=1e-9)
 
 
 def bernoulli_score(rolls, p):
+    """Returns the scores of data sets of coin flips."""
     return np.sum(rolls / p - (1 - rolls) / (1 - p), axis=1)
 
 
@@ -89,15 +92,15 @@ def test_the_cramer_rao_argument_is_exact_for_coins():
         variance = expectation(lambda r, s=statistic: s(r) ** 2, chances, n) - phi**2
         bound = estimators.cramer_rao_bound(slope, 1 / (p * (1 - p)), n)
         assert bound == pytest.approx(slope**2 / fisher, rel=1e-12)
-        # Only the mean is proportional to the score, and attains the bound.
-        attained = estimators.efficiency(variance, bound)
-        assert attained <= 1 + 1e-12
-        assert (attained > 0.9) == (slope == 1.0)
+        # Only the mean is proportional to the score, so only the mean attains the bound.
+        efficiency = estimators.efficiency(variance, bound)
+        assert efficiency <= 1 + 1e-12
+        assert (efficiency > 0.9) == (slope == 1.0)
 
 
 @pytest.mark.equation("3.4.10")
-def test_where_the_edge_moves_the_score_has_a_mean_and_the_bound_is_beaten():
-    # Uniform on (0, theta): S = -1/theta wherever there is data, and "F" = 1/theta^2.
+def test_a_support_that_depends_on_theta_allows_variances_below_the_bound():
+    # Uniform on (0, theta): S = -1/theta on the support, which gives <S^2> = 1/theta^2.
     theta, n = 2.0, 10
     result = simulate(lambda x: (n + 1) / n * x.max(axis=1), uniform(0, theta), theta, n)
     assert abs(result.bias) < 5 * result.mean_error
@@ -106,7 +109,7 @@ def test_where_the_edge_moves_the_score_has_a_mean_and_the_bound_is_beaten():
 
 
 @pytest.mark.equation("3.4.14")
-def test_the_matrix_bound_holds_for_a_die_and_its_trace_is_the_printed_one():
+def test_the_matrix_bound_is_valid_for_a_die_and_its_trace_is_the_printed_one():
     p, n = np.array([0.2, 0.3, 0.5]), 4
     # theta = (p_0, p_1), p_2 = 1 - p_0 - p_1.
     fisher = np.diag(1 / p[:2]) + 1 / p[2]
@@ -123,29 +126,30 @@ def test_the_matrix_bound_holds_for_a_die_and_its_trace_is_the_printed_one():
     np.testing.assert_allclose(expectation(estimate, p, n), phi, rtol=1e-12)
     second = expectation(lambda r: score(r)[:, :, None] * score(r)[:, None, :], p, n)
     np.testing.assert_allclose(second, n * fisher, rtol=1e-12)
-    aligned = expectation(lambda r: estimate(r)[:, :, None] * score(r)[:, None, :], p, n)
-    np.testing.assert_allclose(aligned, jacobian, atol=1e-14)
+    covariance_with_score = expectation(lambda r: estimate(r)[:, :, None] * score(r)[:, None, :], p, n)
+    np.testing.assert_allclose(covariance_with_score, jacobian, atol=1e-14)
     covariance = expectation(lambda r: estimate(r)[:, :, None] * estimate(r)[:, None, :], p, n)
     covariance = covariance - np.outer(phi, phi)
     bound = estimators.cramer_rao_bound(jacobian, fisher, n)
     np.testing.assert_allclose(bound, jacobian @ np.linalg.inv(n * fisher) @ jacobian.T, rtol=1e-12)
     assert np.linalg.eigvalsh(covariance - bound).min() > -1e-14
     assert np.trace(covariance) > np.trace(bound)
-    shares = estimators.efficiency(covariance, bound)
+    efficiencies = estimators.efficiency(covariance, bound)
     # The frequency of a face attains its bound, the product of two rolls does not.
     assert bound[0, 0] == pytest.approx(covariance[0, 0], rel=1e-12)
-    assert shares[0] < 0.6
-    assert shares[-1] == pytest.approx(1, rel=1e-10)
-    # Other units of phi change neither share.
+    assert efficiencies[0] < 0.6
+    assert efficiencies[-1] == pytest.approx(1, rel=1e-10)
+    # The efficiencies do not depend on the units of phi.
     a = np.array([[3.0, 1.0], [-40.0, 0.2]])
     np.testing.assert_allclose(
-        estimators.efficiency(a @ covariance @ a.T, a @ bound @ a.T), shares, rtol=1e-9
+        estimators.efficiency(a @ covariance @ a.T, a @ bound @ a.T), efficiencies, rtol=1e-9
     )
 
 
 @pytest.mark.equation("3.4.14")
-def test_the_bounds_along_the_axes_that_diagonalize_fisher_are_not_enough():
-    # Two means of unit Gaussians, phi their sum: 1 from each axis, 2 in truth, which the plain sum attains.
+def test_bounds_along_the_eigenvectors_of_fisher_are_not_sufficient():
+    # phi is the sum of two means of unit Gaussians. Each axis alone gives a bound of 1; the true bound is 2,
+    # and the plain sum attains it.
     gradient, fisher = np.array([1.0, 1.0]), np.eye(2)
     axes = [estimators.cramer_rao_bound(g, 1.0) for g in gradient]
     bound = estimators.cramer_rao_bound(gradient, fisher)
@@ -158,7 +162,7 @@ def test_the_bounds_along_the_axes_that_diagonalize_fisher_are_not_enough():
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 4))
 def test_no_linear_unbiased_estimator_beats_the_matrix_bound(seed, parameters, quantities):
-    # y_k = theta + noise of covariance C has F = C^-1; the estimate is sum_k W_k y_k, and J = sum_k W_k.
+    # y_k = theta + noise of covariance C has F = C^-1. The estimate sum_k W_k y_k has J = sum_k W_k.
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(parameters, parameters)) + 3 * np.eye(parameters)
     c = root @ root.T
@@ -179,30 +183,30 @@ def test_the_gaussian_mean_attains_the_bound_and_the_unbiased_variance_does_not(
     assert np.all(np.abs(result.bias) < 5 * result.mean_error)
     assert result.variance[0] == pytest.approx(bound[0, 0], abs=5 * result.variance_error[0])
     assert result.variance[1] > bound[1, 1] + 5 * result.variance_error[1]
-    share = estimators.efficiency(estimators.variance_of_variance(sigma**2, n), bound[1, 1])
-    assert share == pytest.approx((n - 1) / n, rel=1e-12)
-    # With the mean known, the variance about it attains the bound.
-    known = simulate(lambda x: np.mean((x - 0.4) ** 2, axis=1), law, sigma**2, n)
-    assert known.variance == pytest.approx(bound[1, 1], abs=5 * known.variance_error)
+    efficiency = estimators.efficiency(estimators.variance_of_variance(sigma**2, n), bound[1, 1])
+    assert efficiency == pytest.approx((n - 1) / n, rel=1e-12)
+    # If the mean is known, the mean squared deviation from it attains the bound.
+    known_mean = simulate(lambda x: np.mean((x - 0.4) ** 2, axis=1), law, sigma**2, n)
+    assert known_mean.variance == pytest.approx(bound[1, 1], abs=5 * known_mean.variance_error)
 
 
 def test_the_median_of_a_gaussian_wastes_a_third_of_the_data():
-    share = estimators.efficiency(estimators.variance_of_median(norm(), 10_001), 1 / 10_001)
-    assert share == pytest.approx(2 / np.pi, rel=1e-3)
+    efficiency = estimators.efficiency(estimators.variance_of_median(norm(), 10_001), 1 / 10_001)
+    assert efficiency == pytest.approx(2 / np.pi, rel=1e-3)
 
 
-def test_the_mean_of_cauchy_data_is_as_uncertain_as_one_example():
+def test_the_mean_of_cauchy_data_is_distributed_as_one_example():
     x = cauchy.rvs(size=(20_000, 50), random_state=5)
     quartiles = np.quantile(x.mean(axis=1), [0.25, 0.75])
-    # Standard error of a quartile: sqrt(3/16 / R) / p(1), and p(1) = 1 / (2 pi).
+    # The standard error of a quartile is sqrt(3/16 / R) / p(1) with p(1) = 1 / (2 pi).
     np.testing.assert_allclose(quartiles, [-1, 1], atol=5 * np.sqrt(3 / 16 / 20_000) * 2 * np.pi)
-    # The median has a variance, at 8 / pi^2 of the bound 2 / N for large N.
-    share = estimators.efficiency(estimators.variance_of_median(cauchy(), 10_001), 2 / 10_001)
-    assert share == pytest.approx(8 / np.pi**2, rel=1e-3)
+    # The median has a finite variance and for large N the efficiency 8 / pi^2 of the bound 2 / N.
+    efficiency = estimators.efficiency(estimators.variance_of_median(cauchy(), 10_001), 2 / 10_001)
+    assert efficiency == pytest.approx(8 / np.pi**2, rel=1e-3)
 
 
 @pytest.mark.parametrize("n", [2, 5, 50])
-def test_biased_variances_have_less_squared_error_than_the_bound_of_the_unbiased(n):
+def test_biased_variances_have_a_squared_error_below_the_bound(n):
     sigma = 1.3
     bound = estimators.cramer_rao_bound(1.0, 1 / (2 * sigma**4), n)
 
@@ -213,25 +217,25 @@ def test_biased_variances_have_less_squared_error_than_the_bound_of_the_unbiased
     assert squared_error(0) == pytest.approx((2 * n - 1) / n**2 * sigma**4, rel=1e-12)
     assert squared_error(-1) == pytest.approx(2 * sigma**4 / (n + 1), rel=1e-12)
     assert squared_error(-1) < squared_error(0) < bound < squared_error(1)
-    # Its own bound, with the bias in the Jacobian, is obeyed.
-    own = estimators.cramer_rao_bound((n - 1) / n, 1 / (2 * sigma**4), n)
-    assert estimators.variance_of_variance(sigma**2, n, ddof=0) > own
+    # The bound with the bias included in the Jacobian is satisfied.
+    biased_bound = estimators.cramer_rao_bound((n - 1) / n, 1 / (2 * sigma**4), n)
+    assert estimators.variance_of_variance(sigma**2, n, ddof=0) > biased_bound
 
 
 @pytest.mark.parametrize("size", [1e-200, 1e-3, 1e200])
-def test_james_stein_has_no_unit_of_its_own(size):
+def test_james_stein_is_accurate_in_any_unit(size):
     x = size * np.array([2.0, 0.0, -1.0])
-    # 1 - sigma^2 / |x|^2, where |x|^2 may be beyond float64.
+    # The factor is 1 - sigma^2 / |x|^2, where |x|^2 may overflow or underflow.
     shrunk = estimators.james_stein(x, 1e-100)
     np.testing.assert_allclose(shrunk, x - 1e-100 / size * np.array([2.0, 0.0, -1.0]) / 5, rtol=1e-14)
 
 
 @pytest.mark.parametrize("length", [0.0, 1.0, 4.0])
-def test_james_stein_beats_the_unbiased_estimate_wherever_the_mean_is(length):
+def test_james_stein_beats_the_unbiased_estimate_for_every_mean(length):
     d = 6
     mean = np.full(d, length / np.sqrt(d))
     k = np.arange(200)
-    # Stein: the risk is D - (D - 2)^2 <1 / |x|^2>, and |x|^2 is noncentral chi-square.
+    # The risk is D - (D - 2)^2 <1 / |x|^2> (Stein), and |x|^2 has a noncentral chi-square distribution.
     inverse = np.sum(poisson.pmf(k, length**2 / 2) / (d - 2 + 2 * k))
     exact = d - (d - 2) ** 2 * inverse
 
@@ -244,7 +248,7 @@ def test_james_stein_beats_the_unbiased_estimate_wherever_the_mean_is(length):
     assert result.mean + 5 * result.mean_error < bound
 
 
-def test_the_exponential_rates_mle_is_biased_and_its_unbiased_form_misses_the_bound():
+def test_the_mle_of_an_exponential_rate_is_biased_and_misses_the_bound():
     rate, n = 2.0, 5
     total = gamma(n, scale=1 / rate)
     mean = quad(lambda s: n / s * total.pdf(s), 0, np.inf)[0]
@@ -253,13 +257,13 @@ def test_the_exponential_rates_mle_is_biased_and_its_unbiased_form_misses_the_bo
     assert variance == pytest.approx(rate**2 / (n - 2), rel=1e-7)
     bound = estimators.cramer_rao_bound(1.0, 1 / rate**2, n)
     assert estimators.efficiency(variance, bound) == pytest.approx((n - 2) / n, rel=1e-7)
-    # So the estimate is not proportional to the score N / rate - s.
+    # The estimate is not proportional to the score N / rate - s.
     covariance = quad(lambda s: n / s * (n / rate - s) * total.pdf(s), 0, np.inf)[0]
     mle_variance = (n / (n - 1)) ** 2 * variance
     assert covariance**2 / (mle_variance * n / rate**2) == pytest.approx((n - 2) / n, rel=1e-7)
-    # The mean life, 1 / rate, is aligned: unbiased, with the least variance.
-    life = estimators.cramer_rao_bound(-1 / rate**2, 1 / rate**2, n)
-    assert estimators.efficiency(1 / (rate**2 * n), life) == pytest.approx(1, rel=1e-12)
+    # The estimate of the mean lifetime 1 / rate is: it is unbiased and attains its bound.
+    lifetime_bound = estimators.cramer_rao_bound(-1 / rate**2, 1 / rate**2, n)
+    assert estimators.efficiency(1 / (rate**2 * n), lifetime_bound) == pytest.approx(1, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -294,9 +298,12 @@ def test_the_exponential_rates_mle_is_biased_and_its_unbiased_form_misses_the_bo
         (lambda: estimators.efficiency(1.0, -1.0), "bound must not be negative, got -1"),
         (lambda: estimators.james_stein(np.ones(4), [1.0, 2.0]), "variance must be a number"),
         (lambda: estimators.james_stein([1.0, 2.0]), "x must have at least 3 coordinates"),
-        (lambda: estimators.james_stein([[1.0, 2, 3], [0, 0, 0]]), r"x\[1\] must be so far from the origin"),
+        (
+            lambda: estimators.james_stein([[1.0, 2, 3], [0, 0, 0]]),
+            r"x\[1\] must be far enough from the origin",
+        ),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

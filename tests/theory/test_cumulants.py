@@ -1,3 +1,5 @@
+"""Oracles: exact fractions, brute-force set partitions, closed forms, and SciPy's moments."""
+
 import math
 from fractions import Fraction
 from itertools import product
@@ -16,6 +18,7 @@ FRACTIONS = st.fractions(-5, 5, max_denominator=20)
 
 
 def set_partitions(points):
+    """Yields all partitions of a list into clusters."""
     if not points:
         yield []
         return
@@ -27,16 +30,18 @@ def set_partitions(points):
 
 
 def exact_moments(law, order):
-    """Moments of {value: probability} in fractions; values are tuples, one entry a variable."""
+    """Returns the moments of {value: probability} in fractions; values are tuples, one entry per variable."""
     variables = len(next(iter(law)))
-    found = np.empty((order + 1,) * variables, dtype=object)
-    for n in np.ndindex(found.shape):
-        found[n] = sum(p * math.prod(x**m for x, m in zip(value, n, strict=True)) for value, p in law.items())
-    return found
+    moments = np.empty((order + 1,) * variables, dtype=object)
+    for n in np.ndindex(moments.shape):
+        moments[n] = sum(
+            p * math.prod(x**m for x, m in zip(value, n, strict=True)) for value, p in law.items()
+        )
+    return moments
 
 
 def exact_sum(*laws):
-    """The law {value: probability} of a sum of independent variables."""
+    """Returns the distribution {value: probability} of a sum of independent variables."""
     total = {}
     for outcome in product(*(law.items() for law in laws)):
         value = sum(x for x, _ in outcome)
@@ -45,6 +50,7 @@ def exact_sum(*laws):
 
 
 def single(law):
+    """Returns a distribution of one variable with its values as tuples."""
     return {(x,): p for x, p in law.items()}
 
 
@@ -56,33 +62,33 @@ DIE = {x: Fraction(1, 6) for x in range(1, 7)}
 @pytest.mark.parametrize(
     "law", [stats.gamma(2.5), stats.norm(-1, 2), stats.uniform(1, 3), stats.laplace(0.3)]
 )
-def test_moments_of_a_density_are_those_of_scipy(law):
+def test_moments_of_a_density_match_scipy(law):
     ours = cumulants.density_moments(law.pdf, 6, law.support())
-    # SciPy's moments of the Laplace law have errors of 2e-9.
+    # SciPy's moments of the Laplace distribution have errors of 2e-9.
     np.testing.assert_allclose(ours, [law.moment(n) if n else 1 for n in range(7)], rtol=1e-8)
 
 
 @pytest.mark.equation("3.2.1")
 @pytest.mark.parametrize(("mean", "deviation"), [(1e4, 1), (-300, 0.1), (0, 1e-3), (0, 1e6)])
-def test_moments_are_those_of_mass_of_any_place_and_width(mean, deviation):
+def test_moments_are_accurate_for_any_place_and_width_of_the_mass(mean, deviation):
     law = stats.norm(mean, deviation)
     ours = cumulants.density_moments(law.pdf, 4, center=mean)
     np.testing.assert_allclose(ours / deviation ** np.arange(5), [1, 0, 1, 0, 3], atol=1e-10)
     about_zero = cumulants.density_moments(law.pdf, 4)[[2, 4]]
     np.testing.assert_allclose(about_zero, [law.moment(2), law.moment(4)], rtol=1e-12)
-    found = cumulants.density_cumulants(law.pdf, 4)
+    from_density = cumulants.density_cumulants(law.pdf, 4)
     np.testing.assert_allclose(
-        (found - [0, mean, 0, 0, 0]) / deviation ** np.arange(5), [0, 0, 1, 0, 0], atol=1e-9
+        (from_density - [0, mean, 0, 0, 0]) / deviation ** np.arange(5), [0, 0, 1, 0, 0], atol=1e-9
     )
 
 
 @pytest.mark.equation("3.2.1")
 def test_moments_of_values_are_weighted_sums():
     values, p = np.array([[0, 1], [2, -1], [3, 0.5]]), np.array([0.2, 0.3, 0.5])
-    found = cumulants.moments(values, 3, p)
-    assert found.shape == (4, 4)
+    moments = cumulants.moments(values, 3, p)
+    assert moments.shape == (4, 4)
     for n, m in np.ndindex(4, 4):
-        assert found[n, m] == pytest.approx(np.sum(p * values[:, 0] ** n * values[:, 1] ** m), rel=1e-13)
+        assert moments[n, m] == pytest.approx(np.sum(p * values[:, 0] ** n * values[:, 1] ** m), rel=1e-13)
     np.testing.assert_allclose(cumulants.moments(values[:, 0], 2), [1, 5 / 3, 13 / 3])
 
 
@@ -95,29 +101,29 @@ def test_moments_of_values_are_weighted_sums():
         (stats.laplace(), [0, 0, 2, 0, 12, 0, 240, 0, 10080]),
     ],
 )
-def test_cumulants_of_densities_have_their_closed_forms(law, exact):
+def test_cumulants_of_densities_match_closed_forms(law, exact):
     ours = cumulants.density_cumulants(law.pdf, 8, law.support())
     np.testing.assert_allclose(ours, exact, rtol=1e-6, atol=1e-6)
 
 
-def test_cumulants_all_one_give_the_bell_numbers():
-    found = cumulants.moments_from_cumulants([0] + [1] * 10)
-    assert found.tolist() == [1, 1, 2, 5, 15, 52, 203, 877, 4140, 21147, 115975]
-    assert all(type(number) is int for number in found)
+def test_unit_cumulants_give_the_bell_numbers():
+    moments = cumulants.moments_from_cumulants([0] + [1] * 10)
+    assert moments.tolist() == [1, 1, 2, 5, 15, 52, 203, 877, 4140, 21147, 115975]
+    assert all(type(number) is int for number in moments)
 
 
 @pytest.mark.parametrize("large", [2**63, 10**400], ids=["2**63", "10**400"])
 def test_integers_of_any_size_stay_exact(large):
-    found = cumulants.moments_from_cumulants([0, large, 1])
-    assert found.tolist() == [1, large, large**2 + 1]
-    assert cumulants.cumulants_from_moments(found).tolist() == [0, large, 1]
+    moments = cumulants.moments_from_cumulants([0, large, 1])
+    assert moments.tolist() == [1, large, large**2 + 1]
+    assert cumulants.cumulants_from_moments(moments).tolist() == [0, large, 1]
     mixed = cumulants.moments_from_cumulants([np.int64(0), np.int64(2**40), Fraction(1, 3)])
     assert mixed.tolist() == [1, 2**40, 2**80 + Fraction(1, 3)]
 
 
 @given(st.lists(FRACTIONS, min_size=8, max_size=8))
 @REPEATABLE
-def test_joint_cumulants_and_moments_are_inverse_and_exact(entries):
+def test_joint_cumulants_and_moments_convert_exactly_both_ways(entries):
     joint = np.array([Fraction(0), *entries], dtype=object).reshape(3, 3)
     moments = cumulants.moments_from_cumulants(joint)
     assert cumulants.cumulants_from_moments(moments).tolist() == joint.tolist()
@@ -135,7 +141,7 @@ def test_joint_moments_are_sums_over_set_partitions(entries):
             for partition in set_partitions(points)
         ]
         assert moments[orders] == sum(math.prod(joint[b] for b in partition) for partition in blocks)
-        # And back, with the alternating factor of the logarithm.
+        # The inverse has the alternating factor of the logarithm's series.
         if points:
             assert joint[orders] == sum(
                 (-1) ** (len(partition) - 1)
@@ -146,24 +152,24 @@ def test_joint_moments_are_sums_over_set_partitions(entries):
 
 
 def series_product(a, b):
-    """Product of power series, to the order of `a`."""
+    """Returns the product of two power series, to the order of `a`."""
     return [sum(a[i] * b[n - i] for i in range(n + 1)) for n in range(len(a))]
 
 
 @pytest.mark.equation("3.2.5")
-def test_the_exponential_of_the_series_of_cumulants_is_that_of_moments_from_order_zero():
+def test_the_exponential_of_the_cumulant_series_is_the_whole_moment_series():
     kappa = [Fraction(n) for n in (0, 2, 3, -1, 4, 1, -2)]
     moments = cumulants.moments_from_cumulants(kappa)
     order = len(kappa) - 1
     one = [Fraction(int(n == 0)) for n in range(order + 1)]
-    # In powers of -ik.
+    # Coefficients of powers of -ik.
     generator = [c / math.factorial(n) for n, c in enumerate(kappa)]
     exponential, power = one, one
     for j in range(1, order + 1):
         power = series_product(power, generator)
         exponential = [e + p / math.factorial(j) for e, p in zip(exponential, power, strict=True)]
     assert exponential == [m / math.factorial(n) for n, m in enumerate(moments)]
-    # The printed sum over moments begins at n = 1 and lacks the 1.
+    # The printed sum over moments begins at n = 1 and omits the 1.
     assert exponential[0] == 1
     factors = one
     for n in range(1, order + 1):
@@ -177,7 +183,7 @@ def test_the_exponential_of_the_series_of_cumulants_is_that_of_moments_from_orde
 @pytest.mark.equation("3.2.6")
 @given(st.lists(FRACTIONS, min_size=7, max_size=7))
 @REPEATABLE
-def test_moments_are_sums_over_groupings_with_the_missing_factorial(entries):
+def test_moments_are_sums_over_groupings_times_the_missing_factorial(entries):
     kappa = [Fraction(0), *entries]
     for m, moment in enumerate(cumulants.moments_from_cumulants(kappa)):
         assert cumulants.moment_by_groupings(kappa, m) == moment
@@ -193,20 +199,20 @@ def test_moments_are_sums_over_groupings_with_the_missing_factorial(entries):
 
 @pytest.mark.equation("3.2.6")
 @pytest.mark.parametrize("points", [0, 1, 4, 7])
-def test_groupings_are_counted_as_drawn(points):
-    drawn = {}
+def test_groupings_are_counted_as_by_enumeration(points):
+    enumerated = {}
     for partition in set_partitions(list(range(points))):
         sizes = tuple(sorted(map(len, partition)))
-        drawn[sizes] = drawn.get(sizes, 0) + 1
+        enumerated[sizes] = enumerated.get(sizes, 0) + 1
     counted = {
-        tuple(sorted(n for n, times in p.items() for _ in range(times))): number
+        tuple(sorted(n for n, count in p.items() for _ in range(count))): number
         for p, number in cumulants.groupings(points)
     }
-    assert counted == drawn
+    assert counted == enumerated
 
 
 @pytest.mark.equation("3.2.7")
-def test_means_add_for_dependent_variables_too():
+def test_means_of_dependent_variables_add():
     law = {(0, 0): Fraction(1, 2), (1, 3): Fraction(1, 3), (2, -1): Fraction(1, 6)}
     joint = exact_moments(law, 1)
     total = sum(p * (x + y) for (x, y), p in law.items())
@@ -215,7 +221,7 @@ def test_means_add_for_dependent_variables_too():
 
 
 @pytest.mark.equation("3.2.8")
-def test_cumulants_of_independent_variables_add_and_their_joint_ones_vanish():
+def test_independent_variables_have_additive_cumulants_and_no_cross_cumulants():
     coin, die, both = (
         cumulants.cumulants_from_moments(exact_moments(single(law), 8))
         for law in (COIN, DIE, exact_sum(COIN, DIE))
@@ -229,7 +235,7 @@ def test_cumulants_of_independent_variables_add_and_their_joint_ones_vanish():
 
 
 @pytest.mark.equation("3.2.8")
-def test_deviations_add_in_quadrature_and_not_by_their_root_mean_square():
+def test_standard_deviations_add_in_quadrature():
     variances = [float(stats.norm(0, s).var()) for s in (3, 4)]
     both = cumulants.density_cumulants(stats.norm(0, 5).pdf, 2)[2]
     assert both == pytest.approx(sum(variances), rel=1e-9)
@@ -237,7 +243,7 @@ def test_deviations_add_in_quadrature_and_not_by_their_root_mean_square():
 
 
 @pytest.mark.equation("3.2.12")
-def test_cumulants_of_a_sum_of_dependent_variables_are_sums_over_all_joint_ones():
+def test_cumulants_of_a_sum_are_sums_over_all_joint_cumulants():
     law = {(0, 0, 1): Fraction(1, 2), (1, 3, 0): Fraction(1, 3), (2, -1, 5): Fraction(1, 6)}
     joint = cumulants.cumulants_from_moments(exact_moments(law, 3))
     total = {(sum(value),): p for value, p in law.items()}
@@ -248,7 +254,7 @@ def test_cumulants_of_a_sum_of_dependent_variables_are_sums_over_all_joint_ones(
 
 
 @pytest.mark.equation("3.2.13")
-def test_cumulants_of_copies_are_proportional_to_their_number():
+def test_cumulants_of_a_sum_of_copies_are_proportional_to_their_number():
     one = cumulants.cumulants_from_moments(exact_moments(single(COIN), 6))
     five = cumulants.cumulants_from_moments(exact_moments(single(exact_sum(*[COIN] * 5)), 6))
     assert five.tolist() == (5 * one).tolist()
@@ -256,7 +262,7 @@ def test_cumulants_of_copies_are_proportional_to_their_number():
 
 @pytest.mark.equation("3.2.14")
 @pytest.mark.parametrize("count", [1, 4, 25])
-def test_normalized_sums_have_cumulants_that_fall_as_the_power_of_their_number(count):
+def test_cumulants_of_normalized_sums_fall_with_the_predicted_power_of_n(count):
     coin = cumulants.cumulants_from_moments(exact_moments(single(COIN), 6))
     law = stats.binom(count, 1 / 3)
     values = (np.arange(count + 1) - count / 3) / np.sqrt(count)
@@ -278,13 +284,13 @@ def test_sample_cumulants_are_unbiased():
 
 
 @pytest.mark.parametrize("mean", [1e4, 1e8])
-def test_sample_cumulants_are_those_of_the_deviations_wherever_the_mean_is(mean):
+def test_sample_cumulants_are_accurate_far_from_zero(mean):
     sample = mean + np.random.default_rng(0).normal(size=(2, 1000))
-    # Subtracting a number of this size is exact.
-    near = cumulants.sample_cumulants(sample - mean)
-    far = cumulants.sample_cumulants(sample)
-    np.testing.assert_allclose(far[1], mean + near[1], rtol=1e-15)
-    np.testing.assert_allclose(far[2:], near[2:], atol=mean * 1e-14)
+    # The subtraction is exact in floating point.
+    centered = cumulants.sample_cumulants(sample - mean)
+    shifted = cumulants.sample_cumulants(sample)
+    np.testing.assert_allclose(shifted[1], mean + centered[1], rtol=1e-15)
+    np.testing.assert_allclose(shifted[2:], centered[2:], atol=mean * 1e-14)
 
 
 @pytest.mark.parametrize(
@@ -295,13 +301,18 @@ def test_sample_cumulants_are_those_of_the_deviations_wherever_the_mean_is(mean)
         (lambda: cumulants.moments([1, 2], 2, [0.5, 0.6]), r"probabilities must sum to 1, got 1\.1"),
         (lambda: cumulants.moments([1, 2], 2, [1.0]), r"probabilities must have shape \(2,\)"),
         (lambda: cumulants.moments([1, 2], -1), "order must be an integer of at least 0, got -1"),
-        (lambda: cumulants.cumulants_from_moments([2, 1]), "moments must begin with that of order zero, 1"),
+        (lambda: cumulants.cumulants_from_moments([2, 1]), r"moments\[0\] must be 1, got 2$"),
+        (lambda: cumulants.cumulants_from_moments([]), r"moments must have at least one axis and one entry"),
         (lambda: cumulants.cumulants_from_moments([1, np.inf]), r"moments\[1\] must be finite"),
-        (lambda: cumulants.moments_from_cumulants([1, 1]), "cumulants must begin with that of order zero, 0"),
+        (lambda: cumulants.moments_from_cumulants([1, 1]), r"cumulants\[0\] must be 0, got 1$"),
+        (lambda: cumulants.moments_from_cumulants(np.eye(2)), r"cumulants\[0, 0\] must be 0, got 1\.0$"),
         (lambda: cumulants.moment_by_groupings([0, 1], 2), "cumulants must be those of orders 0 to 2"),
         (lambda: list(cumulants.groupings(1.5)), "order must be an integer of at least 0, got 1.5"),
         (lambda: cumulants.cumulants_of_sum(np.zeros((2, 3))), r"axes of one length, got shape \(2, 3\)"),
-        (lambda: cumulants.cumulants_of_normalized_sum([0, 10**400], 2), "cumulants must hold numbers below"),
+        (
+            lambda: cumulants.cumulants_of_normalized_sum([0, 10**400], 2),
+            "cumulants must hold numbers of",
+        ),
         (
             lambda: cumulants.density_moments(stats.norm.pdf, 1, (1, -1)),
             r"support must be an increasing pair of numbers, got \(1, -1\)",
@@ -326,6 +337,6 @@ def test_sample_cumulants_are_those_of_the_deviations_wherever_the_mean_is(mean)
         ),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Oracles: the updates of the notes run as printed, closed forms, and brute-force searches."""
+"""Oracles: iterating the notes' updates, closed forms, and brute-force searches."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,10 @@ steps_of_lambda = st.floats(0.01, 6.0)
 
 
 def run_momentum(epsilon, m, curvature, steps=4000, late=False):
-    """The factor a step of Eqs. 4.3.1 and 4.3.2 with v^(n+1), or v^(n) if `late`, scaled to stay finite."""
+    """Returns the factor per step of Eqs. 4.3.1 and 4.3.2 with v^(n+1), or with v^(n) if `late`.
+
+    The state is normalized after each step so that it stays finite.
+    """
     theta, v, log = 1.0, 0.3, 0.0
     for n in range(steps):
         new = m * v + curvature * theta
@@ -26,12 +29,13 @@ def run_momentum(epsilon, m, curvature, steps=4000, late=False):
 
 
 def worst_sgd(epsilon, curvatures):
+    """Returns the rate of SGD along its slowest direction."""
     return np.abs(descent.sgd_factor(epsilon, curvatures)).max()
 
 
 @pytest.mark.equation("4.1.1")
 @pytest.mark.equation("4.1.2")
-def test_newtons_step_is_to_the_minimum_of_the_quadratic_model():
+def test_newtons_step_reaches_the_minimum_of_a_quadratic_in_any_units():
     rng = np.random.default_rng(0)
     root = rng.normal(size=(4, 4))
     hessian, center, theta = root @ root.T + np.eye(4), rng.normal(size=4), rng.normal(size=4)
@@ -39,7 +43,7 @@ def test_newtons_step_is_to_the_minimum_of_the_quadratic_model():
     def loss(x):
         return (x - center) @ hessian @ (x - center) / 2
 
-    # Central differences are exact for a quadratic but for rounding.
+    # Central differences of a quadratic are exact to rounding.
     gradient = np.array([(loss(theta + e) - loss(theta - e)) / 2e-3 for e in 1e-3 * np.eye(4)])
     np.testing.assert_allclose(gradient, hessian @ (theta - center), rtol=1e-9)
     np.testing.assert_allclose(descent.newton_step(theta, gradient, hessian), center, atol=1e-9)
@@ -51,20 +55,21 @@ def test_newtons_step_is_to_the_minimum_of_the_quadratic_model():
 
 
 def _congruent(hessian, units):
+    """Returns the Hessian in rescaled parameters."""
     inverse = np.linalg.inv(units)
     return inverse @ hessian @ inverse
 
 
 @pytest.mark.equation("4.1.3")
 @pytest.mark.parametrize("epsilon", [0.1, 0.5, 0.9, 1.5, 1.9])
-def test_newtons_rate_is_one_minus_epsilon_whatever_the_curvature(epsilon):
+def test_newtons_rate_is_one_minus_epsilon_for_any_curvature(epsilon):
     curvature = np.array([1e-4, 1.0, 1e5])
     path = [np.ones(3)]
     for _ in range(20):
         path.append(descent.newton_step(path[-1], curvature * path[-1], np.diag(curvature), epsilon))
     measured = (np.array(path)[-1] / path[0]) ** (1 / 20) if epsilon < 1 else np.array(path)[1]
     np.testing.assert_allclose(measured, 1 - epsilon, rtol=1e-9)
-    # Overshooting, as theta changes sign, begins above one; convergence ends at two.
+    # theta keeps its sign for epsilon < 1 only.
     assert np.all(np.array(path)[1:].min(axis=0) > 0) == (epsilon < 1)
 
 
@@ -79,7 +84,7 @@ def test_the_learning_rate_of_sgd_has_units_of_theta_squared_over_loss():
     a, c, curvature, epsilon = 7.0, 0.2, 3.0, 0.15
 
     def sgd(loss, theta, rate, steps=12):
-        # Central differences are exact for a quadratic but for rounding.
+        # Central differences of a quadratic are exact to rounding.
         for _ in range(steps):
             theta -= rate * (loss(theta + 0.1) - loss(theta - 0.1)) / 0.2
         return theta
@@ -97,7 +102,7 @@ def test_the_learning_rate_of_sgd_has_units_of_theta_squared_over_loss():
 
 @pytest.mark.equation("4.2.3")
 @pytest.mark.parametrize("euclidean", [True, False])
-def test_the_direction_of_steepest_descent_is_that_of_the_least_loss_on_a_small_ball(euclidean):
+def test_steepest_descent_points_to_the_least_loss_on_a_small_ball(euclidean):
     rng = np.random.default_rng(3)
     root = rng.normal(size=(3, 3))
     metric = np.eye(3) if euclidean else root @ root.T + 0.1 * np.eye(3)
@@ -125,7 +130,7 @@ def test_the_direction_of_steepest_descent_is_that_of_the_least_loss_on_a_small_
 @pytest.mark.equation("4.3.5")
 @given(epsilon=st.floats(1e-3, 3), curvature=st.floats(1e-3, 3))
 @runs
-def test_sgds_measured_factor_and_signs_give_its_phase(epsilon, curvature):
+def test_the_phase_of_sgd_matches_its_measured_factor_and_signs(epsilon, curvature):
     theta = [1.0]
     for _ in range(10):
         theta.append(theta[-1] - epsilon * curvature * theta[-1])
@@ -136,7 +141,7 @@ def test_sgds_measured_factor_and_signs_give_its_phase(epsilon, curvature):
         assert phase == ("same sign" if theta[1] >= 0 else "alternating")
 
 
-def test_phases_at_their_boundaries():
+def test_phases_of_sgd_at_their_boundaries():
     assert list(descent.sgd_phase([0.0, 0.5, 1.0, 1.5, 2.0, -0.1], 1.0)) == [
         "not converging",
         "same sign",
@@ -148,7 +153,7 @@ def test_phases_at_their_boundaries():
 
 
 @pytest.mark.parametrize("kappa", [2.0, 50.0])
-def test_the_best_rate_of_sgd_is_found_by_search(kappa):
+def test_the_best_rate_of_sgd_matches_a_search(kappa):
     best = descent.best_sgd(3.0, 3 * kappa)
     grid = np.linspace(0.5, 1.5, 2001) * best.learning_rate
     searched = min(worst_sgd(e, [3.0, 3 * kappa]) for e in grid)
@@ -159,14 +164,14 @@ def test_the_best_rate_of_sgd_is_found_by_search(kappa):
 @pytest.mark.equation("4.3.1")
 @pytest.mark.equation("4.3.2")
 @pytest.mark.equation("4.3.6")
-def test_the_velocity_of_the_next_step_and_not_the_present_one_gives_the_printed_matrix():
+def test_momentum_uses_the_velocity_of_the_next_step():
     m, curvature = 0.6, 2.5
     for epsilon in (0.04, 0.1, 0.5, 1.2, 1.4):
         rate = descent.momentum_rate(epsilon, m, curvature)
         assert run_momentum(epsilon, m, curvature) == pytest.approx(rate, rel=0.01)
         late = np.abs(np.linalg.eigvals([[1, -epsilon], [curvature, m]])).max()
         assert run_momentum(epsilon, m, curvature, late=True) == pytest.approx(late, rel=0.01)
-        # As Eq. 4.3.2 is printed the stable range ends at (1 - m) / lambda = 0.16, not at 1.28.
+        # With Eq. 4.3.2 as printed the stable range ends at (1 - m) / lambda = 0.16, not at 1.28.
         assert (late < 1) == (epsilon < (1 - m) / curvature)
         assert (rate < 1) == (epsilon < descent.momentum_limit(m, curvature))
 
@@ -175,14 +180,14 @@ def test_the_velocity_of_the_next_step_and_not_the_present_one_gives_the_printed
 @pytest.mark.equation("4.3.8")
 @given(x=steps_of_lambda, m=momenta, curvature=st.floats(0.1, 10))
 @runs
-def test_eigenvalues_are_those_of_the_matrix_and_the_update_is_its_product(x, m, curvature):
+def test_the_momentum_matrix_gives_the_update_and_the_eigenvalues(x, m, curvature):
     epsilon = x / curvature
     matrix = descent.momentum_matrix(epsilon, m, curvature)
     theta, v = 0.7, -0.2
     new = m * v + curvature * theta
     np.testing.assert_allclose(matrix @ [theta, v], [theta - epsilon * new, new], rtol=1e-12, atol=1e-12)
     ours = np.array(descent.momentum_eigenvalues(epsilon, m, curvature))
-    # Sums and products of the roots are well conditioned where the roots are not.
+    # The sum and product of the eigenvalues are well conditioned even where the eigenvalues are not.
     np.testing.assert_allclose(ours.sum(), np.trace(matrix), atol=1e-12)
     np.testing.assert_allclose(ours.prod(), np.linalg.det(matrix), atol=1e-12)
     assert descent.momentum_rate(epsilon, m, curvature) == pytest.approx(np.abs(ours).max(), rel=1e-15)
@@ -191,7 +196,7 @@ def test_eigenvalues_are_those_of_the_matrix_and_the_update_is_its_product(x, m,
 @pytest.mark.equation("4.3.9")
 @given(x=steps_of_lambda, m=st.floats(-2, 2))
 @runs
-def test_convergence_needs_a_modulus_below_one_and_so_a_momentum_below_one(x, m):
+def test_convergence_requires_a_spectral_radius_and_a_momentum_below_one(x, m):
     roots = np.roots([1, -(1 + m - x), m])
     converges = bool(np.abs(roots).max() < 1 - 1e-9)
     assert converges == (descent.momentum_rate(x, m, 1.0) < 1 - 1e-9)
@@ -199,17 +204,17 @@ def test_convergence_needs_a_modulus_below_one_and_so_a_momentum_below_one(x, m)
         assert converges == (x < descent.momentum_limit(m, 1.0))
     if abs(m) >= 1:
         assert not converges
-    # The printed bound alone holds for m = 1.2, where every learning rate diverges.
+    # The printed bound admits m = 1.2, for which every learning rate diverges.
     assert descent.momentum_rate(min(x, 4.3), 1.2, 1.0) > 1
 
 
-def test_real_parts_between_minus_one_and_one_do_not_make_it_converge():
+def test_real_parts_between_minus_one_and_one_do_not_imply_convergence():
     eigenvalues = np.array(descent.momentum_eigenvalues(2.0, 1.2, 1.0))
     assert np.all(np.abs(eigenvalues.real) < 1)
     assert run_momentum(2.0, 1.2, 1.0, 400) > 1.09
 
 
-def test_the_factor_of_two_is_undone_by_dividing_epsilon_by_one_plus_m_and_not_by_the_printed_change():
+def test_rescaling_epsilon_by_one_plus_m_recovers_the_limit_of_sgd():
     m, curvature = 0.8, 3.0
     limit = descent.momentum_limit(m, curvature)
     assert limit / (1 + m) == pytest.approx(2 / curvature, rel=1e-15)
@@ -219,7 +224,7 @@ def test_the_factor_of_two_is_undone_by_dividing_epsilon_by_one_plus_m_and_not_b
 @pytest.mark.equation("4.3.10")
 @pytest.mark.equation("4.3.11")
 @pytest.mark.parametrize("x", [0.01, 0.2, 0.9, 1.7, 3.5])
-def test_critical_momentum_is_the_best_for_one_curvature_with_rate_of_the_modulus(x):
+def test_the_critical_momentum_is_the_best_for_one_curvature(x):
     curvature = 4.0
     epsilon = x / curvature
     m = descent.critical_momentum(epsilon, curvature)
@@ -229,7 +234,7 @@ def test_critical_momentum_is_the_best_for_one_curvature_with_rate_of_the_modulu
     assert np.sqrt(m) == pytest.approx(rate, rel=1e-12)
     grid = np.linspace(-0.99, 1, 40_001)
     rates = descent.momentum_rate(epsilon, grid, curvature)
-    # The rate has a cusp of a square root towards smaller m.
+    # Below its minimum the rate varies as a square root of m.
     assert grid[np.argmin(rates)] == pytest.approx(m, abs=1e-4)
     assert rates.min() >= rate - 1e-7
     assert run_momentum(epsilon, m, curvature) == pytest.approx(rate, rel=0.01)
@@ -237,7 +242,7 @@ def test_critical_momentum_is_the_best_for_one_curvature_with_rate_of_the_modulu
     assert descent.momentum_rate(epsilon, (1 + np.sqrt(x)) ** 2, curvature) > 1
 
 
-def test_at_critical_damping_theta_falls_as_the_number_of_steps_times_the_power():
+def test_at_critical_damping_theta_decreases_as_n_times_a_power():
     epsilon, curvature = 0.25, 1.0
     matrix = descent.momentum_matrix(epsilon, descent.critical_momentum(epsilon, curvature), curvature)
     sizes = [(np.linalg.matrix_power(matrix, n) @ [1.0, 0.0])[0] / 0.5**n for n in (100, 200, 400)]
@@ -245,11 +250,11 @@ def test_at_critical_damping_theta_falls_as_the_number_of_steps_times_the_power(
     assert sizes[1] - sizes[0] > 1
 
 
-@given(m=st.floats(0.01, 0.99), part=st.floats(0.001, 0.999))
+@given(m=st.floats(0.01, 0.99), position=st.floats(0.001, 0.999))
 @runs
-def test_momentum_gains_on_a_whole_plateau_of_complex_eigenvalues(m, part):
-    ends = (1 - np.sqrt(m)) ** 2, (1 + np.sqrt(m)) ** 2
-    x = ends[0] + part * (ends[1] - ends[0])
+def test_the_rate_is_constant_on_a_plateau_of_complex_eigenvalues(m, position):
+    low, high = (1 - np.sqrt(m)) ** 2, (1 + np.sqrt(m)) ** 2
+    x = low + position * (high - low)
     plus, minus = descent.momentum_eigenvalues(x, m, 1.0)
     assert plus == pytest.approx(np.conj(minus), abs=1e-15) and abs(plus.imag) > 0
     assert descent.momentum_rate(x, m, 1.0) == pytest.approx(np.sqrt(m), rel=1e-12)
@@ -259,7 +264,7 @@ def test_momentum_gains_on_a_whole_plateau_of_complex_eigenvalues(m, part):
 @pytest.mark.equation("4.3.13")
 @pytest.mark.equation("4.3.14")
 @pytest.mark.parametrize("kappa", [1.5, 10.0, 400.0])
-def test_the_best_momentum_is_the_searched_one_with_kappa_the_larger_over_the_smaller(kappa):
+def test_the_best_momentum_matches_a_search_with_kappa_above_one(kappa):
     low, high = 0.2, 0.2 * kappa
     best = descent.best_momentum(low, high)
     curvatures = np.linspace(low, high, 33)
@@ -276,7 +281,7 @@ def test_the_best_momentum_is_the_searched_one_with_kappa_the_larger_over_the_sm
     for curvature in (low, 1.3 * low, high):
         measured = run_momentum(best.learning_rate, best.momentum, curvature)
         assert measured == pytest.approx(best.rate, rel=0.01)
-    # As printed, lambda_1 << lambda_2 and kappa = lambda_1 / lambda_2 would make the rate negative.
+    # With the printed kappa = lambda_1 / lambda_2 and lambda_1 << lambda_2 the rate would be negative.
     assert (np.sqrt(low / high) - 1) / (np.sqrt(low / high) + 1) == pytest.approx(-best.rate, rel=1e-12)
 
 
@@ -294,13 +299,13 @@ def test_the_best_momentum_is_the_searched_one_with_kappa_the_larger_over_the_sm
         (lambda: descent.steepest_direction([1.0, 1.0], -np.eye(2)), "metric"),
         (lambda: descent.sgd_factor([0.1, np.nan], 1.0), r"learning_rate\[1\] must be finite"),
         (lambda: descent.momentum_rate([1.0, 2.0], [1.0, 2.0, 3.0], 1.0), "shapes must broadcast"),
-        (lambda: descent.momentum_limit([0.5, 1.0], 1.0), r"momentum\[1\] must lie between -1 and 1"),
+        (lambda: descent.momentum_limit([0.5, 1.0], 1.0), r"momentum\[1\] must be between -1 and 1, got 1$"),
         (lambda: descent.momentum_limit(0.5, 0.0), "curvature must be positive"),
         (lambda: descent.critical_momentum(-0.1, 1.0), "learning_rate must not be negative"),
         (lambda: descent.best_momentum(2.0, 1.0), "high must not be below low = 2, got 1"),
         (lambda: descent.best_sgd(0.0, 1.0), "low must be positive"),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

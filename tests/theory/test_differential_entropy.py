@@ -1,4 +1,4 @@
-"""Oracles: SciPy's and TFP's closed forms."""
+"""Oracles: closed forms, of SciPy and TFP among others."""
 
 import numpy as np
 import pytest
@@ -38,24 +38,24 @@ CONTINUOUS = [
 
 @pytest.mark.equation("2.1.5")
 @pytest.mark.parametrize("law", CONTINUOUS, ids=lambda law: f"{law.dist.name}{law.args}")
-def test_quadrature_equals_scipys_closed_form(law):
+def test_entropies_by_quadrature_match_scipys_closed_forms(law):
     assert differential_entropy.entropy(law) == pytest.approx(law.entropy(), rel=1e-7, abs=1e-7)
 
 
-def test_a_singularity_at_one_is_as_exact_as_floats_beside_one():
+def test_a_singularity_at_one_is_resolved_to_the_spacing_of_floats():
     law = laws.beta(0.5, 0.5)
-    # Floats near 1 are 1e-16 apart, and the square root of that is the mass between two of them.
+    # Floats near 1 are 1e-16 apart, and the mass between two of them is the square root of that.
     assert differential_entropy.entropy(law) == pytest.approx(law.entropy(), abs=1e-6)
 
 
 @pytest.mark.equation("2.1.5")
-def test_entropy_of_a_density_can_be_negative_and_changes_with_the_unit_of_x():
+def test_differential_entropy_can_be_negative_and_depends_on_the_unit_of_x():
     assert differential_entropy.entropy(laws.uniform(0, 0.5), base=2) == pytest.approx(-1, abs=1e-10)
     assert differential_entropy.gaussian_entropy(1e-4) < 0
     for law, scaled in ((laws.norm(0, 1), laws.norm(0, 1000)), (laws.gamma(2), laws.gamma(2, scale=1000))):
         shift = differential_entropy.entropy(scaled) - differential_entropy.entropy(law)
         assert shift == pytest.approx(np.log(1000), abs=1e-8)
-    # A divergence has no unit.
+    # A divergence is independent of the unit.
     metres = differential_entropy.kl_divergence(laws.norm(0, 1), laws.norm(1, 2))
     millimetres = differential_entropy.kl_divergence(laws.norm(0, 1000), laws.norm(1000, 2000))
     assert metres == pytest.approx(millimetres, rel=1e-9)
@@ -63,7 +63,7 @@ def test_entropy_of_a_density_can_be_negative_and_changes_with_the_unit_of_x():
 
 @pytest.mark.equation("2.1.5")
 @pytest.mark.parametrize("law", [laws.norm(), laws.expon(), laws.beta(3, 2)], ids=lambda law: law.dist.name)
-def test_entropy_of_bins_grows_without_end_and_only_with_the_log_of_their_width_tends_to_the_integral(law):
+def test_the_entropy_of_bins_diverges_as_minus_the_log_of_their_width(law):
     low, high = law.ppf(1e-15), law.isf(1e-15)
     gaps, entropies = [], []
     for bins in (2**8, 2**10, 2**12):
@@ -75,7 +75,7 @@ def test_entropy_of_bins_grows_without_end_and_only_with_the_log_of_their_width_
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 5])
-def test_gaussians_of_any_dimension(dimensions):
+def test_gaussian_entropies_match_scipy_in_any_dimension(dimensions):
     factor = np.random.default_rng(dimensions).normal(size=(dimensions, dimensions + 1))
     covariance = factor @ factor.T
     ours = differential_entropy.gaussian_entropy(covariance)
@@ -83,7 +83,7 @@ def test_gaussians_of_any_dimension(dimensions):
     assert differential_entropy.gaussian_entropy(covariance, base=2) == pytest.approx(
         ours / np.log(2), rel=1e-14
     )
-    # Asymmetric by less than rounding.
+    # An asymmetry below rounding is accepted.
     assert differential_entropy.gaussian_entropy([[1, 1e-17], [0, 1]]) == pytest.approx(
         np.log(2 * np.pi * np.e)
     )
@@ -108,56 +108,57 @@ def test_gaussians_of_any_dimension(dimensions):
     ],
     ids=lambda law: law.dist.name if hasattr(law, "dist") else None,
 )
-def test_divergence_and_cross_entropy_equal_closed_forms(p, q, expected):
+def test_divergence_and_cross_entropy_match_closed_forms(p, q, expected):
     assert differential_entropy.kl_divergence(p, q) == pytest.approx(expected, rel=1e-8, abs=1e-9)
     assert differential_entropy.kl_divergence(p, q, base=2) == pytest.approx(expected / np.log(2), abs=1e-8)
     cross = differential_entropy.cross_entropy(p, q)
     assert cross == pytest.approx(p.entropy() + expected, abs=1e-8)
 
 
-def test_infinite_where_the_model_excludes_what_happens(recwarn):
+def test_the_divergence_is_infinite_where_the_model_is_zero_and_the_data_is_not(recwarn):
     assert differential_entropy.kl_divergence(laws.norm(), laws.uniform(-3, 6)) == np.inf
     assert differential_entropy.cross_entropy(laws.expon(), laws.uniform(0, 9)) == np.inf
     assert not len(recwarn)
-    # Far out in the tail of p as well, and where a density says so.
+    # The same in the far tail of p, and where a log density is minus infinity.
     assert differential_entropy.kl_divergence(laws.norm(), laws.uniform(-30, 60)) == np.inf
     half = Density(lambda x: np.where(x > 0, laws.halfnorm.logpdf(x), -np.inf), points=(0,))
     assert differential_entropy.kl_divergence(laws.norm(), half) == np.inf
 
 
 def log_hyperbolic_secant(x):
+    """Returns the log density of the hyperbolic secant distribution, without underflow."""
     return np.log(2 / np.pi) - np.logaddexp(x, -x)
 
 
-def test_a_logarithm_that_underflows_is_no_exclusion():
+def test_an_underflow_of_the_model_is_an_error_and_not_infinity():
     for function in (differential_entropy.kl_divergence, differential_entropy.cross_entropy):
         with pytest.raises(ValueError, match=r"log density of q underflows, .* at x = .*, where p has mass"):
             function(laws.norm(0, 300), laws.hypsecant())
     with pytest.raises(ValueError, match="log density of q underflows"):
         differential_entropy.kl_divergence(laws.foldnorm(0), laws.foldnorm(0, scale=0.02))
-    # The same q without underflow: log cosh x is |x| - log 2 but for pi^2 / 12 * 2 p(0) of area beside zero.
+    # The same q without underflow: log cosh x - |x| + log 2 is narrow, with the integral pi^2 / 12.
     p, q = laws.norm(0, 300), Density(log_hyperbolic_secant)
     expected = np.log(np.pi) + 300 * np.sqrt(2 / np.pi) - np.log(2) - p.entropy() + np.pi**2 / 12 * p.pdf(0)
     assert differential_entropy.kl_divergence(p, q) == pytest.approx(expected, abs=1e-6)
-    # It happens below 1e-250 of the mass, and costs nothing.
+    # An underflow where p is below 1e-250 does not change the result.
     narrow = differential_entropy.kl_divergence(laws.foldnorm(0), laws.foldnorm(0, scale=0.9))
     assert narrow == pytest.approx((1 / 0.81 - 1) / 2 + np.log(0.9), rel=1e-9)
 
 
-def test_no_number_among_zeros_stands_for_a_zero():
-    # Beyond 1e77 it is -inf + inf.
+def test_nan_far_from_all_mass_counts_as_zero():
+    # Beyond 1e77 the log density is -inf + inf = nan.
     mass = quad(lambda x: np.exp(x**2 - x**4), -6, 6, epsabs=1e-13)[0]
     action = quad(lambda x: (x**4 - x**2) * np.exp(x**2 - x**4), -6, 6, epsabs=1e-13)[0]
     two_wells = Density(lambda x: x**2 - x**4 - np.log(mass))
     assert differential_entropy.entropy(two_wells) == pytest.approx(np.log(mass) + action / mass, rel=1e-9)
 
 
-def test_far_from_zero_the_rounding_of_x_costs_digits():
+def test_accuracy_far_from_zero_is_limited_by_the_rounding_of_x():
     for law, error in ((laws.norm(1e8, 1), 1e-7), (laws.norm(1e6, 1e-3), 1e-6)):
         assert differential_entropy.entropy(law) == pytest.approx(law.entropy(), abs=error)
 
 
-def test_more_dimensions_have_a_closed_form_only():
+def test_multivariate_entropies_are_their_closed_forms():
     covariance = np.array([[2.0, 0.5], [0.5, 1.0]])
     law = laws.multivariate_normal([0, 1], covariance)
     expected = differential_entropy.gaussian_entropy(covariance, base=2)
@@ -167,24 +168,25 @@ def test_more_dimensions_have_a_closed_form_only():
 
 
 def two_bumps(x):
+    """Returns the log density of two narrow normal distributions."""
     return np.logaddexp(laws.norm.logpdf(x, -5, 0.01), laws.norm.logpdf(x, 5, 0.01)) - np.log(2)
 
 
-def test_a_density_by_its_logarithm():
+def test_densities_are_given_by_their_logarithm_and_points():
     half_normal = Density(lambda x: np.log(2) + laws.norm.logpdf(x), support=(0, np.inf))
     assert differential_entropy.entropy(half_normal) == pytest.approx(laws.halfnorm.entropy(), rel=1e-9)
-    # Two bumps that do not overlap: one bit more than one of them.
+    # Two bumps that do not overlap have one bit more entropy than one of them.
     bumps = Density(two_bumps, points=(-5, 5))
     with pytest.raises(ValueError, match="p must integrate to 1"):
         differential_entropy.entropy(Density(two_bumps))
-    one = laws.norm(0, 0.01).entropy()
-    assert differential_entropy.entropy(bumps) == pytest.approx(one + np.log(2), rel=1e-8)
+    one_bump = laws.norm(0, 0.01).entropy()
+    assert differential_entropy.entropy(bumps) == pytest.approx(one_bump + np.log(2), rel=1e-8)
     assert differential_entropy.kl_divergence(laws.norm(5, 0.01), bumps) == pytest.approx(np.log(2), rel=1e-8)
     jumps = Density(lambda x: np.log(np.where(np.abs(x - 0.3) < 0.5, 1.0, 1e-300)), points=(-0.2, 0.8))
     assert differential_entropy.entropy(jumps) == pytest.approx(0, abs=1e-9)
 
 
-def test_an_overflow_beside_an_end_is_no_obstacle():
+def test_a_density_may_overflow_near_an_end_of_its_support():
     law = laws.gamma(0.5)
     rounded = Density(lambda x: law.logpdf(x.astype(np.float32)), support=(0, np.inf))
     assert law.logpdf(np.float32(1e-60)) == np.inf
@@ -202,7 +204,7 @@ def test_jumps_of_the_model_split_the_integral():
     assert differential_entropy.kl_divergence(laws.uniform(0, 1), steps) == pytest.approx(expected, abs=1e-10)
 
 
-def test_tfp_distributions_equal_their_own_closed_forms():
+def test_entropies_of_tfp_distributions_match_their_closed_forms():
     import tensorflow_probability as tfp
 
     tfd = tfp.distributions
@@ -221,7 +223,7 @@ def test_tfp_distributions_equal_their_own_closed_forms():
             assert differential_entropy.entropy(q) == pytest.approx(float(q.entropy()), abs=accuracy)
         divergence = differential_entropy.kl_divergence(p, tfd.Normal(two, one))
         assert divergence == pytest.approx(float(p.kl_divergence(tfd.Normal(two, one))), abs=accuracy)
-        # A mixture has no quantiles: it is integrated over the whole line.
+        # A mixture has no quantiles and is integrated over the real line.
         coin = tfd.Categorical(probs=np.array([0.5, 0.5], precision))
         mixture = tfd.MixtureSameFamily(coin, tfd.Normal(np.array([-9, 9], precision), one))
         expected = float(tfd.Normal(two, one).entropy()) + np.log(2)
@@ -236,11 +238,12 @@ def test_tfp_distributions_equal_their_own_closed_forms():
     with pytest.raises(ValueError, match=r"q must be a density in one dimension, got x of shape \(2,\)"):
         differential_entropy.kl_divergence(laws.norm(), plane)
     mixed = tfd.MixtureSameFamily(coin, tfd.MultivariateNormalDiag(np.zeros((2, 2))))
-    with pytest.raises(ValueError, match=r"p must have an entropy in closed form where x has shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"p must have an entropy in closed form for x of shape \(2,\)"):
         differential_entropy.entropy(mixed)
 
 
 def slowly_normalized(x):
+    """Returns the log of 1 / (x log^2 x), whose integral converges very slowly."""
     return -np.log(x) - 2 * np.log(np.log(x))
 
 
@@ -309,7 +312,7 @@ def slowly_normalized(x):
         (lambda: Density(np.log, 3), "support must be .*, got 3"),
         (lambda: Density(np.log, None), "support must be .*, got None"),
         (lambda: Density(np.log, (1, 1)), r"support must be an increasing pair of numbers, got \(1, 1\)"),
-        (lambda: Density(np.log, (0, 1), (0.5, 2)), r"points\[1\] must be inside \(0, 1\), got 2.0"),
+        (lambda: Density(np.log, (0, 1), (0.5, 2)), r"points\[1\] must be inside \(0, 1\), got 2$"),
         (
             lambda: differential_entropy.gaussian_entropy([[1, 2], [2, 1]]),
             "covariance must be positive definite",
@@ -328,6 +331,6 @@ def slowly_normalized(x):
         (lambda: differential_entropy.entropy(laws.norm(), base=0.5), "base must be above 1, got 0.5"),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

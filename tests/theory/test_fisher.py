@@ -1,3 +1,5 @@
+"""Oracles: closed forms of `theory.families`, SciPy's densities and quadrature, and standard errors."""
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -11,7 +13,7 @@ def gaussian_log(x, theta):
 
 
 def laplace_log(x, theta):
-    # The root is |x - mu| with a complex derivative.
+    # The root is |x - mu|, but analytic.
     return -np.sqrt((x - theta[0]) ** 2) / theta[1] - np.log(2 * theta[1])
 
 
@@ -24,13 +26,13 @@ def softmax_log(k, theta):
 
 
 @pytest.mark.equation("2.3.7")
-def test_differences_and_scipy_densities_give_the_same_to_nine_digits():
+def test_fisher_matrices_of_scipy_densities_match_closed_forms():
     theta = (0.5, 2.0)
     normal = fisher.by_quadrature(lambda x, t: stats.norm.logpdf(x, *t), theta)
     np.testing.assert_allclose(normal, families.gaussian(theta), atol=1e-9)
     student = fisher.by_quadrature(lambda x, t: stats.t.logpdf(x, 3.5, *t), theta)
     np.testing.assert_allclose(student, families.student_t(theta, 3.5), atol=1e-9)
-    # The beta density's Fisher matrix is the curvature of its log-normalizer: trigamma functions.
+    # The Fisher matrix of the beta density is the Hessian of its log normalizer: trigamma functions.
     beta = fisher.by_quadrature(lambda x, t: stats.beta.logpdf(x, *t), (0.5, 2.0), (0.0, 1.0))
     trigamma = [
         float(-quad(lambda u, a=a: u ** (a - 1) * np.log(u) / (1 - u), 0, 1)[0]) for a in (0.5, 2.0, 2.5)
@@ -40,14 +42,14 @@ def test_differences_and_scipy_densities_give_the_same_to_nine_digits():
 
 
 @pytest.mark.equation("2.3.7")
-def test_fisher_matrix_of_a_redundant_or_stationary_parameter_is_only_semidefinite():
+def test_the_fisher_matrix_of_a_redundant_parameter_is_only_semidefinite():
     logits = np.array([0.3, -1.0, 2.0])
     matrix = fisher.by_sum(softmax_log, logits, [0, 1, 2])
     np.testing.assert_allclose(matrix, families.softmax(logits), atol=1e-11)
     np.testing.assert_allclose(families.softmax(logits) @ np.ones(3), 0, atol=1e-15)
     values = np.linalg.eigvalsh(families.softmax(logits))
     assert abs(values[0]) < 1e-15 and values[1] > 0.01
-    # N(theta^3, 1) at zero: D = theta^6 / 2 is positive for every other theta, and yet F = 9 theta^4 = 0.
+    # N(theta^3, 1) at zero has F = 9 theta^4 = 0, although D = theta^6 / 2 is positive for all theta != 0.
     flat = fisher.by_quadrature(lambda x, t: gaussian_log(x, (t[0] ** 3, 1.0)), [0.0], analytic=True)
     assert flat == pytest.approx(0.0, abs=1e-30)
     assert families.gaussian_kl((0.0, 1.0), (0.1**3, 1.0)) == pytest.approx(0.1**6 / 2, rel=1e-12)
@@ -67,13 +69,13 @@ def test_the_score_averages_to_zero_and_the_divergence_is_stationary_at_theta_0(
         / (2 * h)
         for e in np.eye(2)
     ]
-    # Central differences leave h^2 D''' / 6, with D''' = -10 / sigma^3 for sigma and 0 for mu.
+    # Central differences have the error h^2 D''' / 6, with D''' = -10 / sigma^3 for sigma and 0 for mu.
     np.testing.assert_allclose(slopes, 0, atol=2 * h**2 / 1.4**3)
 
 
 @pytest.mark.equation("2.3.6")
-def test_a_support_that_moves_with_theta_breaks_the_identity():
-    # Uniform on (0, theta): the score is -1 / theta everywhere.
+def test_a_support_that_depends_on_theta_breaks_the_identity():
+    # The score of a uniform density on (0, theta) is -1 / theta everywhere.
     def uniform(x, t):
         return -np.log(t[0]) + 0 * x
 
@@ -84,7 +86,7 @@ def test_a_support_that_moves_with_theta_breaks_the_identity():
 
 @pytest.mark.equation("2.3.7")
 @pytest.mark.parametrize("theta", [(0.0, 1.0), (3.0, 0.1), (-2.0, 5.0), (0.0, 1e-3), (1e6, 1.0), (1e3, 10.0)])
-def test_hessian_of_the_divergence_is_the_covariance_of_the_score(theta):
+def test_the_hessian_of_the_divergence_is_the_covariance_of_the_score(theta):
     unit = 1 / np.array(theta)[1] ** 2
     np.testing.assert_allclose(
         fisher.kl_hessian(families.gaussian_kl, theta) / unit, np.diag([1, 2]), atol=2e-9
@@ -93,7 +95,7 @@ def test_hessian_of_the_divergence_is_the_covariance_of_the_score(theta):
 
 @pytest.mark.equation("2.3.5")
 @pytest.mark.equation("2.3.7")
-def test_hessian_by_quadrature_is_the_fisher_matrix_by_quadrature():
+def test_the_hessian_by_quadrature_is_the_fisher_matrix_by_quadrature():
     def gumbel(x, t):
         z = (x - t[0]) / t[1]
         return -z - np.exp(-z) - np.log(t[1])
@@ -104,8 +106,9 @@ def test_hessian_by_quadrature_is_the_fisher_matrix_by_quadrature():
 
 
 @pytest.mark.equation("2.3.7")
-def test_away_from_theta_0_the_last_line_fails():
-    # D'' = 3 / s^4 - 1 / s^2 in sigma, while <score^2> under q_0 = N(0, 1) is 3 / s^6 - 2 / s^4 + 1 / s^2.
+def test_the_hessian_differs_from_the_covariance_away_from_theta_0():
+    # With respect to sigma, D'' = 3 / s^4 - 1 / s^2, but under q_0 = N(0, 1) the mean of the squared score is
+    # 3 / s^6 - 2 / s^4 + 1 / s^2.
     s, h = 1.5, 1e-3
     values = [float(families.gaussian_kl((0, 1), (0, s + k * h))) for k in (-1, 0, 1)]
     hessian = (values[0] - 2 * values[1] + values[2]) / h**2
@@ -122,16 +125,16 @@ def test_fisher_is_the_covariance_of_the_score_and_not_of_its_gradient():
     x = np.random.default_rng(0).normal(size=100_000)
     s = fisher.score(gaussian_log, x, (0.0, 1.0))
     np.testing.assert_allclose(s, np.stack([x, x**2 - 1], axis=1), atol=1e-8)
-    # Five standard errors of variances 1 and 2: their own variances are 2 / N and 56 / N.
+    # The tolerance is five standard errors: the sample variances 1 and 2 have the variances 2 / N and 56 / N.
     assert np.all(np.abs(np.diag(np.cov(s.T)) - [1, 2]) < 5 * np.sqrt(np.array([2, 56]) / x.size))
-    # Were log q itself the score, as printed, "the covariance of the gradient of the score" would be F; were
-    # the score the gradient, it would be the covariance of second derivatives: for the mean, -1 and constant.
+    # The printed "covariance of the gradient of the score" is F only if log q itself is called the score. The
+    # gradient of the actual score is constant for the mean, -1, and its covariance vanishes.
     second = fisher.jacobian(lambda t: fisher.score(gaussian_log, x[:5], t, True)[:, 0], (0.0, 1.0))[:, 0]
     np.testing.assert_allclose(second, -1, atol=1e-9)
 
 
 @pytest.mark.equation("2.3.7")
-def test_monte_carlo_is_within_its_error_bars_which_fall_as_the_root_of_n():
+def test_monte_carlo_is_within_its_standard_errors_which_fall_as_the_root_of_n():
     rng, theta = np.random.default_rng(1), (0.5, 2.0)
 
     def sample(t, n, rng):
@@ -144,11 +147,11 @@ def test_monte_carlo_is_within_its_error_bars_which_fall_as_the_root_of_n():
             np.abs(estimate.matrix - families.laplace(theta)) <= 5 * estimate.standard_error + 1e-12
         )
     assert few.standard_error[1, 1] / many.standard_error[1, 1] == pytest.approx(10, rel=0.3)
-    # Var(s_b^2) b^4 = <(|z| - 1)^4> - 1 = 8 for the Laplace density.
+    # The Laplace density has Var(s_b^2) b^4 = <(|z| - 1)^4> - 1 = 8.
     assert many.standard_error[1, 1] == pytest.approx(np.sqrt(8 / 100_000) / theta[1] ** 2, rel=0.1)
 
 
-def test_derivatives_by_differences_err_as_stated_over_scales():
+def test_differences_have_the_stated_accuracy_at_any_scale():
     for scale in (1e-3, 1.0, 1e3):
         x = scale * np.linspace(-3, 3, 13)
         exact = np.stack([x / scale**2, x**2 / scale**3 - 1 / scale], axis=1)
@@ -156,8 +159,8 @@ def test_derivatives_by_differences_err_as_stated_over_scales():
         np.testing.assert_allclose(ours * scale, exact * scale, atol=2e-9)
 
 
-def test_the_hessian_of_a_divergence_sees_correlations_of_parameters_of_unlike_size():
-    # N(a + b, 1) with a = 1e6 and b = 1: every entry is one.
+def test_the_hessian_resolves_correlations_of_parameters_of_different_size():
+    # For N(a + b, 1) with a = 1e6 and b = 1 every entry is one.
     def divergence(theta_0, theta):
         return families.gaussian_kl((theta_0.sum(), 1.0), (theta.sum(), 1.0))
 
@@ -169,7 +172,7 @@ def test_the_hessian_of_a_divergence_sees_correlations_of_parameters_of_unlike_s
 
 
 @pytest.mark.parametrize("constant", [1.0, 1e6, 1e12, 1e16])
-def test_the_rounding_of_large_values_is_bounded_as_stated_and_refused_in_units(constant):
+def test_the_rounding_error_of_large_values_is_as_stated_or_an_error(constant):
     slope = fisher.jacobian(lambda t: constant + t**2, [1.0])[0, 0]
     assert abs(slope - 2) <= 1e-10 + 8 * 2.0**-53 * constant / (2.0**-53) ** (1 / 5)
 
@@ -186,8 +189,8 @@ def test_the_rounding_of_large_values_is_bounded_as_stated_and_refused_in_units(
         fisher.jacobian(lambda t: constant + t**2, [1.0], unit=1.0)
 
 
-def test_a_score_of_zero_is_no_rounding_error():
-    # At the mean, and at the narrowest step: the mean's score is zero and the other one large.
+def test_a_score_of_zero_does_not_count_as_a_rounding_error():
+    # At x = mu the score of the mean is zero, and that of sigma is large for small sigma.
     for sigma in (1.0, 1e-3, 1e-6):
         ours = fisher.score(gaussian_log, [0.0], (0.0, sigma))
         np.testing.assert_allclose(ours * sigma, [[0, -1]], atol=1e-8)
@@ -248,6 +251,6 @@ def test_a_score_of_zero_is_no_rounding_error():
         ),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

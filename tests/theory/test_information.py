@@ -1,4 +1,4 @@
-"""Oracles: SciPy, sums written out in Python, decimal arithmetic of fifty digits, and the inequalities."""
+"""Oracles: SciPy, sums written out in Python, decimal arithmetic with fifty digits, and inequalities."""
 
 import itertools
 import math
@@ -15,16 +15,17 @@ from scipy.spatial.distance import jensenshannon
 from curvezoo.theory import information
 
 runs = settings(max_examples=150, deadline=None, derandomize=True)
-# Small whole weights give zeros and ties as often as a test of the edges needs.
 shapes = st.lists(st.integers(1, 4), min_size=3, max_size=3).map(tuple)
 
 
 def tables(shape):
+    """Returns a strategy for tables of probabilities; small integer weights give many zeros and ties."""
     weights = hnp.arrays(np.int64, shape, elements=st.integers(0, 12)).filter(lambda a: a.sum() > 0)
     return weights.map(lambda a: a / a.sum())
 
 
 def several(count, shape=None):
+    """Returns a strategy for several tables of one shape."""
     return (st.just(shape) if shape else st.integers(1, 6)).flatmap(lambda s: st.tuples(*[tables(s)] * count))
 
 
@@ -33,7 +34,7 @@ def several(count, shape=None):
 @pytest.mark.equation("2.1.3")
 @pytest.mark.equation("2.1.4")
 @pytest.mark.parametrize("states", [1, 2, 7, 1000])
-def test_a_uniform_distribution_has_the_log_of_the_number_of_states(states):
+def test_the_entropy_of_a_uniform_distribution_is_the_log_of_the_number_of_states(states):
     p = np.full(states, 1 / states)
     written_out = -math.fsum(x * math.log(x) for x in p)
     assert information.entropy(p) == pytest.approx(np.log(states), rel=1e-13, abs=1e-15)
@@ -46,7 +47,7 @@ def test_a_uniform_distribution_has_the_log_of_the_number_of_states(states):
 @pytest.mark.equation("2.3.3")
 @pytest.mark.parametrize("base", [None, 2, 10, 1.5])
 @pytest.mark.parametrize("axis", [0, 1, -1, (0, 2), None])
-def test_entropy_and_divergences_equal_scipys_along_any_axis(axis, base):
+def test_entropy_and_divergences_match_scipy_along_any_axis(axis, base):
     rng = np.random.default_rng(0)
     p, q = rng.random((2, 3, 4, 5))
     p[p < 0.2] = 0
@@ -78,7 +79,7 @@ def test_jensen_shannon_is_the_square_of_scipys_distance(base):
     np.testing.assert_allclose(information.jensen_shannon(p, q), printed, rtol=1e-12, atol=1e-15)
 
 
-def test_zeros_are_limits_and_infinities_stand_where_they_belong(recwarn):
+def test_zero_probabilities_give_the_right_limits_and_infinities(recwarn):
     tiny = np.nextafter(0.0, 1.0)
     assert information.entropy([1, 0, 0]) == 0
     assert information.entropy([0.5, 0.5, 0]) == pytest.approx(np.log(2), rel=1e-15)
@@ -86,7 +87,7 @@ def test_zeros_are_limits_and_infinities_stand_where_they_belong(recwarn):
     assert information.kl_divergence([0.5, 0.5], [1, 0]) == np.inf
     assert information.kl_divergence([1, 0], [0.5, 0.5], base=2) == 1
     assert information.kl_divergence([1 - tiny, tiny], [1, 0]) == np.inf
-    # The ratio of these, 2^1073, is no float; its logarithm is.
+    # The ratio 2^1073 overflows, but its logarithm does not.
     assert information.kl_divergence([0.5, 0.5], [1, tiny]) == pytest.approx(
         1073 / 2 * np.log(2) - np.log(2) / 2
     )
@@ -99,6 +100,7 @@ def test_zeros_are_limits_and_infinities_stand_where_they_belong(recwarn):
 
 
 def exact_divergence(p, q):
+    """Returns the divergence in decimal arithmetic with fifty digits."""
     with localcontext() as context:
         context.prec = 50
         pairs = [(Decimal(float(a)), Decimal(float(b))) for a, b in zip(p, q, strict=True) if a > 0]
@@ -108,13 +110,13 @@ def exact_divergence(p, q):
 @pytest.mark.equation("2.3.4")
 @given(pair=several(2), noise=st.sampled_from([0.0, 1e-16, 1e-12, 1e-8, 1e-3]), seed=st.integers(0, 99))
 @runs
-def test_no_rounding_makes_a_divergence_negative(pair, noise, seed):
+def test_rounding_does_not_make_a_divergence_negative(pair, noise, seed):
     p, q = pair
     nearby = p * (1 + noise * np.random.default_rng(seed).normal(size=p.shape))
     nearby /= nearby.sum()
     divergence = information.kl_divergence(p, nearby)
     assert divergence >= 0
-    # The floats do not sum to one exactly, so the exact sum can be below zero by as much.
+    # The floats do not sum to one exactly, so the exact sum can be negative by as much.
     assert divergence == pytest.approx(exact_divergence(p, nearby), rel=1e-12, abs=2e-15)
     far = information.kl_divergence(p, q)
     assert far > 1e-4 or np.array_equal(p, q)
@@ -128,35 +130,35 @@ def test_no_rounding_makes_a_divergence_negative(pair, noise, seed):
 def test_the_root_of_jensen_shannon_obeys_the_triangle_inequality(triple):
     p, q, r = triple
     sides = [np.sqrt(information.jensen_shannon(*pair)) for pair in itertools.combinations((p, q, r), 2)]
-    # A divergence of 1e-16 in place of 0 is a root of 1e-8.
+    # A rounding error of 1e-16 in a divergence of 0 gives a root of 1e-8.
     assert max(sides) <= sum(sides) - max(sides) + 2e-8
 
 
-def test_jensen_shannon_itself_does_not():
+def test_jensen_shannon_itself_violates_the_triangle_inequality():
     p, q, r = [1, 0], [0.5, 0.5], [0, 1]
     js = information.jensen_shannon
     assert js(p, r) > js(p, q) + js(q, r) + 0.2
 
 
-def test_the_divergence_violates_the_triangle_inequality_but_not_in_the_notes_example():
+def test_the_divergence_violates_the_triangle_inequality_but_not_as_printed():
     one, half, zero = [1, 0], [0.5, 0.5], [0, 1]
     kl = information.kl_divergence
     assert kl(one, zero) == kl(zero, one) == np.inf
     assert kl(one, half) == kl(zero, half) == pytest.approx(np.log(2))
-    # From the middle model to an end it is infinite: infinity <= log 2 + infinity is no violation.
+    # The divergence from the middle to an end is infinite, so the inequality is satisfied.
     assert kl(half, zero) == kl(half, one) == np.inf
     for r in (0.4999, 0.3, 0.1, 1e-9, 1e-300):
         assert kl(one, [r, 1 - r]) > kl(one, half) + kl(half, [r, 1 - r])
-    # The symmetrized divergence violates it too.
+    # The symmetrized divergence violates the inequality, too.
     high, low = [0.9, 0.1], [0.1, 0.9]
     assert kl(high, low) + kl(low, high) > 2 * (kl(high, half) + kl(half, high))
 
 
-def written_out(joint, kept):
-    """Entropy of some variables of a joint table, by a sum over dictionaries."""
+def written_out(joint, axes):
+    """Returns the entropy of some variables of a joint table, by a sum over a dictionary."""
     marginal = {}
     for cell, p in np.ndenumerate(joint):
-        key = tuple(cell[axis] for axis in kept)
+        key = tuple(cell[axis] for axis in axes)
         marginal[key] = marginal.get(key, 0.0) + p
     return -math.fsum(p * math.log(p) for p in marginal.values() if p > 0)
 
@@ -180,11 +182,11 @@ def test_conditional_entropy_is_the_mean_entropy_of_the_conditionals(joint):
 @given(joint=shapes.flatmap(tables))
 @runs
 def test_entropies_of_joint_tables_factorize(joint):
-    for kept in ((0,), (2, 0), (1, 2), (0, 1, 2)):
-        assert information.joint_entropy(joint, kept) == pytest.approx(written_out(joint, kept), abs=1e-13)
+    for axes in ((0,), (2, 0), (1, 2), (0, 1, 2)):
+        assert information.joint_entropy(joint, axes) == pytest.approx(written_out(joint, axes), abs=1e-13)
     total = written_out(joint, (0, 1, 2))
     assert information.joint_entropy(joint) == pytest.approx(total, abs=1e-13)
-    # S(X,Y) = S(Y) + S(X|Y), with Z summed over or part of X.
+    # S(X,Y) = S(Y) + S(X|Y), where Z is summed over or part of X.
     conditional = information.conditional_entropy(joint, 0, 1)
     assert written_out(joint, (0, 1)) == pytest.approx(written_out(joint, [1]) + conditional, abs=1e-13)
     conditional = information.conditional_entropy(joint, (0, 2), 1)
@@ -195,7 +197,7 @@ def test_entropies_of_joint_tables_factorize(joint):
 @pytest.mark.equation("2.5.4")
 @given(joint=st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(tables))
 @runs
-def test_mutual_information_has_all_of_its_forms(joint):
+def test_all_forms_of_the_mutual_information_agree(joint):
     x, y = joint.sum(axis=1), joint.sum(axis=0)
     ours = information.mutual_information(joint)
     ratio = math.fsum(p * math.log(p / (x[i] * y[j])) for (i, j), p in np.ndenumerate(joint) if p > 0)
@@ -217,17 +219,18 @@ def test_mutual_information_has_all_of_its_forms(joint):
 @pytest.mark.equation("2.5.6")
 @given(pair=shapes.flatmap(lambda s: several(2, s)))
 @runs
-def test_more_variables_mean_a_larger_divergence_by_that_of_the_conditionals(pair):
+def test_observing_more_adds_the_divergence_of_the_conditionals(pair):
     p, q = pair
     q = (q + 1 / q.size) / 2
     both = information.kl_divergence(p, q, axis=None)
-    for kept, others in ((0, (1, 2)), ((0, 2), (1,))):
+    for given_axes, others in ((0, (1, 2)), ((0, 2), (1,))):
         p_x, q_x = p.sum(axis=others), q.sum(axis=others)
-        less = information.kl_divergence(p_x, q_x, axis=None)
-        gap = information.conditional_kl_divergence(p, q, given=kept)
-        assert both >= less - 1e-14
-        assert both - less == pytest.approx(gap, abs=1e-13)
-        rows = np.moveaxis(p, kept, range(np.ndim(p_x))), np.moveaxis(q, kept, range(np.ndim(p_x)))
+        marginal = information.kl_divergence(p_x, q_x, axis=None)
+        gap = information.conditional_kl_divergence(p, q, given=given_axes)
+        assert both >= marginal - 1e-14
+        assert both - marginal == pytest.approx(gap, abs=1e-13)
+        first = range(np.ndim(p_x))
+        rows = np.moveaxis(p, given_axes, first), np.moveaxis(q, given_axes, first)
         printed = math.fsum(
             p_x[x] * information.kl_divergence(rows[0][x] / p_x[x], rows[1][x] / q_x[x], axis=None)
             for x in np.ndindex(p_x.shape)
@@ -236,7 +239,7 @@ def test_more_variables_mean_a_larger_divergence_by_that_of_the_conditionals(pai
         assert gap == pytest.approx(printed, abs=1e-13)
 
 
-def test_the_gap_is_infinite_where_the_model_excludes_what_happens(recwarn):
+def test_the_conditional_divergence_is_infinite_where_only_the_model_is_zero(recwarn):
     p, q = [[0.25, 0.25], [0.5, 0]], [[0.5, 0], [0.5, 0]]
     assert information.conditional_kl_divergence(p, q) == np.inf
     assert information.conditional_kl_divergence(p, [[0, 0], [0.5, 0.5]]) == np.inf
@@ -247,17 +250,17 @@ def test_the_gap_is_infinite_where_the_model_excludes_what_happens(recwarn):
 @given(joint=shapes.flatmap(tables))
 @runs
 def test_entropy_is_strongly_subadditive(joint):
-    s = {kept: written_out(joint, kept) for n in range(4) for kept in itertools.combinations(range(3), n)}
+    s = {axes: written_out(joint, axes) for n in range(4) for axes in itertools.combinations(range(3), n)}
     gap = s[0, 1] + s[1, 2] - s[(1,)] - s[0, 1, 2]
     assert gap >= -1e-13
     assert information.conditional_mutual_information(joint, 0, 2, given=1) == pytest.approx(gap, abs=1e-13)
-    # It is the monotonicity of D_KL(p(x,y,z) || p(x) p(y,z)) under the loss of z.
+    # It is the monotonicity of D_KL(p(x,y,z) || p(x) p(y,z)) under marginalization over z.
     product = joint.sum(axis=(1, 2))[:, None, None] * joint.sum(axis=0)
     monotonicity = information.conditional_kl_divergence(joint, product, given=(0, 1))
     assert monotonicity == pytest.approx(gap, abs=1e-13)
 
 
-def test_exclusive_or_shows_information_only_once_the_third_is_known():
+def test_the_inputs_of_exclusive_or_are_dependent_only_given_its_output():
     joint = np.zeros((2, 2, 2))
     for x, y in itertools.product(range(2), repeat=2):
         joint[x, y, x ^ y] = 1 / 4
@@ -311,6 +314,6 @@ TABLE = [[0.25, 0.25], [0.5, 0.0]]
         (lambda: information.conditional_kl_divergence(TABLE, TABLE, 3), "given: axis 3 is out of bounds"),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Oracles: counting every input, exact powers of two, the SI value of Boltzmann's constant."""
+"""Oracles: enumeration of all inputs, Python's integers, and the SI value of Boltzmann's constant."""
 
 from math import log
 
@@ -8,17 +8,19 @@ from scipy.stats import entropy
 
 from curvezoo.theory import landauer
 
-BOLTZMANN = 1.380649e-23  # Exact by the definition of the kelvin.
+# Exact by the definition of the kelvin, in J/K.
+BOLTZMANN = 1.380649e-23
 
 
 def all_pairs(bits):
+    """Returns all pairs of words of k bits."""
     x, y = np.indices((2**bits, 2**bits)).reshape(2, -1)
     return x, y
 
 
 @pytest.mark.equation("2.7.1")
 @pytest.mark.equation("2.7.8")
-def test_the_notes_sum_keeps_one_summand():
+def test_the_notes_sum_is_reversible_if_one_summand_is_kept():
     x, total = landauer.add_reversibly(58, 23)
     assert (int(x), int(total)) == (58, 81)
     assert tuple(map(int, landauer.undo_addition(58, 81))) == (58, 23)
@@ -26,7 +28,7 @@ def test_the_notes_sum_keeps_one_summand():
 
 @pytest.mark.equation("2.7.2")
 @pytest.mark.parametrize("bits", [1, 2, 5, 8])
-def test_addition_erases_k_log_2_only_where_it_wraps(bits):
+def test_addition_erases_k_log_2_only_modulo_the_word_size(bits):
     x, y = all_pairs(bits)
     for total, wraps in (((x + y) % 2**bits, True), (x + y, False)):
         counted = 2 * bits * log(2) - entropy(np.bincount(total))
@@ -40,7 +42,7 @@ def test_addition_erases_k_log_2_only_where_it_wraps(bits):
 def test_exact_addition_of_16_bits_erases_half_a_nat_less_than_printed():
     erased = landauer.addition_entropy(16, wraps=False)
     assert 16 * log(2) - erased == pytest.approx(0.5, abs=1e-8)
-    # From 17 bits on a series takes the place of the sum.
+    # From 17 bits on the function uses a series in place of the sum.
     m = 2.0**17
     j = np.arange(1, m)
     summed = (2 * np.sum(j * np.log(j)) + m * log(m)) / m**2
@@ -56,13 +58,13 @@ def test_keeping_a_summand_makes_addition_a_bijection_of_the_registers(bits):
     assert images.max() == 2**bits - 1
     assert landauer.erased_entropy(images) == 0.0
     np.testing.assert_array_equal(landauer.undo_addition(*images.T, bits), (x, y))
-    # The plain sum cannot be undone: 2^k pairs share each value.
+    # The sum alone is not reversible: 2^k pairs give each value.
     assert np.all(np.bincount(images[:, 1].astype(int)) == 2**bits)
 
 
 @pytest.mark.equation("2.7.7")
 @pytest.mark.parametrize("bits", [16, 63, 64])
-def test_wide_words_are_added_as_python_adds_them(bits):
+def test_sums_of_wide_words_match_pythons(bits):
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 2**bits, (2, 50), dtype=np.uint64, endpoint=False)
     _, total = landauer.add_reversibly(x, y, bits)
@@ -70,8 +72,8 @@ def test_wide_words_are_added_as_python_adds_them(bits):
     np.testing.assert_array_equal(landauer.undo_addition(x, total, bits)[1], y)
 
 
-def test_lists_of_words_of_64_bits_stay_integers():
-    # NumPy turns integers on both sides of 2^63 into floats, which merges the first two.
+def test_lists_of_64_bit_words_are_exact():
+    # NumPy turns a list of integers below and above 2^63 into floats, which makes the first two equal.
     words = [2**64 - 1, 2**64 - 2, 0]
     assert landauer.add_reversibly(words, 1, 64)[1].tolist() == [0, 2**64 - 1, 1]
     assert landauer.erased_entropy(words) == 0.0
@@ -79,7 +81,7 @@ def test_lists_of_words_of_64_bits_stay_integers():
 
 def test_erased_entropy_is_the_conditional_entropy_of_the_inputs():
     p = np.array([0.5, 0.2, 0.0, 0.3])
-    # Outputs a, b, a, b: what is left to know is which of the second and fourth input it was.
+    # The third input is impossible, so the output b leaves the second and the fourth input possible.
     expected = 0.5 * entropy([0.2, 0.3])
     assert landauer.erased_entropy(["a", "b", "a", "b"], p) == pytest.approx(expected, rel=1e-14)
     assert landauer.erased_entropy([7, 7, 7, 7], p) == pytest.approx(entropy(p), rel=1e-14)
@@ -88,7 +90,7 @@ def test_erased_entropy_is_the_conditional_entropy_of_the_inputs():
 
 
 @pytest.mark.equation("2.7.3")
-def test_one_addition_of_16_bits_creates_5e_20_joules():
+def test_one_addition_of_16_bits_produces_5e_20_joules():
     heat = landauer.erasure_heat(16, 300.0)
     assert heat == pytest.approx(BOLTZMANN * 300 * 16 * log(2), rel=1e-12)
     assert f"{heat:.0e}" == "5e-20"
@@ -100,22 +102,22 @@ def test_training_alphago_zero_erased_9200_joules_and_not_8000():
     heat = landauer.computation_heat(1e23, 32, 300.0)
     assert heat == pytest.approx(BOLTZMANN * 300 * 32 * log(2) * 1e23, rel=1e-12)
     assert heat == pytest.approx(9187, rel=1e-3)
-    # The printed number would be right at 261 K.
+    # The printed number is that of 261 K.
     assert 260 < 300 * 8000 / heat < 262
 
 
 @pytest.mark.equation("2.7.6")
-def test_a_gpu_of_1e14_operations_of_16_bits_needs_5e_6_watts_and_not_1e_5():
+def test_1e14_operations_of_16_bits_per_second_need_5e_6_watts_and_not_1e_5():
     power = landauer.minimal_power(1e14, 16, 300.0)
     assert power == pytest.approx(1e14 * BOLTZMANN * 300 * 16 * log(2), rel=1e-12)
     assert power == pytest.approx(4.594e-6, rel=1e-4)
-    # The printed power is that of 32 bits; the conclusion holds with either.
+    # The printed power is that of 32 bits; the notes' conclusion is the same for both.
     assert f"{landauer.minimal_power(1e14, 32, 300.0):.0e}" == "9e-06"
     assert landauer.excess(250.0, 1e14, 16, 300.0) == pytest.approx(5.44e7, rel=1e-3)
     assert landauer.excess(250.0, 1e14, 32, 300.0) == pytest.approx(2.72e7, rel=1e-3)
 
 
-def test_heat_is_proportional_to_temperature_and_broadcasts():
+def test_heat_is_proportional_to_bits_and_temperature():
     heat = landauer.erasure_heat([0.0, 1.0, 2.0], [[1.0], [300.0]])
     assert heat.shape == (2, 3)
     np.testing.assert_allclose(heat[1], 300 * heat[0], rtol=1e-15)
@@ -159,9 +161,9 @@ def test_heat_is_proportional_to_temperature_and_broadcasts():
         ),
         (lambda: landauer.minimal_power([1, 2, 3], [1, 2]), r"got rate \(3,\), bits \(2,\)"),
         (lambda: landauer.excess([1, 2, 3], [1, 2]), r"got power \(3,\), rate \(2,\)"),
-        (lambda: landauer.add_reversibly(1, 1, 65), "bits must be at most 64, got 65"),
+        (lambda: landauer.add_reversibly(1, 1, 65), "bits must be an integer from 1 to 64, got 65"),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()
