@@ -263,10 +263,10 @@ class RunningNoiseScale:
     """Exponential averages of |G|^2 and tr Sigma over steps, and their ratio with a standard error.
 
     The averages are taken before the division: the average of ratios is biased, and has no mean where |G|^2
-    is near zero. The error is that of the delta method: the weighted standard deviation of trace - ratio *
-    squared_norm over steps, divided by |G|^2. It assumes independent noise in different steps (fresh
-    batches). A drift of the true values within the memory of about 1 / (1 - decay) steps counts as noise,
-    too.
+    is near zero. The delta method gives the error: the weighted standard deviation of
+    trace - ratio * squared_norm over steps, divided by |G|^2. It assumes independent noise in different steps
+    (fresh batches). A drift of the true values within the memory of about 1 / (1 - decay) steps counts as
+    noise.
 
     The fields are the whole state: `dataclasses.asdict` saves it and `RunningNoiseScale(**state)` resumes.
 

@@ -83,9 +83,9 @@ def gaussian_probabilities(x, bandwidths=1.0):
 def conditional_probabilities(x, perplexity):
     """Returns p_{j|i} of Eq. 2.6.1 with the widths that give every point the same perplexity, Eq. 2.6.4.
 
-    Perp(P_i) = 2^S(P_i) with the entropy in bits, or e^S(P_i) with the entropy in nats. It decreases from N -
-    1 for wide Gaussians to the number of nearest neighbors for narrow ones, which is one unless there are
-    ties. Bisection over log sigma_i meets it to a relative 1e-5.
+    Perp(P_i) = 2^S(P_i) with the entropy in bits, or e^S(P_i) with the entropy in nats. It decreases from
+    N - 1 for wide Gaussians to the number of nearest neighbors for narrow ones, which is one unless there are
+    ties. Bisection over log sigma_i matches it to a relative error of 1e-5.
 
     Args:
         x: Points, [N, D].

@@ -3,9 +3,9 @@
 Legend: D parameters, N steps.
 
 Each gradient is divided by the root of the running mean of its square, so that the scale of the loss does not
-matter, nor its curvature along the axis of a parameter. Counting from g^(0) and V^(0) = 0, the bias of Eq.
-4.4.2 is 1 - beta^(n+1), Eq. 4.4.3 is a mean with weights that sum to one, and the update of Eq. 4.4.4 divides
-g^(n) by the root of Vhat^(n+1), which includes it (docs/errata.md).
+matter, nor its curvature along the axis of a parameter. Counting from g^(0) and V^(0) = 0, the bias in
+Eq. 4.4.2 is 1 - beta^(n+1), Eq. 4.4.3 is a mean with weights that sum to one, and the update of Eq. 4.4.4
+divides g^(n) by the root of Vhat^(n+1), which includes it (docs/errata.md).
 """
 
 import numpy as np
@@ -62,8 +62,7 @@ def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
         learning_rate: Learning rate epsilon, in units of theta (Eq. 4.4.5).
         beta: Decay, 0 <= beta < 1.
         steps: Number N of steps.
-        correct: Whether to correct the bias, Eq. 4.4.2. Without it, the first step is epsilon / sqrt(1 -
-            beta).
+        correct: Whether to correct the bias, Eq. 4.4.2. If not, the first step is epsilon / sqrt(1 - beta).
 
     Returns:
         The parameters, [N + 1, D], beginning with `start`.

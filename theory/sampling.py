@@ -130,8 +130,8 @@ def argmax_probabilities(logits: np.ndarray, noise=stats.gumbel_r) -> np.ndarray
 def argmax_derivative(logits: np.ndarray, chosen: int, noise=stats.gumbel_r) -> float:
     """Returns integral dz g(z) prod_{j != k} g(x_k - x_j + z), the right side of Eq. 3.5.5, by quadrature.
 
-    It is (-1)^(K-1) times the mixed derivative of P(k) with respect to all x_j, j != k; both sides of Eq.
-    3.5.5 omit that sign. For Gumbel noise it is (K-1)! prod_j p_j, for any k.
+    It is (-1)^(K-1) times the mixed derivative of P(k) with respect to all x_j, j != k; both sides of
+    Eq. 3.5.5 omit that sign. For Gumbel noise it is (K-1)! prod_j p_j, for any k.
 
     Args:
         logits: Logits x, [K].

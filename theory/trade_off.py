@@ -5,8 +5,8 @@ hyperbola,
 
     (S / S_min - 1) (E / E_min - 1) = 1,        S = S_min + E_min / B,
 
-with the turnover at B_crit = E_min / S_min, Eqs. 4.5.11 and 4.5.12. It follows exactly from the gains of Eq.
-4.5.7 if runs at all batch sizes take the same path (docs/errata.md).
+with the turnover at B_crit = E_min / S_min, Eqs. 4.5.11 and 4.5.12. It follows exactly from the gains of
+Eq. 4.5.7 if runs at all batch sizes take the same path (docs/errata.md).
 
 Legend: M measured runs, B examples in a batch.
 
@@ -125,17 +125,36 @@ def fit_trade_off(batch_sizes, steps, relative_errors=None):
         ValueError: If fewer than two batch sizes differ, a value is not positive, or the measurements do not
             bracket the turnover, so that S_min or E_min is not distinguishable from zero.
     """
+    batch_sizes, steps, sigma = _check_measurements(batch_sizes, steps, relative_errors)
+    fit, slopes = _fit_logarithms(batch_sizes, steps, sigma)
+    degrees_of_freedom, scale = len(steps) - 2, 1.0
+    if relative_errors is None:
+        scale = 2 * fit.cost / degrees_of_freedom if degrees_of_freedom else np.inf
+    covariance = np.linalg.inv(slopes.T @ slopes)
+    difference = np.array([-1.0, 1.0])
+    variances = scale * np.array([covariance[0, 0], covariance[1, 1], difference @ covariance @ difference])
+    values = np.exp([fit.x[0], fit.x[1], fit.x[1] - fit.x[0]])
+    errors = values * np.sqrt(variances)
+    return TradeOffFit(*map(float, values[:2]), *map(float, errors), -fit.fun * sigma)
+
+
+def _check_measurements(batch_sizes, steps, relative_errors):
+    """Returns the batch sizes, the steps and the standard errors of log S, which are ones if unknown."""
     batch_sizes = arguments.positive("batch_sizes", batch_sizes, ndim=1)
     steps = arguments.positive("steps", steps, ndim=1)
     arguments.same_shape(batch_sizes=batch_sizes, steps=steps)
     if len(np.unique(batch_sizes)) < 2:
         raise ValueError(f"batch_sizes must contain at least two different values, got {batch_sizes}")
-    sigma = np.ones_like(steps)
-    if relative_errors is not None:
-        relative_errors = arguments.positive("relative_errors", relative_errors)
-        if relative_errors.ndim:
-            arguments.same_shape(steps=steps, relative_errors=relative_errors)
-        sigma = sigma * relative_errors
+    if relative_errors is None:
+        return batch_sizes, steps, np.ones_like(steps)
+    relative_errors = arguments.positive("relative_errors", relative_errors)
+    if relative_errors.ndim:
+        arguments.same_shape(steps=steps, relative_errors=relative_errors)
+    return batch_sizes, steps, np.ones_like(steps) * relative_errors
+
+
+def _fit_logarithms(batch_sizes, steps, sigma):
+    """Returns SciPy's fit of (log S_min, log E_min) and its Jacobian at the solution."""
 
     def terms(logs):
         return np.exp(np.stack([np.full_like(steps, logs[0]), logs[1] - np.log(batch_sizes)], axis=1))
@@ -156,15 +175,7 @@ def fit_trade_off(batch_sizes, steps, relative_errors=None):
     fit = least_squares(residuals, np.log(start / sizes), jacobian, xtol=1e-15, ftol=1e-15, gtol=1e-15)
     slopes = jacobian(fit.x)
     _check_bracketed(np.max(slopes * sigma[:, None], axis=0), batch_sizes)
-    degrees_of_freedom, scale = len(steps) - 2, 1.0
-    if relative_errors is None:
-        scale = 2 * fit.cost / degrees_of_freedom if degrees_of_freedom else np.inf
-    covariance = np.linalg.inv(slopes.T @ slopes)
-    difference = np.array([-1.0, 1.0])
-    variances = scale * np.array([covariance[0, 0], covariance[1, 1], difference @ covariance @ difference])
-    values = np.exp([fit.x[0], fit.x[1], fit.x[1] - fit.x[0]])
-    errors = values * np.sqrt(variances)
-    return TradeOffFit(*map(float, values[:2]), *map(float, errors), -fit.fun * sigma)
+    return fit, slopes
 
 
 def advised_batch_size(critical, excess=1.0, low=1, high=None):

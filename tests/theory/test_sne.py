@@ -204,9 +204,9 @@ def test_a_descent_that_flies_apart_or_ends_above_its_start_is_refused(method, n
     monkeypatch.setattr(sne, name, lambda p, y: Slope(y, -1.0))
     falling = sne.embed(x, method, learning_rate=0.5, **options)
     assert falling.kl < falling.history[0, 1] == 0
-    # The points move by between 3 and 1,500 a step, and may extend over 1e5.
+    # Every step moves the points by more than 3000, so that they extend over more than 1e5 after 50 steps.
     with pytest.raises(ValueError, match=r"learning_rate 3000 is too large: the descent diverges$"):
-        sne.embed(x, method, learning_rate=3000, **options | {"momenta": (0.0, 0.0), "iterations": 4000})
+        sne.embed(x, method, learning_rate=3000, **options)
     monkeypatch.setattr(sne, name, lambda p, y: Slope(y, 1.0))
     with pytest.raises(
         ValueError,
