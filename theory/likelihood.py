@@ -134,7 +134,7 @@ def _maximize(log_density, log_prior, data, start):
         raise ValueError(f"start must have shape [P], got {start.shape}")
     n = _check_start(log_density, log_prior, data, start)
     loss = partial(_loss, log_density, log_prior, data)
-    parameters, scale, hessian = _polish(loss, _climb(loss, start), n)
+    parameters, scale, hessian = _polish(loss, _approach(loss, start), n)
     information = n * hessian / np.outer(scale, scale)
     covariance = cho_solve(cho_factor(n * hessian), np.eye(len(scale))) * np.outer(scale, scale)
     _check_maximum(loss, parameters, n, covariance)
@@ -173,7 +173,7 @@ def _loss(log_density, log_prior, data, parameters):
     return -float(total) / len(values) if np.isfinite(total) else np.inf
 
 
-def _climb(loss, parameters):
+def _approach(loss, parameters):
     """Returns a point near the maximum: Nelder-Mead and BFGS alternate until a round gains little."""
     for _ in range(_MAX_ROUNDS):
         # Nelder-Mead crosses regions of zero likelihood, which have no gradient, but may stop too early.

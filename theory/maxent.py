@@ -47,8 +47,8 @@ class MaximumEntropy:
             they have minimum norm in scaled features; on the boundary they describe p on `support`.
         entropy: -sum_i p_i log(p_i / w_i) in nats: the differential entropy if weights are widths of cells.
         residual: Largest |<f_j> - t_j|, in the units of the features.
-        support: Mask of the states that the constraints allow a probability, [N]; all of them if the targets
-            are inside the hull.
+        support: Mask of the states that may have a positive probability, [N]; all of them if the targets are
+            inside the hull.
     """
 
     probabilities: np.ndarray

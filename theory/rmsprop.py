@@ -62,7 +62,8 @@ def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
         learning_rate: Learning rate epsilon, in units of theta (Eq. 4.4.5).
         beta: Decay, 0 <= beta < 1.
         steps: Number N of steps.
-        correct: Whether to correct the bias, Eq. 4.4.2. If not, the first step is epsilon / sqrt(1 - beta).
+        correct: Whether to correct the bias, Eq. 4.4.2. Without the correction, the first step is
+            epsilon / sqrt(1 - beta).
 
     Returns:
         The parameters, [N + 1, D], beginning with `start`.

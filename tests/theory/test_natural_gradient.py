@@ -189,7 +189,7 @@ def nearest_minimum(theta, radius):
 
 
 @pytest.mark.equation("4.6.10")
-def test_the_best_step_at_fixed_kl_is_the_steepest_one_of_squared_length_twice_kl():
+def test_the_best_step_at_fixed_kl_is_steepest_with_squared_length_twice_the_kl():
     theta, errors, ratios = np.array([0.3, 1.2]), [], []
     radii = 10.0 ** -np.arange(2, 7)
     for radius in radii:

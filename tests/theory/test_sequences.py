@@ -79,7 +79,7 @@ def test_a_batch_of_counts_gives_a_batch_of_results():
 
 @pytest.mark.equation("2.3.1")
 @pytest.mark.parametrize(("p", "q"), [(0.3, 0.5), (0.3, 0.3), (0.5, 0.01), (0.9, 0.2)])
-def test_the_log_probability_of_a_binomial_type_tends_to_n_times_the_divergence(p, q):
+def test_the_log_probability_of_a_type_tends_to_minus_n_times_the_divergence(p, q):
     divergence = p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
     for n in (10, 1000, 100_000):
         zeros = round(p * n)

@@ -172,7 +172,7 @@ def test_embeddings_do_not_depend_on_the_units_of_the_data(exponent):
     np.testing.assert_array_equal(far.bandwidths, np.ldexp(near.bandwidths, exponent))
 
 
-def test_sne_diverges_at_a_large_rate_and_recovers_from_an_overshoot_at_a_smaller_one():
+def test_sne_diverges_at_a_large_rate_and_recovers_from_an_overshoot():
     x = np.random.default_rng(0).standard_normal((40, 5))
     start = sne.embed(x, "sne", perplexity=10, iterations=1).history[0, 1]
     # SNE's attraction grows with the distance: above a rate of order one the extent grows exponentially.
