@@ -1,13 +1,13 @@
-"""Maximum likelihood and maximum a posteriori as optimization, with standard errors (Secs. 3.4 and 3.4.1).
+"""Maximum likelihood and maximum a posteriori estimation by optimization (Secs. 3.4 and 3.4.1).
 
-The loss is the mean of -log p_theta(x_i). Any smooth log-density will do: derivatives are central differences
-in units in which the likelihood changes by order one, so that parameters of any size are found. The inverse
-of the observed Fisher matrix, the Hessian of the total loss, gives the standard errors; for large N it is the
-Cramer-Rao bound.
+The loss is the mean of -log p_theta(x_i). Any smooth log-density is valid: derivatives are central
+differences in units in which the likelihood changes by order one, so that parameters may have any size. The
+inverse of the observed Fisher matrix, the Hessian of the total loss, gives the standard errors; for large N
+it is the Cramer-Rao bound.
 
-What is found is the maximum near the start. Where there is none (a likelihood that grows without end, or a
-parameter on which it does not depend) or it is a corner (the width of uniform data, the median of Laplace
-data) a `ValueError` says so.
+The search finds the maximum near the start. A `ValueError` is raised if there is none (the likelihood grows
+without bound or does not depend on a parameter), or if the maximum is not smooth (the width of uniform data,
+the median of Laplace data).
 
 Legend: N examples, P parameters theta.
 """
@@ -21,10 +21,13 @@ from scipy.optimize import minimize
 
 from .. import arguments
 
-_STEP = 1e-3  # Of a parameter's scale: truncation 1e-7 and rounding 1e-8 of a second derivative.
-_TURNS, _GAIN = 10, 1e-3  # Of the search; nats an example.
-_NEWTON_STEPS = 20
-_CONVERGED = 1e-10  # Twice the log-likelihood still to be gained, in nats: 1e-5 of a standard error.
+_STEP = (
+    1e-3  # In units of a scale: second derivatives have truncation errors of 1e-7, rounding errors of 1e-8.
+)
+_MAX_ROUNDS = 10
+_MIN_GAIN = 1e-3  # Of a round of the search, in nats per example.
+_MAX_NEWTON_STEPS = 20
+_CONVERGED = 1e-10  # Twice the predicted gain of the log-likelihood, in nats: 1e-5 standard errors.
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Estimate:
         parameters: theta at the maximum, [P].
         standard_errors: Square roots of the diagonal of `covariance`, [P].
         covariance: Inverse of `information`, [P, P].
-        information: Observed Fisher matrix: the Hessian of -sum_i log p(x_i) and, for a posterior, of
-            -log p_prior, at the maximum, [P, P].
+        information: Observed Fisher matrix at the maximum, [P, P]: the Hessian of -sum_i log p(x_i), for a
+            posterior plus that of -log p_prior.
         log_likelihood: sum_i log p(x_i) at `parameters`, in nats, without the prior.
     """
 
@@ -50,39 +53,41 @@ class Estimate:
 def negative_log_likelihood(log_density, data, parameters):
     """Returns the loss L = -(1/N) sum_i log p_theta(x_i), in nats (Eq. 3.4.3).
 
-    It is the cross-entropy between the data's frequencies P and the model, S(P) + KL(P || p_theta)
-    (Eq. 3.4.4). With data (x, y) and `log_density` that of y given x it is Eq. 3.4.5.
+    It is the cross-entropy between the frequencies P in the data and the model, S(P) + KL(P || p_theta)
+    (Eq. 3.4.4). If the data are (x, y) and `log_density` is that of y given x, it is Eq. 3.4.5.
 
     Args:
         log_density: Function `log_density(data, parameters)` that returns log p_theta(x_i), [N].
-        data: What `log_density` takes: an array, or several, as (x, y).
+        data: First argument of `log_density`: an array or several, such as (x, y).
         parameters: theta, [P].
 
     Returns:
-        The loss; infinite where the model excludes an example.
+        The loss; infinite if the model excludes an example.
 
     Raises:
         ValueError: If `log_density` does not return an array [N], or a value is NaN or plus infinity.
     """
     values = _log_densities(log_density, data, np.asarray(parameters, dtype=np.float64))
-    bad = np.isnan(values) | (values == np.inf)
-    if bad.any():
-        index = arguments.first_index(bad)
-        raise ValueError(f"log_density(data, parameters){index} must be below infinity, got {values[bad][0]}")
+    invalid = np.isnan(values) | (values == np.inf)
+    if invalid.any():
+        index = arguments.first_index(invalid)
+        raise ValueError(
+            f"log_density(data, parameters){index} must be below infinity, got {values[invalid][0]}"
+        )
     return float(-np.mean(values))
 
 
 def maximum_likelihood(log_density, data, start):
     """Finds the theta that maximizes sum_i log p_theta(x_i) (Eqs. 3.4.1 and 3.4.2).
 
-    The estimate is consistent, and efficient as N goes to infinity. At finite N it is in general biased, and
-    the notes' footnote 6 is wrong (docs/errata.md).
+    The estimate is consistent, and efficient as N goes to infinity. At finite N it is biased in general,
+    contrary to footnote 6 of the notes (docs/errata.md).
 
     Args:
         log_density: Function `log_density(data, parameters)` that returns log p_theta(x_i), [N]; minus
-            infinity or NaN where the parameters are not valid.
-        data: What `log_density` takes: an array, or several, as (x, y).
-        start: Where to start, [P], or a number if P = 1.
+            infinity or NaN if the parameters are not valid.
+        data: First argument of `log_density`: an array or several, such as (x, y).
+        start: Initial parameters, [P], or a number if P = 1.
 
     Returns:
         An `Estimate`.
@@ -103,22 +108,22 @@ def maximum_likelihood(log_density, data, start):
 def maximum_a_posteriori(log_density, log_prior, data, start):
     """Finds the theta that maximizes log p_prior(theta) + sum_i log p_theta(x_i) (Eqs. 3.4.6 and 3.4.7).
 
-    The prior is worth a fixed number of nats, so its share of the mean loss falls as 1/N. Unlike the maximum
-    of the likelihood, this one moves with the choice of parameters: a density over sigma and the same one
-    over sigma^2 peak at different places.
+    The prior contributes a fixed number of nats, so its part of the mean loss falls as 1/N. Unlike maximum
+    likelihood, the result depends on the choice of parameters: a density over sigma and the same density over
+    sigma^2 have their maxima at different models.
 
     Args:
-        log_density: As for `maximum_likelihood`.
+        log_density: As in `maximum_likelihood`.
         log_prior: Function `log_prior(parameters)` that returns a number; it need not be normalized.
-        data: As for `maximum_likelihood`.
-        start: Where to start, [P], or a number if P = 1.
+        data: As in `maximum_likelihood`.
+        start: Initial parameters, [P], or a number if P = 1.
 
     Returns:
-        An `Estimate`; its covariance is that of the Gaussian that touches the posterior at its maximum
-        (Laplace's approximation).
+        An `Estimate`; its covariance is that of Laplace's approximation, the Gaussian that matches the
+        curvature of the log posterior at its maximum.
 
     Raises:
-        ValueError: As `maximum_likelihood`.
+        ValueError: As in `maximum_likelihood`.
     """
     return _maximize(log_density, log_prior, data, start)
 
@@ -129,7 +134,7 @@ def _maximize(log_density, log_prior, data, start):
         raise ValueError(f"start must have shape [P], got {start.shape}")
     n = _check_start(log_density, log_prior, data, start)
     loss = partial(_loss, log_density, log_prior, data)
-    parameters, scale, hessian = _polish(loss, _climb(loss, start), n)
+    parameters, scale, hessian = _polish(loss, _approach(loss, start), n)
     information = n * hessian / np.outer(scale, scale)
     covariance = cho_solve(cho_factor(n * hessian), np.eye(len(scale))) * np.outer(scale, scale)
     _check_maximum(loss, parameters, n, covariance)
@@ -151,7 +156,7 @@ def _log_densities(log_density, data, parameters):
 
 
 def _check_start(log_density, log_prior, data, start):
-    """Returns the number of examples after checking that the start has a posterior density."""
+    """Returns the number of examples after checking that the densities at the start are finite."""
     values = arguments.finite("log_density(data, start)", _log_densities(log_density, data, start))
     if log_prior is not None:
         arguments.finite("log_prior(start)", log_prior(start), ndim=0)
@@ -159,7 +164,7 @@ def _check_start(log_density, log_prior, data, start):
 
 
 def _loss(log_density, log_prior, data, parameters):
-    """Returns the loss for each example, with the prior's share 1/N, and infinity outside of the model."""
+    """Returns the loss per example with 1/N of the prior's; infinite where the parameters are not valid."""
     values = _log_densities(log_density, data, parameters)
     total = np.sum(values)
     if log_prior is not None:
@@ -168,20 +173,20 @@ def _loss(log_density, log_prior, data, parameters):
     return -float(total) / len(values) if np.isfinite(total) else np.inf
 
 
-def _climb(loss, parameters):
-    """Returns a point near the maximum: a simplex and BFGS take turns until BFGS gains next to nothing."""
-    for _ in range(_TURNS):
-        # The simplex crosses regions of no likelihood, where gradients end, but may shrink too early.
+def _approach(loss, parameters):
+    """Returns a point near the maximum: Nelder-Mead and BFGS alternate until a round gains little."""
+    for _ in range(_MAX_ROUNDS):
+        # Nelder-Mead crosses regions of zero likelihood, which have no gradient, but may stop too early.
         sides = 0.1 * np.where(parameters == 0, 1, np.abs(parameters))
         simplex = parameters + np.vstack([np.zeros_like(sides), np.diag(sides)])
         options = {"initial_simplex": simplex, "adaptive": True, "xatol": np.inf, "fatol": 1e-5}
         near = minimize(loss, parameters, method="Nelder-Mead", options=options).x
         scale = _scales(loss, near)
-        # BFGS converges in many dimensions. Its differences meet infinite losses.
+        # BFGS converges in many dimensions. Its differences may meet infinite losses.
         with np.errstate(invalid="ignore"):
             u = minimize(partial(_shifted, loss, near, scale), np.zeros_like(near), jac="3-point", tol=1e-9).x
         parameters = near + scale * u
-        if loss(near) - loss(parameters) < _GAIN:
+        if loss(near) - loss(parameters) < _MIN_GAIN:
             break
     return parameters
 
@@ -191,46 +196,51 @@ def _shifted(loss, parameters, scale, u):
 
 
 def _scales(loss, parameters):
-    """Returns for each parameter a change for which the loss of an example bends by 0.01 to 1 nat."""
-    centre, scales = loss(parameters), np.where(parameters == 0, 1.0, np.abs(parameters))
+    """Returns the change of each parameter for which the loss has a second difference of 0.01 to 1 nat."""
+    center, scales = loss(parameters), np.where(parameters == 0, 1.0, np.abs(parameters))
     for i in range(len(parameters)):
         for _ in range(200):
             step = np.zeros_like(parameters)
             step[i] = scales[i]
-            bend = loss(parameters + step) + loss(parameters - step) - 2 * centre
-            if not np.isfinite(bend) or bend > 1:
+            second_difference = loss(parameters + step) + loss(parameters - step) - 2 * center
+            if not np.isfinite(second_difference) or second_difference > 1:
                 scales[i] /= 5
-            elif bend < 0.01:
+            elif second_difference < 0.01:
                 scales[i] *= 3
             else:
                 break
         else:
             raise ValueError(
-                f"log_density has no smooth maximum: parameters[{i}] does not bend it down near {parameters}"
+                f"log_density must have a smooth maximum, but it is not concave in parameters[{i}] near "
+                f"{parameters}"
             )
     return scales
 
 
 def _polish(loss, parameters, n):
-    """Takes Newton steps to the maximum; returns it, the scales, and the loss's Hessian in their units."""
-    for _ in range(_NEWTON_STEPS):
+    """Takes Newton steps to the maximum; returns it, the scales, and the Hessian in units of the scales."""
+    for _ in range(_MAX_NEWTON_STEPS):
         scale = _scales(loss, parameters)
         gradient, hessian = _derivatives(loss, parameters, scale, _STEP)
         try:
             step = cho_solve(cho_factor(hessian), gradient)
         except (LinAlgError, ValueError):
             raise ValueError(
-                f"log_density has no smooth maximum: it does not bend down at {parameters}"
+                f"log_density must have a smooth maximum, but it is not concave at {parameters}"
             ) from None
         if n * gradient @ step < _CONVERGED:
             break
         parameters = parameters - scale * step
     else:
-        raise ValueError(f"log_density has no smooth maximum: its gradient does not vanish near {parameters}")
+        raise ValueError(
+            f"log_density must have a smooth maximum, but its gradient does not vanish near {parameters}"
+        )
     _, coarse = _derivatives(loss, parameters, scale, 3 * _STEP)
     size = np.sqrt(np.outer(np.diag(hessian), np.diag(hessian)))
     if not np.all(np.abs(coarse - hessian) < 0.01 * size):
-        raise ValueError(f"log_density is not smooth at its maximum {parameters}: it has no standard errors")
+        raise ValueError(
+            f"log_density must be smooth at its maximum {parameters}: otherwise there are no standard errors"
+        )
     return parameters, scale, hessian
 
 
@@ -238,10 +248,10 @@ def _derivatives(loss, parameters, scale, step):
     """Returns the gradient [P] and the Hessian [P, P] by central differences, in units of the scales."""
     size = len(parameters)
     shifts = step * np.diag(scale)
-    centre = loss(parameters)
+    center = loss(parameters)
     forward = np.array([loss(parameters + s) for s in shifts])
     backward = np.array([loss(parameters - s) for s in shifts])
-    hessian = np.diag(forward + backward - 2 * centre)
+    hessian = np.diag(forward + backward - 2 * center)
     for i in range(size):
         for j in range(i):
             corners = [
@@ -253,11 +263,11 @@ def _derivatives(loss, parameters, scale, step):
 
 
 def _check_maximum(loss, parameters, n, covariance):
-    """Refuses a point from which one standard error, in any principal direction, leads as high or higher."""
+    """Checks that the likelihood falls over one standard error in every principal direction."""
     values, vectors = np.linalg.eigh(covariance)
-    centre = loss(parameters)
+    center = loss(parameters)
     for step in (np.sqrt(values) * vectors).T:
         for sign in (1, -1):
-            # At a maximum the likelihood falls by about 1/2; that of separable classes keeps rising.
-            if n * (loss(parameters + sign * step) - centre) < 0.05:
-                raise ValueError(f"log_density has no maximum: it still grows at {parameters}")
+            # At a maximum the log-likelihood falls by about 1/2; for separable classes it keeps rising.
+            if n * (loss(parameters + sign * step) - center) < 0.05:
+                raise ValueError(f"log_density must have a maximum, but it still grows at {parameters}")

@@ -6,17 +6,18 @@ Among all distributions with <f_j> = t_j for j = 1 ... M, the one of maximum ent
 
     p_i = w_i exp(-sum_j lambda_j f_ij) / Z(lambda),
 
-with one multiplier a constraint and w the measure that entropy is taken with: 1 for states, the widths of the
-cells for a density on a grid. The multipliers minimize the convex dual log Z(lambda) + lambda . t, whose
-gradient is t - <f> and whose Hessian is the covariance of the features. The sign is that of Eq. 2.4.3, where
-f is the energy and lambda is beta; in Eq. 2.4.8 lambda_1 and lambda_2 are minus the multipliers of x and x^2.
+with one multiplier per constraint and the measure w of the entropy: 1 for states, the widths of the cells for
+a density on a grid. The multipliers minimize the convex dual log Z(lambda) + lambda . t, which has the
+gradient t - <f> and the covariance of the features as its Hessian. The sign is that of Eq. 2.4.3, where f is
+the energy and lambda is beta; in Eq. 2.4.8, lambda_1 and lambda_2 are minus the multipliers of x and x^2.
 
-Targets outside the convex hull of the features' rows cannot be met and are refused. On its boundary the
-multipliers run to infinity and the distribution is the limit: it lives on the states of the face that holds
-the targets (`support`), and has maximum entropy there. A linear program says whether the targets are inside,
-on the boundary or outside; closer to the boundary than about 1e-9 of the features' spread counts as on it.
+Targets outside the convex hull of the rows of `features` are infeasible and raise an error. On the boundary
+the multipliers diverge and the distribution is the limit: it is supported on the states of the face that
+contains the targets (`support`), and has maximum entropy there. A linear program decides whether the targets
+are inside, on the boundary or outside; closer to the boundary than about 1e-9 of the features' spread counts
+as on it.
 
-Eqs. 2.4.6 and 2.4.7 have misprints (docs/errata.md): the constants stand outside the integral, the second
+Eqs. 2.4.6 and 2.4.7 have misprints (docs/errata.md): the constants belong outside the integral, the second
 moment is sigma^2 + mu^2, and the variation of -p log p is -log p - 1.
 """
 
@@ -28,7 +29,7 @@ from scipy.special import logsumexp, rel_entr, softmax
 
 from ..arguments import distributions, finite, positive, same_shape
 
-# Relative to the spread of the features; HiGHS decides to 1e-10.
+# Tolerances relative to the spread of the features. HiGHS works to 1e-10.
 _ON_BOUNDARY = 1e-9
 _REDUNDANT = 1e-10
 _CONVERGED = 1e-8
@@ -40,13 +41,14 @@ class MaximumEntropy:
     """The distribution of maximum entropy under moment constraints.
 
     Args:
-        probabilities: [N], they sum to one.
-        density: [N], the probabilities over their weights.
-        multipliers: [M], the lambda_j of p_i = w_i exp(-sum_j lambda_j f_ij) / Z. Of redundant constraints
-            those of least norm in scaled features; on the boundary those that hold on `support`.
-        entropy: -sum_i p_i log(p_i / w_i) in nats; differential entropy if weights are widths of cells.
+        probabilities: Probabilities p_i, [N], with sum one.
+        density: Probabilities divided by the weights, [N].
+        multipliers: The lambda_j of p_i = w_i exp(-sum_j lambda_j f_ij) / Z, [M]. For redundant constraints
+            they have minimum norm in scaled features; on the boundary they describe p on `support`.
+        entropy: -sum_i p_i log(p_i / w_i) in nats: the differential entropy if weights are widths of cells.
         residual: Largest |<f_j> - t_j|, in the units of the features.
-        support: [N], the states that the constraints leave a probability; all of them inside the hull.
+        support: Mask of the states that may have a positive probability, [N]; all of them if the targets are
+            inside the hull.
     """
 
     probabilities: np.ndarray
@@ -62,9 +64,9 @@ class Reweighting:
     """A distribution reweighted by Boltzmann factors.
 
     Args:
-        probabilities: [..., N], q = p exp(-energies).
-        energies: [..., N], beta times the energies, with the zero point of Eq. 2.4.4.
-        divergence: [...], D_KL(p || q) = <energies>_p in nats.
+        probabilities: q = p exp(-energies), [..., N].
+        energies: beta times the energies, with the zero point of Eq. 2.4.4, [..., N].
+        divergence: D_KL(p || q) = <energies>_p in nats, [...].
     """
 
     probabilities: np.ndarray
@@ -75,21 +77,21 @@ class Reweighting:
 def maximum_entropy(features, targets, weights=None):
     """Returns the distribution of maximum entropy with given expectation values.
 
-    Newton's method with a trust region on the dual, in features scaled and rotated to be uncorrelated, from
-    lambda = 0. Redundant constraints that agree are harmless.
+    A trust-region Newton method minimizes the dual, in scaled and decorrelated features, from lambda = 0.
+    Redundant but consistent constraints are harmless.
 
     Args:
-        features: Values f_ij of each constraint's feature in each state, [N, M].
-        targets: Expectation values t_j to be met, [M].
+        features: Value f_ij of the feature of constraint j in state i, [N, M].
+        targets: Required expectation values t_j, [M].
         weights: Measure w of the states, [N], positive; `None` for ones.
 
     Returns:
         A `MaximumEntropy`.
 
     Raises:
-        ValueError: If an argument is not finite or of another shape, a weight is not positive, or no
-            distribution meets the targets; then the message has the first target that cannot be met together
-            with those before it, and the interval in which it could.
+        ValueError: If an argument is not finite or has another shape, a weight is not positive, or no
+            distribution meets the targets. In the last case, the message names the first target that is
+            infeasible given those before it, and its feasible interval.
 
     References:
         Jaynes, "Information theory and statistical mechanics" (1957).
@@ -104,19 +106,19 @@ def maximum_entropy(features, targets, weights=None):
     support = np.ones(len(features), dtype=bool)
     scale = np.abs(features - targets).max(axis=0)
     scale[scale == 0] = 1.0
-    # Features far from zero bring the rounding of their digits.
+    # Features far from zero carry the rounding errors of their large values.
     rounding = 10 * np.finfo(float).eps * (np.abs(features).max(axis=0) / scale).max()
     axes, back = _whiten((features - targets) / scale, max(_REDUNDANT, rounding))
     while True:
         normal, lowest = _supporting_plane(axes)
         if lowest > _ON_BOUNDARY:
-            raise ValueError(_unreachable(features, targets))
+            raise ValueError(_infeasible(features, targets))
         if lowest < -_ON_BOUNDARY:
             break
         heights = axes @ normal
         face = heights <= 2 * _ON_BOUNDARY
         support[support] = face
-        # The plane is flat to rounding only; what is left of its normal must not come back as an axis.
+        # Remove the normal: the states of the face lie on the plane only up to rounding errors.
         axes, rotation = _whiten((axes - np.outer(heights, normal) / (normal @ normal))[face], _REDUNDANT)
         back = back @ rotation
     probabilities = np.zeros(len(features))
@@ -133,29 +135,29 @@ def maximum_entropy(features, targets, weights=None):
 
 
 def boltzmann(energies, mean_energy):
-    """Returns the Boltzmann distribution exp(-beta E) / Z of a given mean energy, Eqs. 2.4.1 to 2.4.3.
+    """Returns the Boltzmann distribution exp(-beta E) / Z with a given mean energy, Eqs. 2.4.1 to 2.4.3.
 
-    The only multiplier is beta: negative where the mean is above that of equal probabilities, infinite where
-    it is the lowest or highest energy, and zero where all energies are equal. The notes' other multiplier is
-    nu = 1 - log Z = 1 - entropy + beta <E>.
+    The only multiplier is beta. It is negative if the mean is above that of equal probabilities, infinite if
+    the mean is the lowest or highest energy, and zero if all energies are equal. The other multiplier in the
+    notes is nu = 1 - log Z = 1 - entropy + beta <E>.
 
     Args:
         energies: Energies E_i of the states, [N].
-        mean_energy: The mean <E>, in units of the energies.
+        mean_energy: Mean energy <E>, in units of the energies.
 
     Returns:
         A `MaximumEntropy` with `multipliers` [beta], in inverse units of the energies.
 
     Raises:
-        ValueError: If an argument is not finite or the mean is not between the lowest and the highest energy.
+        ValueError: If an argument is not finite, or the mean is not between the lowest and highest energies.
     """
     energies, mean_energy = finite("energies", energies, 1), float(finite("mean_energy", mean_energy, 0))
     if not energies.size:
-        raise ValueError("energies must hold at least one state, got none")
+        raise ValueError("energies must contain at least one state, got none")
     low, high = energies.min(), energies.max()
     if not low <= mean_energy <= high:
         raise ValueError(
-            f"mean_energy must lie between the lowest energy {low:.10g} and the highest {high:.10g}, "
+            f"mean_energy must be between the lowest energy {low:.10g} and the highest {high:.10g}, "
             f"got {mean_energy:.10g}"
         )
     result = maximum_entropy(energies[:, None], [mean_energy])
@@ -168,9 +170,10 @@ def boltzmann(energies, mean_energy):
 def gaussian(grid, mean, variance):
     """Returns the density of maximum entropy with a given mean and variance, Eqs. 2.4.6 to 2.4.8 corrected.
 
-    The constraints are <x> = mu and <x^2> = sigma^2 + mu^2. On a grid that is wide and fine against sigma the
-    result is the Gaussian, with the notes' lambda_1 = mu / sigma^2 and lambda_2 = -1 / (2 sigma^2); on a
-    narrower one it is what the grid leaves of exp(lambda_1 x + lambda_2 x^2), and the moments are still met.
+    The constraints are <x> = mu and <x^2> = sigma^2 + mu^2. On a grid that is wide and fine compared with
+    sigma, the result is the Gaussian, with lambda_1 = mu / sigma^2 and lambda_2 = -1 / (2 sigma^2) in the
+    notes. On a narrower grid it is exp(lambda_1 x + lambda_2 x^2) truncated to the grid, with the same
+    moments.
 
     Args:
         grid: Increasing points x, [N].
@@ -178,19 +181,19 @@ def gaussian(grid, mean, variance):
         variance: Variance sigma^2.
 
     Returns:
-        A `MaximumEntropy` with the multipliers of x and x^2, weighted by `cell_widths(grid)`.
+        A `MaximumEntropy` with the multipliers of x and x^2 and the weights `cell_widths(grid)`.
 
     Raises:
         ValueError: If the grid does not increase, the variance is not positive, or no density on the grid has
-            this mean and variance, or only one on a few of its points.
+            this mean and variance, or only one that vanishes at some of the points.
     """
     widths = cell_widths(grid)
     x, mean = np.asarray(grid, dtype=np.float64), float(finite("mean", mean, 0))
     variance = float(positive("variance", variance, 0))
-    from_mean = x - mean
+    deviations = x - mean
     try:
-        # About the mean the two features stay apart however far the mean is from zero.
-        result = maximum_entropy(np.stack([from_mean, from_mean**2], axis=1), [0.0, variance], widths)
+        # Powers of deviations remain linearly independent however far the mean is from zero.
+        result = maximum_entropy(np.stack([deviations, deviations**2], axis=1), [0.0, variance], widths)
     except ValueError as error:
         raise ValueError(
             f"no density on the grid has mean {mean:.10g} and variance {variance:.10g}: "
@@ -198,21 +201,21 @@ def gaussian(grid, mean, variance):
         ) from None
     if not result.support.all():
         raise ValueError(
-            f"the grid leaves mean {mean:.10g} and variance {variance:.10g} "
-            f"to {result.support.sum()} of its {len(x)} points"
+            f"grid must allow a positive density at all of its {len(x)} points, but mean {mean:.10g} and "
+            f"variance {variance:.10g} leave only {result.support.sum()}"
         )
     linear, quadratic = result.multipliers
     return replace(result, multipliers=np.array([linear - 2 * quadratic * mean, quadratic]))
 
 
 def cell_widths(grid):
-    """Returns the weights of the trapezoid rule on a grid: half the distance between each point's neighbors.
+    """Returns the weights of the trapezoidal rule: half the distance between the neighbors of each point.
 
     Args:
         grid: Increasing points, [N], at least two.
 
     Returns:
-        An array [N], whose sum is the length of the grid.
+        An array [N]; its sum is the length of the grid.
 
     Raises:
         ValueError: If there are fewer than two points or they do not increase.
@@ -222,19 +225,19 @@ def cell_widths(grid):
         raise ValueError(f"grid must have at least 2 points, got {len(grid)}")
     steps = np.diff(grid)
     if (steps <= 0).any():
-        at = int(np.argmax(steps <= 0)) + 1
-        raise ValueError(f"grid must increase, got grid[{at}] = {grid[at]:.9g} after {grid[at - 1]:.9g}")
+        i = int(np.argmax(steps <= 0)) + 1
+        raise ValueError(f"grid must increase, got grid[{i}] = {grid[i]:.9g} after {grid[i - 1]:.9g}")
     return (np.append(steps, 0.0) + np.append(0.0, steps)) / 2
 
 
 def reweight(p, energies, beta=1.0):
     """Reweights a distribution by Boltzmann factors: q = p exp(-E'), Eqs. 2.4.4 and 2.4.5.
 
-    The energies' zero point is shifted so that q sums to one, E' = beta E + log <exp(-beta E)>_p, and then
-    D_KL(p || q) = <E'>_p. As a divergence is not negative, <beta E>_p >= -log <exp(-beta E)>_p.
+    The zero point of the energies is shifted such that q sums to one, E' = beta E + log <exp(-beta E)>_p.
+    Then D_KL(p || q) = <E'>_p. Since a divergence is not negative, <beta E>_p >= -log <exp(-beta E)>_p.
 
     Args:
-        p: Probabilities, [..., N]; a density on a grid times the widths of its cells.
+        p: Probabilities, [..., N]; for a density on a grid, the density times the widths of the cells.
         energies: Energies E, [..., N].
         beta: Inverse temperature, in inverse units of the energies.
 
@@ -242,7 +245,7 @@ def reweight(p, energies, beta=1.0):
         A `Reweighting`.
 
     Raises:
-        ValueError: If `p` holds no distributions, or an argument is not finite or of another shape.
+        ValueError: If `p` does not contain distributions, or an argument is not finite or has another shape.
     """
     p, beta = distributions("p", p), float(finite("beta", beta, 0))
     energies = finite("energies", energies)
@@ -251,7 +254,7 @@ def reweight(p, energies, beta=1.0):
         scaled = finite("beta * energies", beta * energies)
         zero = logsumexp(-scaled, axis=-1, b=p, keepdims=True)
         shifted = finite("beta * energies from their zero point", scaled + zero)
-    # Where p vanishes the factor may overflow.
+    # The Boltzmann factor may overflow where p vanishes.
     log_p = np.log(p, where=p > 0, out=np.full_like(p, -np.inf))
     return Reweighting(
         probabilities=np.exp(log_p - shifted),
@@ -269,83 +272,85 @@ def _check(features, targets, weights):
         )
     if len(targets) != constraints:
         raise ValueError(
-            f"targets must be one for each of {constraints} columns of features, got {len(targets)}"
+            f"targets must have one entry for each of {constraints} columns of features, got {len(targets)}"
         )
     weights = np.ones(states) if weights is None else positive("weights", weights, 1)
     if len(weights) != states:
-        raise ValueError(f"weights must be one for each of {states} rows of features, got {len(weights)}")
+        raise ValueError(
+            f"weights must have one entry for each of {states} rows of features, got {len(weights)}"
+        )
     return features, targets, weights
 
 
 def _whiten(deviations, tolerance):
-    """Returns orthogonal axes [n, r] of mean square 1 that span deviations [n, M], and the way back."""
+    """Returns orthogonal axes [n, r] of mean square 1 that span deviations [n, M], and the inverse map."""
     left, singular, right = np.linalg.svd(deviations, full_matrices=False)
     root = np.sqrt(len(deviations))
-    kept = singular > tolerance * root
-    return left[:, kept] * root, right[kept].T * root / singular[kept]
+    significant = singular > tolerance * root
+    return left[:, significant] * root, right[significant].T * root / singular[significant]
 
 
 def _supporting_plane(axes):
-    """Returns a plane through the origin and the height of the lowest state above it.
+    """Returns the normal of a plane through the origin and the height of the lowest state above it.
 
-    Their mean height is 1, and the lowest is as high as can be: above zero if the origin is outside the hull,
-    zero on its boundary, below zero inside.
+    The plane maximizes this height at a mean height of 1. The height is positive if the origin is outside the
+    hull, zero on its boundary, and negative inside.
     """
     rank = axes.shape[1]
     center = axes.mean(axis=0)
-    # Few states matter: the program starts from the extreme ones and takes in the lowest until none is new.
-    chosen = [*axes.argmin(axis=0), *axes.argmax(axis=0)]
+    # Few states matter: start from the extreme ones and add the lowest state until it is not new.
+    active = [*axes.argmin(axis=0), *axes.argmax(axis=0)]
     while True:
-        found = linprog(
+        solution = linprog(
             np.append(np.zeros(rank), -1.0),
-            A_ub=np.column_stack([-axes[chosen], np.ones(len(chosen))]),
-            b_ub=np.zeros(len(chosen)),
+            A_ub=np.column_stack([-axes[active], np.ones(len(active))]),
+            b_ub=np.zeros(len(active)),
             A_eq=np.append(center, 0.0)[None],
             b_eq=[1.0],
             bounds=[(-1 / _ON_BOUNDARY, 1 / _ON_BOUNDARY)] * rank + [(None, None)],
             options=_LINEAR_PROGRAM,
         )
-        if not found.success:
-            # No plane in bounds: the origin is the center of the states.
+        if not solution.success:
+            # There is no plane within the bounds if the origin is the center of the states.
             return None, -np.inf
-        normal, bound = found.x[:-1], found.x[-1]
+        normal, bound = solution.x[:-1], solution.x[-1]
         heights = axes @ normal
         lowest = int(heights.argmin())
-        if bound < -_ON_BOUNDARY or heights[lowest] >= bound - _ON_BOUNDARY / 10 or lowest in chosen:
+        if bound < -_ON_BOUNDARY or heights[lowest] >= bound - _ON_BOUNDARY / 10 or lowest in active:
             return normal, bound
-        chosen.append(lowest)
+        active.append(lowest)
 
 
-def _unreachable(features, targets):
-    """Says which target is the first that cannot be met together with those before it."""
+def _infeasible(features, targets):
+    """Returns a message that names the first target that is infeasible given those before it."""
     scale = np.maximum(np.abs(features).max(axis=0), np.finfo(float).tiny)
-    scaled, wanted = features / scale, targets / scale
-    for j, target in enumerate(wanted):
+    scaled, scaled_targets = features / scale, targets / scale
+    for j, target in enumerate(scaled_targets):
         conditions = np.column_stack([np.ones(len(scaled)), scaled[:, :j]]).T
         ends = [
             linprog(
                 sign * scaled[:, j],
                 A_eq=conditions,
-                b_eq=np.append(1.0, wanted[:j]),
+                b_eq=np.append(1.0, scaled_targets[:j]),
                 method="highs-ipm",
                 options=_LINEAR_PROGRAM,
             )
             for sign in (1, -1)
         ]
-        # A target that passed by rounding alone leaves none for the next.
+        # If a target passed only because of rounding, the next program is infeasible.
         if not all(end.success for end in ends):
             break
         low, high = ends[0].fun, -ends[1].fun
-        others = " where the targets before it are met" if j else ""
+        condition = " given the targets before it" if j else ""
         interval = f"between {low * scale[j]:.10g} and {high * scale[j]:.10g}"
-        message = f"targets[{j}] must lie {interval}{others}, got {targets[j]:.10g}"
+        message = f"targets[{j}] must be {interval}{condition}, got {targets[j]:.10g}"
         if not low - _ON_BOUNDARY <= target <= high + _ON_BOUNDARY:
             break
     return message
 
 
 def _minimize_dual(axes, log_weights):
-    """Returns the minimum of log sum_i w_i exp(-axes_i . x), with the targets at the origin of the axes."""
+    """Returns the minimizer of log sum_i w_i exp(-axes_i . x), with the targets at the origin of the axes."""
 
     def value(x):
         return logsumexp(log_weights - axes @ x)
@@ -363,7 +368,7 @@ def _minimize_dual(axes, log_weights):
         return x
     options = {"gtol": _CONVERGED, "maxiter": 1000, "max_trust_radius": 1e9}
     x = minimize(value, x, jac=gradient, hess=hessian, method="trust-exact", options=options).x
-    # The value is flat to rounding within 1e-8 of the minimum; its gradient still points there.
+    # Within 1e-8 of the minimum rounding errors dominate the value, but the gradient is still accurate.
     for _ in range(20):
         step = np.linalg.lstsq(hessian(x), gradient(x))[0]
         if np.abs(gradient(x - step)).max() >= np.abs(gradient(x)).max():
@@ -371,5 +376,5 @@ def _minimize_dual(axes, log_weights):
         x = x - step
     error = np.abs(gradient(x)).max()
     if error > _CONVERGED:
-        raise ValueError(f"targets are too close to what cannot be met: scaled moments differ by {error:.2g}")
+        raise ValueError(f"targets are too close to infeasible ones: scaled moments differ by {error:.2g}")
     return x

@@ -2,21 +2,21 @@
 
 Legend: P parameters theta, Q coordinates phi, N steps, T times.
 
-A gradient g_i = d L / d theta_i is a covector; a step needs an inverse metric to become a vector. SGD takes
-the unit matrix in whatever coordinates it is given, so in theta = f(phi) it is another rule: to first order
-in the learning rate it takes J J^T, J = d theta / d phi (Eqs. 4.6.3 and 4.6.4). The natural gradient takes
-the inverse of the Fisher matrix F, which becomes J^T F J in phi, so that the step J (J^T F J)^-1 J^T g =
-F^-1 g is the same in all coordinates, again to first order: steps of size epsilon differ by epsilon^2, and
-paths of N = t / epsilon steps by epsilon.
+A gradient g_i = d L / d theta_i is a covector; turning it into a step, a vector, takes an inverse metric. SGD
+uses the unit matrix in whatever coordinates it is given, so in theta = f(phi) it is a different rule: to
+first order in the learning rate its inverse metric in theta is J J^T, J = d theta / d phi (Eqs. 4.6.3 and
+4.6.4). The natural gradient uses the inverse of the Fisher matrix F, which becomes J^T F J in phi. The step
+J (J^T F J)^-1 J^T g = F^-1 g is therefore the same in all coordinates, again to first order: steps of size
+epsilon differ by epsilon^2, and paths of N = t / epsilon steps by epsilon.
 
-The learning rate of Eq. 4.6.17 is dimensionless with respect to theta, but has the units of 1 / L: it is a
-pure number if the loss is a negative log-likelihood in nats, and one that every unit of the loss changes
-otherwise. Newton's step and `steepest_step` do not know the unit of the loss either. Damping has the units
-of F, 1 / theta^2, and breaks the invariance.
+The learning rate of Eq. 4.6.17 is dimensionless with respect to theta but has the units of 1 / L. It is a
+pure number if the loss is a negative log-likelihood in nats; otherwise it depends on the unit of the loss.
+Newton's step and `steepest_step` do not depend on that unit. Damping has the units of F, 1 / theta^2, and
+breaks the invariance.
 
-Misprints of the notes (docs/errata.md): M is an inverse metric in Eq. 4.6.5 and a metric from Eq. 4.6.11
-on; the constraints of Eqs. 4.6.10 and 4.6.11 agree if D is a squared length; F is only positive
-semidefinite; it is covariant and not invariant.
+Misprints in the notes (docs/errata.md): M is an inverse metric in Eq. 4.6.5 and a metric from Eq. 4.6.11 on;
+the constraints of Eqs. 4.6.10 and 4.6.11 agree if D is a squared length; F is only positive semidefinite, and
+it is covariant, not invariant.
 
 References:
     Amari, "Natural gradient works efficiently in learning" (1998), Neural Computation 10, 251-276.
@@ -31,11 +31,12 @@ from .. import arguments
 from .fisher import jacobian as derivatives
 from .fisher import reparameterize
 
-_ROUNDING, _FLAT = 1e-12, 1e-8
+_ROUNDING = 1e-12  # Eigenvalues of the scaled Fisher matrix up to this, times P, count as zero.
+_MAX_NULL_FRACTION = 1e-8  # Of the gradient's norm, along null directions of the Fisher matrix.
 
 
 def reparameterized_step(phi, gradient, jacobian, learning_rate):
-    """Returns phi - epsilon J^T g, the step of SGD in other coordinates, Eq. 4.6.2.
+    """Returns phi - epsilon J^T g, a step of SGD in other coordinates, Eq. 4.6.2.
 
     Args:
         phi: Coordinates, [Q].
@@ -47,7 +48,7 @@ def reparameterized_step(phi, gradient, jacobian, learning_rate):
         The new coordinates, [Q].
 
     Raises:
-        ValueError: If an entry is not finite, or shapes do not fit.
+        ValueError: If an entry is not finite, or shapes do not match.
     """
     phi, gradient = arguments.finite("phi", phi, 1), arguments.finite("gradient", gradient, 1)
     jacobian = _matrix("jacobian", jacobian, (gradient.size, phi.size))
@@ -55,7 +56,7 @@ def reparameterized_step(phi, gradient, jacobian, learning_rate):
 
 
 def induced_inverse_metric(jacobian, inverse_metric=None):
-    """Returns J M^-1 J^T, the inverse metric in theta that a step in phi amounts to, Eq. 4.6.4.
+    """Returns J M^-1 J^T, the inverse metric in theta that a step in phi induces, Eq. 4.6.4.
 
     Args:
         jacobian: J = d theta / d phi, [P, Q].
@@ -65,7 +66,7 @@ def induced_inverse_metric(jacobian, inverse_metric=None):
         The inverse metric, [P, P], singular where phi cannot move theta in all directions.
 
     Raises:
-        ValueError: If an entry is not finite, a shape does not fit, or M^-1 is not positive semidefinite.
+        ValueError: If an entry is not finite, shapes do not match, or M^-1 is not positive semidefinite.
     """
     jacobian = arguments.finite("jacobian", jacobian, 2)
     if inverse_metric is None:
@@ -77,8 +78,8 @@ def induced_inverse_metric(jacobian, inverse_metric=None):
 def metric_step(theta, gradient, inverse_metric, learning_rate):
     """Returns theta - epsilon M^-1 g, Eq. 4.6.5, where the notes call the inverse metric M.
 
-    With M^-1 = 1 it is SGD, with H^-1 Newton's method (which `theory.descent.newton_step` has for any
-    invertible Hessian), with F^-1 the natural gradient.
+    M^-1 = 1 gives SGD, H^-1 Newton's method (`theory.descent.newton_step` takes any invertible Hessian), and
+    F^-1 the natural gradient.
 
     Args:
         theta: Parameters, [P].
@@ -90,7 +91,7 @@ def metric_step(theta, gradient, inverse_metric, learning_rate):
         The new parameters, [P].
 
     Raises:
-        ValueError: If an entry is not finite, a shape does not fit, or M^-1 is not positive semidefinite.
+        ValueError: If an entry is not finite, shapes do not match, or M^-1 is not positive semidefinite.
     """
     theta, gradient = arguments.finite("theta", theta, 1), arguments.finite("gradient", gradient, 1)
     arguments.same_shape(theta=theta, gradient=gradient)
@@ -100,13 +101,13 @@ def metric_step(theta, gradient, inverse_metric, learning_rate):
 
 
 def parameter_distance(theta, phi):
-    """Returns the Euclidean distance of two parameter vectors, Eq. 4.6.9.
+    """Returns the Euclidean distance between two parameter vectors, Eq. 4.6.9.
 
-    It is a metric on parameters and none on models: two vectors that give the same model have a distance.
+    It is a metric on parameters but not on models: two vectors that give the same model differ in general.
 
     Args:
         theta: Parameters, [..., P].
-        phi: Those of the other model, [..., P].
+        phi: Parameters of the other model, [..., P].
 
     Raises:
         ValueError: If an entry is not finite or the shapes do not broadcast.
@@ -122,7 +123,7 @@ class SteepestStep:
 
     Args:
         step: The step delta, [P].
-        multiplier: Lagrange's lambda of Eq. 4.6.12, positive at the minimum, in units of the loss.
+        multiplier: Lagrange multiplier lambda of Eq. 4.6.12, positive at the minimum, in units of the loss.
         decrease: g^T delta, the first-order change of the loss, negative.
     """
 
@@ -132,17 +133,19 @@ class SteepestStep:
 
 
 def steepest_step(gradient, metric, squared_length):
-    """Solves argmin g^T delta over delta^T M delta = epsilon, Eqs. 4.6.11 to 4.6.13 with the factor.
+    """Minimizes g^T delta subject to delta^T M delta = epsilon, Eqs. 4.6.11 to 4.6.13 with the factor.
 
     The Lagrangian is stationary at 2 lambda M delta = -g, and the constraint gives
 
-        delta = -sqrt(epsilon / (g^T M^-1 g)) M^-1 g,    lambda = sqrt(g^T M^-1 g / epsilon) / 2,
+        delta = -sqrt(epsilon / (g^T M^-1 g)) M^-1 g,    lambda = sqrt(g^T M^-1 g / epsilon) / 2.
 
-    lambda with the other sign being the maximum. The first-order change is -sqrt(epsilon g^T M^-1 g). The
-    step does not depend on the unit of the loss, nor, if M measures models, epsilon on that of theta.
+    The other sign of lambda gives the maximum. The loss changes by -sqrt(epsilon g^T M^-1 g) to first order.
+    The step does not depend on the unit of the loss; if M measures models, epsilon does not depend on the
+    unit of theta.
 
-    For the step to be the limit of Eq. 4.6.10, epsilon here is D there if D is the squared length, as the
-    notes' equations imply; D^2 if D is a length, as Eq. 4.6.9; 2 D if D is the KL divergence, Eq. 4.6.15.
+    For the step to be the limit of Eq. 4.6.10, epsilon must be D of that equation if D is a squared length,
+    as the notes' equations imply; D^2 if D is a length, as in Eq. 4.6.9; 2 D if D is the KL divergence, as in
+    Eq. 4.6.15.
 
     Args:
         gradient: Gradient g, [P], not zero.
@@ -153,13 +156,14 @@ def steepest_step(gradient, metric, squared_length):
         A `SteepestStep`.
 
     Raises:
-        ValueError: If an argument is out of range or shapes do not fit. At g = 0 every step is as good.
+        ValueError: If an argument is out of range, shapes do not match, or the gradient is zero (then all
+            steps are equally good).
     """
     gradient = arguments.finite("gradient", gradient, 1)
     metric = _matrix("metric", arguments.covariance("metric", metric), (gradient.size,) * 2)
     squared_length = float(arguments.positive("squared_length", squared_length, 0))
     if not gradient.any():
-        raise ValueError("gradient must have an entry that is not zero: every step is as good as any other")
+        raise ValueError("gradient must have an entry that is not zero: otherwise all steps are equally good")
     downhill = -np.linalg.solve(metric, gradient)
     slope = np.sqrt(-gradient @ downhill)
     length = np.sqrt(squared_length)
@@ -167,11 +171,12 @@ def steepest_step(gradient, metric, squared_length):
 
 
 def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
-    """Returns -epsilon (F + lambda)^-1 g, the natural gradient's step, Eq. 4.6.17.
+    """Returns -epsilon (F + lambda)^-1 g, a step along the natural gradient, Eq. 4.6.17.
 
-    The Fisher matrix is singular where some parameters change nothing about the model, as a constant that is
-    added to all logits. A loss of the model alone is flat there too, and without damping the step is the one
-    that has no part in these directions, with every parameter in units of F_ii^(-1/2).
+    The Fisher matrix is singular if a change of parameters leaves the model unchanged, such as a constant
+    added to all logits. A loss that depends on the model alone is flat in such a direction, too. Without
+    damping, the step then has no component along the null directions, with each parameter in units of
+    F_ii^(-1/2).
 
     Args:
         gradient: Gradient g of the loss, [P].
@@ -183,8 +188,8 @@ def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
         The step, [P].
 
     Raises:
-        ValueError: If an argument is out of range, or shapes do not fit, or the gradient points along a null
-            direction of F and there is no damping: the loss is then no function of the model.
+        ValueError: If an argument is out of range, shapes do not match, or without damping the gradient has a
+            component along a null direction of F: the loss is then not a function of the model.
     """
     gradient = arguments.finite("gradient", gradient, 1)
     fisher = arguments.covariance("fisher", fisher, definite=False)
@@ -197,30 +202,32 @@ def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
     values, vectors = np.linalg.eigh(fisher / scale / scale[:, None])
     components = vectors.T @ (gradient / scale)
     flat = values <= _ROUNDING * values.size
-    if np.any(np.abs(components[flat]) > _FLAT * np.linalg.norm(components)):
-        raise ValueError("gradient must vanish along the null directions of fisher, or damping be positive")
+    if np.any(np.abs(components[flat]) > _MAX_NULL_FRACTION * np.linalg.norm(components)):
+        raise ValueError(
+            "gradient must vanish along the null directions of fisher: without damping the step is infinite"
+        )
     return -rate * vectors @ np.where(flat, 0.0, components / np.where(flat, 1.0, values)) / scale
 
 
 def expectation_path(start, target, progress):
-    """Returns the natural gradient's way to the maximum-likelihood point of an exponential family.
+    """Returns the path of the natural gradient to the maximum-likelihood point of an exponential family.
 
-    In the expectation parameters eta = <T(x)> the Fisher matrix is the inverse covariance of the sufficient
-    statistics T, and the gradient of the mean negative log-likelihood is F (eta - That), That being the mean
-    of T over the data. So the natural gradient is eta - That, whatever the family, the flow is
-    eta(t) = That + exp(-t) (eta(0) - That), and n steps of size epsilon lead to the same point as the time
-    t = -n log(1 - epsilon): epsilon = 1 lands on That at once.
+    In the expectation parameters eta = <T(x)>, the Fisher matrix is the inverse covariance of the sufficient
+    statistics T, and the gradient of the mean negative log-likelihood is F (eta - That), where That is the
+    mean of T over the data. The natural gradient is therefore eta - That for every family, and the flow is
+    eta(t) = That + exp(-t) (eta(0) - That). n steps of size epsilon lead to the same point as the time
+    t = -n log(1 - epsilon); a single step with epsilon = 1 lands on That.
 
     Args:
         start: Expectation parameters at the start, [P].
         target: Mean That of the sufficient statistics over the data, [P].
-        progress: What is left of the way: exp(-t) or (1 - epsilon)^n, a number or [T].
+        progress: Remaining fraction of the distance, exp(-t) or (1 - epsilon)^n, a number or [T].
 
     Returns:
         Expectation parameters, [P] or [T, P].
 
     Raises:
-        ValueError: If an entry is not finite or shapes do not fit.
+        ValueError: If an entry is not finite or shapes do not match.
     """
     start, target = arguments.finite("start", start, 1), arguments.finite("target", target, 1)
     arguments.same_shape(start=start, target=target)
@@ -228,19 +235,19 @@ def expectation_path(start, target, progress):
 
 
 def descent_path(gradient, start, learning_rate, steps, coordinates=None, metric=None):
-    """Returns the way of gradient descent, or of the natural gradient, taken in any coordinates.
+    """Returns the path of gradient descent, or of the natural gradient, in arbitrary coordinates.
 
     Args:
         gradient: Function from theta, [P], to the gradient of the loss in theta, [P].
-        start: The first coordinates phi, [Q].
+        start: Initial coordinates phi, [Q].
         learning_rate: epsilon of Eq. 4.6.2 or, with a metric, of Eq. 4.6.17.
         steps: Number N of steps.
         coordinates: Function from phi, [Q], to theta, [P]; `None` for theta itself.
-        metric: Function from theta to the Fisher matrix in theta, [P, P], such as those of
+        metric: Function from theta to the Fisher matrix in theta, [P, P], such as those in
             `curvezoo.theory.families`; `None` for gradient descent in phi.
 
     Returns:
-        theta along the way, [N + 1, P].
+        theta along the path, [N + 1, P].
 
     Raises:
         ValueError: If an argument is out of range, or a step leaves the domain of a function.

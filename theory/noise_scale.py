@@ -1,15 +1,15 @@
-"""The gradient noise scale: which batch size a problem deserves (Sec. 4.5).
+"""The gradient noise scale: the batch size that suits a problem (Sec. 4.5).
 
-A batch of B examples gives the gradient G with covariance Sigma / B. On the quadratic model of the loss,
+A batch of B examples estimates the gradient G with covariance Sigma / B. In the quadratic model of the loss,
 
     E[L(theta - eps G_est)] - L = -eps |G|^2 + (eps^2 / 2) (G^T H G + tr(H Sigma) / B),
 
 the best step and the best gain saturate as 1 / (1 + B_noise / B) with B_noise = tr(H Sigma) / G^T H G. For H
-proportional to the identity this is B_simple = tr(Sigma) / |G|^2. The notes' text divides by "the global
-norm", and so does much code; it is the squared norm, as Eq. 4.5.9 has it (docs/errata.md).
+proportional to the identity this is B_simple = tr(Sigma) / |G|^2. The text of the notes divides by "the
+global norm", as does much code; the correct divisor is the squared norm, as in Eq. 4.5.9 (docs/errata.md).
 
-`LocalModel` has the closed forms of one point, `two_batch_estimates`, `sample_noise_scale` and
-`RunningNoiseScale` what a training measures; `theory.trade_off` is about whole trainings.
+`LocalModel` has the closed forms at one point. `two_batch_estimates`, `sample_noise_scale` and
+`RunningNoiseScale` estimate them during training. `theory.trade_off` is about whole training runs.
 
 Legend: N examples, P parameters, B examples in a batch.
 
@@ -25,17 +25,17 @@ from .. import arguments
 
 
 def gradient_moments(gradients):
-    """Returns mean and covariance of per-example gradients, the expectations of Eqs. 4.5.2 and 4.5.3.
+    """Returns the mean and covariance of per-example gradients, the expectations of Eqs. 4.5.2 and 4.5.3.
 
     Args:
         gradients: Gradients of all N equally likely examples, [N, P].
 
     Returns:
-        (G, Sigma), [P] and [P, P]. Sigma is divided by N: the examples are the whole distribution. For a
-        sample of a larger one see `sample_noise_scale`.
+        (G, Sigma), [P] and [P, P]. Sigma is divided by N, since the examples are the whole distribution. For
+        a sample of a larger one, see `sample_noise_scale`.
 
     Raises:
-        ValueError: If there is no gradient, or an entry is not finite.
+        ValueError: If there are no gradients, or an entry is not finite.
     """
     gradients = _gradients(gradients, 1)
     mean = gradients.mean(axis=0)
@@ -49,8 +49,8 @@ class LocalModel:
 
     Args:
         gradient: True gradient G, [P].
-        hessian: True Hessian H, [P, P], symmetric and positive semidefinite: along a direction of negative
-            curvature there is no best step.
+        hessian: True Hessian H, [P, P], symmetric and positive semidefinite: negative curvature allows no
+            best step.
         covariance: Covariance Sigma of the per-example gradients, [P, P].
 
     Raises:
@@ -90,7 +90,7 @@ class LocalModel:
         """B_noise = tr(H Sigma) / (G^T H G), Eq. 4.5.8; infinite where G vanishes and the noise does not.
 
         Raises:
-            ValueError: If the loss is flat along G, or neither gradient nor noise is left.
+            ValueError: If the loss is flat along G, or both gradient and noise vanish.
         """
         return _ratio(self.curvature_of_noise, self._curvature())
 
@@ -99,14 +99,14 @@ class LocalModel:
         """B_simple = tr(Sigma) / |G|^2, Eq. 4.5.9; infinite where G vanishes and the noise does not.
 
         Raises:
-            ValueError: If neither gradient nor noise is left.
+            ValueError: If both gradient and noise vanish.
         """
         return _ratio(np.trace(self.covariance), self.squared_norm)
 
     def relative_error(self, batch_size):
         """Returns E|G_est - G|^2 / |G|^2 = B_simple / B, Eq. 4.5.10.
 
-        The notes call this the distance; it is the mean squared one (docs/errata.md).
+        The notes call this the distance; it is the mean squared distance (docs/errata.md).
 
         Args:
             batch_size: Batch sizes B, positive.
@@ -116,11 +116,11 @@ class LocalModel:
     def expected_change(self, step, batch_size):
         """Returns E[L(theta - eps G_est)] - L(theta), Eq. 4.5.5.
 
-        It is zero at twice the optimal step: larger ones raise the loss on average.
+        It is zero at twice the optimal step: larger steps raise the loss on average.
 
         Args:
             step: Step sizes eps.
-            batch_size: Batch sizes B, positive; they broadcast with `step`.
+            batch_size: Batch sizes B, positive, broadcast against `step`.
         """
         step = arguments.finite("step", step)
         return -step * self.squared_norm + step**2 / 2 * self._expected_curvature(batch_size)
@@ -134,12 +134,12 @@ class LocalModel:
         Raises:
             ValueError: As `noise_scale`.
         """
-        return self.squared_norm / self._optimum(batch_size)
+        return self.squared_norm / self._checked_denominator(batch_size)
 
     def optimal_gain(self, batch_size):
         """Returns Delta L_opt(B) = Delta L_max / (1 + B_noise / B), Eq. 4.5.7; zero for a zero gradient.
 
-        At the turnover B = B_noise the gain is half of the largest, and so is its logarithmic slope in B.
+        At the turnover B = B_noise, the gain is half the largest one, and d log(gain) / d log(B) = 1/2.
 
         Args:
             batch_size: Batch sizes B, positive.
@@ -147,29 +147,30 @@ class LocalModel:
         Raises:
             ValueError: As `noise_scale`.
         """
-        return self.squared_norm**2 / self._optimum(batch_size) / 2
+        return self.squared_norm**2 / self._checked_denominator(batch_size) / 2
 
     @property
     def largest_step(self):
-        """eps_max = |G|^2 / (G^T H G), the best step without noise.
+        """eps_max = |G|^2 / (G^T H G), the optimal step without noise.
 
         Raises:
             ValueError: If the gradient is zero, or the loss is flat along it.
         """
-        return self.squared_norm / self._curvature(moving=True)
+        return self.squared_norm / self._curvature(nonzero_gradient=True)
 
     @property
     def largest_gain(self):
-        """Delta L_max = |G|^4 / (2 G^T H G), the best gain without noise, Eq. 4.5.7.
+        """Delta L_max = |G|^4 / (2 G^T H G), the optimal gain without noise, Eq. 4.5.7.
 
         Raises:
             ValueError: If the gradient is zero, or the loss is flat along it.
         """
-        return self.squared_norm**2 / self._curvature(moving=True) / 2
+        return self.squared_norm**2 / self._curvature(nonzero_gradient=True) / 2
 
-    def _curvature(self, moving=False):
-        if moving and not self.squared_norm:
-            raise ValueError("gradient must not be zero: without noise every step is as good as any other")
+    def _curvature(self, nonzero_gradient=False):
+        """Returns G^T H G after checking that it is positive unless the gradient vanishes."""
+        if nonzero_gradient and not self.squared_norm:
+            raise ValueError("gradient must not be zero: without noise all steps are equally good")
         rounding = 1e-12 * np.linalg.norm(self.hessian) * self.squared_norm
         if self.squared_norm and self.curvature <= rounding:
             raise ValueError(
@@ -180,27 +181,29 @@ class LocalModel:
     def _expected_curvature(self, batch_size):
         return self.curvature + self.curvature_of_noise / arguments.positive("batch_size", batch_size)
 
-    def _optimum(self, batch_size):
+    def _checked_denominator(self, batch_size):
+        """Returns the denominator of step and gain after checking that they are defined."""
         _ratio(self.curvature_of_noise, self._curvature())
         return self._expected_curvature(batch_size)
 
 
 def two_batch_estimates(small, big, batch_small, batch_big):
-    """Estimates |G|^2 and tr Sigma without bias from squared gradient norms at two batch sizes.
+    """Returns unbiased estimates of |G|^2 and tr Sigma from squared gradient norms at two batch sizes.
 
-    E|G_est|^2 = |G|^2 + tr(Sigma) / B by Eq. 4.5.2; two batch sizes solve for both unknowns:
+    E|G_est|^2 = |G|^2 + tr(Sigma) / B by Eq. 4.5.2; two batch sizes determine both unknowns:
 
         |G|^2 = (B_b |G_b|^2 - B_s |G_s|^2) / (B_b - B_s)
         tr Sigma = (|G_s|^2 - |G_b|^2) / (1 / B_s - 1 / B_b)
 
-    The small batches may be parts of the big one: neither estimate needs them independent. Per-example norms
-    are B_s = 1. Given G_est^T H G_est in place of |G_est|^2, the estimates are of G^T H G and tr(H Sigma).
+    The small batches may be parts of the big one: neither estimate needs independent batches. Per-example
+    norms have B_s = 1. With G_est^T H G_est in place of |G_est|^2, the estimates are of G^T H G and tr(H
+    Sigma).
 
     Args:
-        small: |G_s|^2, best averaged over all small batches at hand.
+        small: |G_s|^2, preferably averaged over all available small batches.
         big: |G_b|^2.
-        batch_small: B_s examples, positive.
-        batch_big: B_b examples, above B_s.
+        batch_small: Size B_s of the small batches, positive.
+        batch_big: Size B_b of the big batch, above B_s.
 
     Returns:
         (squared_norm, trace). Either may be negative by chance: average both over steps, then divide.
@@ -222,14 +225,14 @@ def sample_noise_scale(gradients, hessian=None):
     """Estimates a noise scale from the gradients of a sample of examples, with a jackknife error.
 
     Args:
-        gradients: Per-example gradients, [N, P], N at least 3, drawn independently.
-        hessian: Symmetric matrix H, [P, P], for B_noise of Eq. 4.5.8; None for B_simple of Eq. 4.5.9.
+        gradients: Per-example gradients, [N, P], drawn independently, with N at least 3.
+        hessian: Symmetric matrix H, [P, P], for B_noise of Eq. 4.5.8; `None` for B_simple of Eq. 4.5.9.
 
     Returns:
         (noise_scale, standard_error). Numerator and denominator are unbiased (`two_batch_estimates` with
-        B_s = 1, B_b = N), the ratio is biased by O(1/N); it is zero if the numerator is negative, infinite if
-        the denominator is not positive. The error is from the N ratios that leave one example out, infinite
-        where one of them is; it is good where N is well above the noise scale.
+        B_s = 1, B_b = N); the ratio has a bias of O(1/N). It is zero if the numerator is negative, and
+        infinite if the denominator is not positive. The error comes from the N ratios that leave one example
+        out, and is infinite if one of them is. It is accurate if N is well above the noise scale.
 
     Raises:
         ValueError: If there are fewer than 3 gradients, or an entry or a shape is not valid.
@@ -244,31 +247,33 @@ def sample_noise_scale(gradients, hessian=None):
         products = gradients @ hessian
     mean = gradients.mean(axis=0)
     norms, overlaps = np.sum(products * gradients, axis=1), products @ mean
-    total, whole = norms.sum(), overlaps.mean()
-    squared_norm, trace = two_batch_estimates(total / n, whole, 1, n)
-    without = (n**2 * whole - 2 * n * overlaps + norms) / (n - 1) ** 2
-    parts, traces = two_batch_estimates((total - norms) / (n - 1), without, 1, n - 1)
+    total, norm_of_mean = norms.sum(), overlaps.mean()
+    squared_norm, trace = two_batch_estimates(total / n, norm_of_mean, 1, n)
+    # The same without each example in turn.
+    norms_of_means = (n**2 * norm_of_mean - 2 * n * overlaps + norms) / (n - 1) ** 2
+    squared_norms, traces = two_batch_estimates((total - norms) / (n - 1), norms_of_means, 1, n - 1)
     error = np.inf
-    if squared_norm > 0 and np.all(parts > 0):
-        error = np.sqrt((n - 1) * np.var(traces / parts))
+    if squared_norm > 0 and np.all(squared_norms > 0):
+        error = np.sqrt((n - 1) * np.var(traces / squared_norms))
     return measured_ratio(squared_norm, trace), float(error)
 
 
 @dataclass
 class RunningNoiseScale:
-    """Exponential averages of |G|^2 and tr Sigma over steps, and their ratio with an error bar.
+    """Exponential averages of |G|^2 and tr Sigma over steps, and their ratio with a standard error.
 
-    Both are averaged first and divided then: the average of ratios is biased, and without a mean where |G|^2
-    is near zero. The error is the delta method's: the weighted spread of trace - ratio * squared_norm over
-    steps, divided by |G|^2. It assumes that the noise of different steps is independent (fresh batches); the
-    drift of the true values within the memory of about 1 / (1 - decay) steps counts as if it were noise too.
+    The averages are taken before the division: the average of ratios is biased, and has no mean where |G|^2
+    is near zero. The delta method gives the error: the weighted standard deviation of
+    trace - ratio * squared_norm over steps, divided by |G|^2. It assumes independent noise in different steps
+    (fresh batches). A drift of the true values within the memory of about 1 / (1 - decay) steps counts as
+    noise.
 
-    All fields are the state: `dataclasses.asdict` saves it and `RunningNoiseScale(**state)` resumes.
+    The fields are the whole state: `dataclasses.asdict` saves it and `RunningNoiseScale(**state)` resumes.
 
     Args:
         decay: Weight of the past, in [0, 1]; 1 averages all steps equally.
         steps: Number of updates so far.
-        squared_norm: Average of |G|^2, weights normalized: no bias from the start.
+        squared_norm: Average of |G|^2 with normalized weights, so without initial bias.
         trace: Average of tr Sigma.
         norm_variance: Weighted variance of the estimates of |G|^2.
         trace_variance: Weighted variance of the estimates of tr Sigma.
@@ -296,19 +301,19 @@ class RunningNoiseScale:
         arguments.unit_interval("decay", self.decay)
 
     def update(self, squared_norm, trace):
-        """Takes the estimates of one step, as from `two_batch_estimates`.
+        """Adds the estimates of one step, such as those of `two_batch_estimates`.
 
         Args:
             squared_norm: Estimate of |G|^2.
             trace: Estimate of tr Sigma.
 
         Raises:
-            ValueError: If one is not finite; the state is then unchanged.
+            ValueError: If an estimate is not finite; the state is then unchanged.
         """
         norm_shift = float(arguments.finite("squared_norm", squared_norm, ndim=0)) - self.squared_norm
         trace_shift = float(arguments.finite("trace", trace, ndim=0)) - self.trace
         self.steps += 1
-        # The newest weight after all are normalized to sum to one.
+        # This is the newest weight once all weights are normalized to sum to one.
         new = 1 / self.steps if self.decay == 1 else (1 - self.decay) / (1 - self.decay**self.steps)
         self.squared_norm += new * norm_shift
         self.trace += new * trace_shift
@@ -319,22 +324,22 @@ class RunningNoiseScale:
 
     @property
     def noise_scale(self):
-        """Ratio of the averages: zero if `trace` is negative, infinite if `squared_norm` is not positive."""
+        """Ratio of the averages; zero if `trace` is negative, infinite if `squared_norm` is not positive."""
         return measured_ratio(self.squared_norm, self.trace)
 
     @property
     def standard_error(self):
-        """Standard error of `noise_scale`; infinite where it is unknown: one step, or no positive |G|^2."""
-        free = 1 - self.weight_squares
-        if self.squared_norm <= 0 or free <= 0:
+        """Standard error of `noise_scale`; infinite after a single step or if |G|^2 is not positive."""
+        degrees_of_freedom = 1 - self.weight_squares
+        if self.squared_norm <= 0 or degrees_of_freedom <= 0:
             return np.inf
         variances = self.norm_variance, self.trace_variance, self.covariance
-        one = ratio_error(self.squared_norm, self.trace, *variances)
-        return one * float(np.sqrt(self.weight_squares / free))
+        single_step_error = ratio_error(self.squared_norm, self.trace, *variances)
+        return single_step_error * float(np.sqrt(self.weight_squares / degrees_of_freedom))
 
 
 def measured_ratio(signal, noise):
-    """Returns noise / signal: zero if the noise is negative, infinite if the signal is not positive.
+    """Returns noise / signal; zero if the noise is negative, infinite if the signal is not positive.
 
     Args:
         signal: Estimate of |G|^2, or of another measure of the gradient.
@@ -349,22 +354,22 @@ def ratio_error(signal, noise, signal_variance, noise_variance, covariance):
     Args:
         signal: Estimate of the denominator.
         noise: Estimate of the numerator.
-        signal_variance: Variance of the first.
-        noise_variance: Variance of the second.
-        covariance: Covariance of both.
+        signal_variance: Variance of `signal`.
+        noise_variance: Variance of `noise`.
+        covariance: Covariance of the two.
     """
     if signal <= 0:
         return np.inf
     ratio = noise / signal
     variance = noise_variance - 2 * ratio * covariance + ratio**2 * signal_variance
-    # Rounding may leave a difference of equal terms below zero.
+    # Rounding may make a difference of equal terms negative.
     return float(np.sqrt(max(variance, 0.0))) / signal
 
 
-def _gradients(value, least):
+def _gradients(value, minimum):
     gradients = arguments.finite("gradients", value, ndim=2)
-    if len(gradients) < least or not gradients.shape[1]:
-        raise ValueError(f"gradients must have shape [N, P] with N >= {least}, got {gradients.shape}")
+    if len(gradients) < minimum or not gradients.shape[1]:
+        raise ValueError(f"gradients must have shape [N, P] with N >= {minimum}, got {gradients.shape}")
     return gradients
 
 

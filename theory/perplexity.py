@@ -1,12 +1,12 @@
-"""How likely a point is to pick another as its neighbor, with as many neighbors for all (Sec. 2.6).
+"""Neighbor probabilities at a given perplexity, the input of SNE and t-SNE (Sec. 2.6).
 
-Each point of a cloud picks a neighbor with a probability that falls off as a Gaussian of its own width, and
-the widths are set so that every point has the same perplexity, a smooth count of its neighbors.
+Each point of a cloud picks a neighbor with a probability that falls off as a Gaussian with a width of its
+own. The widths are chosen such that every point has the same perplexity, a smooth count of its neighbors.
 
-The widths are those of Eq. 2.6.1, exp(-|x_j - x_i|^2 / sigma_i^2). This sigma_i^2 is called a variance, but
-the variance of that Gaussian along each axis is sigma_i^2 / 2 (docs/errata.md). The papers below write
-exp(-|x_j - x_i|^2 / (2 sigma_i^2)): their sigma_i is ours over sqrt(2). The probabilities are the same in
-either convention, as the perplexity fixes them.
+The widths sigma_i are those of Eq. 2.6.1, exp(-|x_j - x_i|^2 / sigma_i^2). The notes call sigma_i^2 a
+variance, but the variance of this Gaussian along each axis is sigma_i^2 / 2 (docs/errata.md). The papers
+below write exp(-|x_j - x_i|^2 / (2 sigma_i^2)): their sigma_i is ours divided by sqrt(2). The probabilities
+are the same in both conventions, because the perplexity determines them.
 
 Legend: N points, D features.
 
@@ -22,16 +22,16 @@ from .. import arguments
 
 MAXIMUM_POINTS = 20_000
 
-_TOLERANCE = 1e-5  # Relative, of the perplexity.
-_TILE = 2**17  # Entries of a block of rows, so that it stays in a core's second-level cache.
+_TOLERANCE = 1e-5  # Relative tolerance of the perplexity.
+_BLOCK_SIZE = 2**17  # Entries in a block of rows, which then fits into a core's second-level cache.
 _TIE = 1e-12  # Neighbors are equally near if their squared distances agree to this relative precision.
 
 
 def check_points(name, x):
-    """Returns points as a float64 array [N, D] after checking that they are finite, and neither few nor many.
+    """Returns points as a float64 array [N, D] after checking that they are finite, not too few or too many.
 
     Args:
-        name: The argument's name, for the message.
+        name: Name of the argument, for the message.
         x: Points, [N, D].
 
     Raises:
@@ -39,11 +39,11 @@ def check_points(name, x):
     """
     x = arguments.finite(name, x, ndim=2)
     if len(x) < 3 or x.shape[1] == 0:
-        raise ValueError(f"{name} must hold at least 3 points of at least 1 feature, got shape {x.shape}")
+        raise ValueError(f"{name} must contain at least 3 points of at least 1 feature, got shape {x.shape}")
     if len(x) > MAXIMUM_POINTS:
         raise ValueError(
-            f"{name} has {len(x)} points, whose N x N matrices are too large: at most {MAXIMUM_POINTS} are "
-            "valid; above 5000 use openTSNE (https://opentsne.readthedocs.io)"
+            f"{name} must have at most {MAXIMUM_POINTS} points, got {len(x)} points: N x N matrices would be "
+            "too large; above 5000 points use openTSNE (https://opentsne.readthedocs.io)"
         )
     return x
 
@@ -51,8 +51,8 @@ def check_points(name, x):
 def gaussian_probabilities(x, bandwidths=1.0):
     """Returns the probability p_{j|i} that point i picks point j as its neighbor, Eq. 2.6.1.
 
-    p_{j|i} = exp(-|x_j - x_i|^2 / sigma_i^2) / sum_{k != i} exp(-|x_k - x_i|^2 / sigma_i^2), and p_{i|i} = 0,
-    which the notes leave unsaid. With all sigma_i = 1 these are the q_{j|i} of Eq. 2.6.2.
+    p_{j|i} = exp(-|x_j - x_i|^2 / sigma_i^2) / sum_{k != i} exp(-|x_k - x_i|^2 / sigma_i^2). The notes do not
+    state that p_{i|i} = 0. With all sigma_i = 1 these are the q_{j|i} of Eq. 2.6.2.
 
     Args:
         x: Points, [N, D].
@@ -62,14 +62,14 @@ def gaussian_probabilities(x, bandwidths=1.0):
         Probabilities, [N, N]: row i is the distribution p_{.|i}.
 
     Raises:
-        ValueError: If a point is not finite, a bandwidth is not positive, or the shapes do not fit.
+        ValueError: If a point is not finite, a bandwidth is not positive, or the shapes do not match.
     """
     x = check_points("x", x)
     bandwidths = arguments.positive("bandwidths", bandwidths)
     if bandwidths.shape not in ((), (len(x),)):
-        raise ValueError(f"bandwidths must be a number or of shape ({len(x)},), got {bandwidths.shape}")
+        raise ValueError(f"bandwidths must be a number or have shape ({len(x)},), got {bandwidths.shape}")
     x, exponent = near_one(x)
-    # A width far above all distances may become infinite; one far below them is as good as 1e-150.
+    # A width far above all distances may become infinite; one far below them is equivalent to 1e-150.
     with np.errstate(over="ignore", under="ignore"):
         widths = np.maximum(np.ldexp(bandwidths, -exponent), 1e-150)
     precision = np.broadcast_to(widths**-2.0, len(x))
@@ -81,23 +81,24 @@ def gaussian_probabilities(x, bandwidths=1.0):
 
 
 def conditional_probabilities(x, perplexity):
-    """Returns p_{j|i} of Eq. 2.6.1 with the widths at which every point has the given perplexity, Eq. 2.6.4.
+    """Returns p_{j|i} of Eq. 2.6.1 with the widths that give every point the same perplexity, Eq. 2.6.4.
 
-    Perp(P_i) = 2^S(P_i) with the entropy in bits, which is e^S(P_i) with the entropy in nats. It falls from
-    N - 1 for wide Gaussians to the number of nearest neighbors, one if there are no ties, for narrow ones;
-    bisection of log sigma_i finds it to a relative 1e-5.
+    Perp(P_i) = 2^S(P_i) with the entropy in bits, or e^S(P_i) with the entropy in nats. It decreases from
+    N - 1 for wide Gaussians to the number of nearest neighbors for narrow ones, which is one unless there are
+    ties. Bisection over log sigma_i matches it to a relative error of 1e-5.
 
     Args:
         x: Points, [N, D].
-        perplexity: The smooth number of neighbors, above 1 and below N - 1.
+        perplexity: Smooth number of neighbors, above 1 and below N - 1.
 
     Returns:
-        (p, bandwidths): probabilities [N, N], row i the distribution p_{.|i}, and sigma_i [N] in the
-        convention of Eq. 2.6.1, in units of x.
+        (p, bandwidths): probabilities, [N, N], of which row i is the distribution p_{.|i}, and sigma_i, [N],
+        in the convention of Eq. 2.6.1 and units of x.
 
     Raises:
-        ValueError: If a point is not finite, the perplexity is out of range, or a point cannot have it since
-            as many others or more are equally near, duplicates for example; the message has the first one.
+        ValueError: If a point is not finite, the perplexity is out of range, or a point cannot have it
+            because at least as many others are equally near, for example duplicates; the message names the
+            first one.
     """
     x = check_points("x", x)
     perplexity = float(arguments.finite("perplexity", perplexity, ndim=0))
@@ -117,10 +118,10 @@ def conditional_probabilities(x, perplexity):
 
 
 def joint_probabilities(p):
-    """Returns t-SNE's p_ij = (p_{j|i} + p_{i|j}) / (2 N), in which every point weighs at least 1 / (2 N).
+    """Returns p_ij = (p_{j|i} + p_{i|j}) / (2 N) of t-SNE, in which every row sums to at least 1 / (2 N).
 
     Args:
-        p: Conditional probabilities p_{j|i}, [N, N], each row a distribution.
+        p: Conditional probabilities p_{j|i}, [N, N]; each row is a distribution.
 
     Returns:
         The joint distribution p_ij, [N, N], symmetric.
@@ -135,28 +136,28 @@ def joint_probabilities(p):
 
 
 def check_square(name, p):
-    """Returns `p` after checking that it is a square matrix without entries on its diagonal.
+    """Returns `p` after checking that it is a square matrix with a zero diagonal.
 
     Args:
-        name: The argument's name, for the message.
+        name: Name of the argument, for the message.
         p: An array.
 
     Raises:
-        ValueError: If it has another shape, or p_ii is not zero; the message has the first index.
+        ValueError: If it has another shape, or a p_ii is not zero; the message has the first such index.
     """
     if p.ndim != 2 or p.shape[0] != p.shape[1]:
         raise ValueError(f"{name} must be a square matrix, got shape {p.shape}")
-    bad = np.diagonal(p) != 0
-    if bad.any():
-        first = int(np.argmax(bad))
+    nonzero = np.diagonal(p) != 0
+    if nonzero.any():
+        first = int(np.argmax(nonzero))
         raise ValueError(f"{name}[{first}, {first}] must be 0, got {p[first, first]}")
     return p
 
 
 def near_one(x):
-    """Returns (x / 2^exponent, exponent) with the largest entry near one: no square overflows or vanishes.
+    """Returns (x / 2^exponent, exponent) with a largest entry near one, whose square cannot overflow.
 
-    A power of two divides without rounding.
+    Division by a power of two is exact.
 
     Args:
         x: Points, [N, D].
@@ -166,17 +167,17 @@ def near_one(x):
 
 
 def blocks(points):
-    """Returns slices that cut the rows of an N x N matrix into blocks that stay in cache.
+    """Returns slices that divide the rows of an N x N matrix into blocks that stay in cache.
 
     Args:
         points: Number N of rows.
     """
-    height = max(1, _TILE // points)
+    height = max(1, _BLOCK_SIZE // points)
     return [slice(start, min(start + height, points)) for start in range(0, points, height)]
 
 
 def _gaps(x, rows):
-    """Squared distances [R, N] from the points `rows` less that of the nearest other point, and this one."""
+    """Returns squared distances [R, N] from `rows` in excess of those to the nearest points, and these."""
     gaps = cdist(x[rows], x, "sqeuclidean")
     own = np.arange(len(gaps)), np.arange(rows.start, rows.stop)
     gaps[own] = np.inf
@@ -187,8 +188,8 @@ def _gaps(x, rows):
 
 
 def _normalized(gaps, precision, rows):
-    """The rows p_{.|i} and their entropies in nats; to subtract the smallest distance leaves p as it is."""
-    # Far points may be many widths away: there exp gives the right zero.
+    """Returns the rows p_{.|i}, invariant to a shift of all gaps, and their entropies in nats."""
+    # Points many widths away correctly get zero from an underflow.
     with np.errstate(over="ignore", under="ignore"):
         p = np.exp(-precision * gaps)
     p[np.arange(len(p)), np.arange(rows.start, rows.stop)] = 0.0
@@ -199,18 +200,18 @@ def _normalized(gaps, precision, rows):
 
 
 def _bisect(gaps, nearest, perplexity, rows):
-    """The 1 / sigma_i^2 [R] at which the rows have the perplexity, by bisection of their logarithm."""
-    # Points have a size near one here: a smaller difference than 1e-145 of it is none.
+    """Returns 1 / sigma_i^2, [R], at which the rows have the perplexity, by bisection of its logarithm."""
+    # The points have a size near one here, so that distances up to 1e-145 count as zero.
     tied = gaps <= np.maximum(_TIE * nearest[:, None], 1e-290)
     ties = tied.sum(axis=1) - 1  # The point itself is not its neighbor.
-    bad = ties >= perplexity
-    if bad.any():
-        first = int(np.argmax(bad))
+    too_many = ties >= perplexity
+    if too_many.any():
+        first = int(np.argmax(too_many))
         raise ValueError(
             f"perplexity {perplexity:g} cannot be reached at x[{rows.start + first}]: it has {ties[first]} "
-            "equally near neighbors (duplicates?) and no smaller perplexity than that at any bandwidth"
+            "equally near neighbors (duplicates?), which is its smallest perplexity at any bandwidth"
         )
-    # At these ends the perplexity is N - 1 and the number of ties, to rounding.
+    # At these ends the perplexity is N - 1 and the number of ties, up to rounding.
     low = np.log(1e-4 / gaps.max(axis=1))
     high = np.log(50.0 / np.where(tied, np.inf, gaps).min(axis=1))
     target = np.log(perplexity)

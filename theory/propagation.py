@@ -1,16 +1,17 @@
 """How signals and gradients scale through a deep ReLU network at initialization (Secs. 5.1.3 and 5.1.4).
 
-Averages <.> run over the random weights; L_n is the width of layer n, X_n its activations, and all weights
-of a layer are independent, symmetric around zero, with variance Var(W_n).
+Averages <.> are over the random weights. L_n is the width of layer n and X_n its activations. The weights of
+a layer are independent and symmetric around zero, with variance Var(W_n).
 
-The notes' chain of Eq. 5.1.9 has two steps that fail (docs/errata.md). Var(ReLU(h)) is not Var(h) / 2 but
-(1/2 - 1/(2 pi)) Var(h), as the mean of a ReLU is not zero. And the dropped <X_{n-1}>^2 is not small: it is
-1/pi of <X_{n-1}^2>. What obeys the final form exactly is the second moment,
+Two steps in the derivation of Eq. 5.1.9 are wrong (docs/errata.md). Var(ReLU(h)) is not Var(h) / 2 but
+(1/2 - 1/(2 pi)) Var(h), because the mean of a ReLU is not zero. And the neglected <X_{n-1}>^2 is not small:
+it is 1/pi of <X_{n-1}^2>. The quantity that obeys the final form exactly is the second moment,
 
     <X_n^2> = (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b_n)) / 2,
 
-so Eq. 5.1.10 preserves <X^2>, not Var(X). With zero bias the two failures cancel from the second layer on,
-where Var(X) = (1 - 1/pi) <X^2> at every layer; the first layer, whose inputs have no mean, loses the factor.
+so Eq. 5.1.10 preserves <X^2>, not Var(X). With zero bias the two errors cancel from the second layer on,
+where Var(X) = (1 - 1/pi) <X^2> in every layer. The first layer, whose inputs have zero mean, loses this
+factor.
 """
 
 import numpy as np
@@ -77,12 +78,12 @@ def weight_variance(widths, scheme, gain=1.0):
     widths = _check_widths(widths)
     fans = {"fan_in": widths[:-1], "fan_out": widths[1:], "fan_avg": widths[:-1] + widths[1:]}
     if scheme not in fans:
-        raise ValueError(f"`scheme` must be one of {_SCHEMES}. Received: scheme={scheme!r}")
+        raise ValueError(f"scheme must be one of {_SCHEMES}, got {scheme!r}")
     return 2 * gain**2 / fans[scheme]
 
 
 def forward_second_moment(widths, weight_variances, inputs=1.0, bias_variance=0.0):
-    """Returns <X_n^2> against depth, Eq. 5.1.9 corrected: (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b)) / 2.
+    """Returns <X_n^2> by depth, Eq. 5.1.9 corrected: (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b)) / 2.
 
     Args:
         widths: Widths L_0 (the inputs), L_1, ..., L_N.
@@ -91,10 +92,10 @@ def forward_second_moment(widths, weight_variances, inputs=1.0, bias_variance=0.
         bias_variance: Variance Var(b), the same for all layers.
 
     Returns:
-        An array of N + 1 second moments, the inputs' first.
+        An array of N + 1 second moments, starting with that of the inputs.
 
     Raises:
-        ValueError: If the numbers of widths and variances do not fit, or a width is not positive.
+        ValueError: If the number of variances does not match the widths, or a width is not positive.
     """
     widths, variances = _check_layers(widths, weight_variances)
     moments = [float(inputs)]
@@ -104,9 +105,9 @@ def forward_second_moment(widths, weight_variances, inputs=1.0, bias_variance=0.
 
 
 def gradient_second_moment(widths, weight_variances, outputs=1.0):
-    """Returns <(dLoss/dX_n)^2> against depth: layer n - 1 has L_n Var(W_n) / 2 times that of layer n.
+    """Returns <(dLoss/dX_n)^2> by depth: that of layer n - 1 is L_n Var(W_n) / 2 times that of layer n.
 
-    The transposed matrix sums over L_n units of which ReLU passes half: L_{n-1} of Eq. 5.1.9 becomes L_n.
+    The transposed matrix sums over L_n units, half of which pass the ReLU: L_{n-1} of Eq. 5.1.9 becomes L_n.
 
     Args:
         widths: Widths L_0 (the inputs), L_1, ..., L_N.
@@ -114,10 +115,10 @@ def gradient_second_moment(widths, weight_variances, outputs=1.0):
         outputs: Second moment <(dLoss/dX_N)^2>.
 
     Returns:
-        An array of N + 1 second moments, the inputs' first.
+        An array of N + 1 second moments, starting with that of the inputs.
 
     Raises:
-        ValueError: If the numbers of widths and variances do not fit, or a width is not positive.
+        ValueError: If the number of variances does not match the widths, or a width is not positive.
     """
     widths, variances = _check_layers(widths, weight_variances)
     return forward_second_moment(widths[::-1], variances[::-1], outputs)[::-1]
@@ -126,15 +127,15 @@ def gradient_second_moment(widths, weight_variances, outputs=1.0):
 def relative_variance(widths):
     """Returns Var(|X_n|^2) / <|X_n|^2>^2 over draws of Gaussian weights, for a fixed input.
 
-    A unit's ReLU(h)^2 has <ReLU(h)^4> / <ReLU(h)^2>^2 = (3/2) / (1/4) = 6, so layer n multiplies
-    <|X|^4> / <|X|^2>^2 by 1 + 5 / L_n: no choice of Var(W) keeps one network of depth far above its width
-    near the average.
+    Each unit has <ReLU(h)^4> / <ReLU(h)^2>^2 = (3/2) / (1/4) = 6, so layer n multiplies <|X|^4> / <|X|^2>^2
+    by 1 + 5 / L_n. No choice of Var(W) keeps a single network near the average if it is much deeper than
+    wide.
 
     Args:
         widths: Widths L_0 (the inputs), L_1, ..., L_N.
 
     Returns:
-        An array of N + 1 relative variances, the inputs' zero first.
+        An array of N + 1 relative variances, starting with zero for the inputs.
 
     Raises:
         ValueError: If a width is not positive.
@@ -148,19 +149,19 @@ def relative_variance(widths):
 
 
 def residual_second_moment(blocks, gain=1.0, sublayers=2):
-    """Returns <X^2> of the residual stream X + F(X) over its input's, after 0, 1, ... blocks (Eq. 5.1.15).
+    """Returns <X^2> of the residual stream X + F(X), relative to its input, by depth (Eq. 5.1.15).
 
-    F(X) is uncorrelated with X, and with fan_in weights of gain a on each of its m matrices it has a^(2m)
-    times the second moment of X, so every block multiplies by 1 + a^(2m). Gradients grow alike, from the
-    last block to the first.
+    F(X) is uncorrelated with X. With fan_in weights of gain a in each of its m matrices, its second moment is
+    a^(2m) times that of X, so every block multiplies the second moment by 1 + a^(2m). Gradients grow in the
+    same way from the last block to the first.
 
     Args:
         blocks: Number of residual blocks.
-        gain: Factor a on the standard deviation of every matrix.
+        gain: Factor a on the standard deviation of each matrix.
         sublayers: Number m of matrices in a block.
 
     Returns:
-        An array of blocks + 1 ratios.
+        An array of blocks + 1 ratios, after 0, 1, ... blocks.
     """
     return (1 + gain ** (2 * sublayers)) ** np.arange(blocks + 1.0)
 
@@ -170,10 +171,10 @@ def residual_growth(depth, strength=1.0):
 
     Args:
         depth: Number L of blocks.
-        strength: Second moment c of F(X) over that of X before the scale 1 / L.
+        strength: Second moment c of F(X) relative to that of X, before it is scaled by 1 / L.
 
     Returns:
-        The growth, below its limit e^c; unscaled it would be (1 + c)^L.
+        The growth, below its limit e^c. Without the scaling it would be (1 + c)^L.
     """
     return np.exp(depth * np.log1p(strength / depth))
 
@@ -181,7 +182,7 @@ def residual_growth(depth, strength=1.0):
 def _check_widths(widths):
     widths = np.asarray(widths, dtype=float)
     if widths.ndim != 1 or len(widths) < 2 or np.any(widths < 1):
-        raise ValueError(f"`widths` must be two or more positive numbers. Received: widths={widths}")
+        raise ValueError(f"widths must be two or more positive numbers, got {widths}")
     return widths
 
 
@@ -189,7 +190,7 @@ def _check_layers(widths, weight_variances):
     widths, variances = _check_widths(widths), np.asarray(weight_variances, dtype=float)
     if variances.shape != (len(widths) - 1,):
         raise ValueError(
-            f"`weight_variances` must be one per layer, {len(widths) - 1} for these widths. "
-            f"Received: {variances.size} variances"
+            f"weight_variances must have shape ({len(widths) - 1},), one variance per layer, "
+            f"got {variances.shape}"
         )
     return widths, variances

@@ -1,15 +1,15 @@
-"""Integrals of a density over the line, whose place and width nobody gave, and its Fourier transform.
+"""Integrals over a line of a density of unknown location and width, and its Fourier transform.
 
-Legend: P panels, L coefficients of a panel.
+Legend: P panels, L coefficients per panel.
 
-The mass is looked for at all scales; about its highest point panels double in width, and each is halved until
-a Legendre series resolves the function there. Each series is integrated, and Fourier transformed, exactly:
+The density is searched for its mass at all scales. Panels around its highest point double in width, and each
+is halved until a Legendre series resolves the function there. Each series is integrated and Fourier
+transformed exactly,
 
     int_-1^1 P_n(t) exp(-izt) dt = 2 (-i)^n j_n(z),
 
-so that the error of the transform of a density is at most the area between it and its series at every wave
-number, however fast the wave. A density of which more than 1e-6 is missed does not integrate to one and is
-refused.
+so the error of the transform of a density is at most the area between it and its series, at every wave
+number. A density of which a mass of more than 1e-6 is missed does not integrate to one and raises an error.
 
 References:
     Bakhvalov and Vasil'eva, "Evaluation of the integrals of oscillating functions by interpolation at nodes
@@ -29,23 +29,21 @@ _NODES, _WEIGHTS = legendre.leggauss(_LENGTH)
 _PROJECTION = legendre.legvander(_NODES, _LENGTH - 1) * _WEIGHTS[:, None] * (np.arange(_LENGTH) + 0.5)
 _AT_LEFT = (-1.0) ** np.arange(_LENGTH)
 
-# Distances from the highest point, and finer and nearer ones to search for it.
-_REACH = 2.0 ** np.arange(-100, 101)
-_SEARCH = np.exp2(np.linspace(-40, 40, 80 * 2048 + 1))
+_REACH = 2.0 ** np.arange(-100, 101)  # Distances of panel edges from the highest point.
+_SEARCH = np.exp2(np.linspace(-40, 40, 80 * 2048 + 1))  # Distances from zero of the search for that point.
 
-# Of the function's area; and of a position, the rounding of a panel's nodes and the narrowest panel.
-_RESOLVED = 1e-12
-_ROUNDING = 8 * np.finfo(float).eps
-_NARROWEST = 128 * np.finfo(float).eps
-_MOST_PANELS = 100_000
+_RESOLVED = 1e-12  # Tolerance of a panel, relative to the area of the function.
+_ROUNDING = 8 * np.finfo(float).eps  # Rounding error of the nodes, relative to their position.
+_MIN_WIDTH = 128 * np.finfo(float).eps  # Smallest half-width of a panel, relative to its position.
+_MAX_PANELS = 100_000
 
 
 class Piecewise(NamedTuple):
     """A function as a Legendre series on each of many panels, from left to right.
 
     Args:
-        middles: Middles of the panels, [P].
-        halves: Half their widths, [P].
+        middles: Centers of the panels, [P].
+        halves: Half-widths of the panels, [P].
         coefficients: Coefficients of the Legendre polynomials, [P, L].
     """
 
@@ -65,63 +63,64 @@ class Piecewise(NamedTuple):
         """Returns the Fourier transform int f(x) exp(-ikx) dx at one wave number k."""
         n = np.arange(_LENGTH)
         with np.errstate(over="ignore"):
-            # Of a wave so fast that its phase overflows nothing is left, whatever the phase.
+            # If the phase overflows, the transform vanishes whatever the phase.
             phases, angles = np.nan_to_num(wave * self.middles), wave * self.halves
         panels = np.sum(self.coefficients * (-1j) ** n * spherical_jn(n, angles[:, None]), axis=1)
         return 2 * np.sum(self.halves * np.exp(-1j * phases) * panels)
 
 
 def fit(name, function, edges):
-    """Returns a function as Legendre series on panels, halved until they resolve it.
+    """Returns a function as Legendre series on panels, which are halved until they resolve it.
 
     Args:
-        name: What the integral is called in the message.
+        name: Name of the integral, for the message.
         function: Function of an array of points.
-        edges: Edges of the first panels, increasing.
+        edges: Edges of the initial panels, increasing.
 
     Returns:
         A `Piecewise`.
 
     Raises:
-        ValueError: If the function is not finite, or has more than 1e-9 of its area beyond 1e29.
+        ValueError: If the function is not finite, is not resolved by 100,000 panels, or has more than 1e-9 of
+            its area beyond 1e29.
     """
     fitted = _series(name, function, edges[:-1], edges[1:])
     while True:
         middles, halves, series = fitted
         heights = np.abs(series).max(axis=1)
         area = np.sum(halves * heights)
-        # What a panel misses between its last node and its edge shows as a jump to its neighbor.
+        # An error between the last node of a panel and its edge shows as a jump to the next panel.
         jumps = np.abs(series[:-1].sum(axis=1) - series[1:] @ _AT_LEFT)
         error = np.abs(series[:, -4:]).sum(axis=1) + np.append(jumps, 0.0) + np.append(0.0, jumps)
-        # No series follows a function more closely than the rounding of its argument lets it.
+        # Rounding of the argument limits the accuracy of any series.
         floor = np.maximum(_RESOLVED * area, _ROUNDING * np.abs(middles) * heights)
-        coarse = (halves * error > floor) & (halves > _NARROWEST * np.abs(middles))
+        coarse = (halves * error > floor) & (halves > _MIN_WIDTH * np.abs(middles))
         if not coarse.any():
             break
-        if len(halves) > _MOST_PANELS:
-            raise ValueError(f"{name} does not converge: {_MOST_PANELS} panels are too few")
+        if len(halves) > _MAX_PANELS:
+            raise ValueError(f"{name} does not converge: {_MAX_PANELS} panels are too few")
         low, middle, high = (middles[coarse] + side * halves[coarse] for side in (-1, 0, 1))
         finer = _series(name, function, np.append(low, middle), np.append(middle, high))
         order = np.argsort(np.append(middles[~coarse], finer.middles))
-        both = zip(fitted, finer, strict=True)
-        fitted = Piecewise(*(np.concatenate([old[~coarse], new])[order] for old, new in both))
+        pairs = zip(fitted, finer, strict=True)
+        fitted = Piecewise(*(np.concatenate([old[~coarse], new])[order] for old, new in pairs))
     if np.sum((halves * heights)[np.abs(middles) > _REACH[-2]]) > 1e-9 * area:
         raise ValueError(f"{name} does not converge within {_REACH[-1]:.2g} of zero")
     return fitted
 
 
 def normalized(density, support):
-    """Returns a density as Legendre series on panels, `fit`, after checking that it is one.
+    """Returns a density as Legendre series on panels (`fit`), after checking that it is normalized.
 
     Args:
         density: Function of an array of points, such as the `pdf` of a SciPy distribution.
-        support: Ends of the interval outside of which it is zero.
+        support: Ends of the interval outside which the density is zero.
 
     Returns:
         A `Piecewise`.
 
     Raises:
-        ValueError: As `fit`, or if the ends of the support do not increase, or the density is negative
+        ValueError: As in `fit`, or if the ends of the support do not increase, or the density is negative
             somewhere or does not integrate to 1 within 1e-6.
     """
     fitted = fit("the integral of density", density, _edges(density, support))
@@ -135,7 +134,7 @@ def normalized(density, support):
 
 
 def _edges(density, support):
-    """Returns edges of panels that surround the highest point of a density at all scales."""
+    """Returns panel edges at all scales around the highest point of a density."""
     low, high = interval("support", support)
     x = min(max(0.0, low), high) + np.concatenate([-_SEARCH[::-1], _SEARCH])
     x = x[(low < x) & (x < high)]
@@ -151,7 +150,7 @@ def _series(name, function, low, high):
     x = middles[:, None] + halves[:, None] * _NODES
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.broadcast_to(function(x), x.shape)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise ValueError(f"{name} does not converge: got {values[bad][0]} at {x[bad][0]:.9g}")
+    infinite = ~np.isfinite(values)
+    if infinite.any():
+        raise ValueError(f"{name} does not converge: got {values[infinite][0]} at {x[infinite][0]:.9g}")
     return Piecewise(middles, halves, values @ _PROJECTION)

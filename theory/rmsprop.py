@@ -2,10 +2,10 @@
 
 Legend: D parameters, N steps.
 
-Each gradient is divided by the root of the running mean of its square, so that neither the loss's scale nor,
-along a parameter's axis, its curvature matters. Counted from g^(0) and V^(0) = 0, the bias of Eq. 4.4.2 is
-1 - beta^(n+1), Eq. 4.4.3 is a mean with weights that add up to one, and the update of Eq. 4.4.4 divides g^(n)
-by the root of Vhat^(n+1), which holds it (docs/errata.md).
+Each gradient is divided by the root of the running mean of its square, so that the scale of the loss does not
+matter, nor its curvature along the axis of a parameter. Counting from g^(0) and V^(0) = 0, the bias in
+Eq. 4.4.2 is 1 - beta^(n+1), Eq. 4.4.3 is a mean with weights that sum to one, and the update of Eq. 4.4.4
+divides g^(n) by the root of Vhat^(n+1), which includes it (docs/errata.md).
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ from .. import arguments
 def second_moments(gradients, beta, correct=True):
     """Returns the running means of squared gradients, Eqs. 4.4.1 to 4.4.3.
 
-    From V^(0) = 0 the weights of V^(n+1) add up to 1 - beta^(n+1), by which it is divided (the printed power
-    n is zero for the first gradient). Then Eq. 4.4.3 is a mean of old and new,
+    Starting from V^(0) = 0, the weights of V^(n+1) sum to 1 - beta^(n+1), by which it is divided (the printed
+    power n is zero for the first gradient). Eq. 4.4.3 is then a mean of old and new,
 
         Vhat^(n+1) = w (g^(n))^2 + (1 - w) Vhat^(n),    w = 1 / sum_{k=0}^{n} beta^k,
 
-    with w between max(1/(n+1), 1 - beta) and 1.6 times that.
+    with w between 1 and 1.6 times max(1/(n+1), 1 - beta).
 
     Args:
         gradients: Gradients g^(0), ..., g^(N-1), [N, ...].
@@ -29,7 +29,7 @@ def second_moments(gradients, beta, correct=True):
         correct: Whether to divide by 1 - beta^(n+1).
 
     Returns:
-        Vhat^(1), ..., Vhat^(N), or V where not corrected, [N, ...].
+        Vhat^(1), ..., Vhat^(N), or V without correction, [N, ...].
 
     Raises:
         ValueError: If beta is out of range, a gradient is not finite, or there is no axis of steps.
@@ -46,27 +46,27 @@ def second_moments(gradients, beta, correct=True):
 
 
 def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
-    """Returns the parameters on RMSProp's way, Eq. 4.4.4 with Vhat^(n+1), which holds g^(n).
+    """Returns the path of RMSProp, Eq. 4.4.4 with Vhat^(n+1), which includes g^(n).
 
-    The curvature of a diagonal quadratic drops out at once and exactly. Far from the minimum the steps are
-    epsilon / (1 + beta epsilon / ((1 - beta) |theta|)) to first order, as the mean square remembers larger
-    gradients. At the minimum theta ends by alternating between +epsilon/2 and -epsilon/2 where beta > 0, but
-    only when the mean square has forgotten the way: for |theta| / epsilon below 1 / (1 - beta) at the start
-    theta first falls exponentially, far below epsilon, and the picture of |theta| fails. No step is above
-    epsilon / sqrt(1 - beta). There is no constant in the denominator: a gradient of exactly zero
-    makes no step.
+    The curvature of a diagonal quadratic drops out exactly, from the first step on. Far from the minimum the
+    steps are epsilon / (1 + beta epsilon / ((1 - beta) |theta|)) to first order, because the mean square
+    includes earlier, larger gradients. At the minimum, for beta > 0, theta ends up alternating between
+    +epsilon/2 and -epsilon/2, but only after the mean square has forgotten the descent. If |theta| / epsilon
+    is below 1 / (1 - beta) at the start, theta first falls exponentially, far below epsilon, and the analogy
+    with |theta| fails. No step exceeds epsilon / sqrt(1 - beta). There is no constant in the denominator: a
+    gradient of exactly zero gives no step.
 
     Args:
-        gradient: Function from parameters [D] to the gradient [D].
-        start: The first parameters [D].
-        learning_rate: The learning rate epsilon, in units of theta (Eq. 4.4.5).
+        gradient: Function from parameters, [D], to the gradient, [D].
+        start: Initial parameters, [D].
+        learning_rate: Learning rate epsilon, in units of theta (Eq. 4.4.5).
         beta: Decay, 0 <= beta < 1.
         steps: Number N of steps.
-        correct: Whether to correct the bias, Eq. 4.4.2. Without it the first steps are epsilon /
-            sqrt(1 - beta).
+        correct: Whether to correct the bias, Eq. 4.4.2. Without the correction, the first step is
+            epsilon / sqrt(1 - beta).
 
     Returns:
-        The parameters [N + 1, D], the first `start`.
+        The parameters, [N + 1, D], beginning with `start`.
 
     Raises:
         ValueError: If an argument is out of range or a gradient is not finite.
@@ -84,7 +84,7 @@ def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
 
 
 def _weight(n, beta, correct):
-    """The weight of the newest square in the mean of n + 1, Eq. 4.4.3; without correction 1 - beta."""
+    """Returns the weight of the newest square in the mean of n + 1, Eq. 4.4.3, or 1 - beta uncorrected."""
     return (1 - beta) / (1 - beta ** (n + 1)) if correct else 1 - beta
 
 

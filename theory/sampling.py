@@ -1,20 +1,20 @@
-"""Sampling that can be differentiated: Gaussian reparameterization and the Gumbel trick (Sec. 3.5).
+"""Differentiable sampling: the Gaussian reparameterization and the Gumbel trick (Sec. 3.5).
 
-Adding noise z_i from g(z) = exp(-z - e^-z) to logits x_i and taking the argmax draws k with probability
-p_k = e^(x_k) / sum_j e^(x_j), exactly. Given z_k = z, every other x_j + z_j is below x_k + z with probability
-G(x_k - x_j + z), G(z) = exp(-e^-z), so
+Adding noise z_i with density g(z) = exp(-z - e^-z) to logits x_i and taking the argmax draws k with
+probability p_k = e^(x_k) / sum_j e^(x_j), exactly. Given z_k = z, each other x_j + z_j is below x_k + z with
+probability G(x_k - x_j + z), G(z) = exp(-e^-z), so
 
     P(k) = integral dz g(z) prod_{j != k} G(x_k - x_j + z)
          = integral_0^inf dy exp(-y sum_j e^(x_j - x_k)) = p_k
 
-with y = e^-z (the notes print e^z). `argmax_probabilities` does this integral for any noise.
+with y = e^-z (the notes print e^z). `argmax_probabilities` evaluates this integral for any noise.
 
-The softened argmax of Eq. 3.5.7 has a density on the simplex and is no sample from p at finite beta: its
-mean is not p (docs/errata.md). Only its argmax is. The notes' beta multiplies x + z: it is the inverse of the
-temperature of Maddison et al., Jang et al. and TensorFlow Probability, but their density at temperature
-1 / beta.
+The softened argmax of Eq. 3.5.7 has a density on the simplex. At finite beta it is not a sample from p: its
+mean differs from p (docs/errata.md). Only its argmax is such a sample. In the notes beta multiplies x + z, so
+it is the inverse of the temperature of Maddison et al., Jang et al. and TensorFlow Probability: the density
+is theirs at the temperature 1 / beta.
 
-Legend: K categories, S samples, ... any leading axes.
+Legend: K categories, S samples; ... stands for any leading axes.
 
 References:
     Maddison, Mnih and Teh, "The Concrete Distribution" (2017), arXiv:1611.00712.
@@ -31,11 +31,11 @@ from scipy.integrate import quad_vec
 
 from .. import arguments
 
-_TAILS = 10.0 ** -np.arange(1, 18)  # Noise beyond the last quantile changes no digit of an integral.
+_TAILS = 10.0 ** -np.arange(1, 18)  # Noise beyond the last quantile does not affect any digit of an integral.
 
 
 def reparameterized_gaussian(mean: np.ndarray, scale: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Returns mu + sigma z, Eq. 3.5.1: a draw of N(mu, sigma^2) if z is one of N(0, 1).
+    """Returns mu + sigma z, Eq. 3.5.1: a draw from N(mu, sigma^2) if z is one from N(0, 1).
 
     Args:
         mean: Mean mu.
@@ -76,9 +76,9 @@ def gumbel_density(z: np.ndarray) -> np.ndarray:
 
 
 def gumbel_cumulative(z: np.ndarray) -> np.ndarray:
-    """Returns G(z) = exp(-e^-z), whose derivative is g (Eq. 3.5.6), for an array of any shape.
+    """Returns G(z) = exp(-e^-z), the integral of g (Eq. 3.5.6), for an array of any shape.
 
-    G(z)^n = G(z - log n): the largest of n draws has the same law, log n higher.
+    G(z)^n = G(z - log n): the maximum of n draws has the same distribution, shifted by log n.
     """
     with np.errstate(over="ignore"):
         return stats.gumbel_r.cdf(arguments.finite("z", z))
@@ -93,10 +93,10 @@ def gumbel_max(logits: np.ndarray, count: int, rng: np.random.Generator) -> np.n
         rng: A NumPy generator.
 
     Returns:
-        Categories 0 ... K-1, [S, ...].
+        Categories 0, ..., K - 1, [S, ...].
 
     Raises:
-        ValueError: If a logit is not finite or `count` is no positive integer.
+        ValueError: If a logit is not finite, or `count` is not a positive integer.
     """
     logits, count = _logits(logits), arguments.integer("count", count, low=1)
     return np.argmax(logits + rng.gumbel(size=(count, *logits.shape)), axis=-1)
@@ -105,17 +105,17 @@ def gumbel_max(logits: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 def argmax_probabilities(logits: np.ndarray, noise=stats.gumbel_r) -> np.ndarray:
     """Returns P(k) = P(argmax_i (x_i + z_i) = k) for independent noise, Eq. 3.5.4 by quadrature.
 
-    For Gumbel noise it is the softmax; for K >= 3 no other noise gives that, up to a common shift (Yellott).
+    For Gumbel noise it is the softmax. For K >= 3 no other noise gives the softmax, up to a shift (Yellott).
 
     Args:
         logits: Logits x, [K].
-        noise: Law of one z_i, a continuous SciPy distribution.
+        noise: Distribution of each z_i, a continuous SciPy distribution.
 
     Returns:
         Probabilities, [K], to about 1e-12.
 
     Raises:
-        ValueError: If `logits` is no finite vector.
+        ValueError: If `logits` is not a finite vector.
     """
     logits = _logits(logits, ndim=1)
     others = ~np.eye(len(logits), dtype=bool)
@@ -128,24 +128,24 @@ def argmax_probabilities(logits: np.ndarray, noise=stats.gumbel_r) -> np.ndarray
 
 
 def argmax_derivative(logits: np.ndarray, chosen: int, noise=stats.gumbel_r) -> float:
-    """Returns integral dz g(z) prod_{j != k} g(x_k - x_j + z), Eq. 3.5.5's right side by quadrature.
+    """Returns integral dz g(z) prod_{j != k} g(x_k - x_j + z), the right side of Eq. 3.5.5, by quadrature.
 
-    It is (-1)^(K-1) times the derivative of P(k) with respect to every x_j, j != k; both sides of
-    Eq. 3.5.5 leave out that sign. For Gumbel noise it is (K-1)! prod_j p_j, for any k.
+    It is (-1)^(K-1) times the mixed derivative of P(k) with respect to all x_j, j != k; both sides of
+    Eq. 3.5.5 omit that sign. For Gumbel noise it is (K-1)! prod_j p_j, for any k.
 
     Args:
         logits: Logits x, [K].
         chosen: The category k.
-        noise: Law of one z_i, a continuous SciPy distribution.
+        noise: Distribution of each z_i, a continuous SciPy distribution.
 
     Raises:
-        ValueError: If `logits` is no finite vector or `chosen` is none of its indices.
+        ValueError: If `logits` is not a finite vector, or `chosen` is not one of its indices.
     """
     logits = _logits(logits, ndim=1)
     chosen = arguments.integer("chosen", chosen, low=0)
     if chosen >= len(logits):
         raise ValueError(f"chosen must be below the {len(logits)} categories, got {chosen}")
-    # The factor j = k is g(z) itself.
+    # The factor with j = k is g(z).
     return float(_integrate(lambda z: np.prod(noise.pdf(z + logits[chosen] - logits)), noise))
 
 
@@ -156,7 +156,7 @@ def softened_argmax(logits: np.ndarray, noise: np.ndarray, beta: float) -> np.nd
 
     Args:
         logits: Logits x, [..., K].
-        noise: Gumbel noise z, of a shape that broadcasts with `logits`.
+        noise: Gumbel noise z, in a shape that broadcasts with `logits`.
         beta: Inverse temperature, positive.
 
     Returns:
@@ -168,7 +168,7 @@ def softened_argmax(logits: np.ndarray, noise: np.ndarray, beta: float) -> np.nd
     beta = float(arguments.positive("beta", beta, ndim=0))
     logits, noise = _logits(logits), arguments.finite("noise", noise)
     arguments.broadcastable(logits=logits, noise=noise)
-    # Halves, so that no sum overflows; below the largest a product may, to minus infinity.
+    # Sums of halves cannot overflow; a product below the largest may overflow to minus infinity.
     halves = logits / 2 + noise / 2
     with np.errstate(over="ignore"):
         return special.softmax(2 * (beta * (halves - halves.max(axis=-1, keepdims=True))), axis=-1)
@@ -190,15 +190,17 @@ def concrete_log_density(points: np.ndarray, logits: np.ndarray, beta: float) ->
         Log densities in nats, [...].
 
     Raises:
-        ValueError: If a row of `points` is no distribution or touches the border, a logit is not finite,
-            `beta` is not positive, or the shapes do not fit.
+        ValueError: If a row of `points` is not a distribution or lies on the boundary, a logit is not finite,
+            `beta` is not positive, or the shapes do not match.
     """
     points = arguments.positive("points", arguments.distributions("points", points))
     logits = _logits(logits)
     temperature = 1 / float(arguments.positive("beta", beta, ndim=0))
     size = points.shape[-1]
     if logits.shape[-1] != size:
-        raise ValueError(f"points and logits must have as many categories, got {size} and {logits.shape[-1]}")
+        raise ValueError(
+            f"points and logits must have the same number of categories, got {size} and {logits.shape[-1]}"
+        )
     arguments.broadcastable(points=points, logits=logits)
     weighted = logits - temperature * np.log(points)
     return (
@@ -212,12 +214,12 @@ def concrete_log_density(points: np.ndarray, logits: np.ndarray, beta: float) ->
 def _logits(logits, ndim=None):
     logits = arguments.finite("logits", logits, ndim)
     if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise ValueError(f"logits must hold at least one category, got shape {logits.shape}")
+        raise ValueError(f"logits must have at least one category, got shape {logits.shape}")
     return logits
 
 
 def _integrate(function, noise):
-    # Panels between quantiles, so that no peak hides in a wide interval.
+    # Panels between quantiles keep peaks from being missed in a wide interval.
     low, *middle, high = np.concatenate([noise.ppf(_TAILS[::-1]), noise.isf(_TAILS)])
     with np.errstate(over="ignore"):
         value, _ = quad_vec(function, low, high, epsabs=1e-13, epsrel=1e-12, limit=1000, points=middle)

@@ -1,17 +1,17 @@
-"""Why entropy is a logarithm: counted sequences (Secs. 2.1 and 2.3) and Shannon's tree rule (Sec. 2.2).
+"""Why entropy is a logarithm: counting sequences (Secs. 2.1 and 2.3) and Shannon's tree rule (Sec. 2.2).
 
-Of the K^N sequences of N symbols, those with counts n_i number N! / prod_i n_i!. Stirling's formula gives
+Of the K^N sequences of N symbols, N! / prod_i n_i! have the counts n_i. Stirling's formula gives
 
     log(N! / prod_i n_i!) = N S(n/N) + (log(2 pi N) - sum_i log(2 pi n_i)) / 2 + O(1 / n_i),
 
-with the entropy S in nats. The notes keep the first term (Eqs. 2.1.8 and 2.3.1): their "approximately" holds
-for log(...) / N as N grows, while the number of sequences itself stays below e^(NS) by a growing factor.
+with the entropy S in nats. The notes keep the first term (Eqs. 2.1.8 and 2.3.1). Their approximation is valid
+for log(...) / N as N grows, while the number of sequences itself is below e^(NS) by a growing factor.
 
 A tree of choices is a sequence of branches (probability, subtree); the empty tree `LEAF` is an outcome:
 
     ((1/2, LEAF), (1/2, ((2/3, LEAF), (1/3, LEAF))))        Eq. 2.2.2
 
-Legend: K kinds of symbols, N length of a sequence.
+Legend: K symbols, N length of a sequence.
 """
 
 import math
@@ -30,29 +30,29 @@ def log_multiplicity(counts):
     """Returns log(N! / prod_i n_i!), the exact log number of sequences with these counts (Eq. 2.1.8).
 
     Args:
-        counts: How often each symbol occurs, integers [..., K].
+        counts: Number of occurrences of each symbol, integers, [..., K].
 
     Returns:
-        The logs in nats, [...]; rounding is 1e-16 of N log N.
+        The logarithms in nats, [...], with rounding errors of 1e-16 N log N.
 
     Raises:
-        ValueError: If a count is negative or no integer, or a sequence has length 0.
+        ValueError: If a count is negative or not an integer, or a sequence has length 0.
     """
     counts = _check_counts(counts)
     return gammaln(counts.sum(axis=-1) + 1) - gammaln(counts + 1).sum(axis=-1)
 
 
 def multiplicity_exponent(counts):
-    """Returns N S(n/N), to which Eq. 2.1.8 reduces log(N! / prod_i n_i!); it is an upper bound of that.
+    """Returns N S(n/N), the approximation of Eq. 2.1.8 to log(N! / prod_i n_i!) and an upper bound on it.
 
     Args:
-        counts: How often each symbol occurs, integers [..., K].
+        counts: Number of occurrences of each symbol, integers, [..., K].
 
     Returns:
         The exponents in nats, [...].
 
     Raises:
-        ValueError: If a count is negative or no integer, or a sequence has length 0.
+        ValueError: If a count is negative or not an integer, or a sequence has length 0.
     """
     counts = _check_counts(counts)
     total = counts.sum(axis=-1, keepdims=True)
@@ -62,17 +62,17 @@ def multiplicity_exponent(counts):
 def stirling_correction(counts):
     """Returns (log(2 pi N) - sum_i log(2 pi n_i)) / 2, Stirling's next term after `multiplicity_exponent`.
 
-    Symbols that do not occur have no term: 0! is exactly 1. What remains lies between -sum_i 1 / (12 n_i) and
-    1 / (12 N).
+    Symbols that do not occur contribute no term, because 0! is exactly 1. The remainder is between
+    -sum_i 1 / (12 n_i) and 1 / (12 N).
 
     Args:
-        counts: How often each symbol occurs, integers [..., K].
+        counts: Number of occurrences of each symbol, integers, [..., K].
 
     Returns:
         The corrections in nats, [...].
 
     Raises:
-        ValueError: If a count is negative or no integer, or a sequence has length 0.
+        ValueError: If a count is negative or not an integer, or a sequence has length 0.
 
     References:
         Robbins, "A remark on Stirling's formula" (1955).
@@ -83,37 +83,37 @@ def stirling_correction(counts):
 
 
 def log_type_probability(counts, q):
-    """Returns the log probability that N draws from q have these counts, exactly (left of Eq. 2.3.1).
+    """Returns the exact log probability that N draws from q have these counts (left side of Eq. 2.3.1).
 
     Args:
-        counts: How often each symbol occurs, integers [..., K].
-        q: The model's probabilities, [K].
+        counts: Number of occurrences of each symbol, integers, [..., K].
+        q: Probabilities of the model, [K].
 
     Returns:
         log(N! / prod_i n_i!) + sum_i n_i log q_i in nats, [...]; minus infinity where q_i = 0 < n_i.
 
     Raises:
-        ValueError: As `log_multiplicity`, or if `q` is not a distribution over the K symbols.
+        ValueError: As in `log_multiplicity`, or if `q` is not a distribution over the K symbols.
     """
     counts, q = _check_counts_and_model(counts, q)
     return log_multiplicity(counts) + xlogy(counts, q).sum(axis=-1)
 
 
 def type_exponent(counts, q):
-    """Returns -N D_KL(n/N || q), to which Eqs. 2.3.1 and 2.3.2 reduce `log_type_probability`.
+    """Returns -N D_KL(n/N || q), the approximation of Eqs. 2.3.1 and 2.3.2 to `log_type_probability`.
 
-    It is an upper bound of that. The next term of Stirling's formula is `stirling_correction`, whatever q.
-    Eq. 2.3.2 raises 2 to it, which needs logarithms to base 2 (docs/errata.md).
+    It is an upper bound. The next term of Stirling's formula is `stirling_correction` for any q. Eq. 2.3.2
+    raises 2 to this power, which requires logarithms to base 2 (docs/errata.md).
 
     Args:
-        counts: How often each symbol occurs, integers [..., K].
-        q: The model's probabilities, [K].
+        counts: Number of occurrences of each symbol, integers, [..., K].
+        q: Probabilities of the model, [K].
 
     Returns:
         The exponents in nats, [...].
 
     Raises:
-        ValueError: As `log_multiplicity`, or if `q` is not a distribution over the K symbols.
+        ValueError: As in `log_multiplicity`, or if `q` is not a distribution over the K symbols.
     """
     counts, q = _check_counts_and_model(counts, q)
     total = counts.sum(axis=-1, keepdims=True)
@@ -122,7 +122,7 @@ def type_exponent(counts, q):
 
 
 def leaf_probabilities(tree):
-    """Returns the probabilities of a tree's outcomes: the products along its branches.
+    """Returns the probabilities of the outcomes of a tree, the products along its branches.
 
     Args:
         tree: A sequence of branches (probability, subtree), `LEAF` for an outcome.
@@ -131,16 +131,16 @@ def leaf_probabilities(tree):
         The probabilities of the leaves from first to last, an array.
 
     Raises:
-        ValueError: If the probabilities at a node are no distribution.
+        ValueError: If the probabilities at a node are not a distribution.
     """
     return np.array([reached for reached, p in _nodes(tree) if not len(p)])
 
 
 def tree_entropy(tree, measure=information.entropy):
-    """Returns the measures H of a tree's branchings, each weighted by the probability of reaching it.
+    """Returns the sum of a measure H over the nodes of a tree, weighted by the probability of reaching them.
 
-    Shannon's third axiom (Eq. 2.2.3) demands that this is H of `leaf_probabilities`; of all continuous
-    measures that increase with the number of equal choices, only multiples of the entropy comply.
+    Shannon's third axiom (Eq. 2.2.3) requires that this equal H of `leaf_probabilities`. Among all continuous
+    measures that increase with the number of equal choices, only multiples of the entropy satisfy it.
 
     Args:
         tree: A sequence of branches (probability, subtree), `LEAF` for an outcome.
@@ -150,7 +150,7 @@ def tree_entropy(tree, measure=information.entropy):
         The weighted sum, in nats for the entropy.
 
     Raises:
-        ValueError: If the probabilities at a node are no distribution.
+        ValueError: If the probabilities at a node are not a distribution.
 
     References:
         Shannon, "A Mathematical Theory of Communication" (1948), section 6 and appendix 2.
@@ -169,7 +169,7 @@ def uniform_tree(branches, depth):
         A tree with s^m leaves.
 
     Raises:
-        ValueError: If an argument is not such an integer.
+        ValueError: If an argument is not an integer in its range.
     """
     branches = arguments.integer("branches", branches, 1)
     tree = LEAF
@@ -179,7 +179,7 @@ def uniform_tree(branches, depth):
 
 
 def uniform_entropy(n, base=None):
-    """Returns A(n) = H(1/n, ..., 1/n), Eq. 2.2.6, which is K log n (Eq. 2.2.13); the base stands for K.
+    """Returns A(n) = H(1/n, ..., 1/n), Eq. 2.2.6, which is K log n (Eq. 2.2.13); the base determines K.
 
     Args:
         n: Number of equally likely outcomes, at least 1.
@@ -189,15 +189,15 @@ def uniform_entropy(n, base=None):
         log n in that base.
 
     Raises:
-        ValueError: If `n` is not such an integer, or `base` is not above 1.
+        ValueError: If `n` is not a positive integer, or `base` is not above 1.
     """
     return information.in_base(math.log(arguments.integer("n", n, 1)), base)
 
 
 def bracketing_power(s, t, n):
-    """Returns the m of Shannon's proof, for which s^m <= t^n < s^(m+1), in integers of any size.
+    """Returns m of Shannon's proof, with s^m <= t^n < s^(m+1), for integers of any size.
 
-    So m / n <= log t / log s < (m + 1) / n (Eq. 2.2.9).
+    Hence m / n <= log t / log s < (m + 1) / n (Eq. 2.2.9).
 
     Args:
         s: Number of choices, at least 2.
@@ -208,12 +208,12 @@ def bracketing_power(s, t, n):
         The integer m.
 
     Raises:
-        ValueError: If an argument is not such an integer.
+        ValueError: If an argument is not an integer in its range.
     """
     s, t, n = (arguments.integer(*check) for check in (("s", s, 2), ("t", t, 1), ("n", n, 1)))
     target = t**n
     m = int(n * math.log(t) / math.log(s))
-    # The float is off by one where t^n is close to a power of s.
+    # The floating-point estimate may be off by one if t^n is close to a power of s.
     while s**m > target:
         m -= 1
     while s ** (m + 1) <= target:
@@ -222,26 +222,27 @@ def bracketing_power(s, t, n):
 
 
 def _nodes(tree):
-    """Yields (probability of reaching it, probabilities of its branches) of each node, none for a leaf.
+    """Yields (probability of reaching it, probabilities of its branches) for each node; a leaf has none.
 
-    The leaves come from first to last. A stack has no limit to the depth, as recursion has.
+    Leaves are yielded from first to last. Unlike recursion, an explicit stack does not limit the depth.
     """
     stack = [(1.0, tree, "tree")]
     while stack:
         reached, node, path = stack.pop()
         probabilities, subtrees = _branches(node, path)
         yield reached, probabilities
-        below = [(reached * p, subtrees[i], f"{path}[{i}][1]") for i, p in enumerate(probabilities)]
-        stack.extend(reversed(below))
+        children = [(reached * p, subtrees[i], f"{path}[{i}][1]") for i, p in enumerate(probabilities)]
+        stack.extend(reversed(children))
 
 
 def _branches(node, path):
-    """Returns the probabilities and the subtrees of a node's branches."""
+    """Returns the probabilities and the subtrees of the branches of a node."""
     try:
         pairs = [(p, subtree) for p, subtree in node]
     except (TypeError, ValueError):
-        got = reprlib.repr(node)
-        raise ValueError(f"{path} must be branches (probability, subtree) or LEAF, got {got}") from None
+        raise ValueError(
+            f"{path} must be branches (probability, subtree) or LEAF, got {reprlib.repr(node)}"
+        ) from None
     if not pairs:
         return np.array([]), []
     probabilities, subtrees = zip(*pairs, strict=True)
@@ -254,12 +255,14 @@ def _check_counts(counts):
         raise ValueError(f"counts must have an axis of symbols, got the number {counts:g}")
     empty = counts.sum(axis=-1) == 0
     if empty.any():
-        raise ValueError(f"counts{arguments.first_index(empty)} must not be all zero: no sequence is empty")
+        raise ValueError(
+            f"counts{arguments.first_index(empty)} must not be all zero: sequences are not empty"
+        )
     return counts
 
 
 def _check_counts_and_model(counts, q):
     counts, q = _check_counts(counts), arguments.distributions("q", q)
     if q.shape != counts.shape[-1:]:
-        raise ValueError(f"q must have shape {counts.shape[-1:]}, one per symbol of counts, got {q.shape}")
+        raise ValueError(f"q must have shape {counts.shape[-1:]}, one entry per symbol, got {q.shape}")
     return counts, q

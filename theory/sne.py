@@ -1,17 +1,17 @@
-"""Stochastic neighbor embedding: SNE as the notes print it, and t-SNE (Sec. 2.6).
+"""Stochastic neighbor embedding: SNE as printed in the notes, and t-SNE (Sec. 2.6).
 
-Both place points y_i in the plane such that neighbors stay neighbors. What Eqs. 2.6.2 and 2.6.3 print is SNE
-(Hinton and Roweis, 2002): a Gaussian q_{j|i} and one KL divergence a point. t-SNE (van der Maaten and Hinton,
-2008), after which the section is named, has one KL divergence between joint distributions,
+Both methods place points y_i in the plane such that neighbors stay neighbors. Eqs. 2.6.2 and 2.6.3 are SNE
+(Hinton and Roweis, 2002): a Gaussian q_{j|i} and one KL divergence per point. t-SNE (van der Maaten and
+Hinton, 2008), after which the section is named, minimizes one KL divergence between joint distributions,
 
-    p_ij = (p_{j|i} + p_{i|j}) / (2 N),    q_ij = w_ij / sum_{k != l} w_kl,    w_ij = 1 / (1 + |y_i - y_j|^2),
+    p_ij = (p_{j|i} + p_{i|j}) / (2 N),    q_ij = w_ij / sum_{k != l} w_kl,    w_ij = 1 / (1 + |y_i - y_j|^2).
 
-whose Student-t kernel has a heavy tail: points at a moderate distance can be put far apart, where SNE crowds
+Its Student-t kernel has a heavy tail, which lets points at a moderate distance move far apart. SNE crowds
 them in the middle.
 
-Time and memory grow as N^2: 1,797 points take seconds, 5,000 points a minute and 0.5 GB. For more than 5,000
-points use openTSNE (https://opentsne.readthedocs.io), whose approximations grow as N; above 20,000 points the
-functions here refuse.
+Time and memory grow as N^2: 1,797 points take seconds; 5,000 points take a minute and 0.5 GB. For more than
+5,000 points use openTSNE (https://opentsne.readthedocs.io), whose approximations scale as N. The functions
+here raise an error above 20,000 points.
 
 Legend: N points, D features, d dimensions of the embedding. Divergences are in nats.
 
@@ -39,20 +39,20 @@ from .perplexity import (
 )
 
 _METHODS = ("sne", "tsne")
-_CHECK = 50  # Iterations between two evaluations of the loss.
-_START = 1e-4  # Standard deviation of the initial points: all distances are far below one.
-_EXTENT = 1e5  # Beyond it the squared distances' rounding errors would show beside the one of w_ij.
+_CHECK_INTERVAL = 50  # Iterations between evaluations of the loss.
+_INITIAL_DEVIATION = 1e-4  # Standard deviation of the initial points: all distances are far below one.
+_MAX_EXTENT = 1e5  # Beyond it, rounding errors of squared distances are not small against the 1 in w_ij.
 
 
 @dataclass(frozen=True)
 class Embedding:
-    """Points in the plane and how they were found.
+    """An embedding and the record of its optimization.
 
     Args:
         points: Coordinates y, [N, d].
-        kl: The loss of `points` in nats: Eq. 2.6.3 for SNE, KL(p || q) of the joint distributions for t-SNE.
+        kl: Loss of `points` in nats: Eq. 2.6.3 for SNE, KL(p || q) of the joint distributions for t-SNE.
         bandwidths: sigma_i in the convention of Eq. 2.6.1, [N].
-        iterations: Iterations made, fewer than asked for if the gradient vanished.
+        iterations: Number of iterations made; fewer than requested if the gradient vanished.
         history: Pairs (iteration, loss in nats), [M, 2], always without exaggeration.
     """
 
@@ -66,19 +66,19 @@ class Embedding:
 def sne_loss_and_gradient(p, y):
     """Returns the loss of SNE, Eq. 2.6.3 with the q_{j|i} of Eq. 2.6.2, and its gradient.
 
-    L = sum_i sum_{j != i} p_{j|i} log(p_{j|i} / q_{j|i}); the printed sum must leave out j = i, where both
-    are zero. dL/dy_i = 2 sum_j (p_{j|i} - q_{j|i} + p_{i|j} - q_{i|j}) (y_i - y_j).
+    L = sum_i sum_{j != i} p_{j|i} log(p_{j|i} / q_{j|i}); the printed sum must exclude j = i, where both
+    probabilities are zero. dL/dy_i = 2 sum_j (p_{j|i} - q_{j|i} + p_{i|j} - q_{i|j}) (y_i - y_j).
 
     Args:
-        p: Conditional probabilities p_{j|i}, [N, N], each row a distribution, zero on the diagonal.
+        p: Conditional probabilities p_{j|i}, [N, N]: each row is a distribution, the diagonal is zero.
         y: Embedding, [N, d].
 
     Returns:
         (loss in nats, gradient [N, d]).
 
     Raises:
-        ValueError: If p is not such a matrix, y is not finite or extends over more than 1e5, so that small
-            distances lose their digits, or the shapes do not fit.
+        ValueError: If p is not such a matrix, y is not finite, y extends over more than 1e5 along an axis (so
+            that small distances lose digits), or the shapes do not match.
     """
     p = check_square("p", arguments.distributions("p", p))
     y = _check_embedding("y", y, len(p))
@@ -91,20 +91,21 @@ def tsne_loss_and_gradient(p, y):
     KL(p || q) = sum_{i != j} p_ij log(p_ij / q_ij), dKL/dy_i = 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j).
 
     Args:
-        p: Joint probabilities p_ij, [N, N], of sum one, symmetric, zero on the diagonal.
+        p: Joint probabilities p_ij, [N, N], symmetric, with sum one and a zero diagonal.
         y: Embedding, [N, d].
 
     Returns:
         (loss in nats, gradient [N, d]).
 
     Raises:
-        ValueError: If p is not such a matrix, y is not finite or extends over more than 1e5, so that small
-            distances lose their digits, or the shapes do not fit.
+        ValueError: If p is not such a matrix, y is not finite, y extends over more than 1e5 along an axis (so
+            that small distances lose digits), or the shapes do not match.
     """
     p = check_square("p", arguments.distributions("p", p, axis=None))
-    bad = np.abs(p - p.T) > arguments.ROUNDING * p.max()
-    if bad.any():
-        raise ValueError(f"p must be symmetric, p{arguments.first_index(bad)} differs from its mirror image")
+    asymmetric = np.abs(p - p.T) > arguments.ROUNDING * p.max()
+    if asymmetric.any():
+        index = arguments.first_index(asymmetric)
+        raise ValueError(f"p must be symmetric, p{index} differs from its mirror image")
     y = _check_embedding("y", y, len(p))
     return _StudentLoss(p, y)(y)
 
@@ -125,179 +126,199 @@ def embed(
     seed=0,
     progress=None,
 ):
-    """Embeds points by t-SNE or by SNE: gradient descent with momentum and gains on each coordinate.
+    """Embeds points with t-SNE or SNE: gradient descent with momentum and a gain for each coordinate.
 
-    A gain grows by 0.2 while its coordinate keeps its direction and shrinks by 0.8 where it turns (Jacobs,
-    1988). In the first phase p is multiplied by the exaggeration, so that clusters can pass each other.
-    For more than 5,000 points use openTSNE; see the top of this module.
+    A gain grows by 0.2 while its coordinate keeps its direction and is multiplied by 0.8 where it turns
+    (Jacobs, 1988). In the first phase p is multiplied by the exaggeration, so that clusters can pass each
+    other. For more than 5,000 points use openTSNE; see the top of this module.
 
     Args:
         x: Points, [N, D].
-        method: `tsne`, or `sne` for Eq. 2.6.1 to 2.6.3 as printed.
+        method: `tsne`, or `sne` for Eqs. 2.6.1 to 2.6.3 as printed.
         perplexity: Smooth number of neighbors of each point, Eq. 2.6.4, above 1 and below N - 1.
         initial: `pca` for the first principal components, `random` for Gaussian points, or an array [N, d].
             The first two are scaled to a standard deviation of 1e-4.
-        dimensions: Number d of dimensions of the embedding, unless `initial` is an array.
-        iterations: Most iterations to make.
-        exaggeration: Factor on p in the first phase; `None` is 12 for `tsne` and 1 for `sne`.
-        exaggerated_iterations: Iterations of the first phase.
-        learning_rate: Step per unit of gradient; `None` is max(N / (4 exaggeration), min(N / 8, 50)) for
+        dimensions: Number d of dimensions of the embedding; not used if `initial` is an array.
+        iterations: Maximum number of iterations.
+        exaggeration: Factor on p in the first phase; `None` means 12 for `tsne` and 1 for `sne`.
+        exaggerated_iterations: Number of iterations in the first phase.
+        learning_rate: Step per unit of gradient; `None` means max(N / (4 exaggeration), min(N / 8, 50)) for
             `tsne` and 0.1 for `sne`, whose loss is a sum over points instead of a mean.
-        momenta: Momenta of the first phase and of the rest.
-        min_gradient_norm: Euclidean norm of the gradient at which to stop.
-        seed: Seed of `random`.
+        momenta: Momentum in the first phase and momentum afterwards.
+        min_gradient_norm: Stop when the Euclidean norm of the gradient is at most this.
+        seed: Seed of the `random` initial points.
         progress: Called as progress(iteration, iterations, loss) every 50 iterations, for a progress bar.
 
     Returns:
         An `Embedding`.
 
     Raises:
-        ValueError: If an argument is not valid, as `conditional_probabilities`, or the descent diverges: the
-            points fly apart, or without exaggeration end at a larger loss than at the start and in one place.
+        ValueError: If an argument is not valid, as in `conditional_probabilities`; or if the descent
+            diverges: the points fly apart, or a run that ends without exaggeration has a larger loss than
+            both its start and coincident points.
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {_METHODS}, got {method!r}")
     x = check_points("x", x)
     exaggeration, learning_rate = _rates(method, len(x), exaggeration, learning_rate)
-    iterations = arguments.integer("iterations", iterations, 1)
-    switch = min(iterations, arguments.integer("exaggerated_iterations", exaggerated_iterations, 0))
-    early, late = _check_momenta(momenta)
+    phases = _phases(iterations, exaggerated_iterations, momenta, exaggeration)
     min_gradient_norm = arguments.nonnegative("min_gradient_norm", min_gradient_norm, ndim=0)
     y = _initial(x, initial, dimensions, seed)
-
     p, bandwidths = conditional_probabilities(x, perplexity)
     loss = _StudentLoss(joint_probabilities(p), y) if method == "tsne" else _GaussianLoss(p, y)
-    descent = _Descent(loss, y, learning_rate, min_gradient_norm, progress, iterations)
-    start = y.copy()
-    descent.run(switch, early, exaggeration)
-    if y.std() < min(start.std(), _START):
-        # Among few points an exaggerated attraction has no minimum but all in one place: no way to begin.
-        y[:] = start
-    descent.run(iterations, late, 1.0)
-    kl = descent.finish(exaggerated=exaggeration != 1 and switch == iterations)
+    descent = _Descent(loss, y, phases, learning_rate, min_gradient_norm, progress)
+    kl = descent.minimize()
     return Embedding(y, kl, bandwidths, descent.done, np.array(list(descent.history.items())))
 
 
 def _rates(method, points, exaggeration, learning_rate):
-    """The exaggeration and the learning rate, by default those of the method."""
+    """Returns the exaggeration and the learning rate, with the defaults of the method for `None`."""
     if exaggeration is None:
         exaggeration = 12.0 if method == "tsne" else 1.0
     exaggeration = float(arguments.positive("exaggeration", exaggeration, ndim=0))
     if learning_rate is None:
-        # Belkina's rule, with scikit-learn's floor of 50 lowered where it would throw few points about.
+        # Belkina's rule. scikit-learn's floor of 50 is lowered for few points, which it would scatter.
         tsne_rate = max(points / exaggeration / 4, min(points / 8, 50.0))
         learning_rate = tsne_rate if method == "tsne" else 0.1
     return exaggeration, float(arguments.positive("learning_rate", learning_rate, ndim=0))
 
 
-def _check_momenta(momenta):
+@dataclass(frozen=True)
+class _Phase:
+    """A phase of the descent: the iteration at which it ends, its momentum and its factor on p."""
+
+    end: int
+    momentum: float
+    exaggeration: float
+
+
+def _phases(iterations, exaggerated_iterations, momenta, exaggeration):
+    """Returns the exaggerated phase and the one after it."""
+    iterations = arguments.integer("iterations", iterations, 1)
+    switch = min(iterations, arguments.integer("exaggerated_iterations", exaggerated_iterations, 0))
     values = arguments.finite("momenta", momenta, ndim=1)
     if len(values) != 2 or np.any(values < 0) or np.any(values >= 1):
-        raise ValueError(f"momenta must be two numbers from 0 to below 1, got {momenta}")
-    return values
+        raise ValueError(f"momenta must be two numbers in [0, 1), got {momenta}")
+    return _Phase(switch, values[0], exaggeration), _Phase(iterations, values[1], 1.0)
 
 
 def _check_embedding(name, y, points):
-    """`y` about its mean as a new array: squares of a common shift would drown the distances."""
+    """Returns a centered copy of `y`: the squares of a common shift would swamp the distances."""
     y = arguments.finite(name, y, ndim=2)
     if len(y) != points or y.shape[1] == 0:
-        raise ValueError(f"{name} must have shape ({points}, d), one row a point, got {y.shape}")
+        raise ValueError(f"{name} must have shape ({points}, d), one row per point, got {y.shape}")
     extent = 2 * float(np.ptp(y / 2, axis=0).max())
-    if extent > _EXTENT:
-        raise ValueError(f"{name} must extend over at most {_EXTENT:g} along an axis, got {extent:.9g}")
+    if extent > _MAX_EXTENT:
+        raise ValueError(f"{name} must extend over at most {_MAX_EXTENT:g} along an axis, got {extent:.9g}")
     y = y - y[0]
     return y - y.mean(axis=0)
 
 
 def _initial(x, initial, dimensions, seed):
-    """The first embedding, [N, d], as a new array."""
+    """Returns the initial embedding, [N, d], as a new array."""
     if not isinstance(initial, str):
         return _check_embedding("initial", initial, len(x))
     dimensions = arguments.integer("dimensions", dimensions, 1)
     if initial == "random":
         rng = np.random.default_rng(arguments.integer("seed", seed, 0))
-        return _START * rng.standard_normal((len(x), dimensions))
+        return _INITIAL_DEVIATION * rng.standard_normal((len(x), dimensions))
     if initial != "pca":
         raise ValueError(f"initial must be 'pca', 'random' or an array [N, d], got {initial!r}")
+    return _principal_components(x, dimensions)
+
+
+def _principal_components(x, dimensions):
+    """Returns the first principal components of x, [N, d], scaled to the initial standard deviation."""
     x, _ = near_one(x)
     left, spread, right = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
     if len(spread) < dimensions or spread[dimensions - 1] <= 1e-12 * spread[0]:
         raise ValueError(
-            f"initial='pca' needs x to span {dimensions} directions, as many as dimensions: give 'random'"
+            f"initial='pca' needs x to span {dimensions} directions, as many as dimensions: use 'random'"
         )
-    # The sign of a component is arbitrary: the largest loading is positive.
+    # The sign of a component is arbitrary: choose the one that makes its largest loading positive.
     right = right[:dimensions]
     signs = np.sign(right[np.arange(dimensions), np.abs(right).argmax(axis=1)])
     y = left[:, :dimensions] * (spread[:dimensions] / spread[0]) * signs
-    return y * (_START / y[:, 0].std())
+    return y * (_INITIAL_DEVIATION / y[:, 0].std())
 
 
 class _Descent:
-    """Gradient descent of a loss by moving `y` in place, with momentum and a gain on each coordinate."""
+    """Gradient descent that moves `y` in place, with momentum and a gain for each coordinate."""
 
-    def __init__(self, loss, y, learning_rate, min_gradient_norm, progress, iterations):
-        self.loss, self.y = loss, y
+    def __init__(self, loss, y, phases, learning_rate, min_gradient_norm, progress):
+        self.loss, self.y, self.phases = loss, y, phases
         self.learning_rate, self.min_gradient_norm = learning_rate, min_gradient_norm
-        self.progress, self.iterations = progress, iterations
+        self.progress, self.iterations = progress, phases[-1].end
         self.done, self.history = 0, {}
 
-    def record(self, value):
-        """Notes the loss after the iterations done so far, once."""
-        if not np.isfinite(value) or np.ptp(self.y, axis=0).max() > _EXTENT:
-            raise ValueError(f"learning_rate {self.learning_rate:g} is too large: the descent diverges")
-        if self.done not in self.history and self.progress is not None:
-            self.progress(self.done, self.iterations, value)
-        self.history[self.done] = value
-
-    # A descent that diverges is told by `record`.
+    # `_record` detects divergence.
     @np.errstate(over="ignore", invalid="ignore")
-    def run(self, end, momentum, exaggeration):
-        """Continues to `end` iterations, or until the gradient vanishes."""
+    def minimize(self):
+        """Runs both phases and returns the final loss."""
+        exaggerated, plain = self.phases
+        start = self.y.copy()
+        self._run(exaggerated)
+        if self.y.std() < min(start.std(), _INITIAL_DEVIATION):
+            # For few points, exaggerated attraction may collapse all of them into one: discard that phase.
+            self.y[:] = start
+        self._run(plain)
+        value, _ = self.loss(self.y)
+        self._record(value)
+        if exaggerated.exaggeration == 1 or exaggerated.end < self.iterations:
+            self._check_final(value)
+        return value
+
+    def _run(self, phase):
+        """Continues to the end of the phase, or until the gradient vanishes."""
         y, step, gains = self.y, np.zeros_like(self.y), np.ones_like(self.y)
-        while self.done < end:
-            check = self.done % _CHECK == 0
-            value, gradient = self.loss(y, exaggeration, with_value=check)
+        while self.done < phase.end:
+            check = self.done % _CHECK_INTERVAL == 0
+            value, gradient = self.loss(y, phase.exaggeration, with_value=check)
             if check:
-                self.record(value)
+                self._record(value)
                 if np.linalg.norm(gradient) <= self.min_gradient_norm:
                     return
             gains = np.maximum(np.where(step * gradient < 0, gains + 0.2, gains * 0.8), 0.01)
-            step *= momentum
+            step *= phase.momentum
             step -= self.learning_rate * gains * gradient
             y += step
             y -= y.mean(axis=0)
             self.done += 1
 
-    @np.errstate(over="ignore", invalid="ignore")
-    def finish(self, exaggerated):
-        """Returns the loss at the end, which only exaggeration may have left above that of the start."""
-        value, _ = self.loss(self.y)
-        self.record(value)
-        # From a good start exaggeration may lead to a worse minimum, but not above all points in one place.
+    def _record(self, value):
+        """Appends the loss to the history and reports it, once for each iteration."""
+        if not np.isfinite(value) or np.ptp(self.y, axis=0).max() > _MAX_EXTENT:
+            raise ValueError(f"learning_rate {self.learning_rate:g} is too large: the descent diverges")
+        if self.done not in self.history and self.progress is not None:
+            self.progress(self.done, self.iterations, value)
+        self.history[self.done] = value
+
+    def _check_final(self, value):
+        """Raises an error if the final loss is above those of the start and of coincident points."""
+        # Exaggeration may lead from a good start to a worse minimum, but not worse than coincident points.
         limit = max(self.history[0], self.loss(np.zeros_like(self.y))[0])
-        if not exaggerated and value > limit + 1e-3:
+        if value > limit + 1e-3:
             raise ValueError(
                 f"learning_rate {self.learning_rate:g} is too large, or iterations={self.iterations} too few:"
                 f" the loss is {value:.3g} nats at the end and {self.history[0]:.3g} at the start"
             )
-        return value
 
 
-def _negative_entropy(p, parts):
-    return sum(xlogy(p[rows], p[rows]).sum() for rows in parts)
+def _negative_entropy(p, row_blocks):
+    return sum(xlogy(p[rows], p[rows]).sum() for rows in row_blocks)
 
 
 def _factors(y):
-    """Matrices [N, d + 2] and [d + 2, N] whose product is |y_i - y_j|^2, so that BLAS fills a block."""
+    """Returns matrices [N, d + 2] and [d + 2, N] with product |y_i - y_j|^2, so that BLAS fills a block."""
     squares, ones = np.sum(y**2, axis=1, keepdims=True), np.ones((len(y), 1))
     return np.hstack([-2 * y, squares, ones]), np.ascontiguousarray(np.hstack([y, ones, squares]).T)
 
 
 class _StudentLoss:
-    """The loss of t-SNE and its gradient in blocks of rows that stay in cache.
+    """The loss of t-SNE and its gradient, in blocks of rows that stay in cache.
 
-    The matrices are symmetric: a block has the columns from its first row on, and adds to the forces on its
-    rows and, transposed, to those on its columns.
+    The matrices are symmetric, so a block covers only the columns from its first row on. It contributes to
+    the forces on its rows and, transposed, to those on its columns.
     """
 
     def __init__(self, p, y):
@@ -308,9 +329,9 @@ class _StudentLoss:
         self.buffers = np.empty((2, self.blocks[0].stop * len(p)))
 
     def __call__(self, y, exaggeration=1.0, with_value=True):
-        """Returns (loss or None, gradient of the loss of exaggerated p, [N, d])."""
+        """Returns (loss or None, gradient [N, d] of the loss with exaggerated p)."""
         left, right = _factors(y)
-        left[:, -2] += 1.0  # The product is 1 + |y_i - y_j|^2.
+        left[:, -2] += 1.0  # The product becomes 1 + |y_i - y_j|^2.
         moments = np.hstack([y, np.ones((len(y), 1))])
         attraction, repulsion = self.forces
         self.forces[:] = 0.0
@@ -332,20 +353,20 @@ class _StudentLoss:
 
 
 def _symmetric_sum(block):
-    """The sum of a block that starts at the diagonal and of its mirror image."""
+    """Returns the sum of a block that starts at the diagonal and of its mirror image."""
     return 2 * block.sum() - block[:, : len(block)].sum()
 
 
 def _add_symmetric(forces, block, moments, rows):
-    """Adds a block, and the mirror image of what is right of its diagonal square, times `moments`."""
+    """Adds to the forces a block, and the mirror image of its off-diagonal columns, times `moments`."""
     forces[rows] += block @ moments[rows.start :]
     forces[rows.stop :] += block[:, len(block) :].T @ moments[rows]
 
 
 class _GaussianLoss:
-    """The loss of SNE and its gradient in blocks of rows that stay in cache.
+    """The loss of SNE and its gradient, in blocks of rows that stay in cache.
 
-    Each row has its own normalization, which needs all its columns: the symmetry does not help.
+    Symmetry does not help: the normalization of each row needs all its columns.
     """
 
     def __init__(self, p, y):
@@ -356,7 +377,7 @@ class _GaussianLoss:
         self.buffer = np.empty((self.blocks[0].stop, len(p)))
 
     def __call__(self, y, exaggeration=1.0, with_value=True):
-        """Returns (loss or None, gradient of the loss of exaggerated p, [N, d])."""
+        """Returns (loss or None, gradient [N, d] of the loss with exaggerated p)."""
         left, right = _factors(y)
         np.negative(left, out=left)
         moments = np.hstack([y, np.ones((len(y), 1))])
@@ -366,13 +387,14 @@ class _GaussianLoss:
             q = self.buffer[: rows.stop - rows.start]
             np.matmul(left[rows], right, out=q)
             np.fill_diagonal(q[:, rows.start :], -np.inf)
-            # The nearest neighbor gives exp(0): no row of far points sums to zero.
+            # The nearest neighbor contributes exp(0), so that no row of distant points sums to zero.
             largest = q.max(axis=1, keepdims=True)
             np.exp(np.subtract(q, largest, out=q), out=q)
-            picked = q @ moments
-            logarithms += np.sum(largest) + np.sum(np.log(picked[:, -1]))
-            self.forces[rows] += picked / picked[:, -1:]
-            self.forces += q.T @ (moments[rows] / picked[:, -1:])
+            weighted = q @ moments
+            sums = weighted[:, -1:]
+            logarithms += np.sum(largest) + np.sum(np.log(sums))
+            self.forces[rows] += weighted / sums
+            self.forces += q.T @ (moments[rows] / sums)
         attraction = self.mutual @ moments
         energy = np.sum(y * (y * attraction[:, -1:] - attraction[:, :-1]))
         value = self.negative_entropy + energy + logarithms if with_value else None

@@ -1,34 +1,36 @@
-"""Momentum, acceleration and further stages: which root of the condition number can be had? (Sec. 4.3)
+"""Momentum, acceleration and further stages: which root of the condition number is possible? (Sec. 4.3)
 
 Legend: K stages, D directions (eigenvectors of the Hessian), N steps.
 
-A stationary rule of K stages makes one gradient a step and combines the last K of them with the last K
-iterates. It is linear, and finds minima anywhere, if it has the form
+A stationary rule of K stages evaluates one gradient per step and combines the last K gradients with the last
+K iterates. It is linear, and independent of the location of the minimum, if it has the form
 
     v^(n+1) = sum_{j<K-1} m_j v^(n-j) + sum_{j<K} eps_j g^(n-j),    theta^(n+1) = theta^(n) - v^(n+1).
 
-SGD is K = 1, momentum K = 2 with eps_1 = 0, "momentum and acceleration" K = 3. In a direction of curvature
-lambda its rate is the largest root of the characteristic polynomial P_lambda(z) = p(z) + lambda q(z),
+SGD has K = 1, momentum K = 2 and eps_1 = 0, "momentum and acceleration" K = 3. In a direction of curvature
+lambda, the rate is the largest root, in modulus, of the characteristic polynomial
+P_lambda(z) = p(z) + lambda q(z),
 
     p(z) = (z - 1)(z^(K-1) - sum_j m_j z^(K-2-j)),    q(z) = sum_j eps_j z^(K-1-j),
 
-where p(1) = 0 says that the rule rests where the gradient vanishes.
+where p(1) = 0 means that the rule is at rest where the gradient vanishes.
 
 The notes ask whether a third stage can take the cube root of the condition number kappa. The answer:
 
-- Two distinct eigenvalues, the notes' own example: yes. As p(1) = 0, P_high(1) = kappa P_low(1). With all
-  roots within a disk of radius rho the sides are at most (1 + rho)^K and at least kappa (1 - rho)^K, so
+- Two distinct eigenvalues, the notes' own example: yes. As p(1) = 0, P_high(1) = kappa P_low(1). If all roots
+  lie in a disk of radius rho, the left side is at most (1 + rho)^K and the right side at least
+  kappa (1 - rho)^K, so
 
       rho >= (kappa^(1/K) - 1) / (kappa^(1/K) + 1),
 
-  and `two_eigenvalues` reaches it: P_low = (z - rho)^K, P_high = (z + rho)^K.
-- A spectrum that may lie anywhere between: no, for any number of stages. After n steps theta is the start
-  times a polynomial of degree n in lambda, one at lambda = 0. Chebyshev's is the smallest such on the
-  interval and shrinks as ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^n: momentum already is the best.
-- Three distinct eigenvalues: in general no. Search (`best_rule`) finds no gain over momentum with the middle
-  one at the geometric mean, and with it at the arithmetic mean kappa^0.44 at kappa = 100.
+  and `two_eigenvalues` attains this bound with P_low = (z - rho)^K and P_high = (z + rho)^K.
+- Any spectrum in an interval: no, for any number of stages. After n steps, theta is the start times a
+  polynomial of degree n in lambda that is one at lambda = 0. Chebyshev's is the smallest such polynomial on
+  the interval and shrinks as ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^n: momentum is already optimal.
+- Three distinct eigenvalues: in general no. A search (`best_rule`) finds no gain over momentum if the middle
+  eigenvalue is the geometric mean, and kappa^0.44 at kappa = 100 if it is the arithmetic mean.
 
-The rule with the cube root pays between its two eigenvalues: its rate there is sqrt(3) rho at worst, so it
+The cube-root rule is slower between its two eigenvalues: its rate there is at worst sqrt(3) rho, so it
 diverges for kappa > 52.
 """
 
@@ -47,11 +49,12 @@ class Rule:
     """A stationary rule of K stages.
 
     Args:
-        momenta: Coefficients m_0, ..., m_{K-2} of former velocities.
+        momenta: Coefficients m_0, ..., m_{K-2} of previous velocities.
         learning_rates: Coefficients eps_0, ..., eps_{K-1} of gradients.
 
     Raises:
-        ValueError: If a coefficient is not finite, or there is not one learning rate more than momenta.
+        ValueError: If a coefficient is not finite, or the number of learning rates is not that of momenta
+            plus one.
     """
 
     momenta: tuple[float, ...]
@@ -62,12 +65,13 @@ class Rule:
         learning_rates = arguments.finite("learning_rates", self.learning_rates, 1)
         if learning_rates.size != momenta.size + 1:
             raise ValueError(
-                f"learning_rates must be one more than momenta, got {learning_rates.size} and {momenta.size}"
+                "learning_rates must have one entry more than momenta, "
+                f"got {learning_rates.size} and {momenta.size} entries"
             )
 
 
 def heavy_ball(learning_rate, momentum):
-    """Returns SGD with momentum (Eq. 4.3.6) as a rule of two stages; its v is epsilon times the notes'.
+    """Returns SGD with momentum (Eq. 4.3.6) as a two-stage rule; its v is epsilon times that of the notes.
 
     Args:
         learning_rate: The learning rate epsilon.
@@ -77,14 +81,14 @@ def heavy_ball(learning_rate, momentum):
 
 
 def characteristic(rule, curvature):
-    """Returns the coefficients of P_lambda(z) = p(z) + lambda q(z), the highest power first.
+    """Returns the coefficients of P_lambda(z) = p(z) + lambda q(z), highest power first.
 
     Args:
         rule: A `Rule` of K stages.
-        curvature: Second derivatives lambda [...].
+        curvature: Second derivatives lambda, [...].
 
     Returns:
-        Coefficients [..., K + 1], the first one.
+        Coefficients, [..., K + 1]; the first is 1.
 
     Raises:
         ValueError: If a curvature is not finite.
@@ -94,14 +98,14 @@ def characteristic(rule, curvature):
 
 
 def rate(rule, curvature):
-    """Returns the factor a step in a direction: the largest modulus of a root of `characteristic`.
+    """Returns the asymptotic factor per step: the largest modulus of a root of `characteristic`.
 
     Args:
         rule: A `Rule`.
-        curvature: Second derivatives lambda [...].
+        curvature: Second derivatives lambda, [...].
 
     Returns:
-        Rates [...]; below one where the rule converges.
+        Rates, [...]; below one where the rule converges.
 
     Raises:
         ValueError: If a curvature is not finite.
@@ -110,25 +114,25 @@ def rate(rule, curvature):
 
 
 def root_rate(condition, root):
-    """Returns (kappa^(1/r) - 1) / (kappa^(1/r) + 1), the rate that leaves the r-th root of kappa.
+    """Returns (kappa^(1/r) - 1) / (kappa^(1/r) + 1), the rate of SGD for the r-th root of kappa.
 
     Args:
         condition: Condition number kappa = lambda_max / lambda_min, at least 1; an array is allowed.
         root: The root r: 1 for SGD, 2 for momentum on any spectrum, K for K stages on two eigenvalues.
 
     Raises:
-        ValueError: If kappa is below one or the root not positive.
+        ValueError: If kappa is below one or the root is not positive.
     """
     condition, root = arguments.positive("condition", condition), arguments.positive("root", root, 0)
     below = condition < 1
     if below.any():
-        where = arguments.first_index(below)
-        raise ValueError(f"condition{where} must be at least 1, got {condition[below][0]:.9g}")
+        index = arguments.first_index(below)
+        raise ValueError(f"condition{index} must be at least 1, got {condition[below][0]:.9g}")
     return np.tanh(np.log(condition) / (2 * root))
 
 
 def effective_condition(rate):
-    """Returns (1 + rate) / (1 - rate), the condition number with which SGD would be as slow.
+    """Returns (1 + rate) / (1 - rate), the condition number at which the best SGD has this rate.
 
     Args:
         rate: Rates below one.
@@ -144,17 +148,17 @@ def effective_condition(rate):
 
 
 def two_eigenvalues(low, high, stages):
-    """Returns the best rule for a Hessian with two distinct eigenvalues: the K-th root of kappa.
+    """Returns the best rule for a Hessian with two distinct eigenvalues, with the K-th root of kappa.
 
-    Of one stage it is `descent.best_sgd`, of two `descent.best_momentum`.
+    For one stage it is `descent.best_sgd`, for two stages `descent.best_momentum`.
 
     Args:
-        low: The smaller eigenvalue, positive.
-        high: The larger eigenvalue.
+        low: Smaller eigenvalue, positive.
+        high: Larger eigenvalue.
         stages: Number K of stages, at least 1.
 
     Returns:
-        A `Rule` of rate `root_rate(high / low, stages)` at both eigenvalues; between them it may diverge.
+        A `Rule` with rate `root_rate(high / low, stages)` at both eigenvalues; between them it may diverge.
 
     Raises:
         ValueError: If 0 < low < high fails or K is below 1.
@@ -172,20 +176,20 @@ def two_eigenvalues(low, high, stages):
 
 
 def best_rule(curvature, stages, iterations=300, seed=0):
-    """Finds the rule of least rate for a set of curvatures by differential evolution.
+    """Finds the rule with the smallest worst-case rate over a set of curvatures, by differential evolution.
 
     Args:
-        curvature: Eigenvalues of the Hessian [D], at least two distinct, positive. For an interval give
-            Chebyshev's points (`interval`): 17 are enough for three stages.
+        curvature: Eigenvalues of the Hessian, [D], positive, at least two distinct. For an interval, pass
+            Chebyshev points (`interval`): 17 are enough for three stages.
         stages: Number K of stages, at least 1.
-        iterations: Generations of 12 (2K - 1) rules each.
+        iterations: Number of generations of 12 (2K - 1) rules each.
         seed: Seed of the search.
 
     Returns:
-        A `Rule`. For K up to 3 its slowest rate is within about 1e-3 of the least one.
+        A `Rule`. For K up to 3 its worst rate is within about 1e-3 of the optimum.
 
     Raises:
-        ValueError: If the eigenvalues are not positive or all the same, or K is below 1.
+        ValueError: If an eigenvalue is not positive, all are equal, or K is below 1.
     """
     curvature = arguments.positive("curvature", curvature, 1)
     stages, iterations = (
@@ -193,20 +197,20 @@ def best_rule(curvature, stages, iterations=300, seed=0):
         arguments.integer("iterations", iterations, 1),
     )
     if curvature.size == 0 or curvature.min() == curvature.max():
-        raise ValueError("curvature must hold at least two distinct eigenvalues")
+        raise ValueError(f"curvature must contain at least two distinct eigenvalues, got {curvature}")
     scale = curvature.max()
 
-    def slowest(coefficients):
+    def worst_rates(coefficients):
         momenta, learning_rates = np.split(coefficients.T, [stages - 1], axis=-1)
-        rates = _characteristic(momenta[..., None, :], learning_rates[..., None, :], curvature / scale)
-        return _largest_root(rates).max(axis=-1)
+        polynomials = _characteristic(momenta[..., None, :], learning_rates[..., None, :], curvature / scale)
+        return _largest_root(polynomials).max(axis=-1)
 
-    # Polynomials with roots in the unit disk have coefficients below the binomial ones.
+    # The coefficients of a polynomial with all roots in the unit disk are at most the binomial ones.
     largest = np.concatenate(
         [comb(stages - 1, np.arange(1, stages)), 2 * comb(stages, np.arange(1, stages + 1))]
     )
-    found = differential_evolution(
-        slowest,
+    best = differential_evolution(
+        worst_rates,
         list(zip(-largest, largest, strict=True)),
         popsize=12,
         maxiter=iterations,
@@ -216,12 +220,12 @@ def best_rule(curvature, stages, iterations=300, seed=0):
         vectorized=True,
         updating="deferred",
     )
-    momenta, learning_rates = np.split(found.x, [stages - 1])
+    momenta, learning_rates = np.split(best.x, [stages - 1])
     return Rule(tuple(map(float, momenta)), tuple(map(float, learning_rates / scale)))
 
 
 def interval(low, high, points):
-    """Returns Chebyshev's points, denser towards the ends, both of which are among them.
+    """Returns Chebyshev points of an interval, including both ends, near which they are denser.
 
     Args:
         low: Smallest eigenvalue, positive.
@@ -229,7 +233,7 @@ def interval(low, high, points):
         points: Number D of points, at least 2.
 
     Returns:
-        Eigenvalues [D].
+        Eigenvalues, [D].
 
     Raises:
         ValueError: If 0 < low <= high fails or there are fewer than 2 points.
@@ -240,19 +244,19 @@ def interval(low, high, points):
 
 
 def measured_rate(rule, curvature, steps=4000):
-    """Returns the factor a step by which running the rule shrinks its state, a check of `rate`.
+    """Returns the factor per step by which a run of the rule shrinks its state, a check of `rate`.
 
-    The state is theta and the sums of former velocities and gradients that wait for the coming steps: K
-    numbers a parameter. As the rule is linear, the state is scaled to length one after each step.
+    The state consists of theta and the sums of previous velocities and gradients that enter later steps: K
+    numbers per parameter. As the rule is linear, the state is normalized to length one after each step.
 
     Args:
         rule: A `Rule`.
-        curvature: Second derivatives lambda [D].
-        steps: Number N of steps. The mean is over the last half, which leaves a relative error of about
-            (K - 1) log(2) / (N / 2) where all K roots coincide.
+        curvature: Second derivatives lambda, [D].
+        steps: Number N of steps. The geometric mean is over the last half, which leaves a relative error of
+            about (K - 1) log(2) / (N / 2) where all K roots coincide.
 
     Returns:
-        Factors [D].
+        Factors, [D].
 
     Raises:
         ValueError: If a curvature is not finite or there are fewer than 2 steps.
@@ -265,12 +269,12 @@ def measured_rate(rule, curvature, steps=4000):
     logs = np.zeros(curvature.size)
     for n in range(steps):
         gradient = curvature * state[0]
-        waiting = np.vstack([state[1:], np.zeros_like(curvature)])
-        velocity = waiting[0] + rule.learning_rates[0] * gradient
-        late = np.multiply.outer(momenta[:-1], velocity) + np.multiply.outer(
+        pending = np.vstack([state[1:], np.zeros_like(curvature)])
+        velocity = pending[0] + rule.learning_rates[0] * gradient
+        delayed = np.multiply.outer(momenta[:-1], velocity) + np.multiply.outer(
             rule.learning_rates[1:], gradient
         )
-        state = np.vstack([state[0] - velocity, waiting[1:] + late])
+        state = np.vstack([state[0] - velocity, pending[1:] + delayed])
         length = np.linalg.norm(state, axis=0)
         length = np.where(length > 0, length, 1.0)
         state /= length
@@ -279,17 +283,17 @@ def measured_rate(rule, curvature, steps=4000):
 
 
 def _characteristic(momenta, learning_rates, curvature):
-    """Coefficients [..., K + 1] for momenta [..., K - 1], learning rates [..., K] and curvatures [...]."""
+    """Returns [..., K + 1] for momenta [..., K - 1], learning rates [..., K] and curvatures [...]."""
     one = np.ones((*momenta.shape[:-1], 1))
     velocities = np.concatenate([one, -momenta, 0 * one], axis=-1)
-    # Times z - 1.
+    # Multiply by z - 1.
     p = velocities - np.concatenate([0 * one, velocities[..., :-1]], axis=-1)
     q = np.concatenate([0 * one, learning_rates], axis=-1)
     return p + curvature[..., None] * q
 
 
 def _largest_root(coefficients):
-    """The largest modulus of a root of monic polynomials [..., K + 1], by their companion matrices."""
+    """Returns the largest modulus of a root of monic polynomials [..., K + 1], by companion matrices."""
     stages = coefficients.shape[-1] - 1
     companion = np.zeros((*coefficients.shape[:-1], stages, stages))
     companion[..., 0, :] = -coefficients[..., 1:]

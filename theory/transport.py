@@ -1,16 +1,16 @@
-"""Distances that move mass: Wasserstein on a line, optimal transport exact and with entropy (Sec. 3.6).
+"""Optimal transport: Wasserstein distances on a line, exact plans, and entropic regularization (Sec. 3.6).
 
-The earth mover distance needs a geometry: the cost C_ij of moving a unit of mass from point i to point j. A
-plan P_ij >= 0 with row sums a_i and column sums b_j moves the distribution a into b, and the distance is the
-least <P, C> = sum_ij P_ij C_ij; with C = d^p its p-th root W_p is a metric on distributions.
+The earth mover's distance needs a geometry: the cost C_ij of moving a unit of mass from point i to point j. A
+plan P_ij >= 0 with row sums a_i and column sums b_j transports the distribution a to b. The distance is the
+minimum of <P, C> = sum_ij P_ij C_ij over plans; for C = d^p, its p-th root W_p is a metric on distributions.
 
-Sinkhorn's plan is the minimum of <P, C> + epsilon KL(P | a b). It is unique and has the form
+Sinkhorn's plan minimizes <P, C> + epsilon KL(P | a b). It is unique and has the form
 
     P_ij = a_i b_j exp((f_i + g_j - C_ij) / epsilon),
 
-so alternately matching the rows and the columns finds it. The entropy biases it: its <P, C> is above the
-exact cost, the minimum even more so, and neither vanishes between a and itself. Subtracting the minima of a
-and of b to themselves removes that offset (`sinkhorn_divergence`).
+so matching the row sums and the column sums in turn converges to it. The entropy introduces a bias: <P, C> is
+above the exact cost, the minimum even more so, and neither vanishes between a and itself. Subtracting half
+the minimum of a to itself and half that of b to itself removes this offset (`sinkhorn_divergence`).
 
 Legend: N points of a, M points of b, D coordinates.
 
@@ -32,8 +32,8 @@ from scipy.spatial.distance import cdist
 
 from .. import arguments
 
-_HUGE = 1e100  # Scalings up to here lose nothing of a kernel that underflows at 1e-308.
-_SLIVER = 1e-14  # Differences of cumulative weights below this are rounding.
+_HUGE = 1e100  # Scalings up to this size are safe for a kernel that underflows at 1e-308.
+_ROUNDING = 1e-14  # Smaller differences of cumulative weights are rounding errors.
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Transport:
 
     Args:
         plan: Mass P_ij moved from i to j, [N, M].
-        cost: <P, C>, the cost of the plan without any entropy.
-        potentials: Dual variables f [N] and g [M], in units of the cost.
-        iterations: Iterations that the solver took.
-        marginal_error: Mass it misses, sum_i |P_i. - a_i| + sum_j |P_.j - b_j|.
+        cost: <P, C>, the cost of the plan without the entropy term.
+        potentials: Dual variables f, [N], and g, [M], in units of the cost.
+        iterations: Number of iterations of the solver.
+        marginal_error: Error of the marginals, sum_i |P_i. - a_i| + sum_j |P_.j - b_j|.
     """
 
     plan: np.ndarray
@@ -56,7 +56,7 @@ class Transport:
 
 
 def cost_matrix(x, y, power=2.0):
-    """Returns the costs C_ij = |x_i - y_j|^power of Euclidean space.
+    """Returns the costs C_ij = |x_i - y_j|^power with the Euclidean norm.
 
     Args:
         x: Points, [N, D].
@@ -77,16 +77,16 @@ def cost_matrix(x, y, power=2.0):
 
 
 def wasserstein_1d(x, y, order=1.0, x_weights=None, y_weights=None):
-    """Returns W_p of two weighted samples of numbers.
+    """Returns W_p between two weighted samples of numbers.
 
-    On a line the best plan keeps the order, so with the quantile functions F^-1 and G^-1
+    On a line the optimal plan preserves the order, so with the quantile functions F^-1 and G^-1
 
         W_p^p = integral_0^1 |F^-1(t) - G^-1(t)|^p dt.
 
     Args:
         x: Values, [N].
         y: Values, [M].
-        order: Order p, at least 1; infinity gives the longest move.
+        order: Order p, at least 1; infinity gives the largest displacement.
         x_weights: Probabilities of `x`, [N]; equal ones by default.
         y_weights: Probabilities of `y`, [M]; equal ones by default.
 
@@ -94,22 +94,22 @@ def wasserstein_1d(x, y, order=1.0, x_weights=None, y_weights=None):
         The distance, in units of `x`.
 
     Raises:
-        ValueError: If there are no values, one is not finite, weights are no probabilities, or `order` is
-            below 1.
+        ValueError: If there are no values, a value is not finite, weights are not probabilities, or `order`
+            is below 1.
     """
     order = _order(order)
     x, below_x = _sorted_sample("x", x, x_weights)
     y, below_y = _sorted_sample("y", y, y_weights)
     levels = np.sort(np.concatenate([below_x, below_y]))
     widths = np.diff(levels, prepend=0.0)
-    # Halves, as a difference may overflow.
+    # Half the displacement, because the full difference may overflow.
     moves = np.abs(x[np.searchsorted(below_x, levels)] / 2 - y[np.searchsorted(below_y, levels)] / 2)
-    moves, widths = moves[widths > _SLIVER], widths[widths > _SLIVER]
-    longest = moves.max()
-    if math.isinf(order) or longest == 0:
-        return float(2 * longest)
-    # In units of the longest move no power overflows.
-    return float(2 * longest * (widths @ (moves / longest) ** order) ** (1 / order))
+    moves, widths = moves[widths > _ROUNDING], widths[widths > _ROUNDING]
+    largest = moves.max()
+    if math.isinf(order) or largest == 0:
+        return float(2 * largest)
+    # In units of the largest displacement no power overflows.
+    return float(2 * largest * (widths @ (moves / largest) ** order) ** (1 / order))
 
 
 def gaussian_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
@@ -129,7 +129,7 @@ def gaussian_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
         The distance, in units of the means.
 
     Raises:
-        ValueError: If shapes do not fit or a covariance is not symmetric and positive semidefinite.
+        ValueError: If shapes do not match, or a covariance is not symmetric and positive semidefinite.
     """
     mean_a, mean_b = arguments.finite("mean_a", mean_a, ndim=1), arguments.finite("mean_b", mean_b, ndim=1)
     arguments.same_shape(mean_a=mean_a, mean_b=mean_b)
@@ -143,29 +143,29 @@ def gaussian_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
 
 
 def optimal_transport(a, b, cost):
-    """Returns the cheapest plan, by linear programming (HiGHS, dual simplex).
+    """Returns the plan of least cost, by linear programming (HiGHS, dual simplex).
 
     The potentials are the dual solution: f_i + g_j <= C_ij, with equality wherever mass moves, and
-    <f, a> + <g, b> is the cost. For a hundred points a side it takes a tenth of a second. For equal weights
-    and N = M `scipy.optimize.linear_sum_assignment` is much faster.
+    <f, a> + <g, b> is the cost. One hundred points on each side take a tenth of a second. For equal weights
+    and N = M, `scipy.optimize.linear_sum_assignment` is much faster.
 
     Args:
         a: Probabilities, [N].
         b: Probabilities, [M].
-        cost: Costs C, [N, M], any real numbers.
+        cost: Costs C, [N, M], of any sign.
 
     Returns:
         A `Transport`.
 
     Raises:
-        ValueError: If `a` or `b` is no distribution or `cost` is not finite or of another shape.
+        ValueError: If `a` or `b` is not a distribution, or `cost` is not finite or has another shape.
         RuntimeError: If the solver fails.
     """
     a, b, cost = _problem(a, b, cost)
     n, m = cost.shape
     rows = kron(eye_array(n), np.ones((1, m)))
     columns = kron(np.ones((1, n)), eye_array(m))
-    # HiGHS has absolute tolerances: it gets masses and costs of order one.
+    # The tolerances of HiGHS are absolute, so scale masses and costs to order one.
     mass, scale = max(n, m), float(np.abs(cost).max()) or 1.0
     result = linprog(
         cost.ravel() / scale,
@@ -182,7 +182,7 @@ def optimal_transport(a, b, cost):
 
 
 def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
-    """Returns W_p of two weighted sets of points, exactly, by `optimal_transport` with C = |x_i - y_j|^p.
+    """Returns the exact W_p between weighted sets of points, by `optimal_transport` with C = |x_i - y_j|^p.
 
     Args:
         x: Points, [N, D].
@@ -195,38 +195,40 @@ def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
         The distance, in units of `x`.
 
     Raises:
-        ValueError: As `cost_matrix` and `optimal_transport`, or if there are no points, or `order` is below 1
-            or infinite.
+        ValueError: As in `cost_matrix` and `optimal_transport`, or if there are no points, or `order` is
+            below 1 or infinite.
     """
     order = _order(order)
     if math.isinf(order):
-        raise ValueError("order must be finite, got inf; on a line `wasserstein_1d` has it")
+        raise ValueError("order must be finite, got inf; on a line, use `wasserstein_1d`")
     distances = cost_matrix(x, y, power=1)
     a, b = _sample_weights("x", x_weights, len(x)), _sample_weights("y", y_weights, len(y))
-    longest = float(distances.max()) or 1.0
-    return longest * optimal_transport(a, b, (distances / longest) ** order).cost ** (1 / order)
+    largest = float(distances.max()) or 1.0
+    return largest * optimal_transport(a, b, (distances / largest) ** order).cost ** (1 / order)
 
 
 def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_000):
-    """Returns the plan that minimizes <P, C> + epsilon KL(P | a b), by Sinkhorn's iterations.
+    """Returns the plan that minimizes <P, C> + epsilon KL(P | a b), by Sinkhorn iterations.
 
-    One iteration is two products of a kernel with a vector. Scalings that leave [1e-100, 1e100] are absorbed
-    into the potentials by an iteration on logarithms, so that any epsilon is safe; the number of iterations
-    grows at least as 1 / epsilon. The regularizer -epsilon H(P), off by a constant, has the same plan.
+    An iteration takes two products of a kernel with a vector. Scalings that leave [1e-100, 1e100] are
+    absorbed into the potentials by an iteration in the log domain, so that any epsilon is safe. The number of
+    iterations grows at least as 1 / epsilon. The regularizer -epsilon H(P) differs by a constant and gives
+    the same plan.
 
     Args:
         a: Probabilities, [N].
         b: Probabilities, [M].
         cost: Costs C, [N, M].
         regularization: Strength epsilon, in units of the cost.
-        tolerance: Stop when the column sums miss b by less than this mass; the row sums are exact then.
-        max_iterations: Largest number of iterations; a `RuntimeWarning` says when they were not enough.
+        tolerance: Stop when the column sums differ from b by at most this total mass; the row sums are exact.
+        max_iterations: Maximum number of iterations; a `RuntimeWarning` is issued if it is not enough.
 
     Returns:
-        A `Transport` with the potentials of P above; at convergence <f, a> + <g, b> is the minimum.
+        A `Transport` with the potentials f and g of the module's docstring; at convergence <f, a> + <g, b> is
+        the minimum.
 
     Raises:
-        ValueError: As `optimal_transport`, or if another argument is not positive.
+        ValueError: As in `optimal_transport`, or if another argument is not positive.
     """
     a, b, cost = _problem(a, b, cost)
     epsilon = float(arguments.positive("regularization", regularization, ndim=0))
@@ -236,7 +238,7 @@ def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_00
     if not (rows.all() and columns.all()):
         settings = {"tolerance": tolerance, "max_iterations": max_iterations}
         return _on_support(rows, columns, a, b, cost, epsilon, **settings)
-    # The largest entry of each row and of each column of the first kernel is one.
+    # Start such that the largest entry of each row and of each column of the kernel is one.
     f = cost.min(axis=1)
     g = (cost - f[:, None]).min(axis=0)
     iterations = 0
@@ -254,8 +256,8 @@ def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_00
     result = _transport(kernel, a, b, cost, (f, g), iterations)
     if not converged:
         warnings.warn(
-            f"the plan misses its marginals by {result.marginal_error:.2g} after {iterations} iterations, "
-            f"more than tolerance={tolerance:.2g}: raise max_iterations or regularization",
+            f"the marginals are off by {result.marginal_error:.2g} after {iterations} iterations, more than "
+            f"tolerance={tolerance:.2g}: increase max_iterations or regularization",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -265,8 +267,8 @@ def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_00
 def sinkhorn_divergence(a, b, cost, cost_a, cost_b, regularization, **settings):
     """Returns S(a, b) = T(a, b) - T(a, a) / 2 - T(b, b) / 2 with T = min <P, C> + epsilon KL(P | a b).
 
-    It vanishes for equal distributions, which T does not, and tends to the exact cost as epsilon -> 0. It is
-    never negative where exp(-C / epsilon) is a positive definite kernel, as for |x - y| and |x - y|^2.
+    Unlike T, it vanishes for equal distributions. It tends to the exact cost as epsilon -> 0, and is never
+    negative if exp(-C / epsilon) is a positive definite kernel, as for |x - y| and |x - y|^2.
 
     Args:
         a: Probabilities, [N].
@@ -281,7 +283,7 @@ def sinkhorn_divergence(a, b, cost, cost_a, cost_b, regularization, **settings):
         The divergence, in units of the cost.
 
     Raises:
-        ValueError: As `sinkhorn`.
+        ValueError: As in `sinkhorn`.
     """
 
     def total(p, q, costs):
@@ -292,7 +294,7 @@ def sinkhorn_divergence(a, b, cost, cost_a, cost_b, regularization, **settings):
 
 
 def _on_support(rows, columns, a, b, cost, epsilon, **settings):
-    """Solves without the points that have no weight, and extends the potentials to them."""
+    """Solves without the points of zero weight, and extends the potentials to them."""
     inside = np.ix_(rows, columns)
     result = sinkhorn(a[rows], b[columns], cost[inside], epsilon, **settings)
     plan = np.zeros_like(cost)
@@ -310,7 +312,7 @@ def _kernel(f, g, cost, epsilon):
 
 
 def _scale(kernel, a, b, tolerance, budget):
-    """Scales rows and columns in turn; returns (u, v, iterations, whether the marginals are met)."""
+    """Scales rows and columns in turn; returns (u, v, iterations, converged)."""
     u, v = np.ones(len(a)), np.ones(len(b))
     for iteration in range(1, budget + 1):
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -320,7 +322,7 @@ def _scale(kernel, a, b, tolerance, budget):
         if not (_is_safe(rows) and _is_safe(columns)):
             return u, v, iteration, False
         u = next_u
-        # This product is due anyway, so the error costs nothing.
+        # The next iteration needs this product anyway, so the error costs nothing.
         if b @ np.abs(v * columns - 1) <= tolerance:
             return u, v, iteration, True
         if iteration < budget:
@@ -356,18 +358,18 @@ def _order(order):
     return float(order)
 
 
-def _sample_weights(name, given, size):
+def _sample_weights(name, weights, size):
     if not size:
-        raise ValueError(f"{name} must hold at least one point, got none")
-    return _weights(f"{name}_weights", np.full(size, 1 / size) if given is None else given, size)
+        raise ValueError(f"{name} must contain at least one point, got none")
+    return _weights(f"{name}_weights", np.full(size, 1 / size) if weights is None else weights, size)
 
 
-def _weights(name, given, size=None):
-    weights = arguments.distributions(name, given)
+def _weights(name, value, size=None):
+    weights = arguments.distributions(name, value)
     if weights.ndim != 1 or (size is not None and len(weights) != size):
-        wanted = "one axis" if size is None else f"shape ({size},)"
-        raise ValueError(f"{name} must have {wanted}, got shape {weights.shape}")
-    # Equal totals to the last digit: both sides must carry the same mass.
+        expected = "one axis" if size is None else f"shape ({size},)"
+        raise ValueError(f"{name} must have {expected}, got shape {weights.shape}")
+    # Both sides must carry the same mass to the last digit.
     return weights / weights.sum()
 
 

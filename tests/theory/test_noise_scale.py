@@ -1,4 +1,4 @@
-"""Oracles: enumeration of all batches, numerical minimisation, simulation, and the exact hyperbola."""
+"""Oracles: enumeration of all batches, numerical minimization, and simulation."""
 
 import dataclasses
 import itertools
@@ -15,7 +15,7 @@ steady = settings(max_examples=50, deadline=None, derandomize=True)
 
 
 def problem(seed, p=4, n=5, shift=0.7):
-    """A random positive definite Hessian [P, P] and per-example gradients [N, P]."""
+    """Returns a random positive definite Hessian [P, P] and per-example gradients [N, P]."""
     rng = np.random.default_rng(seed)
     root = rng.normal(size=(p, p))
     return root @ root.T + 0.1 * np.eye(p), rng.normal(size=(n, p)) + shift
@@ -27,7 +27,7 @@ def model_of(hessian, gradients):
 
 
 def all_batches(gradients, size):
-    """Mean gradients of all equally likely batches drawn with replacement, [N^B, P]."""
+    """Returns the mean gradients of all equally likely batches drawn with replacement, [N^B, P]."""
     indices = np.array(list(itertools.product(range(len(gradients)), repeat=size)))
     return gradients[indices].mean(axis=1)
 
@@ -36,7 +36,7 @@ def all_batches(gradients, size):
 @pytest.mark.equation("4.5.2")
 @pytest.mark.equation("4.5.3")
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_all_batches_have_the_mean_and_a_bth_of_the_covariance(size):
+def test_batch_gradients_have_the_mean_and_one_bth_of_the_covariance(size):
     _, gradients = problem(0)
     mean, covariance = noise_scale.gradient_moments(gradients)
     batches = all_batches(gradients, size)
@@ -48,7 +48,7 @@ def test_all_batches_have_the_mean_and_a_bth_of_the_covariance(size):
 
 @pytest.mark.equation("4.5.2")
 @pytest.mark.parametrize("size", [1, 2, 4, 5])
-def test_without_replacement_the_covariance_goes_as_one_over_b_minus_one_over_d(size):
+def test_without_replacement_the_covariance_scales_as_1_over_b_minus_1_over_d(size):
     _, gradients = problem(0)
     d = len(gradients)
     batches = [np.mean(batch, axis=0) for batch in itertools.combinations(gradients, size)]
@@ -65,7 +65,7 @@ def test_the_expected_change_is_the_average_over_all_batches(size):
     model = model_of(hessian, gradients)
 
     def loss(moves):
-        # A quadratic loss itself, so that the expansion is exact.
+        # The loss itself is quadratic, so that the expansion is exact.
         return moves @ model.gradient + np.einsum("np,pq,nq->n", moves, hessian, moves) / 2
 
     for step in (0.01, 0.3, -0.2):
@@ -110,9 +110,9 @@ def test_simulated_batches_give_the_expected_change(seed):
 @pytest.mark.equation("4.5.7")
 @pytest.mark.equation("4.5.8")
 @pytest.mark.parametrize("size", [0.5, 1, 10, 1000])
-def test_minimising_the_expected_change_numerically_gives_step_and_gain(size):
+def test_numerical_minimization_of_the_expected_change_gives_step_and_gain(size):
     model = model_of(*problem(2))
-    # Eqs. 4.5.6 to 4.5.8 from their own ingredients, term by term.
+    # Eqs. 4.5.6 to 4.5.8, evaluated term by term.
     g, h, sigma = model.gradient, model.hessian, model.covariance
     scale = np.trace(h @ sigma) / (g @ h @ g)
     largest = g @ g / (g @ h @ g)
@@ -126,14 +126,14 @@ def test_minimising_the_expected_change_numerically_gives_step_and_gain(size):
         return model.expected_change(eps, size)
 
     def slope(eps):
-        # A parabola's central difference is exact; its flat minimum shows the place to 1e-8 only.
+        # A parabola's central difference is exact, while its flat minimum is resolved to 1e-8 only.
         return change(eps + step / 2) - change(eps - step / 2)
 
-    found = brentq(slope, 0.1 * step, 3 * step, xtol=1e-15 * step, rtol=1e-14)
-    assert found == pytest.approx(step, rel=1e-8)
+    root = brentq(slope, 0.1 * step, 3 * step, xtol=1e-15 * step, rtol=1e-14)
+    assert root == pytest.approx(step, rel=1e-8)
     assert minimize_scalar(change).x == pytest.approx(step, rel=1e-6)
     assert model.optimal_gain(size) == pytest.approx(gain, rel=1e-12)
-    assert -change(found) == pytest.approx(model.optimal_gain(size), rel=1e-8)
+    assert -change(root) == pytest.approx(model.optimal_gain(size), rel=1e-8)
 
 
 @pytest.mark.equation("4.5.6")
@@ -160,7 +160,7 @@ def test_the_turnover_lies_at_the_noise_scale():
 
 
 @pytest.mark.equation("4.5.9")
-def test_a_hessian_like_the_identity_leaves_the_simple_scale():
+def test_a_hessian_proportional_to_the_identity_gives_the_simple_scale():
     _, gradients = problem(5)
     model = model_of(3.7 * np.eye(4), gradients)
     assert model.noise_scale == pytest.approx(model.simple_noise_scale, rel=1e-12)
@@ -171,7 +171,7 @@ def test_a_hessian_like_the_identity_leaves_the_simple_scale():
 
 @pytest.mark.equation("4.5.9")
 def test_the_noise_is_divided_by_the_squared_norm_and_not_by_the_norm():
-    # |G| = 2 and tr Sigma = 12: the scale is 3; division by |G| would give 6, and 6 c for the loss times c.
+    # |G| = 2 and tr Sigma = 12: the scale is 3. Division by |G| would give 6, and 6 c for c times the loss.
     gradients = np.array([[2.0, 0.0]]) + np.sqrt(12) * np.array([[0.0, 1.0], [0.0, -1.0]])
     for c in (1.0, 10.0, 1e-4):
         model = model_of(np.eye(2), c * gradients)
@@ -191,13 +191,13 @@ def test_the_relative_error_is_the_mean_squared_distance_and_not_the_distance(si
     squares = np.sum((all_batches(gradients, size) - model.gradient) ** 2, axis=1) / model.squared_norm
     assert model.relative_error(size) == pytest.approx(squares.mean(), rel=1e-11)
     assert np.sqrt(squares).mean() < 0.99 * np.sqrt(model.relative_error(size))
-    # The mean distance falls as the root of B only.
+    # The mean distance falls only as the square root of B.
     assert np.sqrt(squares).mean() != pytest.approx(model.relative_error(size), rel=0.05)
 
 
 @steady
 @given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
-def test_noise_scales_do_not_change_with_the_units_of_the_loss(seed, c):
+def test_noise_scales_do_not_depend_on_the_units_of_the_loss(seed, c):
     hessian, gradients = problem(seed)
     plain, scaled = model_of(hessian, gradients), model_of(c * hessian, c * gradients)
     assert scaled.noise_scale == pytest.approx(plain.noise_scale, rel=1e-8)
@@ -208,7 +208,7 @@ def test_noise_scales_do_not_change_with_the_units_of_the_loss(seed, c):
 
 @steady
 @given(st.integers(0, 10**6))
-def test_both_scales_survive_a_rotation_of_the_parameters(seed):
+def test_both_scales_are_invariant_to_rotations_of_the_parameters(seed):
     hessian, gradients = problem(seed)
     plain = model_of(hessian, gradients)
     rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(4, 4)))[0]
@@ -217,7 +217,7 @@ def test_both_scales_survive_a_rotation_of_the_parameters(seed):
     assert turned.simple_noise_scale == pytest.approx(plain.simple_noise_scale, rel=1e-8)
 
 
-def test_only_the_scale_of_newtons_step_survives_a_stretch_of_the_parameters():
+def test_only_the_scale_of_newtons_step_is_invariant_to_scaled_parameters():
     # theta = A phi: G -> A^T G, H -> A^T H A, Sigma -> A^T Sigma A.
     hessian, gradients = problem(7)
     plain = model_of(hessian, gradients)
@@ -231,7 +231,7 @@ def test_only_the_scale_of_newtons_step_survives_a_stretch_of_the_parameters():
         return np.trace(inverse @ model.covariance) / (model.gradient @ inverse @ model.gradient)
 
     assert newton(other) == pytest.approx(newton(plain), rel=1e-8)
-    # Where the parameters are chosen such that H = 1 both scales are this one.
+    # In parameters in which H = 1, both scales equal this one.
     whiten = np.linalg.inv(np.linalg.cholesky(hessian)).T
     white = model_of(whiten.T @ hessian @ whiten, gradients @ whiten)
     assert white.noise_scale == pytest.approx(newton(plain), rel=1e-8)
@@ -240,7 +240,7 @@ def test_only_the_scale_of_newtons_step_survives_a_stretch_of_the_parameters():
 
 @pytest.mark.equation("4.5.2")
 @pytest.mark.parametrize("weighted", [False, True])
-def test_two_batch_estimates_are_unbiased_over_all_batches_and_their_ratio_is_not(weighted):
+def test_two_batch_estimates_are_unbiased_but_their_ratio_is_not(weighted):
     hessian, gradients = problem(8, n=3)
     model = model_of(hessian, gradients)
     matrix = hessian if weighted else np.eye(4)
@@ -261,12 +261,12 @@ def test_two_batch_estimates_are_unbiased_over_all_batches_and_their_ratio_is_no
     assert np.mean(trace / squared_norm) != pytest.approx(ratio, rel=0.1)
 
 
-def test_per_example_norms_are_the_small_batches_of_one():
+def test_per_example_norms_are_small_batches_of_one():
     hessian, gradients = problem(9, n=40)
     mean = gradients.mean(axis=0)
     trace = np.trace(np.cov(gradients.T))
-    found = noise_scale.two_batch_estimates(np.mean(np.sum(gradients**2, axis=1)), mean @ mean, 1, 40)
-    np.testing.assert_allclose(found, [mean @ mean - trace / 40, trace], rtol=1e-11)
+    estimates = noise_scale.two_batch_estimates(np.mean(np.sum(gradients**2, axis=1)), mean @ mean, 1, 40)
+    np.testing.assert_allclose(estimates, [mean @ mean - trace / 40, trace], rtol=1e-11)
     scale, _ = noise_scale.sample_noise_scale(gradients)
     assert scale == pytest.approx(trace / (mean @ mean - trace / 40), rel=1e-11)
     curved, _ = noise_scale.sample_noise_scale(gradients, hessian)
@@ -275,7 +275,7 @@ def test_per_example_norms_are_the_small_batches_of_one():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_jackknife_is_that_of_left_out_examples(weighted):
+def test_the_jackknife_error_is_that_of_leaving_out_each_example(weighted):
     hessian, gradients = problem(10, n=30)
     matrix = hessian if weighted else None
     rest = [noise_scale.sample_noise_scale(np.delete(gradients, i, axis=0), matrix)[0] for i in range(30)]
@@ -283,12 +283,12 @@ def test_the_jackknife_is_that_of_left_out_examples(weighted):
     assert noise_scale.sample_noise_scale(gradients, matrix)[1] == pytest.approx(expected, rel=1e-9)
 
 
-def test_error_bars_of_samples_are_the_spread_over_samples():
+def test_standard_errors_of_samples_match_the_spread_over_samples():
     rng = np.random.default_rng(0)
     mean, roots = np.array([1.0, 0.5, 0.0, 0.0]), np.array([1.0, 2.0, 0.5, 1.0])
     samples = mean + roots * rng.normal(size=(1500, 400, 4))
     scales, errors = np.transpose([noise_scale.sample_noise_scale(g) for g in samples])
-    # A spread from R = 1500 repeats is known to 1 / sqrt(2 R) = 1.8 %.
+    # The standard deviation of R = 1500 repeats has a relative error of 1 / sqrt(2 R) = 1.8 %.
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(scales.std(), rel=0.12)
     assert abs(scales.mean() - 5) < 5 * scales.std() / np.sqrt(1500) + 5 * 5 / 400
 
@@ -301,7 +301,7 @@ def running_of(pairs, decay):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.7, 0.95, 1.0])
-def test_running_averages_are_the_weighted_ones_and_are_divided_last(decay):
+def test_running_averages_are_weighted_means_divided_last(decay):
     pairs = np.random.default_rng(1).normal([2.0, 30.0], [0.5, 4.0], size=(25, 2))
     running = running_of(pairs, decay)
     weights = decay ** np.arange(25)[::-1]
@@ -316,21 +316,21 @@ def test_running_averages_are_the_weighted_ones_and_are_divided_last(decay):
     squares = np.sum(weights**2)
     residuals = pairs[:, 1] - averages[1] / averages[0] * pairs[:, 0]
     variance = np.cov(residuals, aweights=weights, ddof=1)
-    # numpy's correction for such weights is 1 / (1 - sum of squares) too.
+    # NumPy's correction for such weights is also 1 / (1 - sum of squares).
     expected = np.sqrt(variance * squares) / averages[0]
     assert running.standard_error == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_constant_ratio_of_fluctuating_parts_is_known_exactly():
+def test_a_constant_ratio_of_fluctuating_estimates_has_no_error():
     running = running_of([(1.0, 5.0), (3.0, 15.0), (0.2, 1.0)], 0.9)
     assert running.noise_scale == pytest.approx(5, rel=1e-12)
     assert running.standard_error == pytest.approx(0, abs=1e-7)
 
 
 @pytest.mark.parametrize("decay", [0.98, 1.0])
-def test_error_bars_of_running_averages_are_the_spread_over_trainings(decay):
+def test_standard_errors_of_running_averages_match_the_spread_over_runs(decay):
     rng = np.random.default_rng(2)
-    p, repeats, steps, size = 6, 400, 150, 32
+    p, repeats, steps, size = 6, 200, 150, 32
     mean = np.full(p, 0.6)
     halves = mean + rng.normal(size=(repeats, steps, 2, p)) / np.sqrt(size / 2)
     small, big = np.sum(halves**2, axis=-1).mean(axis=-1), np.sum(halves.mean(axis=2) ** 2, axis=-1)
@@ -338,9 +338,9 @@ def test_error_bars_of_running_averages_are_the_spread_over_trainings(decay):
     runs = [running_of(run, decay) for run in pairs]
     scales = np.array([run.noise_scale for run in runs])
     errors = np.array([run.standard_error for run in runs])
-    # Spread to 1 / sqrt(2 R) = 3.5 %, the mean error to a few per cent more: four standard errors.
+    # The standard deviation of R repeats has a relative error of 1 / sqrt(2 R) = 5 %: three standard errors.
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(scales.std(), rel=0.15)
-    assert abs(scales.mean() - p / (mean @ mean)) < 5 * scales.std() / 20
+    assert abs(scales.mean() - p / (mean @ mean)) < 5 * scales.std() / np.sqrt(repeats)
     inside = np.mean(np.abs(scales - p / (mean @ mean)) < 2 * errors)
     assert inside == pytest.approx(0.954, abs=5 * np.sqrt(0.954 * 0.046 / repeats))
 
@@ -354,7 +354,7 @@ def test_the_state_of_a_running_average_resumes_exactly():
     assert resumed == whole
 
 
-def test_unresolved_gradients_have_an_infinite_scale_and_lost_noise_a_zero_one():
+def test_negative_estimates_give_an_infinite_or_zero_noise_scale():
     fresh = noise_scale.RunningNoiseScale()
     assert (fresh.noise_scale, fresh.standard_error) == (np.inf, np.inf)
     unresolved = running_of([(-1.0, 5.0), (0.5, 5.0)], 0.9)
@@ -369,16 +369,16 @@ def test_a_zero_gradient_has_infinite_noise_scales_and_allows_no_step():
     model = noise_scale.LocalModel(np.zeros(2), np.eye(2), np.eye(2))
     assert model.noise_scale == model.simple_noise_scale == model.relative_error(3) == np.inf
     assert model.optimal_step(10) == model.optimal_gain(10) == 0
-    with pytest.raises(ValueError, match="gradient must not be zero: without noise every step"):
+    with pytest.raises(ValueError, match="gradient must not be zero: without noise all steps"):
         _ = model.largest_step
-    with pytest.raises(ValueError, match="gradient must not be zero: without noise every step"):
+    with pytest.raises(ValueError, match="gradient must not be zero: without noise all steps"):
         _ = model.largest_gain
-    still = noise_scale.LocalModel(np.zeros(2), np.eye(2), np.zeros((2, 2)))
+    noiseless = noise_scale.LocalModel(np.zeros(2), np.eye(2), np.zeros((2, 2)))
     for name in ("noise_scale", "simple_noise_scale"):
         with pytest.raises(ValueError, match="gradient and its noise must not both vanish"):
-            getattr(still, name)
+            getattr(noiseless, name)
     with pytest.raises(ValueError, match="gradient and its noise must not both vanish"):
-        still.optimal_step(1)
+        noiseless.optimal_step(1)
 
 
 @pytest.mark.parametrize(
@@ -424,12 +424,12 @@ def test_a_flat_direction_allows_no_step():
         (lambda: noise_scale.RunningNoiseScale(1.1), r"decay must be in \[0, 1\], got 1.1"),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
 
-def test_a_bad_estimate_leaves_the_average_as_it_was():
+def test_an_invalid_estimate_leaves_the_average_unchanged():
     running = running_of([(1.0, 2.0)], 0.9)
     before = dataclasses.asdict(running)
     with pytest.raises(ValueError, match="trace must be finite, got nan"):

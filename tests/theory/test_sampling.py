@@ -1,3 +1,5 @@
+"""Oracles: chi-square and Kolmogorov-Smirnov tests, quadrature, closed forms, and TFP's density."""
+
 from math import factorial
 
 import numpy as np
@@ -18,11 +20,11 @@ LOGITS = (
 
 
 @pytest.mark.equation("3.5.1")
-def test_shifted_and_scaled_noise_has_the_wanted_gaussian():
+def test_shifted_and_scaled_noise_has_the_right_gaussian_distribution():
     rng = np.random.default_rng(0)
     draws = sampling.reparameterized_gaussian(-1.5, 0.3, rng.normal(size=20_000))
     assert kstest(draws, norm(-1.5, 0.3).cdf).pvalue > 0.01
-    # N(mu, sigma) of the text is the standard deviation, not the variance.
+    # The sigma in N(mu, sigma) of the text is the standard deviation, not the variance.
     assert kstest(draws, norm(-1.5, np.sqrt(0.3)).cdf).pvalue < 1e-9
 
 
@@ -41,16 +43,16 @@ def test_the_argmax_with_gumbel_noise_passes_a_chi_square_test(logits):
     count = 40_000
     draws = sampling.gumbel_max(logits, count, np.random.default_rng(1))
     p = sampling.softmax(logits)
-    often = count * p > 5
-    observed, expected = np.bincount(draws, minlength=len(p))[often], count * p[often]
+    frequent = count * p > 5
+    observed, expected = np.bincount(draws, minlength=len(p))[frequent], count * p[frequent]
     assert chisquare(observed, expected * observed.sum() / expected.sum()).pvalue > 0.01
-    # The test has the power to reject a wrong law.
-    wrong = sampling.softmax(0.9 * np.array(logits))[often]
+    # The test has the power to reject a wrong distribution.
+    wrong = sampling.softmax(0.9 * np.array(logits))[frequent]
     if np.ptp(logits) > 0.5:
         assert chisquare(observed, wrong / wrong.sum() * observed.sum()).pvalue < 1e-6
 
 
-def test_many_distributions_are_sampled_at_once():
+def test_batches_of_distributions_are_sampled():
     logits = np.array([[[0.0, 5.0], [5.0, 0.0]]])
     draws = sampling.gumbel_max(logits, 1000, np.random.default_rng(0))
     assert draws.shape == (1000, 1, 2)
@@ -73,14 +75,14 @@ def test_other_noise_does_not_give_the_softmax():
         assert np.abs(p - sampling.softmax(logits)).max() > 0.005
     shifted = sampling.argmax_probabilities(logits, gumbel_r(loc=3.0))
     np.testing.assert_allclose(shifted, sampling.softmax(logits), atol=1e-12)
-    # Two categories with Gaussian noise: the probit.
+    # Two categories with Gaussian noise give the probit function.
     probit = sampling.argmax_probabilities([0.7, 0.0], norm())
     assert probit[0] == pytest.approx(norm.cdf(0.7 / np.sqrt(2)), abs=1e-12)
 
 
 @pytest.mark.equation("3.5.5")
 @pytest.mark.parametrize("logits", LOGITS)
-def test_the_differentiated_relation_holds_for_every_category(logits):
+def test_the_differentiated_equation_is_valid_for_every_category(logits):
     expected = factorial(len(logits) - 1) * np.prod(sampling.softmax(logits))
     x = np.array(logits)
     printed = factorial(len(x) - 1) * np.exp(x.sum()) / np.exp(x).sum() ** len(x)
@@ -91,13 +93,13 @@ def test_the_differentiated_relation_holds_for_every_category(logits):
 
 @pytest.mark.equation("3.5.5")
 @pytest.mark.parametrize("size", [2, 3, 4])
-def test_each_derivative_brings_a_sign_that_both_sides_leave_out(size):
+def test_each_derivative_gives_a_sign_that_both_sides_omit(size):
     x = np.array([0.4, -0.3, 0.1, 0.8])[:size]
     step = 1e-2
-    # Central differences in every x_j but the first, of the integral of Eq. 3.5.4.
+    # Take central differences of the integral of Eq. 3.5.4 in every x_j except the first.
     signs = np.array(np.meshgrid(*[[-1, 1]] * (size - 1))).reshape(size - 1, -1).T
-    moved = [sampling.argmax_probabilities(x + step * np.array([0, *s]))[0] for s in signs]
-    derivative = np.prod(signs, axis=1) @ moved / (2 * step) ** (size - 1)
+    shifted = [sampling.argmax_probabilities(x + step * np.array([0, *s]))[0] for s in signs]
+    derivative = np.prod(signs, axis=1) @ shifted / (2 * step) ** (size - 1)
     # The truncation error is step^2 / 6 times third derivatives, which are below 1.
     expected = (-1) ** (size - 1) * sampling.argmax_derivative(x, 0)
     assert derivative == pytest.approx(expected, abs=1e-4)
@@ -119,7 +121,7 @@ def test_the_gumbel_density_is_the_derivative_of_its_distribution_function():
 
 @pytest.mark.equation("3.5.6")
 @pytest.mark.parametrize("n", [2, 7, 1000])
-def test_the_largest_of_n_gumbels_is_a_shifted_gumbel(n):
+def test_the_maximum_of_n_gumbels_is_a_shifted_gumbel(n):
     z = np.linspace(-2, 20, 30)
     np.testing.assert_allclose(
         sampling.gumbel_cumulative(z) ** n, sampling.gumbel_cumulative(z - np.log(n)), rtol=1e-10
@@ -129,7 +131,7 @@ def test_the_largest_of_n_gumbels_is_a_shifted_gumbel(n):
 
 
 @pytest.mark.equation("3.5.5")
-def test_the_proof_changes_variables_to_the_inverse_exponential_and_has_two_signs_wrong():
+def test_the_proof_needs_the_inverse_exponential_and_two_other_signs():
     x = np.array([0.4, -0.3, 0.1])
     x12, x13 = x[0] - x[1:]
     expected = 2 * np.prod(sampling.softmax(x))
@@ -144,7 +146,7 @@ def test_the_proof_changes_variables_to_the_inverse_exponential_and_has_two_sign
     )
     assert right == pytest.approx(expected, rel=1e-9)
     assert np.exp(-x12 - x13) * closed == pytest.approx(expected, rel=1e-12)
-    # Printed: e^(x_12 - y e^-x_12), and minus the last term of the rate.
+    # The notes print e^(x_12 - y e^-x_12), and the last term of the rate with a minus sign.
     printed, wrong_rate = gamma_integral(
         lambda y: np.exp(x12 - y * np.exp(-x12)),
         lambda y: np.exp(x13 - y * np.exp(-x13)),
@@ -152,7 +154,7 @@ def test_the_proof_changes_variables_to_the_inverse_exponential_and_has_two_sign
     )
     assert printed == pytest.approx(np.exp(2 * (x12 + x13)) * expected, rel=1e-9)
     assert np.exp(-x12 - x13) * wrong_rate > 3 * expected
-    # e^z = y leaves y^-(n+1) e^(-1/y) in the place of y^(n-1) e^-y, e^-z = y the printed powers.
+    # e^z = y gives y^-(n+1) e^(-1/y) in place of y^(n-1) e^-y; e^-z = y gives the printed powers.
     z = np.log(0.5)
     density = np.prod(sampling.gumbel_density(z + np.array([0, x12, x13])))
     integrand = 0.5**2 * np.exp(-0.5 * (1 + np.exp(-x12) + np.exp(-x13)) - x12 - x13)
@@ -162,7 +164,7 @@ def test_the_proof_changes_variables_to_the_inverse_exponential_and_has_two_sign
 
 
 @pytest.mark.equation("3.5.7")
-def test_the_softened_argmax_goes_from_uniform_to_one_hot():
+def test_the_softened_argmax_ranges_from_uniform_to_one_hot():
     rng = np.random.default_rng(3)
     x, z = np.array([1.0, 2.0, -1.0]), rng.gumbel(size=(200, 3))
     chosen = np.argmax(x + z, axis=1)
@@ -175,7 +177,7 @@ def test_the_softened_argmax_goes_from_uniform_to_one_hot():
         np.testing.assert_allclose(f, weights / weights.sum(axis=1, keepdims=True), rtol=1e-12)
 
 
-def test_the_softened_argmax_of_huge_logits_overflows_nowhere(recwarn):
+def test_the_softened_argmax_of_huge_logits_does_not_overflow(recwarn):
     np.testing.assert_array_equal(sampling.softened_argmax([1e300, 0], [0, 0], 1e10), [1, 0])
     np.testing.assert_array_equal(
         sampling.softened_argmax([1.7e308, -1.7e308], [-1e308, -1.7e308], 1), [1, 0]
@@ -185,7 +187,7 @@ def test_the_softened_argmax_of_huge_logits_overflows_nowhere(recwarn):
 
 
 @pytest.mark.equation("3.5.7")
-def test_at_finite_beta_it_is_no_sample_from_p():
+def test_at_finite_beta_the_softened_argmax_is_not_a_sample_from_p():
     # Two categories at beta = 1: z_1 - z_2 is logistic, log(u / (1 - u)), so with a = e^(x_1 - x_2)
     # <f_1> = integral_0^1 du a u / (1 - u + a u) = a / (a - 1) - a log(a) / (a - 1)^2.
     x, count = np.array([1.5, 0.0]), 200_000
@@ -197,7 +199,7 @@ def test_at_finite_beta_it_is_no_sample_from_p():
     assert f.mean() == pytest.approx(mean, abs=5 * error)
     p = sampling.softmax(x)[0]
     assert p - mean > 50 * error
-    # Only in the limit beta -> infinity does the mean become p; the argmax has it at any beta.
+    # The mean becomes p only in the limit beta -> infinity; the argmax has probability p at any beta.
     means = [sampling.softened_argmax(x, z, beta)[:, 0].mean() for beta in (0.1, 1.0, 10.0, 1000.0)]
     assert np.all(np.diff(means) > 0)
     binomial = np.sqrt(p * (1 - p) / count)
@@ -207,7 +209,7 @@ def test_at_finite_beta_it_is_no_sample_from_p():
 
 @pytest.mark.equation("3.5.7")
 @pytest.mark.parametrize("beta", [0.3, 1.0, 2.5])
-def test_the_density_is_that_of_tensorflow_probability_at_the_inverse_temperature(beta):
+def test_the_density_matches_tfp_at_the_inverse_temperature(beta):
     rng = np.random.default_rng(5)
     points, logits = rng.dirichlet(np.ones(4), size=20), np.array([0.5, 0.0, -1.0, 2.0])
     oracle = tfp.distributions.RelaxedOneHotCategorical(np.float64(1 / beta), logits=logits)
@@ -219,7 +221,7 @@ def test_the_density_is_that_of_tensorflow_probability_at_the_inverse_temperatur
 
 
 @pytest.mark.equation("3.5.7")
-def test_the_density_has_unit_mass_and_the_distribution_of_samples():
+def test_the_density_has_unit_mass_and_matches_samples():
     x, beta = np.array([0.8, 0.0]), 0.7
 
     def density(f):
@@ -243,7 +245,7 @@ def test_the_density_has_unit_mass_and_the_distribution_of_samples():
     "call, message",
     [
         (lambda: sampling.softmax([0.0, np.nan]), r"logits\[1\] must be finite"),
-        (lambda: sampling.softmax(3.0), "logits must hold at least one category"),
+        (lambda: sampling.softmax(3.0), "logits must have at least one category"),
         (lambda: sampling.gumbel_density([0.0, np.inf]), r"z\[1\] must be finite"),
         (
             lambda: sampling.gumbel_max([0.0], 0, np.random.default_rng()),
@@ -271,10 +273,10 @@ def test_the_density_has_unit_mass_and_the_distribution_of_samples():
         (lambda: sampling.concrete_log_density([0.5, 0.5], [0, 0], -1.0), "beta must be positive"),
         (
             lambda: sampling.concrete_log_density([0.5, 0.5], [0, 0, 0], 1.0),
-            "as many categories, got 2 and 3",
+            "the same number of categories, got 2 and 3",
         ),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Oracles: enumeration, integer factorials, SciPy's distributions, and trees drawn at random."""
+"""Oracles: enumeration, integer factorials, SciPy's distributions, and random trees."""
 
 import itertools
 import math
@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from curvezoo.theory import information, sequences
 from curvezoo.theory.sequences import LEAF
 
-runs = settings(max_examples=150, deadline=None, derandomize=True)
+runs = settings(max_examples=80, deadline=None, derandomize=True)
 counts_of_symbols = st.lists(st.integers(0, 400), min_size=1, max_size=6).filter(any)
 
 
 def exact_log_multiplicity(counts):
-    """By integers of any size: the quotient has no rounding before its logarithm."""
+    """Returns the log of a quotient of integers, which is exact."""
     return math.log(math.factorial(sum(counts)) // math.prod(math.factorial(n) for n in counts))
 
 
@@ -32,22 +32,22 @@ def test_all_binary_sequences_have_log_two_per_symbol():
 @pytest.mark.equation("2.1.8")
 @given(counts=counts_of_symbols)
 @runs
-def test_the_exponent_bounds_the_exact_number_and_stirling_leaves_less_than_one_over_twelve_n(counts):
+def test_the_exponent_bounds_the_exact_number_and_stirlings_remainder_is_small(counts):
     exact = exact_log_multiplicity(counts)
     total = sum(counts)
     assert sequences.log_multiplicity(counts) == pytest.approx(exact, rel=1e-13, abs=1e-11)
     exponent = sequences.multiplicity_exponent(counts)
     assert exact <= exponent + 1e-11
-    # The method of types: e^(NS) over the number of types, which is below (N + 1)^K.
+    # The lower bound is e^(NS) divided by a bound on the number of types, (N + 1)^K.
     assert exact >= exponent - len(counts) * np.log(total + 1)
-    rest = exact - exponent - sequences.stirling_correction(counts)
-    assert -sum(1 / (12 * n) for n in counts if n) - 1e-11 <= rest <= 1 / (12 * total) + 1e-11
+    remainder = exact - exponent - sequences.stirling_correction(counts)
+    assert -sum(1 / (12 * n) for n in counts if n) - 1e-11 <= remainder <= 1 / (12 * total) + 1e-11
 
 
 @pytest.mark.equation("2.1.8")
 @pytest.mark.equation("2.1.9")
 @pytest.mark.parametrize("p", [0.5, 0.3, 0.1])
-def test_the_log_number_per_bit_tends_to_the_entropy_of_a_coin_but_the_number_never_to_its_exponential(p):
+def test_only_the_log_number_per_bit_tends_to_the_entropy_of_a_coin(p):
     printed = -p * math.log(p) - (1 - p) * math.log(1 - p)
     gaps, ratios = [], []
     for n in (10, 300, 10_000):
@@ -58,11 +58,11 @@ def test_the_log_number_per_bit_tends_to_the_entropy_of_a_coin_but_the_number_ne
         gaps.append(printed - exact / n)
         ratios.append(exact - exponent)
     assert gaps[0] > 10 * gaps[1] > 100 * gaps[2] > 0
-    # The dropped factor is 1 / sqrt(2 pi N p (1 - p)).
+    # The neglected factor is 1 / sqrt(2 pi N p (1 - p)).
     assert ratios[-1] == pytest.approx(-np.log(2 * np.pi * 1e4 * p * (1 - p)) / 2, abs=2e-4)
 
 
-def test_a_batch_of_counts_is_a_batch_of_results():
+def test_a_batch_of_counts_gives_a_batch_of_results():
     counts = np.array([[[3, 0, 2], [1, 1, 8]], [[0, 0, 1], [5, 5, 5]]])
     for function in (
         sequences.log_multiplicity,
@@ -79,7 +79,7 @@ def test_a_batch_of_counts_is_a_batch_of_results():
 
 @pytest.mark.equation("2.3.1")
 @pytest.mark.parametrize(("p", "q"), [(0.3, 0.5), (0.3, 0.3), (0.5, 0.01), (0.9, 0.2)])
-def test_log_probability_of_a_binomial_type_tends_to_minus_n_times_the_divergence(p, q):
+def test_the_log_probability_of_a_type_tends_to_minus_n_times_the_divergence(p, q):
     divergence = p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
     for n in (10, 1000, 100_000):
         zeros = round(p * n)
@@ -87,7 +87,7 @@ def test_log_probability_of_a_binomial_type_tends_to_minus_n_times_the_divergenc
         exact = sequences.log_type_probability(counts, [q, 1 - q])
         assert exact == pytest.approx(scipy.stats.binom.logpmf(zeros, n, q), rel=1e-9, abs=1e-9)
         assert sequences.type_exponent(counts, [q, 1 - q]) == pytest.approx(-n * divergence, rel=1e-12)
-        # The gap does not depend on q, and per draw it vanishes as log N / N.
+        # The gap does not depend on q, and the gap per draw vanishes as log N / N.
         gap = exact + n * divergence
         assert gap == pytest.approx(
             sequences.stirling_correction(counts), abs=sum(1 / (12 * k) for k in counts) + 1e-8
@@ -118,14 +118,14 @@ def test_powers_of_two_need_logarithms_to_base_two():
     with_natural_logs = -n * information.kl_divergence(p, q) * np.log(2)
     assert exact == pytest.approx(with_base_two, rel=0.01)
     assert exact < 1.4 * with_natural_logs
-    # With natural logs the two sides of the printed equation differ, too.
+    # With natural logarithms, the two sides of the printed equation also differ.
     left = np.log(2) * n * information.entropy(p) + n * np.sum(p * np.log(q))
     assert abs(left - with_natural_logs) > 1000
     left = np.log(2) * n * information.entropy(p, base=2) + n * np.sum(p * np.log(q))
     assert left == pytest.approx(with_base_two, rel=1e-12)
 
 
-def test_a_model_that_excludes_a_symbol_gives_no_probability(recwarn):
+def test_a_model_that_excludes_a_symbol_gives_probability_zero(recwarn):
     assert sequences.log_type_probability([1, 2], [0, 1]) == -np.inf
     assert sequences.type_exponent([1, 2], [0, 1]) == -np.inf
     assert sequences.log_type_probability([0, 2], [0, 1]) == sequences.type_exponent([0, 2], [0, 1]) == 0
@@ -138,7 +138,7 @@ PRINTED_TREE = ((1 / 2, LEAF), (1 / 2, ((2 / 3, LEAF), (1 / 3, LEAF))))
 @pytest.mark.equation("2.2.1")
 @pytest.mark.equation("2.2.2")
 @pytest.mark.equation("2.2.3")
-def test_the_notes_tree():
+def test_the_printed_tree_obeys_the_rule():
     leaves = sequences.leaf_probabilities(PRINTED_TREE)
     np.testing.assert_allclose(leaves, [1 / 2, 1 / 3, 1 / 6], rtol=1e-15)
     direct = scipy.stats.entropy([1 / 2, 1 / 3, 1 / 6])
@@ -164,30 +164,30 @@ trees = st.recursive(st.just(LEAF), branches_over, max_leaves=25)
 @pytest.mark.equation("2.2.3")
 @given(tree=trees)
 @runs
-def test_the_entropy_of_the_leaves_is_that_of_the_weighted_branchings(tree):
+def test_the_entropy_of_the_leaves_is_the_weighted_sum_over_the_nodes(tree):
     leaves = sequences.leaf_probabilities(tree)
     assert leaves.sum() == pytest.approx(1, rel=1e-13)
     assert sequences.tree_entropy(tree) == pytest.approx(scipy.stats.entropy(leaves), abs=1e-12)
 
 
-def test_a_tree_may_be_deeper_than_the_stack_of_calls():
+def test_a_tree_may_be_deeper_than_the_call_stack():
     tree, depth = LEAF, 5000
     for _ in range(depth):
         tree = ((0.5, LEAF), (0.5, tree))
     leaves = sequences.leaf_probabilities(tree)
     np.testing.assert_array_equal(leaves[:1000], 0.5 ** np.arange(1, 1001))
     assert len(leaves) == depth + 1
-    # Each coin is tossed with half of the probability of the last.
+    # Each coin is tossed with half the probability of the previous one.
     assert sequences.tree_entropy(tree) == pytest.approx(2 * np.log(2), rel=1e-14)
 
 
 def renyi(p):
-    """Rényi's entropy of order 2, which is also log n for n equal choices."""
+    """Returns Rényi's entropy of order 2, which is also log n for n equal choices."""
     return -np.log(np.sum(p**2))
 
 
 def gini(p):
-    """Tsallis's entropy of order 2, the Gini impurity."""
+    """Returns Tsallis's entropy of order 2, the Gini impurity."""
     return 1 - np.sum(p**2)
 
 
@@ -197,7 +197,7 @@ def test_other_measures_of_choice_break_the_rule():
     leaves = sequences.leaf_probabilities(PRINTED_TREE)
     for measure in (renyi, gini):
         assert abs(sequences.tree_entropy(PRINTED_TREE, measure) - measure(leaves)) > 0.01
-    # On equal choices alone Rényi's passes: the logarithm of Eq. 2.2.13 does not yet single out the entropy.
+    # Rényi's entropy obeys the rule for equal choices: Eq. 2.2.13 alone does not single out the entropy.
     tree = sequences.uniform_tree(3, 2)
     assert sequences.tree_entropy(tree, renyi) == pytest.approx(renyi(sequences.leaf_probabilities(tree)))
     assert sequences.tree_entropy(tree, gini) > gini(sequences.leaf_probabilities(tree)) + 0.1
@@ -216,7 +216,7 @@ def test_equal_quarters_and_eighths_are_two_and_three_coins():
 
 @pytest.mark.equation("2.2.6")
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 997])
-def test_the_entropy_of_equal_choices(n):
+def test_the_entropy_of_equal_choices_matches_scipy(n):
     uniform = scipy.stats.entropy(np.full(n, 1 / n), base=2)
     assert sequences.uniform_entropy(n, base=2) == pytest.approx(uniform, rel=1e-13, abs=1e-14)
 
@@ -242,13 +242,13 @@ def test_integer_powers_bracket_the_ratio_of_logarithms(s, t, n):
     ratio = math.log(t) / math.log(s)
     assert m / n <= ratio * (1 + 1e-14) and ratio < (m + 1) / n
     assert abs(m / n - ratio) < 1 / n
-    # Equality on the left is reached; on the right, where the notes allow it, never.
+    # Equality is attained on the left, but never on the right, where the notes allow it.
     assert sequences.bracketing_power(s, s, n) == n
 
 
 @pytest.mark.equation("2.2.9")
 @pytest.mark.parametrize("s", [2, 3, 10])
-def test_the_bracket_is_right_where_floats_cannot_tell_a_power_from_its_neighbour(s):
+def test_the_bracket_is_exact_next_to_powers_beyond_floating_point(s):
     for power in (60, 1000):
         assert sequences.bracketing_power(s, s**power, 3) == 3 * power
         assert sequences.bracketing_power(s, s**power - 1, 1) == power - 1
@@ -259,13 +259,13 @@ def test_the_bracket_is_right_where_floats_cannot_tell_a_power_from_its_neighbou
 @pytest.mark.equation("2.2.12")
 @pytest.mark.equation("2.2.13")
 @pytest.mark.parametrize(("s", "t"), [(2, 3), (3, 2), (10, 7), (2, 8), (5, 1)])
-def test_the_same_bracket_holds_a_measured_and_so_a_is_a_multiple_of_the_logarithm(s, t):
+def test_a_obeys_the_same_bracket_and_is_a_multiple_of_the_logarithm(s, t):
     a_s, a_t = (scipy.stats.entropy(np.full(k, 1 / k), base=2) for k in (s, t))
     for n in (1, 7, 50, 1000):
         m = sequences.bracketing_power(s, t, n)
         assert m * a_s <= n * a_t * (1 + 1e-12) and n * a_t < (m + 1) * a_s
         assert abs(m / n - a_t / a_s) < 1 / n
-        # Both ratios lie in one interval of length 1 / n, so the two epsilons do not add up.
+        # Both ratios lie in the same interval of length 1 / n, so the two epsilons do not add.
         assert abs(math.log(t) / math.log(s) - a_t / a_s) < 1 / n
     assert a_t * math.log(s) == pytest.approx(a_s * math.log(t), rel=1e-13)
     assert sequences.uniform_entropy(t, base=2) == pytest.approx(math.log(t) / math.log(2), rel=1e-15)
@@ -278,8 +278,8 @@ def test_the_ratio_of_the_powers_themselves_does_not_tend_to_one():
 
 @given(counts=st.lists(st.integers(1, 12), min_size=1, max_size=6))
 @runs
-def test_fractions_follow_from_equal_choices_alone(counts):
-    # The last step of Sec. 2.2: N equal choices in groups of n_i are a tree with equal choices below.
+def test_the_entropy_of_fractions_follows_from_equal_choices(counts):
+    # This is the last step of Sec. 2.2: N equal choices in groups of n_i form a tree of equal choices.
     total = sum(counts)
     tree = tuple((n / total, sequences.uniform_tree(n, 1)) for n in counts)
     np.testing.assert_allclose(sequences.leaf_probabilities(tree), np.full(total, 1 / total), rtol=1e-14)
@@ -321,6 +321,6 @@ def test_fractions_follow_from_equal_choices_alone(counts):
         (lambda: sequences.bracketing_power(1, 2, 3), "s must be an integer of at least 2, got 1"),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,5 +1,5 @@
-"""Oracles: the printed sums in naive form with complex steps, scikit-learn's exact loss and its final KL,
-and a ring of points, which SNE must map to itself exactly.
+"""Oracles: naive forms of the printed sums with complex-step derivatives, scikit-learn's exact loss and final
+KL, and a ring of points, which SNE must reproduce exactly.
 """
 
 import numpy as np
@@ -16,14 +16,14 @@ N = 600  # Above 362 points a matrix has several blocks.
 
 
 def problem(points, seed=0, spread=1.0):
-    """(conditional p, joint p, y) of a random cloud."""
+    """Returns (conditional p, joint p, y) for a random cloud."""
     rng = np.random.default_rng(seed)
     p, _ = neighbors.conditional_probabilities(rng.standard_normal((points, 5)), 8)
     return p, neighbors.joint_probabilities(p), spread * rng.standard_normal((points, 2))
 
 
 def naive_sne(p, y):
-    """Eq. 2.6.3 with Eq. 2.6.2 for real or complex y; the sum leaves out j = i."""
+    """Returns Eq. 2.6.3 with Eq. 2.6.2 for real or complex y; the sum excludes j = i."""
     weights = np.exp(-np.sum((y[:, None] - y) ** 2, axis=-1)) * (1 - np.eye(len(y)))
     q = weights / weights.sum(axis=1, keepdims=True)
     off = ~np.eye(len(y), dtype=bool)
@@ -38,7 +38,7 @@ def naive_tsne(p, y):
 
 
 def tsne_gradient(p, y, exaggeration=1.0):
-    """4 sum_j (p_ij - q_ij) w_ij (y_i - y_j) with exaggerated p."""
+    """Returns 4 sum_j (p_ij - q_ij) w_ij (y_i - y_j) with exaggerated p."""
     differences = y[:, None] - y
     weights = (1 - np.eye(len(y))) / (1 + np.sum(differences**2, axis=-1))
     forces = (exaggeration * p - weights / weights.sum()) * weights
@@ -50,9 +50,19 @@ def ring(points):
     return 3 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits().data[:150]
+
+
+@pytest.fixture(scope="module")
+def digits_embedding(digits):
+    return sne.embed(digits, iterations=700)
+
+
 @pytest.mark.equation("2.6.2")
 @pytest.mark.equation("2.6.3")
-def test_the_loss_of_sne_is_the_sum_of_divergences_over_other_points():
+def test_the_sne_loss_sums_the_divergences_over_all_other_points():
     p, _, y = problem(N)
     q = neighbors.gaussian_probabilities(y)
     loss, _ = sne.sne_loss_and_gradient(p, y)
@@ -61,14 +71,14 @@ def test_the_loss_of_sne_is_the_sum_of_divergences_over_other_points():
 
 
 @pytest.mark.equation("2.6.3")
-def test_the_gradient_of_sne_is_that_of_complex_steps():
+def test_the_gradient_of_sne_matches_complex_steps():
     p, _, y = problem(25)
     _, gradient = sne.sne_loss_and_gradient(p, y)
     exact = differentiation.complex_step(lambda flat: naive_sne(p, flat.reshape(y.shape)), y.ravel(), 1e-30)
     np.testing.assert_allclose(gradient.ravel(), exact, rtol=1e-11, atol=1e-12)
 
 
-def test_the_gradient_of_tsne_is_that_of_complex_steps():
+def test_the_gradient_of_tsne_matches_complex_steps():
     _, p, y = problem(25)
     loss, gradient = sne.tsne_loss_and_gradient(p, y)
     assert loss == pytest.approx(naive_tsne(p, y), rel=1e-12)
@@ -77,11 +87,11 @@ def test_the_gradient_of_tsne_is_that_of_complex_steps():
 
 
 @pytest.mark.parametrize("spread", [1e-4, 1.0, 50.0])
-def test_the_loss_and_gradient_of_tsne_are_scikit_learns(spread):
+def test_the_loss_and_gradient_of_tsne_match_scikit_learn(spread):
     _, p, y = problem(N, spread=spread)
     loss, gradient = sne.tsne_loss_and_gradient(p, y)
     theirs, their_gradient = _t_sne._kl_divergence(y.ravel(), squareform(p), 1, N, 2)
-    # Scikit-learn cuts q at 1e-16 and p too, which costs its loss a little.
+    # scikit-learn clips p and q at 1e-16, which changes its loss slightly.
     assert loss == pytest.approx(theirs, rel=1e-9)
     scale = np.abs(their_gradient).max()
     np.testing.assert_allclose(gradient.ravel(), their_gradient, rtol=1e-9, atol=1e-11 * scale)
@@ -94,7 +104,7 @@ def test_the_printed_q_is_not_that_of_tsne():
     weights = squareform(1 / (1 + pdist(y, "sqeuclidean")))
     assert sne.sne_loss_and_gradient(conditional, y)[0] == pytest.approx(0, abs=1e-11)
     assert sne.tsne_loss_and_gradient(weights / weights.sum(), y)[0] == pytest.approx(0, abs=1e-12)
-    # Neither the rows' normalization nor the kernel agrees: symmetrized, the printed q is still another one.
+    # Neither the normalization by rows nor the kernel agrees: the symmetrized printed q still differs.
     assert not np.allclose(conditional, conditional.T)
     assert sne.tsne_loss_and_gradient(neighbors.joint_probabilities(conditional), y)[0] > 0.1
 
@@ -111,9 +121,9 @@ def test_far_points_do_not_underflow():
 
 
 @pytest.mark.parametrize("method", ["sne", "tsne"])
-def test_only_distances_count(method):
+def test_the_losses_depend_on_distances_only(method):
     conditional, joint, y = problem(N)
-    y = np.ldexp(np.rint(np.ldexp(y, 20)), -20)  # Multiples of 2^-20, so that y + 1e8 is exact.
+    y = np.ldexp(np.rint(np.ldexp(y, 20)), -20)  # Multiples of 2^-20 make y + 1e8 exact.
     p, function = {
         "sne": (conditional, sne.sne_loss_and_gradient),
         "tsne": (joint, sne.tsne_loss_and_gradient),
@@ -133,9 +143,9 @@ def test_only_distances_count(method):
     assert far.history[0, 1] == pytest.approx(near.history[0, 1], rel=1e-12)
 
 
-def test_points_too_far_apart_for_their_distances_are_refused():
+def test_embeddings_too_wide_for_accurate_distances_are_refused():
     conditional, joint, y = problem(N)
-    # At the largest extent that is valid two clusters keep what is within them to five digits.
+    # At the largest valid extent, distances within two clusters keep five digits.
     clusters = y.copy()
     clusters[::2] += 1e5 - 10
     assert sne.tsne_loss_and_gradient(joint, clusters)[0] == pytest.approx(
@@ -154,7 +164,7 @@ def test_points_too_far_apart_for_their_distances_are_refused():
 
 
 @pytest.mark.parametrize("exponent", [-700, 700, 1000])
-def test_the_units_of_the_data_do_not_matter(exponent):
+def test_embeddings_do_not_depend_on_the_units_of_the_data(exponent):
     x = np.random.default_rng(0).standard_normal((30, 4))
     near = sne.embed(x, perplexity=5, iterations=5)
     far = sne.embed(np.ldexp(x, exponent), perplexity=5, iterations=5)
@@ -162,10 +172,10 @@ def test_the_units_of_the_data_do_not_matter(exponent):
     np.testing.assert_array_equal(far.bandwidths, np.ldexp(near.bandwidths, exponent))
 
 
-def test_a_descent_that_ends_above_its_start_is_refused():
+def test_sne_diverges_at_a_large_rate_and_recovers_from_an_overshoot():
     x = np.random.default_rng(0).standard_normal((40, 5))
     start = sne.embed(x, "sne", perplexity=10, iterations=1).history[0, 1]
-    # A rate of 2 throws the points as far as the loss can count; one of 0.7 overshoots and comes back.
+    # SNE's attraction grows with the distance: above a rate of order one the extent grows exponentially.
     with pytest.raises(ValueError, match="learning_rate 2 is too large: the descent diverges"):
         sne.embed(x, "sne", perplexity=10, learning_rate=2, iterations=500)
     with pytest.raises(
@@ -173,23 +183,52 @@ def test_a_descent_that_ends_above_its_start_is_refused():
     ):
         sne.embed(x, "sne", perplexity=10, learning_rate=0.7, iterations=20)
     assert sne.embed(x, "sne", perplexity=10, learning_rate=0.7, iterations=100).kl < start / 2
-    with pytest.raises(ValueError, match=r"learning_rate 3000 is too large, or iterations=300 too few"):
-        sne.embed(x, perplexity=10, learning_rate=3000, iterations=300)
 
 
-def test_a_descent_that_leaves_a_good_start_for_another_minimum_is_a_result():
-    x = load_digits().data[:300]
-    found = sne.embed(x, iterations=700)
-    again = sne.embed(x, initial=found.points, iterations=400)
-    assert again.history[0, 1] == pytest.approx(found.kl, rel=1e-9)
-    assert found.kl < again.kl < 1.1 * found.kl
-    # While p is exaggerated the loss itself may rise, here from that of all points in one place.
-    early = sne.embed(x, initial="random", iterations=30)
+class Slope:
+    """A loss that falls or rises at a constant rate as the points move out along the first axis."""
+
+    def __init__(self, y, sign):
+        self.outward = np.zeros_like(y)
+        self.outward[:, 0] = np.where(np.arange(len(y)) % 2 == 0, 1.0, -1.0)
+        self.sign = sign
+
+    def __call__(self, y, exaggeration=1.0, with_value=True):
+        return self.sign * np.sum(self.outward * y), -self.outward
+
+
+@pytest.mark.parametrize(("method", "name"), [("sne", "_GaussianLoss"), ("tsne", "_StudentLoss")])
+def test_a_descent_that_flies_apart_or_ends_above_its_start_is_refused(method, name, monkeypatch):
+    x = np.random.default_rng(0).standard_normal((40, 5))
+    options = {"perplexity": 10, "initial": np.zeros((40, 2)), "iterations": 300}
+    monkeypatch.setattr(sne, name, lambda p, y: Slope(y, -1.0))
+    falling = sne.embed(x, method, learning_rate=0.5, **options)
+    assert falling.kl < falling.history[0, 1] == 0
+    # Every step moves the points by more than 3000, so that they extend over more than 1e5 after 50 steps.
+    with pytest.raises(ValueError, match=r"learning_rate 3000 is too large: the descent diverges$"):
+        sne.embed(x, method, learning_rate=3000, **options)
+    monkeypatch.setattr(sne, name, lambda p, y: Slope(y, 1.0))
+    with pytest.raises(
+        ValueError,
+        match=r"learning_rate 0.5 is too large, or iterations=300 too few: "
+        r"the loss is [1-9][.\de+]* nats at the end and 0 at the start",
+    ):
+        sne.embed(x, method, learning_rate=0.5, **options)
+
+
+def test_a_descent_that_exaggeration_leaves_above_a_good_start_is_a_result(digits, digits_embedding):
+    best = digits_embedding
+    # So few iterations repeat to three digits whatever the rounding; hundreds end in other minima.
+    again = sne.embed(digits, initial=best.points, iterations=70, exaggerated_iterations=20)
+    assert again.history[0, 1] == pytest.approx(best.kl, rel=1e-9)
+    assert best.kl < again.kl < 1.1 * best.kl
+    # While p is exaggerated, the true loss may rise above its start, here that of coincident points.
+    early = sne.embed(load_digits().data[:300], initial="random", iterations=30)
     assert early.kl > early.history[0, 1]
 
 
 @pytest.mark.equation("2.6.3")
-def test_sne_finds_the_ring_that_it_was_given():
+def test_sne_reproduces_a_ring_of_points():
     x = np.hstack([ring(12), np.zeros((12, 3))])
     y = sne.embed(x, "sne", perplexity=4, iterations=3000, min_gradient_norm=1e-9)
     # All bandwidths are equal, so y = x / sigma has q = p: the loss is zero, and only there.
@@ -199,7 +238,7 @@ def test_sne_finds_the_ring_that_it_was_given():
     assert y.iterations % 50 == 0
 
 
-def test_the_first_iterations_are_those_of_the_paper():
+def test_the_first_iterations_follow_the_paper():
     x = np.random.default_rng(3).standard_normal((20, 4))
     y = np.random.default_rng(4).standard_normal((20, 2))
     p = neighbors.joint_probabilities(neighbors.conditional_probabilities(x, 5)[0])
@@ -219,21 +258,20 @@ def test_the_first_iterations_are_those_of_the_paper():
     assert ours.kl == pytest.approx(naive_tsne(p, y), rel=1e-9)
 
 
-def test_the_final_divergence_on_digits_is_no_worse_than_scikit_learns():
-    x = load_digits().data[:300]
-    p, bandwidths = neighbors.conditional_probabilities(x, 30)
+def test_the_final_divergence_on_digits_is_no_worse_than_scikit_learns(digits, digits_embedding):
+    p, bandwidths = neighbors.conditional_probabilities(digits, 30)
     joint = neighbors.joint_probabilities(p)
-    theirs = TSNE(method="exact", max_iter=700, random_state=0).fit_transform(x)
-    ours = sne.embed(x, iterations=700)
+    theirs = TSNE(method="exact", max_iter=700, random_state=0).fit_transform(digits)
+    ours = digits_embedding
     limit, _ = sne.tsne_loss_and_gradient(joint, theirs)
     assert ours.kl <= 1.02 * limit
     assert ours.kl == pytest.approx(sne.tsne_loss_and_gradient(joint, ours.points)[0], rel=1e-12)
     np.testing.assert_array_equal(ours.bandwidths, bandwidths)
-    # An embedding that was not optimized is far from that.
+    # The loss of the same points in another order is far larger.
     assert sne.tsne_loss_and_gradient(joint, ours.points[::-1])[0] > 4 * limit
 
 
-def test_the_history_and_the_progress_are_those_of_the_unexaggerated_loss():
+def test_history_and_progress_report_the_loss_without_exaggeration():
     x = np.random.default_rng(0).standard_normal((40, 3))
     calls = []
     y = sne.embed(
@@ -243,14 +281,14 @@ def test_the_history_and_the_progress_are_those_of_the_unexaggerated_loss():
     assert {call[1] for call in calls} == {330}
     np.testing.assert_array_equal(y.history, [(call[0], call[2]) for call in calls])
     joint = neighbors.joint_probabilities(neighbors.conditional_probabilities(x, 5)[0])
-    # At 1e-4 all q_ij are equal: the first loss is log(N (N - 1)) less the entropy of p.
+    # At distances of 1e-4 all q_ij are equal: the first loss is log(N (N - 1)) minus the entropy of p.
     start = np.log(40 * 39) + np.sum(joint[joint > 0] * np.log(joint[joint > 0]))
     assert y.history[0, 1] == pytest.approx(start, rel=1e-6)
     assert y.history[-1, 1] == y.kl
 
 
 @pytest.mark.parametrize("method", ["sne", "tsne"])
-def test_a_seed_repeats_a_random_start_and_an_array_is_left_as_it_was(method):
+def test_a_seed_repeats_a_random_start_and_an_initial_array_is_not_modified(method):
     x = np.random.default_rng(0).standard_normal((30, 3))
     first, again, other = (
         sne.embed(x, method, perplexity=5, initial="random", iterations=20, seed=s).points for s in (1, 1, 2)
@@ -258,14 +296,14 @@ def test_a_seed_repeats_a_random_start_and_an_array_is_left_as_it_was(method):
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first, other)
     start = np.random.default_rng(5).standard_normal((30, 3))
-    kept = start.copy()
+    original = start.copy()
     moved = sne.embed(x, method, perplexity=5, initial=start, iterations=20).points
-    np.testing.assert_array_equal(start, kept)
+    np.testing.assert_array_equal(start, original)
     assert moved.shape == (30, 3)
     assert not np.allclose(moved, start)
 
 
-def test_the_principal_components_are_scikit_learns_up_to_scale():
+def test_the_initial_principal_components_match_scikit_learn_up_to_scale():
     from sklearn.decomposition import PCA
 
     x = load_digits().data[:100]
@@ -275,7 +313,7 @@ def test_the_principal_components_are_scikit_learns_up_to_scale():
 
 
 @pytest.mark.parametrize("method", ["sne", "tsne"])
-def test_duplicates_are_embedded_like_others(method):
+def test_duplicates_are_embedded_like_other_points(method):
     x = np.random.default_rng(0).standard_normal((30, 3))
     kl = sne.embed(x, method, perplexity=5).kl
     x[5] = x[6]
@@ -284,12 +322,12 @@ def test_duplicates_are_embedded_like_others(method):
     assert doubled.kl == pytest.approx(kl, rel=0.25)
 
 
-def test_few_points_that_exaggeration_pulls_into_one_begin_again():
+def test_few_points_that_exaggeration_collapses_start_again():
     x = np.random.default_rng(0).standard_normal((30, 3))
     p, _ = neighbors.conditional_probabilities(x, 5)
     joint = neighbors.joint_probabilities(p)
-    # The attraction by 12 p exceeds the repulsion of coincident points in every direction but the mean's:
-    # the smallest eigenvalue of its Laplacian is above that of q_ij = 1 / (N (N - 1)).
+    # The attraction of 12 p exceeds the repulsion of coincident points in every direction except a common
+    # shift: the smallest nonzero eigenvalue of its Laplacian is above that of q_ij = 1 / (N (N - 1)).
     laplacian = 12 * (np.diag(joint.sum(axis=1)) - joint)
     assert np.linalg.eigvalsh(laplacian)[1] > 1 / 29
     slow = sne.embed(x, perplexity=5, learning_rate=2, iterations=1000)
@@ -298,7 +336,7 @@ def test_few_points_that_exaggeration_pulls_into_one_begin_again():
     assert slow.kl <= 1.1 * plain.kl < 0.3 * slow.history[0, 1]
 
 
-def test_bad_arguments_are_named():
+def test_invalid_arguments_are_named():
     x = np.random.default_rng(0).standard_normal((12, 3))
     with pytest.raises(ValueError, match=r"method must be one of .*'umap'"):
         sne.embed(x, "umap", perplexity=3)
@@ -332,7 +370,7 @@ def test_bad_arguments_are_named():
         sne.embed(broken, perplexity=3)
 
 
-def test_bad_probabilities_are_named():
+def test_invalid_probabilities_are_named():
     p, joint, y = problem(12)
     with pytest.raises(ValueError, match=r"p\[3\] must sum to 1, got 2"):
         sne.sne_loss_and_gradient(np.where(np.arange(12)[:, None] == 3, 2 * p, p), y)

@@ -1,4 +1,4 @@
-"""Oracles: the closed forms of `theory.descent`, Chebyshev polynomials, loops over a rule, and search."""
+"""Oracles: the closed forms of `theory.descent`, Chebyshev polynomials, direct runs of a rule, and search."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ runs = settings(max_examples=150, deadline=None, derandomize=True)
 
 
 def run(rule, curvature, steps, center=0.0):
-    """Theta after each step of a rule, with the sums of the module's docstring written out."""
+    """Returns theta after each step of a rule, with the sums in the module's docstring written out."""
     theta, velocities, gradients = [np.ones(np.shape(curvature))], [], []
     for _ in range(steps):
         gradients.insert(0, curvature * (theta[-1] - center))
@@ -24,13 +24,13 @@ def run(rule, curvature, steps, center=0.0):
     return np.array(theta)
 
 
-def slowest(rule, low, high, points=401):
+def worst_rate(rule, low, high, points=401):
     return three_stage.rate(rule, three_stage.interval(low, high, points)).max()
 
 
 @given(epsilon=st.floats(0.01, 3), m=st.floats(-0.9, 0.99), curvature=st.floats(0.1, 3))
 @runs
-def test_two_stages_with_one_gradient_are_the_notes_momentum(epsilon, m, curvature):
+def test_two_stages_with_one_gradient_are_momentum(epsilon, m, curvature):
     rule = three_stage.heavy_ball(epsilon, m)
     rate = descent.momentum_rate(epsilon, m, curvature)
     assert three_stage.rate(rule, curvature) == pytest.approx(rate, abs=1e-6)
@@ -39,12 +39,12 @@ def test_two_stages_with_one_gradient_are_the_notes_momentum(epsilon, m, curvatu
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 4])
-def test_the_characteristic_polynomial_holds_for_a_rule_run_as_written_and_finds_any_minimum(stages):
+def test_runs_obey_the_characteristic_polynomial_and_find_any_minimum(stages):
     rng = np.random.default_rng(stages)
     rule = Rule(tuple(rng.uniform(-0.4, 0.4, stages - 1)), tuple(rng.uniform(0, 0.5, stages)))
     theta = run(rule, 1.3, 60)
     polynomial = three_stage.characteristic(rule, 1.3)
-    # The sequence satisfies the recurrence once the first K steps are over.
+    # The sequence satisfies the recurrence after the first K steps.
     residuals = np.convolve(theta, polynomial, mode="valid")[stages:]
     np.testing.assert_allclose(residuals, 0, atol=1e-12 * np.abs(theta).max())
     assert three_stage.characteristic(rule, 0.0).sum() == pytest.approx(0, abs=1e-15)
@@ -55,19 +55,19 @@ def test_the_characteristic_polynomial_holds_for_a_rule_run_as_written_and_finds
 @pytest.mark.equation("4.3.14")
 @pytest.mark.parametrize("kappa", [3.0, 100.0, 1e4])
 @pytest.mark.parametrize("stages", [1, 2, 3, 4])
-def test_measured_rates_are_the_roots_of_kappa_at_two_eigenvalues(kappa, stages):
+def test_measured_rates_at_two_eigenvalues_are_those_of_the_kth_root_of_kappa(kappa, stages):
     low, high = 0.3, 0.3 * kappa
     rule = three_stage.two_eigenvalues(low, high, stages)
     predicted = (kappa ** (1 / stages) - 1) / (kappa ** (1 / stages) + 1)
     assert three_stage.root_rate(kappa, stages) == pytest.approx(predicted, rel=1e-12)
     np.testing.assert_allclose(three_stage.measured_rate(rule, [low, high]), predicted, rtol=0.01)
-    # A root of multiplicity K is computed to the K-th root of the rounding.
+    # The error of a computed root of multiplicity K is the K-th root of the rounding error.
     np.testing.assert_allclose(three_stage.rate(rule, [low, high]), predicted, rtol=2e-3)
     effective = three_stage.effective_condition(predicted)
     assert effective == pytest.approx(kappa ** (1 / stages), rel=1e-10)
 
 
-def test_the_rule_of_two_stages_is_the_notes_momentum_and_of_one_is_sgd():
+def test_the_best_two_stage_rule_is_best_momentum_and_one_stage_is_best_sgd():
     sgd, momentum = descent.best_sgd(1.0, 30.0), descent.best_momentum(1.0, 30.0)
     np.testing.assert_allclose(three_stage.two_eigenvalues(1, 30, 1).learning_rates, [sgd.learning_rate])
     rule = three_stage.two_eigenvalues(1, 30, 2)
@@ -75,7 +75,7 @@ def test_the_rule_of_two_stages_is_the_notes_momentum_and_of_one_is_sgd():
     np.testing.assert_allclose(rule.learning_rates, [momentum.learning_rate, 0], rtol=1e-12, atol=1e-14)
 
 
-def test_a_run_of_the_cube_root_rule_as_written_shrinks_at_its_rate():
+def test_a_run_of_the_cube_root_rule_shrinks_at_its_rate():
     rule = three_stage.two_eigenvalues(1.0, 1000.0, 3)
     for curvature in (1.0, 1000.0):
         theta = np.abs(run(rule, curvature, 3000))
@@ -92,7 +92,7 @@ def test_a_run_of_the_cube_root_rule_as_written_shrinks_at_its_rate():
 )
 @runs
 def test_no_rule_beats_the_kth_root_on_two_eigenvalues(kappa, roots, angle, stages):
-    """Any P_low with P_high(1) = kappa P_low(1) by a choice of P_high's last root."""
+    """Tries any P_low, with the last root of P_high chosen such that P_high(1) = kappa P_low(1)."""
     low = np.poly([roots[0] * np.exp(1j * angle), roots[0] * np.exp(-1j * angle), roots[1]]).real
     low = {1: np.poly(roots[:1]), 2: np.poly(roots[:2]), 3: low}[stages]
     last = 1 - kappa * low.sum() / np.prod([1 - r for r in roots[: stages - 1]])
@@ -106,28 +106,30 @@ def test_no_rule_beats_the_kth_root_on_two_eigenvalues(kappa, roots, angle, stag
 
 @pytest.mark.parametrize("kappa", [10.0, 100.0])
 @pytest.mark.parametrize("stages", [1, 2, 3])
-def test_search_finds_the_kth_root_for_two_eigenvalues_and_the_square_root_for_an_interval(kappa, stages):
-    pair = three_stage.best_rule([2.0, 2 * kappa], stages)
+def test_search_finds_the_kth_root_for_a_pair_and_square_root_for_an_interval(kappa, stages):
+    # Fewer coefficients converge in fewer generations.
+    iterations = {1: 40, 2: 100, 3: 300}[stages]
+    pair = three_stage.best_rule([2.0, 2 * kappa], stages, iterations)
     bound = three_stage.root_rate(kappa, stages)
     assert bound - 1e-6 <= three_stage.rate(pair, [2.0, 2 * kappa]).max() <= bound * 1.005
-    rule = three_stage.best_rule(three_stage.interval(2.0, 2 * kappa, 17), stages)
+    rule = three_stage.best_rule(three_stage.interval(2.0, 2 * kappa, 17), stages, min(iterations, 200))
     bound = three_stage.root_rate(kappa, min(stages, 2))
-    # Far above the cube root: 0.366 and 0.645 for these kappa.
-    assert bound - 1e-6 <= slowest(rule, 2.0, 2 * kappa) <= bound * 1.003
+    # The cube root would give far smaller rates, 0.366 and 0.645 for these kappa.
+    assert bound - 1e-6 <= worst_rate(rule, 2.0, 2 * kappa) <= bound * 1.003
 
 
-def test_three_eigenvalues_gain_nothing_from_a_third_stage_if_the_middle_one_is_the_geometric_mean():
+def test_a_third_stage_gains_nothing_if_the_middle_eigenvalue_is_the_geometric_mean():
     kappa = 100.0
     geometric, arithmetic = (
-        three_stage.rate(three_stage.best_rule(e, 3, iterations=500), e).max()
+        three_stage.rate(three_stage.best_rule(e, 3), e).max()
         for e in ([1.0, 10.0, kappa], [1.0, 50.5, kappa])
     )
     assert geometric == pytest.approx(three_stage.root_rate(kappa, 2), rel=1e-3)
-    # Between the square root and the cube root, 0.818 and 0.645.
+    # This lies between the rates for the square root, 0.818, and the cube root, 0.645.
     assert arithmetic == pytest.approx(0.764, abs=2e-3)
 
 
-def test_chebyshev_bounds_any_number_of_steps_and_so_any_number_of_stages():
+def test_chebyshev_bounds_any_number_of_steps_and_hence_of_stages():
     kappa, bound = 50.0, three_stage.root_rate(50.0, 2)
     at_zero = (kappa + 1) / (kappa - 1)
     for n in (5, 50, 400):
@@ -139,7 +141,7 @@ def test_chebyshev_bounds_any_number_of_steps_and_so_any_number_of_stages():
         for _ in range(5):
             rule = Rule(tuple(rng.normal(0, 0.3, stages - 1)), tuple(rng.normal(0, 1 / kappa, stages)))
             for n in (5, 20):
-                # Residual polynomials are one at lambda = 0, and so not below Chebyshev's on the interval.
+                # A residual polynomial is one at lambda = 0, so its maximum is at least Chebyshev's.
                 assert run(rule, 0.0, n)[-1] == pytest.approx(1.0, rel=1e-14)
                 assert np.abs(run(rule, curvature, n)[-1]).max() >= (1 - 1e-4) / eval_chebyt(n, at_zero)
 
@@ -150,33 +152,33 @@ def test_chebyshev_bounds_any_number_of_steps_and_so_any_number_of_stages():
     kappa=st.sampled_from([4.0, 60.0]),
 )
 @runs
-def test_no_change_of_momentum_by_a_third_stage_is_better_on_the_interval(changes, size, kappa):
+def test_no_third_stage_perturbation_of_momentum_is_better_on_an_interval(changes, size, kappa):
     best = descent.best_momentum(1 / kappa, 1.0)
     coefficients = np.array([best.momentum, 0, best.learning_rate, 0, 0]) + size * np.array(changes)
     rule = Rule(tuple(coefficients[:2]), tuple(coefficients[2:]))
-    assert slowest(rule, 1 / kappa, 1.0) >= best.rate - 1e-6
+    assert worst_rate(rule, 1 / kappa, 1.0) >= best.rate - 1e-6
 
 
 @pytest.mark.parametrize(("kappa", "diverges"), [(50.0, False), (54.0, True)])
-def test_the_cube_root_rule_is_root_three_slower_between_and_diverges_above_kappa_52(kappa, diverges):
+def test_the_cube_root_rule_is_root_three_slower_between_its_eigenvalues(kappa, diverges):
     rule = three_stage.two_eigenvalues(1.0, kappa, 3)
     rho = three_stage.root_rate(kappa, 3)
     middle = (1 + kappa) / 2
     assert three_stage.rate(rule, middle) == pytest.approx(np.sqrt(3) * rho, rel=1e-6)
-    assert slowest(rule, 1.0, kappa) == pytest.approx(np.sqrt(3) * rho, rel=1e-6)
+    assert worst_rate(rule, 1.0, kappa) == pytest.approx(np.sqrt(3) * rho, rel=1e-6)
     np.testing.assert_allclose(three_stage.measured_rate(rule, [middle]), np.sqrt(3) * rho, rtol=0.01)
     assert (np.sqrt(3) * rho > 1) == diverges
     assert ((np.sqrt(3) + 1) / (np.sqrt(3) - 1)) ** 3 == pytest.approx(52, abs=0.05)
 
 
-def test_a_rule_that_arrives_exactly_has_rate_zero():
+def test_a_rule_that_reaches_the_minimum_exactly_has_rate_zero():
     assert three_stage.measured_rate(Rule((), (0.5,)), [2.0, 1.0]) == pytest.approx([0.0, 0.5])
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Rule((0.5,), (0.1,)), "learning_rates must be one more than momenta, got 1 and 1"),
+        (lambda: Rule((0.5,), (0.1,)), "learning_rates must have one entry more than momenta, got 1 and 1"),
         (lambda: Rule((np.nan,), (0.1, 0.0)), r"momenta\[0\] must be finite"),
         (lambda: three_stage.rate(Rule((), (0.1,)), np.inf), "curvature must be finite"),
         (lambda: three_stage.root_rate([2.0, 0.5], 2), r"condition\[1\] must be at least 1, got 0.5"),
@@ -184,12 +186,12 @@ def test_a_rule_that_arrives_exactly_has_rate_zero():
         (lambda: three_stage.effective_condition([0.5, 1.0]), r"rate\[1\] must be below 1, got 1"),
         (lambda: three_stage.two_eigenvalues(2.0, 2.0, 3), "high must be above low = 2"),
         (lambda: three_stage.two_eigenvalues(1.0, 2.0, 0), "stages must be an integer of at least 1"),
-        (lambda: three_stage.best_rule([1.0, 1.0], 2), "curvature must hold at least two distinct"),
+        (lambda: three_stage.best_rule([1.0, 1.0], 2), "curvature must contain at least two distinct"),
         (lambda: three_stage.best_rule([-1.0, 1.0], 2), r"curvature\[0\] must be positive"),
         (lambda: three_stage.interval(1.0, 2.0, 1), "points must be an integer of at least 2"),
         (lambda: three_stage.measured_rate(Rule((), (0.1,)), [1.0], 1), "steps must be an integer"),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""The equations of the notes' chapter 1 that need no code of their own, against Keras and TFP."""
+"""The equations of chapter 1 that need no code of their own, verified with Keras and TFP."""
 
 import os
 from itertools import pairwise
@@ -26,7 +26,7 @@ def test_dense_layer(rng):
     layer.build(x.shape)
     layer.set_weights([rng.standard_normal((3, 4)), rng.standard_normal(4)])
     kernel, bias = layer.get_weights()
-    # W^i_j x^j + b^i: Keras keeps W as [inputs, outputs]
+    # This is W^i_j x^j + b^i; Keras stores W as [inputs, outputs].
     expected = [[max(0.0, kernel[:, i] @ row + bias[i]) for i in range(4)] for row in x]
     np.testing.assert_allclose(layer(x), expected, rtol=1e-14)
     assert 0 < np.mean(np.array(expected) == 0) < 1
@@ -39,7 +39,7 @@ def test_multilayer_perceptron(rng):
     model = keras.Sequential([keras.Input((widths[0],), dtype="float64"), *layers])
     x = rng.standard_normal((11, widths[0]))
     weights = [(rng.standard_normal(shape), rng.standard_normal(shape[1])) for shape in pairwise(widths)]
-    model.set_weights([part for pair in weights for part in pair])
+    model.set_weights([array for pair in weights for array in pair])
     value = x
     for kernel, bias in weights:
         value = relu(value @ kernel + bias)
@@ -57,9 +57,9 @@ def test_least_squares_line(rng):
     with tf.GradientTape() as tape:
         loss = squares(y[:, None], model(x[:, None]))
     np.testing.assert_allclose(loss, sum((y - slope * x - intercept) ** 2), rtol=1e-13)
-    # the least-squares line is where the gradient of L with respect to slope and intercept vanishes
+    # At the least-squares line, the gradient of L with respect to slope and intercept vanishes.
     gradient = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-    np.testing.assert_allclose([tf.squeeze(part) for part in gradient], 0, atol=1e-12)
+    np.testing.assert_allclose([tf.squeeze(component) for component in gradient], 0, atol=1e-12)
 
 
 @pytest.mark.equation("1.3.1")
@@ -69,7 +69,7 @@ def test_gradient_descent_step(rng):
     expected = theta.numpy()
     optimizer = keras.optimizers.SGD(learning_rate=0.125)
     for batch in batches:
-        # L(theta; X) = mean over the batch of (x . theta)^2 / 2
+        # L(theta; X) is the mean of (x . theta)^2 / 2 over the batch.
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((tf.linalg.matvec(batch, theta.value)) ** 2) / 2
         optimizer.apply([tape.gradient(loss, theta.value)], [theta])
@@ -83,7 +83,7 @@ def test_softmax(rng):
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected = shifted / shifted.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(keras.ops.softmax(logits), expected, rtol=1e-13)
-    # subtracting a_max changes nothing but the range: the plain form overflows at 10^4, this one does not
+    # Subtracting a_max does not change the value, but avoids the overflow of the plain form at 10^4.
     np.testing.assert_allclose(
         np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), expected, rtol=1e-13
     )
@@ -103,7 +103,7 @@ def test_cross_entropy(rng):
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected = -(y * np.log(p)).sum(axis=1)
     np.testing.assert_allclose(-np.log(p[np.arange(6), labels]), expected, rtol=1e-13)
-    # Keras and TFP as oracles
+    # Keras and TFP are the oracles.
     np.testing.assert_allclose(
         keras.ops.categorical_crossentropy(y, logits, from_logits=True), expected, rtol=1e-13
     )
@@ -111,36 +111,36 @@ def test_cross_entropy(rng):
     np.testing.assert_allclose(sparse, expected, rtol=1e-13)
     distribution = tfp.distributions.Categorical(logits=logits)
     np.testing.assert_allclose(-distribution.log_prob(labels), expected, rtol=1e-13)
-    # the cross-entropy is the KL divergence because a one-hot distribution has no entropy
+    # The cross-entropy is the KL divergence because a one-hot distribution has zero entropy.
     divergence = tfp.distributions.kl_divergence(tfp.distributions.Categorical(probs=y), distribution)
     np.testing.assert_allclose(divergence, expected, rtol=1e-12)
 
 
 @pytest.fixture
 def joint(rng):
-    """p(x, y) of two dependent variables, [X, Y]."""
+    """Returns p(x, y) of two dependent variables, [X, Y]."""
     return rng.dirichlet(np.ones(12)).reshape(3, 4)
 
 
 @pytest.mark.equation("1.10.1")
 def test_marginals(joint):
-    brute = [sum(joint[i, j] for j in range(4)) for i in range(3)]
+    sums = [sum(joint[i, j] for j in range(4)) for i in range(3)]
     table = tfp.distributions.Categorical(probs=joint.ravel())
     cells = [[table.prob(4 * i + j) for j in range(4)] for i in range(3)]
-    np.testing.assert_allclose(keras.ops.sum(joint, axis=1), brute, rtol=1e-14)
-    np.testing.assert_allclose(np.sum(cells, axis=1), brute, rtol=1e-13)
-    assert sum(brute) == pytest.approx(1, rel=1e-14)
+    np.testing.assert_allclose(keras.ops.sum(joint, axis=1), sums, rtol=1e-14)
+    np.testing.assert_allclose(np.sum(cells, axis=1), sums, rtol=1e-13)
+    assert sum(sums) == pytest.approx(1, rel=1e-14)
 
 
 @pytest.mark.equation("1.10.2")
 def test_conditionals_and_bayes_rule(joint):
     p_x, p_y = joint.sum(axis=1), joint.sum(axis=0)
-    # conditionals as normalized slices of the table, [X, Y]
+    # The conditionals are normalized slices of the table, [X, Y].
     x_given_y = np.stack([joint[:, j] / np.linalg.norm(joint[:, j], 1) for j in range(4)], axis=1)
     y_given_x = np.stack([joint[i] / np.linalg.norm(joint[i], 1) for i in range(3)])
     np.testing.assert_allclose(x_given_y * p_y, joint, rtol=1e-14)
     np.testing.assert_allclose(y_given_x * p_x[:, None], joint, rtol=1e-14)
-    # Bayes rule, through TFP: log p(x|y) = log p(y|x) + log p(x) - log p(y)
+    # TFP evaluates Bayes' rule, log p(x|y) = log p(y|x) + log p(x) - log p(y).
     chain = tfp.distributions.JointDistributionSequential(
         [
             tfp.distributions.Categorical(probs=p_x),
@@ -158,7 +158,7 @@ def test_marginals_of_conditionals(joint):
     x_given_y, y_given_x = joint / p_y, joint / p_x[:, None]
     np.testing.assert_allclose(x_given_y @ p_y, p_x, rtol=1e-14)
     np.testing.assert_allclose((y_given_x * p_x[:, None]).sum(axis=1), p_x, rtol=1e-14)
-    # p(y|x) is a distribution over y for each x, which makes the second equality trivial
+    # p(y|x) is a distribution over y for each x, which makes the second equality trivial.
     np.testing.assert_allclose(y_given_x.sum(axis=1), 1, rtol=1e-14)
     mixture = tfp.distributions.MixtureSameFamily(
         tfp.distributions.Categorical(probs=p_y), tfp.distributions.Categorical(probs=x_given_y.T)
@@ -172,12 +172,12 @@ def test_expectations_add(joint, rng):
     mean_x, mean_y = joint.sum(axis=1) @ x, joint.sum(axis=0) @ y
     mean_sum = sum(joint[i, j] * (x[i] + y[j]) for i, j in np.ndindex(joint.shape))
     assert mean_sum == pytest.approx(mean_x + mean_y, rel=1e-13)
-    # the mean of the product differs where the variables depend on each other, and only there
+    # The mean of the product differs from the product of the means only for dependent variables.
     mean_product = sum(joint[i, j] * x[i] * y[j] for i, j in np.ndindex(joint.shape))
     assert abs(mean_product - mean_x * mean_y) > 1e-3
     independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
     assert x @ independent @ y == pytest.approx(mean_x * mean_y, rel=1e-13)
-    # a continuous pair: <X + Y> of a correlated Gaussian by quadrature
+    # For a continuous pair, compute <X + Y> of a correlated Gaussian by quadrature.
     gaussian = tfp.distributions.MultivariateNormalFullCovariance(
         np.array([0.5, -0.25]), np.array([[1.0, 0.6], [0.6, 0.8]])
     )
@@ -192,6 +192,6 @@ def test_mnist_has_sixty_thousand_training_images():
     import tensorflow_datasets as tfds
 
     splits = tfds.builder("mnist", data_dir=os.environ["TFDS_DATA_DIR"]).info.splits
-    # section 1.7 says 5 x 10^4: what remains after 10,000 are held out for validation
+    # Section 1.7 says 5 x 10^4, the number that remains after 10,000 are held out for validation.
     assert splits["train"].num_examples == 60_000
     assert splits["test"].num_examples == 10_000

@@ -1,4 +1,4 @@
-"""Steps against examples: exact algebra, counted steps, and simulated measurements."""
+"""Oracles: exact algebra, counted steps, and simulated measurements."""
 
 import numpy as np
 import pytest
@@ -13,24 +13,24 @@ steady = settings(max_examples=50, deadline=None, derandomize=True)
 @pytest.mark.equation("4.5.11")
 @pytest.mark.equation("4.5.12")
 def test_steps_and_examples_lie_on_the_hyperbola():
-    found = trade_off.TradeOff(300.0, 12_000.0)
+    costs = trade_off.TradeOff(300.0, 12_000.0)
     batch_sizes = np.array([1, 3, 40, 1000])
-    steps, examples = found.steps(batch_sizes), found.examples(batch_sizes)
+    steps, examples = costs.steps(batch_sizes), costs.examples(batch_sizes)
     np.testing.assert_allclose(examples, batch_sizes * steps, rtol=1e-14)
     np.testing.assert_allclose(steps / 300 - 1, 1 / (examples / 12_000 - 1), rtol=1e-9)
-    assert found.critical_batch_size == pytest.approx(40)
+    assert costs.critical_batch_size == pytest.approx(40)
     assert (steps[2], examples[2]) == pytest.approx((600, 24_000))
 
 
 @pytest.mark.equation("4.5.11")
 @pytest.mark.equation("4.5.12")
-def test_a_path_of_many_noise_scales_costs_what_its_steps_cost():
-    # Steps at batch B that together do the work of each noiseless one, counted by Eq. 4.5.7.
+def test_a_path_of_many_noise_scales_costs_the_sum_over_its_steps():
+    # By Eq. 4.5.7, this many steps with a batch of B replace each noiseless step.
     scales = np.geomspace(20, 900, 50)
-    found = trade_off.trade_off_of_path(scales)
+    costs = trade_off.trade_off_of_path(scales)
     for size in (1, 64, 10**5):
-        assert found.steps(size) == pytest.approx(np.sum(1 + scales / size), rel=1e-12)
-    assert found.critical_batch_size == pytest.approx(scales.mean(), rel=1e-12)
+        assert costs.steps(size) == pytest.approx(np.sum(1 + scales / size), rel=1e-12)
+    assert costs.critical_batch_size == pytest.approx(scales.mean(), rel=1e-12)
 
 
 SIZES = np.array([4, 8, 16, 32, 64, 128, 256, 512])
@@ -50,7 +50,7 @@ def test_exact_measurements_are_fitted_exactly(sizes):
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_standard_errors_of_the_fit_are_the_spread_over_measurements(known):
+def test_standard_errors_of_the_fit_match_the_spread_over_measurements(known):
     rng = np.random.default_rng(4)
     truth, sizes = trade_off.TradeOff(300.0, 12_000.0), np.repeat(SIZES, 3)
     sigma = np.where(sizes < 40, 0.08, 0.03) if known else np.full(len(sizes), 0.05)
@@ -58,21 +58,21 @@ def test_standard_errors_of_the_fit_are_the_spread_over_measurements(known):
         trade_off.fit_trade_off(
             sizes, truth.steps(sizes) * np.exp(sigma * rng.normal(size=len(sizes))), sigma if known else None
         )
-        for _ in range(400)
+        for _ in range(200)
     ]
     for name, value in (("least_steps", 300), ("least_examples", 12_000), ("critical_batch_size", 40)):
-        found = np.array([getattr(fit, name) for fit in fits])
+        estimates = np.array([getattr(fit, name) for fit in fits])
         errors = np.array([getattr(fit, f"{name}_error") for fit in fits])
-        # A spread from R = 400 repeats is known to 1 / sqrt(2 R) = 3.5 %: four standard errors.
-        assert np.sqrt(np.mean(errors**2)) == pytest.approx(found.std(), rel=0.14)
-        # The exponential of a log with error e is biased by e^2 / 2.
-        bias = value * (found.std() / value) ** 2
-        assert abs(found.mean() - value) < 5 * found.std() / 20 + bias
+        # The standard deviation of R = 200 repeats has a relative error of 1 / sqrt(2 R) = 5 %.
+        assert np.sqrt(np.mean(errors**2)) == pytest.approx(estimates.std(), rel=0.14)
+        # The exponential of a logarithm with error e is biased by e^2 / 2.
+        bias = value * (estimates.std() / value) ** 2
+        assert abs(estimates.mean() - value) < 5 * estimates.std() / np.sqrt(200) + bias
 
 
 @steady
 @given(st.floats(0.1, 1e4), st.floats(0.1, 1e6), st.floats(1e-3, 1e3))
-def test_fits_follow_the_units_of_steps_and_batches(least_steps, critical, unit):
+def test_fits_scale_with_the_units_of_steps_and_batches(least_steps, critical, unit):
     truth = trade_off.TradeOff(least_steps, least_steps * critical)
     sizes = critical * np.array([0.1, 0.5, 2.0, 9.0])
     steps = truth.steps(sizes) * np.array([1.02, 0.97, 1.01, 0.99])
@@ -86,10 +86,14 @@ def test_fits_follow_the_units_of_steps_and_batches(least_steps, critical, unit)
     assert error == pytest.approx(fit.critical_batch_size_error, rel=1e-5)
 
 
-def test_batch_sizes_on_one_side_of_the_turnover_fix_no_fit():
-    with pytest.raises(ValueError, match="S_min cannot be told from zero between 4 and 512; larger batches"):
+def test_batch_sizes_on_one_side_of_the_turnover_are_refused():
+    with pytest.raises(
+        ValueError, match="S_min is not distinguishable from zero between 4 and 512; larger batches"
+    ):
         trade_off.fit_trade_off(SIZES, 1e5 / SIZES)
-    with pytest.raises(ValueError, match="E_min cannot be told from zero between 4 and 512; smaller batches"):
+    with pytest.raises(
+        ValueError, match="E_min is not distinguishable from zero between 4 and 512; smaller batches"
+    ):
         trade_off.fit_trade_off(SIZES, np.full(8, 100.0))
     with pytest.raises(ValueError, match="larger batches are needed"):
         trade_off.fit_trade_off([10, 20], [100, 40])
@@ -121,7 +125,7 @@ def test_the_advised_batch_size_is_the_nearest_power_of_two(critical, keywords, 
         (lambda: trade_off.trade_off_of_path([1.0, -1.0]), r"noise_scales\[1\] must not be negative"),
         (
             lambda: trade_off.fit_trade_off([8], [100]),
-            "batch_sizes must hold at least two different values",
+            "batch_sizes must contain at least two different values",
         ),
         (lambda: trade_off.fit_trade_off([8, 8], [99, 100]), "at least two different values"),
         (lambda: trade_off.fit_trade_off([8, 0], [99, 100]), r"batch_sizes\[1\] must be positive, got 0"),
@@ -135,6 +139,6 @@ def test_the_advised_batch_size_is_the_nearest_power_of_two(critical, keywords, 
         (lambda: trade_off.advised_batch_size(9, low=8, high=4), "high must be an integer of at least 8"),
     ],
 )
-def test_bad_input_is_named(call, message):
+def test_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
