@@ -1,17 +1,15 @@
-"""Image sets: scikit-learn's digits, TensorFlow Datasets and your own arrays, split once, shuffled by key.
+"""Data sets in fixed training, validation and test splits, each epoch a function of (seed, epoch).
 
-`names()` and `spec(name)` cost no TensorFlow; `load(name)` gives the `Splits` to train on.
+`names()` and `spec(name)` import nothing heavy; `load(name)` returns the `Splits` to train on.
 """
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["augmentation"],
+    submodules=["images"],
     submod_attrs={
-        "arrays": ["from_arrays"],
-        "loading": ["load", "provenance"],
-        "specs": ["Spec", "names", "spec"],
+        "images": ["Spec", "augmentation", "from_arrays", "load", "names", "provenance", "spec"],
         "splits": ["Splits"],
     },
 )

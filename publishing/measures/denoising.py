@@ -55,7 +55,7 @@ class Denoising:
 
     def prepare(self, splits, seed):
         """Returns splits of (noisy images, targets), from (images, labels)."""
-        from ...data.corruption import noisy_splits
+        from ...data.images.corruption import noisy_splits
 
         return noisy_splits(splits, self.noise, self.level, self.targets, seed)
 

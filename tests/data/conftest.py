@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from curvezoo.data import specs
+from curvezoo.data.images import specs
 
 
 def _prepare(name, folder, examples, file_format="tfrecord", shards=None):

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from curvezoo import data
 from curvezoo.data import prepared
+from curvezoo.data.images import records
 
 
 def in_tfds_order(folder, split):
@@ -25,7 +26,7 @@ def test_the_splits_are_those_of_tfds(small_mnist, mnist_folder):
         (images[100:], labels[100:]),
         in_tfds_order(mnist_folder, "test"),
     )
-    read = prepared.arrays(small_mnist, str(mnist_folder))
+    read = records.arrays(small_mnist, str(mnist_folder))
     for (got_images, got_labels), (images, labels) in zip(read, published, strict=True):
         np.testing.assert_array_equal(got_images, images)
         np.testing.assert_array_equal(got_labels, labels)
@@ -35,7 +36,7 @@ def test_shards_are_read_in_their_order(small_mnist, mnist_examples, prepare, tm
     prepare("mnist", tmp_path, mnist_examples, shards=4)
     assert len(list((tmp_path / "mnist" / "3.0.1").glob("*train.tfrecord*"))) == 4
     published, _ = in_tfds_order(tmp_path, "train[-30:]")
-    np.testing.assert_array_equal(prepared.arrays(small_mnist, str(tmp_path))[1][0], published)
+    np.testing.assert_array_equal(records.arrays(small_mnist, str(tmp_path))[1][0], published)
 
 
 def test_the_environment_names_the_folder_and_pixels_are_exact(small_mnist, mnist_folder, monkeypatch):

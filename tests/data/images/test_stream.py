@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import data
-from curvezoo.data import specs, stream
+from curvezoo.data.images import specs, stream
 
 TRAIN, VALIDATION, TEST, SIZE = 90, 10, 20, 32
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import data
-from curvezoo.data import corruption
+from curvezoo.data.images import corruption
 
 KEY = tf.constant([3, 4], tf.int64)
 PIXELS = 200_000

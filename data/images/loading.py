@@ -3,7 +3,7 @@
 import dataclasses
 import os
 
-from .arguments import check_augment, check_data_dir, check_int, check_sampling
+from ..arguments import check_augment, check_data_dir, check_int, check_sampling
 from .specs import spec as spec_of
 
 
@@ -60,9 +60,9 @@ def load(
 
     if name == "digits":
         return memory.splits(spec, *memory.digits(), levels=16, augment=augment, **options)
-    from . import prepared
+    from . import records
 
-    arrays = prepared.arrays(spec, None if data_dir is None else os.fspath(data_dir))
+    arrays = records.arrays(spec, None if data_dir is None else os.fspath(data_dir))
     return memory.splits(spec, *arrays, levels=255, augment=augment, **options)
 
 
@@ -73,7 +73,8 @@ def _streamed(spec, data_dir, augment, image_size, options):
             f"augment={tuple(augment)!r} is not valid for {spec.name!r}: its training images are always "
             "random resized crops, flipped half of the time; give ()."
         )
-    from . import prepared, stream
+    from .. import prepared
+    from . import stream
 
     builder = prepared.builder(spec.name, data_dir)
     prepared.check_sizes(builder, spec)
@@ -98,6 +99,6 @@ def provenance(name, data_dir=None):
     if name == "digits":
         return "embedded"
     check_data_dir(data_dir)
-    from . import prepared
+    from . import records
 
-    return prepared.encoding(spec, data_dir)
+    return records.encoding(spec, data_dir)

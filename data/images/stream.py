@@ -8,9 +8,10 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from .prepared import parsed, test_split
+from ..prepared import test_split
+from ..splits import Splits
+from .records import parsed
 from .sampling import kept, replacement_labels
-from .splits import Splits
 
 _SHARDS_AT_ONCE = 16
 _SHUFFLE_BLOCK = 2048

@@ -4,21 +4,19 @@ import numpy as np
 import pytest
 
 from curvezoo import data
-from curvezoo.data import prepared
+from curvezoo.data.images import records
 
 MNIST_TEST = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
 
 
 @pytest.fixture(scope="module")
 def mnist():
-    return [(images.numpy(), labels.numpy()) for images, labels in prepared.arrays(data.spec("mnist"), None)]
+    return [(images.numpy(), labels.numpy()) for images, labels in records.arrays(data.spec("mnist"), None)]
 
 
 @pytest.fixture(scope="module")
 def cifar10():
-    return [
-        (images.numpy(), labels.numpy()) for images, labels in prepared.arrays(data.spec("cifar10"), None)
-    ]
+    return [(images.numpy(), labels.numpy()) for images, labels in records.arrays(data.spec("cifar10"), None)]
 
 
 def moments(parts):

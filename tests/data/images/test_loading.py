@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import data
-from curvezoo.data import memory
+from curvezoo.data.images import memory
 
 
 def stacked(dataset):

@@ -5,7 +5,7 @@ Legend: N examples, H height, W width, C channels, K classes.
 
 import numpy as np
 
-from .arguments import check_augment, check_int, check_sampling
+from ..arguments import check_augment, check_int, check_sampling
 from .specs import Spec
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from curvezoo.data import sampling
+from curvezoo.data.images import sampling
 
 
 def test_subsets_are_nested_and_the_whole_is_untouched():

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from curvezoo.data import augmentation
+from curvezoo.data.images import augmentation
 
 
 def images(batch, height=7, width=6, channels=3, dtype="uint8"):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from curvezoo import data
-from curvezoo.data import memory
+from curvezoo.data.images import memory
 
 PUBLISHED_TRAIN = {
     "digits": 1437,

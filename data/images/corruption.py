@@ -5,8 +5,8 @@ Legend: B batch, H height, W width, C channels; a key is an integer tensor [2]. 
 
 import tensorflow as tf
 
-from .arguments import check_noise
-from .splits import Splits
+from ..arguments import check_noise
+from ..splits import Splits
 
 _TEST_SEED = 0
 

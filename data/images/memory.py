@@ -9,9 +9,9 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from ..splits import Splits
 from .augmentation import augmented
 from .sampling import kept, replacement_labels
-from .splits import Splits
 
 _EVALUATION_BATCH = 500
 _DIGITS_SEED = 0
