@@ -1,17 +1,227 @@
-"""What the functions of this room accept: checks that name the argument and the first bad index."""
+"""Checks of arguments, in one message style: `NAME must RULE, got VALUE`.
 
+- For one Python number, name, flag or folder: `integer`, `number`, `one_of`, `boolean`, `folder`, ... They
+  return the plain Python value and make no array.
+- For arrays: `finite`, `positive`, `distributions`, `covariance`, ... They return float64 arrays, and their
+  messages name the first bad entry: `sigma[2] must be positive, got 0`.
+- For other messages in the same style: `require`, `described`, `did_you_mean`, `first_index`.
+
+The first argument `name` is the name of the caller's argument, for the message. Every check raises
+`ValueError`. A message never prints a whole array or a long value.
+"""
+
+import difflib
+import math
 import numbers
+import os
+import pathlib
+import reprlib
 
 import numpy as np
 
 # Wide enough for probabilities that a network computed in single precision.
 ROUNDING = 1e-5
 
+_ABBREVIATED = reprlib.Repr()
+_ABBREVIATED.maxstring = _ABBREVIATED.maxother = _ABBREVIATED.maxlong = 120
+
+
+def described(value):
+    """Returns how a message shows a value: its `repr`, abbreviated, or the shape of an array or tensor."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    shape = getattr(value, "shape", None)
+    if shape is None or callable(shape):
+        return _ABBREVIATED.repr(value)
+    return f"{type(value).__name__} of shape {shape}"
+
+
+def did_you_mean(value, valid, count=1):
+    """Returns `"; did you mean 'adam'?"` for the strings in `valid` nearest to `value`, or an empty string.
+
+    Args:
+        value: The value that was not valid.
+        valid: The valid values; those that are not strings are ignored.
+        count: The largest number of suggestions.
+    """
+    names = [choice for choice in valid if isinstance(choice, str)]
+    near = difflib.get_close_matches(value, names, count) if isinstance(value, str) else []
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+
 
 def first_index(bad):
-    """Returns the index of the first true entry of a boolean array as it is written: `[2, 0]`, or nothing."""
+    """Returns the index of the first true entry as text, such as `[2, 0]`; an empty text for a number."""
     index = np.unravel_index(np.argmax(bad), np.shape(bad))
     return f"[{', '.join(map(str, index))}]" if index else ""
+
+
+def require(name, array, valid, rule):
+    """Checks a condition on every entry of an array; the message is `x[2, 0] must RULE, got VALUE`.
+
+    Args:
+        name: The argument's name.
+        array: The array.
+        valid: A boolean array of the same shape, true where the condition holds.
+        rule: The condition as it follows "must", such as `be below 1`.
+    """
+    bad = ~np.asarray(valid, bool)
+    if bad.any():
+        raise ValueError(f"{name}{first_index(bad)} must {rule}, got {np.asarray(array)[bad][0]:.9g}")
+
+
+def integer(name, value, low, high=None):
+    """Returns `value` as an `int` after checking that it is an integer in [low, high], or of at least `low`.
+
+    Neither `True` nor `2.0` is an integer.
+    """
+    valid = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not valid or value < low or (high is not None and value > high):
+        rule = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be an integer {rule}, got {described(value)}")
+    return int(value)
+
+
+def number(name, value, low=-math.inf, high=math.inf, bounds="[]"):
+    """Returns `value` as a `float` after checking that it is a finite real number between two bounds.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The value to check; neither `True` nor a string is a number.
+        low: The lower bound.
+        high: The upper bound.
+        bounds: Which bounds are valid values themselves: `"[]"` both, `"[)"` the lower one, `"(]"` the upper
+            one, `"()"` none.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    try:
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        # An integer or a fraction above 1.8e308.
+        real = False
+    above = real and (value >= low if bounds[0] == "[" else value > low)
+    below = real and (value <= high if bounds[1] == "]" else value < high)
+    if not above or not below:
+        raise ValueError(f"{name} must be {_range_rule(low, high, bounds)}, got {described(value)}")
+    return float(value)
+
+
+def positive_number(name, value):
+    """Returns `value` as a `float` after checking that it is a positive finite number."""
+    return number(name, value, low=0, bounds="()")
+
+
+def nonnegative_number(name, value):
+    """Returns `value` as a `float` after checking that it is zero or a positive finite number."""
+    return number(name, value, low=0)
+
+
+def fraction(name, value):
+    """Returns a number, or an array without axes, as a `float` after checking that it is in [0, 1)."""
+    if not 0 <= finite(name, value, 0) < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+    return float(value)
+
+
+def unit_interval(name, value):
+    """Returns a number, or an array without axes, as a `float` after checking that it is in [0, 1]."""
+    if not 0 <= finite(name, value, 0) <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value!r}")
+    return float(value)
+
+
+def seed(name, value):
+    """Returns `value` as an `int` after checking that it is an integer in [0, 2^31)."""
+    if integer(name, value, 0) >= 2**31:
+        raise ValueError(f"{name} must be below 2^31, got {value!r}")
+    return int(value)
+
+
+def boolean(name, value):
+    """Returns `value` as a `bool` after checking that it is `True` or `False`, not 0, 1 or `None`."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {described(value)}")
+    return bool(value)
+
+
+def one_of(name, value, valid):
+    """Returns the entry of `valid` that equals `value`.
+
+    The message lists the valid values and suggests the nearest:
+    `optimizer must be one of sgd, adam, got 'adamm'; did you mean 'adam'?`
+
+    Args:
+        name: The argument's name, for the message.
+        value: The value to check.
+        valid: The valid values in the order of the message: strings, numbers or `None`.
+
+    Raises:
+        ValueError: If there is no such entry.
+    """
+    valid = tuple(valid)
+    if value is None or isinstance(value, str | numbers.Number):
+        for choice in valid:
+            # True equals 1, but is no valid value where 1 is one.
+            if value == choice and isinstance(value, bool) == isinstance(choice, bool):
+                return choice
+    raise ValueError(
+        f"{name} must be one of {_listed(valid)}, got {described(value)}{did_you_mean(value, valid)}"
+    )
+
+
+def distinct_names(name, values, valid):
+    """Returns `values` as a tuple after checking that they are different names, all of them valid.
+
+    Args:
+        name: The argument's name, for the message.
+        values: A tuple or list of strings; it may be empty.
+        valid: The valid names.
+
+    Raises:
+        ValueError: If it is not; for a name that is not valid, as `one_of`.
+    """
+    valid = tuple(valid)
+    if not isinstance(values, tuple | list):
+        raise ValueError(f"{name} must be a tuple of names among {_listed(valid)}, got {described(values)}")
+    for index, value in enumerate(values):
+        one_of(f"{name}[{index}]", value, valid)
+    if len(set(values)) < len(values):
+        raise ValueError(f"{name} must not repeat a name, got {described(tuple(values))}")
+    return tuple(values)
+
+
+def known_name(kind, name, valid):
+    """Returns `name` after checking that it is one of the names of some kind of thing.
+
+    The message is that of a failed look-up:
+    `Unknown data set 'mnits'; did you mean 'mnist'? Valid names: digits, mnist`
+
+    Args:
+        kind: What the names are names of, such as `data set`.
+        name: The name to look up.
+        valid: The valid names.
+
+    Raises:
+        ValueError: If there is no such name.
+    """
+    valid = tuple(valid)
+    if not isinstance(name, str) or name not in valid:
+        hint = did_you_mean(name, valid) or "."
+        raise ValueError(f"Unknown {kind} {described(name)}{hint} Valid names: {_listed(valid)}")
+    return name
+
+
+def folder(name, value):
+    """Returns the path of an existing folder as a `pathlib.Path`, with a leading `~` expanded."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be the path of a folder, got {described(value)}")
+    path = os.path.expanduser(os.fspath(value))
+    if os.path.isfile(path):
+        raise ValueError(f"{name} must be a folder, got the file {path!r}")
+    if not os.path.isdir(path):
+        raise ValueError(f"{name} must be an existing folder, got {path!r}")
+    return pathlib.Path(path)
 
 
 def finite(name, value, ndim=None):
@@ -23,156 +233,60 @@ def finite(name, value, ndim=None):
         ndim: The number of axes that it must have; `None` for any.
 
     Raises:
-        ValueError: If it is not numeric, has other axes, or an entry is not finite.
+        ValueError: If it is not numeric, has another number of axes, or an entry is not finite.
     """
     try:
         given = np.asarray(value)
-        # An array of objects may still hold numbers, such as fractions; None would become nan.
+        # An array of objects may hold numbers, such as fractions; None would become nan.
         numeric = given.dtype.kind in "biuf" or (given.dtype.kind == "O" and None not in given.ravel())
         array = given.astype(np.float64) if numeric else None
     except (TypeError, ValueError):
         array = None
     except OverflowError:
-        raise ValueError(f"{name} must hold numbers below 1.8e308 in size") from None
+        raise ValueError(f"{name} must hold numbers of magnitude below 1.8e308") from None
     if array is None:
-        raise ValueError(f"{name} must hold real numbers in rows of one length, got {_described(value)}")
+        raise ValueError(f"{name} must hold real numbers in rows of one length, got {_kind_of(value)}")
     if ndim is not None and array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}")
-    _refuse(name, array, ~np.isfinite(array), "be finite")
+        axes = {0: "be a number", 1: "have 1 axis"}.get(ndim, f"have {ndim} axes")
+        raise ValueError(f"{name} must {axes}, got shape {array.shape}")
+    require(name, array, np.isfinite(array), "be finite")
     return array
 
 
 def positive(name, value, ndim=None):
-    """Returns `value` as a float64 array after checking that every entry is finite and above zero.
-
-    Args:
-        name: The argument's name, for the message.
-        value: A number or an array.
-        ndim: The number of axes that it must have; `None` for any.
-
-    Raises:
-        ValueError: As `finite`, or if an entry is zero or negative.
-    """
+    """Returns `value` as a float64 array after checking that every entry is finite and positive."""
     array = finite(name, value, ndim)
-    _refuse(name, array, array <= 0, "be positive")
+    require(name, array, array > 0, "be positive")
     return array
 
 
 def nonnegative(name, value, ndim=None):
-    """Returns `value` as a float64 array after checking that every entry is finite and not below zero.
-
-    Args:
-        name: The argument's name, for the message.
-        value: A number or an array.
-        ndim: The number of axes that it must have; `None` for any.
-
-    Raises:
-        ValueError: As `finite`, or if an entry is negative.
-    """
+    """Returns `value` as a float64 array after checking that every entry is finite and not negative."""
     array = finite(name, value, ndim)
-    _refuse(name, array, array < 0, "not be negative")
+    require(name, array, array >= 0, "not be negative")
     return array
 
 
-def fraction(name, value):
-    """Returns `value` as a float after checking that it is a number in [0, 1).
-
-    Args:
-        name: The argument's name, for the message.
-        value: What the caller gave.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if not 0 <= finite(name, value, 0) < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
-    return float(value)
-
-
-def share(name, value):
-    """Returns `value` as a float after checking that it is a number in [0, 1].
-
-    Args:
-        name: The argument's name, for the message.
-        value: What the caller gave.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if not 0 <= finite(name, value, 0) <= 1:
-        raise ValueError(f"{name} must be in [0, 1], got {value!r}")
-    return float(value)
-
-
-def integer(name, value, low):
-    """Returns `value` as an `int` after checking that it is an integer of at least `low`.
-
-    Args:
-        name: The argument's name, for the message.
-        value: What the caller gave.
-        low: The smallest valid value.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
-        raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}")
-    return int(value)
-
-
-def seed(name, value):
-    """Returns `value` as an `int` after checking that it is an integer in [0, 2^31).
-
-    Args:
-        name: The argument's name, for the message.
-        value: What the caller gave.
-
-    Raises:
-        ValueError: If it is not.
-    """
-    if integer(name, value, 0) >= 2**31:
-        raise ValueError(f"{name} must be below 2^31, got {value!r}")
-    return int(value)
-
-
 def integers(name, value, low):
-    """Returns `value` as a float64 array after checking that every entry is a whole number of at least `low`.
-
-    Args:
-        name: The argument's name, for the message.
-        value: A number or an array.
-        low: The smallest valid value.
-
-    Raises:
-        ValueError: As `finite`, or if an entry is another number.
-    """
+    """Returns `value` as a float64 array after checking that every entry is an integer of at least `low`."""
     array = finite(name, value)
-    bad = (array < low) | (array != np.floor(array))
-    _refuse(name, array, bad, f"be an integer of at least {low}")
+    require(name, array, (array >= low) & (array == np.floor(array)), f"be an integer of at least {low}")
     return array
 
 
 def interval(name, value):
-    """Returns the ends of an interval as floats, infinite ones allowed.
-
-    Args:
-        name: The argument's name, for the message.
-        value: The lower and upper end.
-
-    Raises:
-        ValueError: If it is no increasing pair of numbers.
-    """
+    """Returns the ends of an interval, an increasing pair of numbers, as floats; they may be infinite."""
     try:
         low, high = map(float, value)
     except (TypeError, ValueError):
         low = high = np.nan
     if not low < high:
-        raise ValueError(f"{name} must be an increasing pair of numbers, got {value!r}")
+        raise ValueError(f"{name} must be an increasing pair of numbers, got {described(value)}")
     return low, high
 
 
 def distributions(name, value, axis=-1):
-    """Returns `value` as a float64 array of probabilities after checking that they are.
+    """Returns `value` as a float64 array after checking that it holds probability distributions.
 
     Args:
         name: The argument's name, for the message.
@@ -180,11 +294,11 @@ def distributions(name, value, axis=-1):
         axis: The axis or axes over which they sum to one; `None` for all.
 
     Returns:
-        The array, as given: it is not normalized again.
+        The array as given, without normalizing it again.
 
     Raises:
-        ValueError: If an entry is not finite or negative, or a sum is not one within 1e-5; the message has
-            the first bad index. Also if `axis` is no axis.
+        ValueError: If an entry is negative or not finite, or a sum differs from one by more than 1e-5; the
+            message has the first bad index. Also if `axis` is not an axis of the array.
     """
     array = nonnegative(name, value)
     if array.size == 0 or array.ndim == 0:
@@ -192,22 +306,24 @@ def distributions(name, value, axis=-1):
     try:
         totals = np.asarray(array.sum(axis=axis))
     except TypeError:
-        raise ValueError(f"axis must be an integer, a tuple of them or None, got {axis!r}") from None
-    # A kept axis is written as an index, a summed one has none.
-    _refuse(name, totals, np.abs(totals - 1.0) > ROUNDING, "sum to 1")
+        raise ValueError(
+            f"axis must be an integer, a tuple of integers or None, got {described(axis)}"
+        ) from None
+    # The index in the message is that of the distribution, without the summed axes.
+    require(name, totals, np.abs(totals - 1.0) <= ROUNDING, "sum to 1")
     return array
 
 
 def covariance(name, value, definite=True):
     """Returns a covariance matrix as a symmetric float64 array [D, D]; a number becomes [1, 1].
 
-    Symmetry and definiteness are judged in units of the standard deviations, so that they do not depend on
-    the units of the variables.
+    Symmetry and definiteness are tested on the correlation matrix, so that they do not depend on the units of
+    the variables.
 
     Args:
         name: The argument's name, for the message.
         value: The matrix.
-        definite: Whether zero eigenvalues are refused too.
+        definite: Whether to reject zero eigenvalues, too.
 
     Raises:
         ValueError: If it is not square, symmetric, and positive definite or semidefinite.
@@ -218,29 +334,28 @@ def covariance(name, value, definite=True):
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
         raise ValueError(f"{name} must be a square matrix, got shape {matrix.shape}")
     variances = np.diagonal(matrix)
-    _refuse(name, variances, variances < 0, "have a diagonal that is not negative")
+    require(name, variances, variances >= 0, "have a diagonal that is not negative")
     scale = np.sqrt(np.where(variances > 0, variances, 1.0))
-    unit = matrix / scale / scale[:, None]
-    asymmetric = np.abs(unit - unit.T) > 1e-8
+    correlation = matrix / scale / scale[:, None]
+    asymmetric = np.abs(correlation - correlation.T) > 1e-8
     if asymmetric.any():
         raise ValueError(f"{name} must be symmetric, which fails at {first_index(asymmetric)}")
-    least = np.linalg.eigvalsh((unit + unit.T) / 2)[0]
-    rounding = 1e-12 * len(unit)
+    least = np.linalg.eigvalsh((correlation + correlation.T) / 2)[0]
+    rounding = 1e-12 * len(correlation)
     if least < -rounding or (definite and least <= rounding):
         kind = "definite" if definite else "semidefinite"
         raise ValueError(f"{name} must be positive {kind}, got least eigenvalue {least:.3g} in unit scales")
     return (matrix + matrix.T) / 2
 
 
+def has_shape(name, array, shape):
+    """Checks that an array has this shape, a tuple of integers."""
+    if np.shape(array) != tuple(shape):
+        raise ValueError(f"{name} must have shape {tuple(shape)}, got {np.shape(array)}")
+
+
 def same_shape(**arrays):
-    """Checks that named arrays have one shape.
-
-    Args:
-        **arrays: The arrays by their arguments' names.
-
-    Raises:
-        ValueError: If two differ; the message has both names and shapes.
-    """
+    """Checks that arrays, given by their arguments' names, have the same shape."""
     (name, first), *others = arrays.items()
     for other, array in others:
         if np.shape(array) != np.shape(first):
@@ -250,17 +365,7 @@ def same_shape(**arrays):
 
 
 def broadcastable(**arrays):
-    """Checks that named arrays broadcast to one shape.
-
-    Args:
-        **arrays: The arrays by their arguments' names.
-
-    Returns:
-        The common shape.
-
-    Raises:
-        ValueError: If they do not; the message has all names and shapes.
-    """
+    """Returns the shape to which arrays, given by their arguments' names, broadcast together."""
     try:
         return np.broadcast_shapes(*(np.shape(array) for array in arrays.values()))
     except ValueError:
@@ -268,14 +373,27 @@ def broadcastable(**arrays):
         raise ValueError(f"shapes must broadcast to one, got {shapes}") from None
 
 
-def _refuse(name, array, bad, what):
-    """Raises the error about the first bad entry, if there is one."""
-    if bad.any():
-        raise ValueError(f"{name}{first_index(bad)} must {what}, got {array[bad][0]:.9g}")
+def _range_rule(low, high, bounds):
+    """Returns the rule of `number` in words."""
+    at_least = bounds[0] == "["
+    if low == 0 and high == math.inf:
+        return f"a {'nonnegative' if at_least else 'positive'} finite number"
+    if low > -math.inf and high < math.inf:
+        return f"a number in {bounds[0]}{low:.9g}, {high:.9g}{bounds[1]}"
+    if low > -math.inf:
+        return f"a finite number {'of at least' if at_least else 'above'} {low:.9g}"
+    if high < math.inf:
+        return f"a finite number {'of at most' if bounds[1] == ']' else 'below'} {high:.9g}"
+    return "a finite number"
 
 
-def _described(value):
-    """What a value is, for a message: None, its dtype, or its type where it makes no array of numbers."""
+def _listed(valid):
+    """Returns valid values for a message: strings without quotes, others by their `repr`."""
+    return ", ".join(choice if isinstance(choice, str) else repr(choice) for choice in valid)
+
+
+def _kind_of(value):
+    """Returns None, the dtype of an array, or the type of a value that holds no real numbers."""
     if value is None:
         return "None"
     return f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

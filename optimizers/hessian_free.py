@@ -91,7 +91,7 @@ class HessianFree(DampedOptimizer):
         super().__init__(
             learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
         )
-        self.warm_start = arguments.share("warm_start", warm_start)
+        self.warm_start = arguments.unit_interval("warm_start", warm_start)
         self.steps = arguments.integer("steps", steps, 1)
         self.relative_progress = float(arguments.positive("relative_progress", relative_progress, 0))
 

@@ -109,7 +109,7 @@ class NaturalGradient(DampedOptimizer):
                 "not the metric of the natural gradient"
             )
         self.momentum = arguments.fraction("momentum", momentum)
-        self.warm_start = arguments.share("warm_start", warm_start)
+        self.warm_start = arguments.unit_interval("warm_start", warm_start)
         self.kl_limit = None if kl_limit is None else float(arguments.positive("kl_limit", kl_limit, 0))
         self.steps = arguments.integer("steps", steps, 1)
         self.tolerance = float(arguments.nonnegative("tolerance", tolerance, 0))

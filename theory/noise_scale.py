@@ -293,7 +293,7 @@ class RunningNoiseScale:
     weight_squares: float = 1.0
 
     def __post_init__(self):
-        arguments.share("decay", self.decay)
+        arguments.unit_interval("decay", self.decay)
 
     def update(self, squared_norm, trace):
         """Takes the estimates of one step, as from `two_batch_estimates`.

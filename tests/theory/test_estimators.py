@@ -363,7 +363,7 @@ def attempt(estimator, n=3, repeats=4, truth=0.0):
         ),
         (lambda: estimators.variance_of_median(pareto(0.01), 3), "law may have no median of finite variance"),
         (lambda: estimators.variance_of_median(norm(0, -1), 3), r"law.ppf\(0.5\) must be finite, got nan"),
-        (lambda: estimators.variance_of_median(norm(0, [1, 2]), 3), r"law.ppf\(0.5\) must have 0 axes"),
+        (lambda: estimators.variance_of_median(norm(0, [1, 2]), 3), r"law.ppf\(0.5\) must be a number"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -259,9 +259,9 @@ def test_categorical_distributions_are_an_orthant_of_a_sphere_of_radius_two():
         (lambda: families.categorical_distance([0.5, 0.5], [1.0]), "p and q must have the same shape"),
         (
             lambda: families.categorical_distance(np.eye(2), np.eye(2)),
-            r"p must have 1 axes, got shape \(2, 2\)",
+            r"p must have 1 axis, got shape \(2, 2\)",
         ),
-        (lambda: families.categorical_geodesic([1, 0], np.eye(2)), r"q must have 1 axes, got shape \(2, 2\)"),
+        (lambda: families.categorical_geodesic([1, 0], np.eye(2)), r"q must have 1 axis, got shape \(2, 2\)"),
         (lambda: families.categorical_geodesic([1, 0], [0, 1])([0, np.nan]), r"t\[1\] must be finite"),
         (lambda: families.gaussian_geodesic((0, 1), (1, 1))(np.inf), "t must be finite"),
         (lambda: families.gaussian((0, 1e-200)), r"theta\[1\] must lie from 1e-150 to 1e\+150, got 1e-200"),

@@ -299,7 +299,7 @@ def test_a_prior_gives_separable_classes_a_maximum():
 def test_bad_priors_and_losses_are_named():
     with pytest.raises(ValueError, match=r"log_prior\(start\) must be finite, got -inf"):
         maximum_a_posteriori(gaussian, lambda p: -np.inf, X, [0.0, 1.0])
-    with pytest.raises(ValueError, match=r"log_prior\(start\) must have 0 axes"):
+    with pytest.raises(ValueError, match=r"log_prior\(start\) must be a number"):
         maximum_a_posteriori(gaussian, lambda p: -(p**2), X, [0.0, 1.0])
     with pytest.raises(
         ValueError, match=r"log_density\(data, parameters\)\[0\] must be below infinity, got nan"

@@ -249,7 +249,7 @@ def test_the_density_has_unit_mass_and_the_distribution_of_samples():
             lambda: sampling.gumbel_max([0.0], 0, np.random.default_rng()),
             "count must be an integer of at least 1",
         ),
-        (lambda: sampling.argmax_probabilities([[0.0]]), "logits must have 1 axes"),
+        (lambda: sampling.argmax_probabilities([[0.0]]), "logits must have 1 axis"),
         (lambda: sampling.argmax_derivative([0.0, 1.0], 2), "chosen must be below the 2 categories, got 2"),
         (lambda: sampling.reparameterized_gaussian(0.0, [1.0, 0.0], 0.0), r"scale\[1\] must be positive"),
         (lambda: sampling.softened_argmax([0.0], [0.0], 0.0), "beta must be positive"),

@@ -152,7 +152,7 @@ def test_settings_survive_serialization():
         (lambda: LBFGS(gradient_tolerance=-1.0), "gradient_tolerance must not be negative"),
         (lambda: LBFGS(loss_tolerance=np.nan), "loss_tolerance must be finite"),
         (lambda: BFGS().memory(20_000, tf.float32), "at most 10000 parameters, got 20000: use LBFGS"),
-        (lambda: LBFGS().minimize_function(rosenbrock, [[1.0, 2.0]]), "start must have 1 axes"),
+        (lambda: LBFGS().minimize_function(rosenbrock, [[1.0, 2.0]]), "start must have 1 axis"),
         (lambda: LBFGS().minimize_function(rosenbrock, [1.0, np.inf]), r"start\[1\] must be finite"),
     ],
 )
