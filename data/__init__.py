@@ -9,7 +9,16 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["images"],
     submod_attrs={
-        "images": ["Spec", "augmentation", "from_arrays", "load", "names", "provenance", "spec"],
+        "images": [
+            "Spec",
+            "augmentation",
+            "from_arrays",
+            "from_folder",
+            "load",
+            "names",
+            "provenance",
+            "spec",
+        ],
         "splits": ["Splits"],
     },
 )

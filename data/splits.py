@@ -1,42 +1,92 @@
 """The three splits of a data set, and the epochs of its training split.
 
-Legend: B batch, H height, W width, C channels. Every data set here yields `(images, labels)`: float32
-[B, H, W, C] in [0, 1] and int32 [B]; `corruption.noisy_splits` yields (noisy images, targets).
+Legend: B batch, H height, W width, C channels. Image sets yield `(images, labels)`: float32 [B, H, W, C] in
+[0, 1] and int32 [B]. `images.corruption.noisy_splits` yields (noisy images, targets).
 """
 
+import html
 import itertools
 
 import tensorflow as tf
 
+_LISTED_CLASSES = 12
+
 
 class Splits:
-    """Training, validation and test splits as `tf.data.Dataset` of `(images, labels)`.
+    """Training, validation and test splits, each a `tf.data.Dataset` of `(images, labels)`.
 
     An epoch has `steps_per_epoch` training batches; the last partial batch is dropped. `train` is one epoch:
-    iterated for the k-th time (from 0) it is `epochs(k, k + 1)`.
+    its k-th iteration, counted from 0, is `epochs(k, k + 1)`.
 
     Args:
-        spec: The `Spec`, with the sizes of these very splits.
-        batch_size: Examples B of a training batch.
+        spec: The `Spec`, with the sizes of these splits.
+        batch_size: Examples B per training batch.
         batches: Function from a dataset of epoch numbers (int64 scalars) to the dataset of their batches,
             each epoch a pure function of its number.
         validation: Dataset of `(images, labels)`, in order, nothing dropped.
         test: Dataset of `(images, labels)`, in order, nothing dropped.
+        rebuild: Function from the settings of `with_batches` to new `Splits`; `None` if there is none.
     """
 
-    def __init__(self, spec, batch_size, batches, validation, test):
+    def __init__(self, spec, batch_size, batches, validation, test, rebuild=None):
         self.spec = spec
         self.batch_size = batch_size
         self.steps_per_epoch = spec.train // batch_size
         self.validation = validation
         self.test = test
         self.batches = batches
+        self._rebuild = rebuild
         passes = itertools.count()
         # A Python counter: tf.data's own seeds would mix in the global seed.
         number = tf.data.Dataset.from_generator(
             lambda: iter([next(passes)]), output_signature=tf.TensorSpec([], tf.int64)
         )
         self.train = self._run(number, 1)
+
+    def __repr__(self):
+        fields = ", ".join(f"{name}={value!r}" for name, value in self._facts().items())
+        return f"Splits({self.spec.name!r}, {fields})"
+
+    def _repr_html_(self):
+        """Returns a table for Jupyter."""
+        facts = self._facts()
+        labels = self.spec.labels
+        if labels:
+            names = ", ".join(labels[:_LISTED_CLASSES]) + (", …" if len(labels) > _LISTED_CLASSES else "")
+            facts["classes"] = f"{facts['classes']} ({names})"
+        facts["steps_per_epoch"] = self.steps_per_epoch
+        rows = "".join(
+            f"<tr><th>{name.replace('_', ' ')}</th><td>{html.escape(_readable(value))}</td></tr>"
+            for name, value in facts.items()
+        )
+        return f"<table><caption>{html.escape(self.spec.name)}</caption>{rows}</table>"
+
+    def _facts(self):
+        spec = self.spec
+        facts = {name: getattr(spec, name) for name in ("shape", "classes", "train", "validation", "test")}
+        return {**facts, "batch_size": self.batch_size}
+
+    def with_batches(self, **settings):
+        """Returns splits of the same examples whose training batches are drawn with other settings.
+
+        Validation and test examples stay the same; so do the settings that are not given.
+
+        Args:
+            **settings: For image sets `batch_size`, `seed`, `subset`, `random_labels` and `augment`, as for
+                `load`; `subset=None` brings back the whole training split.
+
+        Returns:
+            New `Splits`, whose `train` starts at epoch 0.
+
+        Raises:
+            ValueError: If a setting is not valid, or these splits were built without a way to rebuild them.
+            TypeError: If a setting is unknown.
+        """
+        if self._rebuild is None:
+            raise ValueError(
+                "with_batches needs splits made by load, from_arrays or from_folder; these were not"
+            )
+        return self._rebuild(**settings)
 
     def _run(self, numbers, count):
         options = tf.data.Options()
@@ -46,10 +96,10 @@ class Splits:
         return self.batches(numbers).apply(cardinality).prefetch(tf.data.AUTOTUNE).with_options(options)
 
     def epochs(self, first, last):
-        """Runs through the epochs first .. last - 1 back to back.
+        """Returns the epochs first .. last - 1 back to back.
 
-        The order and the augmentation of epoch e depend on (seed, e) only: a run resumed at epoch e sees what
-        an uninterrupted one would have seen.
+        The order and the augmentation of epoch e depend on (seed, e) only, so a run resumed at epoch e sees
+        the same batches as an uninterrupted one.
 
         Args:
             first: First epoch, from 0.
@@ -62,5 +112,11 @@ class Splits:
             ValueError: If not 0 <= first < last.
         """
         if not 0 <= first < last:
-            raise ValueError(f"epochs({first!r}, {last!r}) is not valid: give 0 <= first < last.")
+            raise ValueError(f"epochs must satisfy 0 <= first < last, got first={first!r}, last={last!r}")
         return self._run(tf.data.Dataset.range(first, last), last - first)
+
+
+def _readable(value):
+    if isinstance(value, tuple):
+        return " × ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -60,7 +60,7 @@ def truncated(file):
 
 BAD = {
     "unknown model": (nothing, "train mlp_digit", "no model is named 'mlp_digit'; did you mean mlp_digits"),
-    "unknown data": (nothing, "train --set data=mnits", "name='mnits' is no data set. Did you mean 'mnist'"),
+    "unknown data": (nothing, "train --set data=mnits", "Unknown data set 'mnits'; did you mean 'mnist'"),
     "unknown strategy": (
         nothing,
         "train --strategy tpu",
@@ -73,11 +73,23 @@ BAD = {
     "--set without =": (nothing, "train --set epochs", "--set 'epochs' is not of the form KEY=VALUE"),
     "negative epochs": (nothing, "train --epochs -3", "epochs=-3 must be positive"),
     "negative batch": (nothing, "train --batch-size -1", "batch_size=-1 must be positive"),
-    "batch above the data": (nothing, "train --batch-size 100000", "batch_size=100000 is not valid: give an"),
+    "batch above the data": (
+        nothing,
+        "train --batch-size 100000",
+        "batch_size must be an integer from 1 to ",
+    ),
     "negative width": (nothing, "train --set widths=-64", "expected a positive integer. Received: units=-64"),
     "seed": (nothing, "train --seed x", "seed='x' is not of type int"),
-    "data folder": (nothing, "train mlp_mnist --data-dir nowhere", "data_dir='nowhere' is no folder"),
-    "data folder a file": (nothing, "train mlp_mnist --data-dir file", "data_dir='file' is no folder"),
+    "data folder": (
+        nothing,
+        "train mlp_mnist --data-dir nowhere",
+        "data_dir must be an existing folder, got 'nowhere'",
+    ),
+    "data folder a file": (
+        nothing,
+        "train mlp_mnist --data-dir file",
+        "data_dir must be a folder, got the file 'file'",
+    ),
     "no network": (
         no_network,
         "train cnn_svhn --data-dir empty",

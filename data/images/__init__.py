@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["augmentation", "corruption"],
     submod_attrs={
         "arrays": ["from_arrays"],
+        "folder": ["from_folder"],
         "loading": ["load", "provenance"],
         "specs": ["Spec", "names", "spec"],
     },

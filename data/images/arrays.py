@@ -5,83 +5,106 @@ Legend: N examples, H height, W width, C channels, K classes.
 
 import numpy as np
 
-from ..arguments import check_augment, check_int, check_sampling
+from ... import arguments
+from .sampling import Sampling
 from .specs import Spec
 
 
-def _check_images(argument, images, shape):
-    if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(f"{argument}: images of shape {images.shape} are not valid: give [N, H, W, C].")
-    if shape is not None and images.shape[1:] != tuple(shape):
-        raise ValueError(f"{argument}: images of shape {images.shape[1:]} where {tuple(shape)} is expected.")
-    if images.dtype == np.uint8:
-        return
-    if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"{argument}: images of dtype {images.dtype} are not valid: give uint8 or floats.")
-    if not np.isfinite(images).all() or images.min() < 0 or images.max() > 1:
+def _array(name, values):
+    try:
+        return np.asarray(values)
+    except ValueError:
         raise ValueError(
-            f"{argument}: images from {images.min()} to {images.max()} are not valid: floats must be finite "
-            "and in [0, 1]; give uint8 for pixels 0 .. 255."
+            f"{name} must be one array, got a {type(values).__name__} of arrays of different shapes; resize "
+            "the images to one size and stack them"
+        ) from None
+
+
+def _check_images(name, images, shape):
+    if images.ndim != 4 or 0 in images.shape:
+        fix = "; add a channel axis to grey images with images[..., None]" if images.ndim == 3 else ""
+        raise ValueError(f"{name} must have shape [N, H, W, C], got {images.shape}{fix}")
+    if shape is not None and images.shape[1:] != tuple(shape):
+        raise ValueError(f"{name} must have shape [N, {', '.join(map(str, shape))}], got {images.shape}")
+    if images.dtype != np.uint8:
+        _check_pixels(name, images)
+
+
+def _check_pixels(name, images):
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"{name} must be uint8 or floats in [0, 1], got dtype {images.dtype}; convert pixels 0 .. 255 "
+            "with images.astype('uint8')"
         )
+    if not np.isfinite(images).all():
+        count = np.count_nonzero(~np.isfinite(images))
+        raise ValueError(f"{name} must be finite, got {count} pixels that are NaN or infinite")
+    low, high = images.min(), images.max()
+    if low < 0 or high > 1:
+        fix = "divide pixels 0 .. 255 by 255" if low >= 0 else "map [-1, 1] to it with (images + 1) / 2"
+        raise ValueError(f"{name} must be uint8 or floats in [0, 1], got floats from {low} to {high}; {fix}")
 
 
-def _check_labels(argument, labels, examples, classes):
+def _check_labels(name, labels, examples, classes):
     if labels.shape != (examples,):
-        raise ValueError(f"{argument}: labels of shape {labels.shape} for {examples} images: give [N].")
+        one_hot = labels.ndim == 2 and labels.shape == (examples, classes)
+        fix = "; convert one-hot labels with labels.argmax(1)" if one_hot else ""
+        raise ValueError(f"{name} must have shape ({examples},), one per image, got {labels.shape}{fix}")
     if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{argument}: labels of dtype {labels.dtype} are not valid: give integers.")
+        raise ValueError(f"{name} must be integers, got dtype {labels.dtype}")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
-            f"{argument}: labels from {labels.min()} to {labels.max()} are not valid: {classes} classes have "
-            f"labels 0 .. {classes - 1}."
+            f"{name} must be from 0 to {classes - 1} for {classes} classes, got labels from {labels.min()} "
+            f"to {labels.max()}"
         )
 
 
-def _checked(argument, split, shape, classes):
-    if not isinstance(split, tuple | list) or len(split) != 2:
-        raise ValueError(f"{argument} must be a pair (images, labels), not {type(split).__name__}.")
-    images, labels = (np.asarray(part) for part in split)
-    _check_images(argument, images, shape)
-    _check_labels(argument, labels, len(images), classes)
+def _checked_pair(name, pair, shape, classes):
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(f"{name} must be a pair (images, labels), got {arguments.described(pair)}")
+    images, labels = _array(f"{name} images", pair[0]), _array(f"{name} labels", pair[1])
+    _check_images(f"{name} images", images, shape)
+    _check_labels(f"{name} labels", labels, len(images), classes)
     return images, labels
 
 
-def _agreeing(given, shape, classes):
-    """Checks {argument: pair}: all of one dtype and one shape, that of the first where `None` is given."""
-    parts = []
-    for argument, split in given.items():
-        images, labels = _checked(argument, split, shape, classes)
-        parts.append((images, labels))
-        first = parts[0][0]
-        shape = first.shape[1:]
-        if images.dtype != first.dtype:
-            raise ValueError(f"{argument}: images of dtype {images.dtype} where train has {first.dtype}.")
-    return parts
+def _checked_pairs(pairs, shape, classes):
+    """Returns the pairs of {name: pair} as arrays of one dtype and shape; `None` stands for that of train."""
+    checked = []
+    for name, pair in pairs.items():
+        images, labels = _checked_pair(name, pair, shape, classes)
+        checked.append((images, labels))
+        train = checked[0][0]
+        shape = train.shape[1:]
+        if images.dtype != train.dtype:
+            raise ValueError(f"{name} images must have the dtype of train, {train.dtype}, got {images.dtype}")
+    return checked
 
 
-def _check_sizes(given, parts, spec):
-    for argument, (images, _) in zip(given, parts, strict=True):
-        expected = getattr(spec, argument)
-        if len(images) != expected:
-            raise ValueError(f"{argument}: {len(images)} images where the spec says {expected}.")
+def implied_spec(name, classes, labels, pairs, source):
+    """Returns the `Spec` of arrays.
 
-
-def _described(name, classes, parts):
-    """Returns the `Spec` that the arrays themselves imply."""
-    train, validation, test = (images for images, _ in parts)
+    Args:
+        name: Name of the set.
+        classes: Number K of classes.
+        labels: The K class names, or `()`.
+        pairs: Valid pairs `(images, labels)` for training, validation and test.
+        source: Where the images come from.
+    """
+    train, validation, test = (images for images, _ in pairs)
     pixels = train.astype("float64") / (255 if train.dtype == np.uint8 else 1)
     return Spec(
         name=name,
         shape=tuple(train.shape[1:]),
         classes=classes,
-        labels=(),
+        labels=tuple(labels),
         train=len(train),
         validation=len(validation),
         test=len(test),
         mean=tuple(pixels.mean((0, 1, 2)).tolist()),
         std=tuple(pixels.std((0, 1, 2)).tolist()),
         licence="the user's own",
-        source="the user's own arrays",
+        source=source,
         note="",
         padding=max(1, round(min(train.shape[1:3]) / 8)),
     )
@@ -94,6 +117,7 @@ def from_arrays(
     *,
     spec=None,
     classes=None,
+    labels=(),
     name="arrays",
     batch_size=128,
     seed=0,
@@ -107,12 +131,13 @@ def from_arrays(
         train: Pair `(images, labels)`: images [N, H, W, C], uint8 in 0 .. 255 or floats in [0, 1], and
             integer labels [N] in 0 .. K - 1.
         validation: Likewise.
-        test: Likewise, all three of one dtype.
-        spec: The `Spec` that the arrays must agree with in shape, classes and sizes; `None` where `classes`
-            is given.
-        classes: Number K of classes, where no spec is given.
-        name: Name of the set, where no spec is given.
-        batch_size: Training examples a batch.
+        test: Likewise; the images of all three have one dtype.
+        spec: The `Spec` that the arrays must agree with in shape, classes and sizes; `None` if `classes` is
+            given.
+        classes: Number K of classes, if no spec is given.
+        labels: The K class names in label order, if no spec is given; `()` for none.
+        name: Name of the set, if no spec is given.
+        batch_size: Examples per training batch.
         seed: As for `load`.
         subset: As for `load`.
         random_labels: As for `load`.
@@ -125,25 +150,25 @@ def from_arrays(
         ValueError: If an argument is not valid.
     """
     if (spec is None) == (classes is None):
-        raise ValueError(f"spec={spec!r}, classes={classes!r} is not valid: give exactly one of the two.")
+        raise ValueError(
+            f"exactly one of spec and classes must be given, got spec={spec!r}, classes={classes!r}"
+        )
     if spec is None:
-        check_int("classes", classes, 2, 2**31 - 1)
-    given = {"train": train, "validation": validation, "test": test}
-    parts = _agreeing(given, spec.shape if spec else None, spec.classes if spec else classes)
-    spec = spec or _described(name, classes, parts)
-    _check_sizes(given, parts, spec)
-    check_sampling(spec.train, batch_size, seed, subset, random_labels)
-    check_augment(augment)
-    # TensorFlow is imported only now, so that a wrong argument is told at once.
+        arguments.integer("classes", classes, 2, 2**31 - 1)
+        if len(labels) not in (0, classes):
+            raise ValueError(f"labels must hold the names of {classes} classes, got {len(labels)} names")
+    pairs = _checked_pairs(
+        {"train": train, "validation": validation, "test": test},
+        spec.shape if spec else None,
+        spec.classes if spec else classes,
+    )
+    spec = spec or implied_spec(name, classes, labels, pairs, "the user's own arrays")
+    for split, (images, _) in zip(("train", "validation", "test"), pairs, strict=True):
+        if len(images) != getattr(spec, split):
+            raise ValueError(f"{split} must have {getattr(spec, split)} images as in spec, got {len(images)}")
+    sampling = Sampling(batch_size, seed, subset, random_labels, augment)
+    sampling.check(spec.train)
+    # TensorFlow is imported only here, so that a wrong argument is reported at once.
     from . import memory
 
-    return memory.splits(
-        spec,
-        *parts,
-        levels=255 if parts[0][0].dtype == np.uint8 else 1,
-        batch_size=batch_size,
-        seed=seed,
-        subset=subset,
-        random_labels=random_labels,
-        augment=augment,
-    )
+    return memory.splits(spec, *pairs, 255 if pairs[0][0].dtype == np.uint8 else 1, sampling)

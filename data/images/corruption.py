@@ -12,7 +12,7 @@ _TEST_SEED = 0
 
 
 def gaussian(images, level, key):
-    """Adds independent Gaussian noise of mean zero to every pixel: its mean is the clean pixel.
+    """Adds independent Gaussian noise of mean zero to every pixel, so that the mean is the clean pixel.
 
     Args:
         images: Clean images [B, H, W, C].
@@ -20,20 +20,20 @@ def gaussian(images, level, key):
         key: Stateless key [2].
 
     Returns:
-        Noisy images [B, H, W, C], not clipped: clipping would move the mean.
+        Noisy images [B, H, W, C], not clipped because clipping would move the mean.
     """
     return images + level * tf.random.stateless_normal(tf.shape(images), key)
 
 
 def impulse(images, level, key):
-    """Replaces pixels by uniform draws from [0, 1]: below `level` = 1/2 its median is the clean pixel.
+    """Replaces pixels by uniform draws from [0, 1]; for `level` < 1/2 the median is the clean pixel.
 
-    The clean value keeps probability 1 - level > 1/2, and the rest lies on both sides of it, so no other
-    value is a median. The mean, (1 - level) x + level / 2, is not x.
+    The clean value has probability 1 - level > 1/2, so it alone is the median. The mean is
+    (1 - level) x + level / 2, not x.
 
     Args:
         images: Clean images [B, H, W, C].
-        level: Probability of a pixel to be replaced.
+        level: Probability that a pixel is replaced.
         key: Stateless key [2].
 
     Returns:
@@ -51,15 +51,15 @@ _CORRUPTIONS = {"gaussian": gaussian, "impulse": impulse}
 def noisy_splits(splits, noise, level, targets, seed):
     """Turns splits of (images, labels) into splits of (noisy images, targets).
 
-    Every epoch draws its noise anew from (seed, epoch), the same in every run. The validation split has the
-    training split's kind of target, under one fixed noise. The test split has clean targets, and noise that
-    does not depend on `seed`, so that all models are measured on the same pictures.
+    Every epoch draws new noise from (seed, epoch), the same in every run. Validation has the same kind of
+    target as training, under one fixed noise. The test split has clean targets, and noise that does not
+    depend on `seed`, so that all models are measured on the same pictures.
 
     Args:
         splits: The `Splits` of clean images.
         noise: `gaussian` or `impulse`.
-        level: Its strength, as the function of that name takes it.
-        targets: `noisy`, a second and independent corruption of the same image, or `clean`.
+        level: Strength of the noise, as for the function of that name.
+        targets: `noisy` for a second, independent corruption of the same image, or `clean`.
         seed: Key of the training and validation noise.
 
     Returns:
@@ -84,10 +84,15 @@ def noisy_splits(splits, noise, level, targets, seed):
         )
 
     def evaluation(split, seed, noisy_target):
-        # One key for each batch, told apart by its number.
+        # The key of a batch is its number.
         return split.enumerate().map(
             lambda number, example: pair(example[0], tf.stack([seed, number]), noisy_target),
             num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def rebuild(**settings):
+        return noisy_splits(
+            splits.with_batches(**settings), noise, level, targets, settings.get("seed", seed)
         )
 
     return Splits(
@@ -96,9 +101,10 @@ def noisy_splits(splits, noise, level, targets, seed):
         batches,
         evaluation(splits.validation, seed + 1, targets == "noisy"),
         evaluation(splits.test, _TEST_SEED, False),
+        rebuild,
     )
 
 
 def _keys(key, count):
-    """The keys of one epoch's batches."""
+    """Returns the keys of one epoch's batches."""
     return tf.data.Dataset.from_tensor_slices(tf.random.split(key, count))

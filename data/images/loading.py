@@ -1,10 +1,13 @@
-"""Loading a data set by name."""
+"""Loading an image set by name."""
 
 import dataclasses
 import os
 
-from ..arguments import check_augment, check_data_dir, check_int, check_sampling
+from ... import arguments
+from .sampling import Sampling
 from .specs import spec as spec_of
+
+_IMAGE_SIZE = 224
 
 
 def load(
@@ -22,67 +25,68 @@ def load(
 
     Args:
         name: One of `names()`.
-        batch_size: Training examples a batch.
-        data_dir: Folder of data sets prepared by TensorFlow Datasets; `None` stands for the variable
-            `TFDS_DATA_DIR` of the environment, else the default of tfds. Not needed for `digits`.
+        batch_size: Examples per training batch.
+        data_dir: Folder of data sets prepared by TensorFlow Datasets; `None` for the environment variable
+            `TFDS_DATA_DIR`, or the default of tfds if that is not set. Not needed for `digits`.
         seed: Key of the order, of the augmentation and of the random labels; the splits do not depend on it.
-        subset: Keep this many training examples, the same ones for every seed; `None` keeps all.
-        random_labels: Replace this fraction of the training labels by uniform draws, fixed by `seed`.
-            Validation and test keep theirs.
+        subset: Number of training examples to use, the same ones for every seed; `None` for all.
+        random_labels: Fraction of the training labels to replace by uniform draws, fixed by `seed`.
+            Validation and test labels stay.
         augment: Names among `flip` (left to right, half of the images) and `crop` (random crops of the
             zero-padded images). `imagenet2012` has its own augmentation and takes none.
-        image_size: Side in pixels of the square images of `imagenet2012`, 224 by default; `None` elsewhere.
+        image_size: Side in pixels of the square images of `imagenet2012`, 224 by default; `None` for the
+            other sets.
 
     Returns:
-        The `Splits`, whose spec carries the sizes of the splits as loaded.
+        The `Splits`, whose spec has the sizes of the splits as loaded.
 
     Raises:
-        ValueError: If an argument is not valid, or the data set is neither prepared nor preparable.
+        ValueError: If an argument is not valid, or the data set is not prepared and cannot be.
     """
     spec = spec_of(name)
-    check_sampling(spec.train, batch_size, seed, subset, random_labels)
-    check_augment(augment)
+    sampling = Sampling(batch_size, seed, subset, random_labels, augment)
+    sampling.check(spec.train)
     if name != "digits":
-        check_data_dir(data_dir)
+        _check_data_dir(data_dir)
         folder = os.environ.get("TFDS_DATA_DIR")
         if data_dir is None and folder and os.path.isfile(folder):
-            raise ValueError(f"TFDS_DATA_DIR={folder!r} is a file: give a folder of prepared data sets.")
+            raise ValueError(f"TFDS_DATA_DIR must be a folder of prepared data sets, got the file {folder!r}")
     streamed = name == "imagenet2012"
     if image_size is not None and not streamed:
         raise ValueError(
-            f"image_size={image_size!r} is not valid for {name!r}: only 'imagenet2012' is resized."
+            f"image_size must be None for {name!r}, got {image_size!r}: only 'imagenet2012' is resized"
         )
-    options = dict(batch_size=batch_size, seed=seed, subset=subset, random_labels=random_labels)
-    # TensorFlow is imported only now, so that a wrong argument is told at once.
+    # TensorFlow is imported only from here on, so that a wrong argument is reported at once.
     if streamed:
-        return _streamed(spec, data_dir, augment, 224 if image_size is None else image_size, options)
+        return _streamed(spec, data_dir, _IMAGE_SIZE if image_size is None else image_size, sampling)
     from . import memory
 
     if name == "digits":
-        return memory.splits(spec, *memory.digits(), levels=16, augment=augment, **options)
+        return memory.splits(spec, *memory.digits(), 16, sampling)
     from . import records
 
     arrays = records.arrays(spec, None if data_dir is None else os.fspath(data_dir))
-    return memory.splits(spec, *arrays, levels=255, augment=augment, **options)
+    return memory.splits(spec, *arrays, 255, sampling)
 
 
-def _streamed(spec, data_dir, augment, image_size, options):
-    check_int("image_size", image_size, 16, 1024)
-    if augment:
-        raise ValueError(
-            f"augment={tuple(augment)!r} is not valid for {spec.name!r}: its training images are always "
-            "random resized crops, flipped half of the time; give ()."
-        )
+def _streamed(spec, data_dir, image_size, sampling):
+    arguments.integer("image_size", image_size, 16, 1024)
     from .. import prepared
     from . import stream
 
+    stream.check_augment(spec, sampling)
     builder = prepared.builder(spec.name, data_dir)
     prepared.check_sizes(builder, spec)
-    return stream.splits(dataclasses.replace(spec, shape=(image_size, image_size, 3)), builder, **options)
+    return stream.splits(dataclasses.replace(spec, shape=(image_size, image_size, 3)), builder, sampling)
+
+
+def _check_data_dir(data_dir):
+    if data_dir is not None:
+        arguments.folder("data_dir", data_dir)
 
 
 def provenance(name, data_dir=None):
-    """Says which bytes `load` reads, for a card: the numbers of a model belong to them.
+    """Returns which copy of the images `load` reads, for the card of a model that is trained on them.
 
     Args:
         name: One of `names()`.
@@ -93,12 +97,12 @@ def provenance(name, data_dir=None):
         compressed again when the set was prepared) or `JPEG, as published`.
 
     Raises:
-        ValueError: If there is no such data set, or it is neither prepared nor preparable.
+        ValueError: If the data set is unknown, or is not prepared and cannot be.
     """
     spec = spec_of(name)
     if name == "digits":
         return "embedded"
-    check_data_dir(data_dir)
+    _check_data_dir(data_dir)
     from . import records
 
     return records.encoding(spec, data_dir)

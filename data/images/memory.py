@@ -6,12 +6,10 @@ Legend: B batch, N examples, H height, W width, C channels.
 import dataclasses
 
 import tensorflow as tf
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from ..splits import Splits
 from .augmentation import augmented
-from .sampling import kept, replacement_labels
+from .sampling import replacement_labels, subset_rows
 
 _EVALUATION_BATCH = 500
 _DIGITS_SEED = 0
@@ -24,6 +22,9 @@ def digits():
         Pairs `(images, labels)` for training (1,257), validation (180) and test (360): images uint8
         [N, 8, 8, 1] with values 0 .. 16, labels int32 [N].
     """
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     images, labels = load_digits(return_X_y=True)
     images, labels = images.reshape(-1, 8, 8, 1).astype("uint8"), labels.astype("int32")
     rest, test, rest_labels, test_labels = train_test_split(
@@ -35,13 +36,14 @@ def digits():
     return (train, train_labels), (validation, validation_labels), (test, test_labels)
 
 
-def _sampled(split, spec, seed, subset, random_labels):
+def _sampled(split, classes, sampling):
+    """Returns the subset of a training split, with its random labels."""
     images, labels = split
-    if subset is not None:
-        rows = kept(spec.train, subset)
+    if sampling.subset is not None:
+        rows = subset_rows(len(labels), sampling.subset)
         images, labels = tf.gather(images, rows), tf.gather(labels, rows)
-    if random_labels:
-        replaced = replacement_labels(len(labels), spec.classes, random_labels, seed)
+    if sampling.random_labels:
+        replaced = replacement_labels(len(labels), classes, sampling.random_labels, sampling.seed)
         labels = tf.where(replaced >= 0, replaced, labels)
     return images, labels
 
@@ -58,28 +60,28 @@ def _in_order(split, levels):
     return starts.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def _shuffled(split, levels, batch_size, seed, augment, padding):
-    """Returns the function from epoch numbers to batches that `Splits` wants."""
+def _shuffled(split, levels, sampling, padding):
+    """Returns the function from epoch numbers to batches that `Splits` takes."""
     images, labels = split
     size = len(labels)
-    steps = size // batch_size
+    steps = size // sampling.batch_size
 
     def order(epoch):
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
+        key = tf.stack([tf.constant(sampling.seed, tf.int64), epoch])
         order_key, batches_key = tf.unstack(tf.random.split(key, 2))
         rows = tf.random.experimental.stateless_shuffle(tf.range(size), order_key)
-        rows = tf.reshape(rows[: steps * batch_size], [steps, batch_size])
+        rows = tf.reshape(rows[: steps * sampling.batch_size], [steps, sampling.batch_size])
         keys = tf.random.split(batches_key, steps)
         return tf.data.Dataset.from_tensor_slices((rows, keys))
 
     def batch(rows, key):
-        pixels = augmented(tf.gather(images, rows), augment, key, padding)
+        pixels = augmented(tf.gather(images, rows), sampling.augment, key, padding)
         return tf.cast(pixels, tf.float32) / levels, tf.gather(labels, rows)
 
     return lambda epochs: epochs.flat_map(order).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def splits(spec, train, validation, test, *, levels, batch_size, seed, subset, random_labels, augment):
+def splits(spec, train, validation, test, levels, sampling):
     """Builds the splits of a set held in memory.
 
     Args:
@@ -88,26 +90,28 @@ def splits(spec, train, validation, test, *, levels, batch_size, seed, subset, r
         validation: Likewise.
         test: Likewise.
         levels: The pixel value that stands for 1: images are divided by it.
-        batch_size: Training examples B a batch.
-        seed: Key of the order, of the augmentation and of the random labels.
-        subset: Training examples to keep, or `None` for all.
-        random_labels: Fraction of the training labels to replace by uniform draws.
-        augment: Names among `flip` and `crop`.
+        sampling: The `Sampling` of the training batches.
 
     Returns:
         The `Splits`.
     """
-    # On a machine with an accelerator the pixels stay beside tf.data, on the host.
+    # On a machine with an accelerator the pixels stay on the host, where tf.data runs.
     with tf.device("CPU:0"):
         train, validation, test = (
             (tf.convert_to_tensor(images), tf.cast(labels, tf.int32))
             for images, labels in (train, validation, test)
         )
-        train = _sampled(train, spec, seed, subset, random_labels)
+        drawn = _sampled(train, spec.classes, sampling)
+
+    def rebuild(**settings):
+        changed = sampling.replaced(spec.train, **settings)
+        return splits(spec, train, validation, test, levels, changed)
+
     return Splits(
-        dataclasses.replace(spec, train=len(train[1])),
-        batch_size,
-        _shuffled(train, levels, batch_size, seed, augment, spec.padding),
+        dataclasses.replace(spec, train=len(drawn[1])),
+        sampling.batch_size,
+        _shuffled(drawn, levels, sampling, spec.padding),
         _in_order(validation, levels),
         _in_order(test, levels),
+        rebuild,
     )

@@ -1,10 +1,11 @@
-"""What is known of each data set before a byte of it is read. Imports nothing heavy.
+"""The fixed facts of each image set, known without reading it. Imports nothing heavy.
 
 Legend: H height, W width, C channels, K classes.
 """
 
 import dataclasses
-import difflib
+
+from ... import arguments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,15 +16,15 @@ class Spec:
         name: Name that `load` takes.
         shape: Image shape `(H, W, C)`.
         classes: Number K of classes.
-        labels: The K class names in label order, or `()` where they are not kept here.
-        train: Training examples, after the validation split was taken out.
+        labels: The K class names in label order, or `()` if they are not listed here.
+        train: Training examples, without the validation split.
         validation: Validation examples.
         test: Test examples.
-        mean: Mean of each channel, of pixels in [0, 1], over the published training images.
+        mean: Mean of each channel over the published training images, with pixels in [0, 1].
         std: Standard deviation of each channel, likewise.
         licence: Terms under which the images may be used.
         source: Whom to cite and where the images come from.
-        note: What a user of the numbers should know.
+        note: What to know before citing results on this set.
         padding: Zeros on each side, in pixels, before the random crop of `augment=("crop",)`.
     """
 
@@ -132,7 +133,7 @@ _SPECS = {
             licence="none stated; for research, with citation",
             source="Krizhevsky (2009), https://www.cs.toronto.edu/~kriz/cifar.html",
             note=_LAST + " Some prepared copies hold JPEG copies of the images, whose pixels differ from the "
-            "published ones: data.provenance('cifar10') tells which are read.",
+            "published ones: data.provenance('cifar10') says which are read.",
             padding=4,
         ),
         Spec(
@@ -185,10 +186,6 @@ def spec(name):
         Its `Spec`.
 
     Raises:
-        ValueError: If there is no such data set.
+        ValueError: If the name is unknown.
     """
-    if name not in _SPECS:
-        near = difflib.get_close_matches(str(name), _SPECS, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"name={name!r} is no data set.{hint} Valid names: {', '.join(_SPECS)}.")
-    return _SPECS[name]
+    return _SPECS[arguments.known_name("data set", name, _SPECS)]

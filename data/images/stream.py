@@ -11,15 +11,15 @@ import tensorflow as tf
 from ..prepared import test_split
 from ..splits import Splits
 from .records import parsed
-from .sampling import kept, replacement_labels
+from .sampling import replacement_labels, subset_rows
 
 _SHARDS_AT_ONCE = 16
 _SHUFFLE_BLOCK = 2048
-_LEFT_OUT, _TRUE_LABEL = -2, -1
+_EXCLUDED, _TRUE_LABEL = -2, -1
 
 
 def evaluation_image(encoded, size):
-    """Decodes an image, resizes its shorter side to 256/224 of `size` and cuts the center out.
+    """Decodes an image, resizes its shorter side to 256/224 of `size` and crops the center.
 
     Args:
         encoded: JPEG bytes, a scalar string.
@@ -40,7 +40,7 @@ def evaluation_image(encoded, size):
 def training_image(encoded, key, size):
     """Decodes a random window, resizes it and mirrors it with probability 1/2.
 
-    The window covers 8 to 100 % of the image at an aspect ratio between 3/4 and 4/3 (Szegedy et al. 2015).
+    The window covers 8 to 100 % of the image, with an aspect ratio between 3/4 and 4/3 (Szegedy et al. 2015).
 
     Args:
         encoded: JPEG bytes, a scalar string.
@@ -70,7 +70,7 @@ def training_image(encoded, key, size):
 
 @dataclasses.dataclass(frozen=True)
 class _Shards:
-    """Record files of one split: path, records to skip, to take, and taken before it, one entry a file."""
+    """Record files of a split: for each its path, the records to skip and to take, and those before it."""
 
     files: tf.Tensor
     skips: tf.Tensor
@@ -79,9 +79,9 @@ class _Shards:
 
     @classmethod
     def of(cls, builder, split):
-        parts = builder.info.splits[split].file_instructions
-        takes = [part.take for part in parts]
-        columns = [part.filename for part in parts], [part.skip for part in parts], takes
+        files = builder.info.splits[split].file_instructions
+        takes = [file.take for file in files]
+        columns = [file.filename for file in files], [file.skip for file in files], takes
         before = np.cumsum([0, *takes[:-1]])
         with tf.device("CPU:0"):
             return cls(tf.constant(columns[0]), *(np.array(c, np.int64) for c in (*columns[1:], before)))
@@ -103,17 +103,17 @@ def _in_order(shards, size, batch_size):
     return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
-def _label_table(spec, seed, subset, random_labels):
-    """Returns an int32 a training example: its replacement label, `_TRUE_LABEL` or `_LEFT_OUT`."""
-    table = np.full(spec.train, _LEFT_OUT, np.int32)
-    rows = kept(spec.train, subset)
-    table[rows] = replacement_labels(len(rows), spec.classes, random_labels, seed)
+def _label_table(spec, sampling):
+    """Returns for each training example its replacement label, `_TRUE_LABEL` or `_EXCLUDED`, int32 [N]."""
+    table = np.full(spec.train, _EXCLUDED, np.int32)
+    rows = subset_rows(spec.train, sampling.subset)
+    table[rows] = replacement_labels(len(rows), spec.classes, sampling.random_labels, sampling.seed)
     with tf.device("CPU:0"):
         return tf.constant(table)
 
 
-def _shuffled(shards, table, size, batch_size, seed, steps):
-    """Returns the function from epoch numbers to batches that `Splits` wants."""
+def _shuffled(shards, table, size, sampling, steps):
+    """Returns the function from epoch numbers to batches that `Splits` takes."""
 
     def mixed(files_key, records_key):
         def mix(number, block):
@@ -126,12 +126,12 @@ def _shuffled(shards, table, size, batch_size, seed, steps):
         records = tf.data.Dataset.from_tensor_slices(files).interleave(
             shards.read, _SHARDS_AT_ONCE, block_length=16, num_parallel_calls=tf.data.AUTOTUNE
         )
-        records = records.filter(lambda position, _: tf.gather(table, position) != _LEFT_OUT)
+        records = records.filter(lambda position, _: tf.gather(table, position) != _EXCLUDED)
         # Blocks and a stateless key: the seeds of Dataset.shuffle would mix in the global seed.
         return records.batch(_SHUFFLE_BLOCK).enumerate().map(mix).prefetch(1).unbatch()
 
     def epoch(number):
-        key = tf.stack([tf.constant(seed, tf.int64), number])
+        key = tf.stack([tf.constant(sampling.seed, tf.int64), number])
         files_key, records_key, images_key = tf.unstack(tf.random.split(key, 3))
 
         def decode(place, example):
@@ -142,37 +142,52 @@ def _shuffled(shards, table, size, batch_size, seed, steps):
             return training_image(encoded[0], tf.random.fold_in(images_key, place), size), label
 
         images = mixed(files_key, records_key).enumerate().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        return images.batch(batch_size, drop_remainder=True).take(steps)
+        return images.batch(sampling.batch_size, drop_remainder=True).take(steps)
 
     return lambda epochs: epochs.flat_map(epoch)
 
 
-def splits(spec, builder, *, batch_size, seed, subset, random_labels):
+def check_augment(spec, sampling):
+    """Raises a ValueError if `sampling` asks for an augmentation: the streamed images have their own."""
+    if sampling.augment:
+        raise ValueError(
+            f"augment must be () for {spec.name!r}, got {tuple(sampling.augment)!r}: its training images are "
+            "always random resized crops, flipped half of the time"
+        )
+
+
+def splits(spec, builder, sampling):
     """Builds the streamed splits.
 
-    An epoch reads the shards in a shuffled order, several at once, and shuffles blocks of records; images are
-    decoded on the way, so that memory holds a few blocks of JPEG files whatever the number of images.
+    An epoch reads the shards in a shuffled order, several at once, and shuffles blocks of records. Images are
+    decoded as they are read, so memory holds a few blocks of JPEG files whatever the number of images.
 
     Args:
         spec: The `Spec`, its shape (S, S, 3).
         builder: The prepared `tfds` builder.
-        batch_size: Examples B a batch, also of validation and test.
-        seed: Key of the order, of the augmentation and of the random labels.
-        subset: Training examples to keep, or `None` for all.
-        random_labels: Fraction of the training labels to replace by uniform draws.
+        sampling: The `Sampling` of the training batches; validation and test have its batch size B, too.
 
     Returns:
         The `Splits`.
+
+    Raises:
+        ValueError: If `sampling` asks for an augmentation.
     """
+    check_augment(spec, sampling)
+
+    def rebuild(**settings):
+        return splits(spec, builder, sampling.replaced(spec.train, **settings))
+
     size = spec.shape[0]
-    table = _label_table(spec, seed, subset, random_labels)
-    train = dataclasses.replace(spec, train=subset or spec.train)
+    table = _label_table(spec, sampling)
+    train = dataclasses.replace(spec, train=sampling.subset or spec.train)
     shards = _Shards.of(builder, f"train[:{spec.train}]")
     validation = _Shards.of(builder, f"train[{spec.train}:]")
     return Splits(
         train,
-        batch_size,
-        _shuffled(shards, table, size, batch_size, seed, train.train // batch_size),
-        _in_order(validation, size, batch_size),
-        _in_order(_Shards.of(builder, test_split(spec.name)), size, batch_size),
+        sampling.batch_size,
+        _shuffled(shards, table, size, sampling, train.train // sampling.batch_size),
+        _in_order(validation, size, sampling.batch_size),
+        _in_order(_Shards.of(builder, test_split(spec.name)), size, sampling.batch_size),
+        rebuild,
     )

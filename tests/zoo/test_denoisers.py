@@ -23,7 +23,7 @@ def test_noise_goes_without_a_clean_image_seen(tmp_path):
 def test_the_settings_of_the_task_can_be_changed_by_name():
     task = zoo.recipe("denoiser_digits").override({"level": "0.1", "targets": "clean"}).task
     assert (task.level, task.targets) == (0.1, "clean")
-    with pytest.raises(ValueError, match="targets='dirty' is not one of noisy, clean"):
+    with pytest.raises(ValueError, match="targets must be one of noisy, clean, got 'dirty'"):
         zoo.recipe("denoiser_digits").override({"targets": "dirty"})
     with pytest.raises(ValueError, match=r"no setting 'nois'; did you mean 'noise'\? Valid: .*likelihood"):
         zoo.recipe("denoiser_digits").override({"nois": "impulse"})

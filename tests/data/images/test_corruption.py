@@ -58,12 +58,12 @@ def test_both_halves_of_a_pair_have_independent_noise_on_the_same_image(clean):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"noise": "salt"}, "noise='salt' is not one of gaussian, impulse"),
-        ({"targets": "nosiy"}, "targets='nosiy' is not one of noisy, clean"),
-        ({"level": -1.0}, r"level=-1.0 is not valid for gaussian noise: give 0 < level < inf"),
+        ({"noise": "salt"}, "noise must be one of gaussian, impulse, got 'salt'"),
+        ({"targets": "nosiy"}, "targets must be one of noisy, clean, got 'nosiy'; did you mean 'noisy'"),
+        ({"level": -1.0}, r"level must be a positive finite number, got -1\.0"),
         (
             {"noise": "impulse", "level": 0.5},
-            r"level=0.5 is not valid for impulse noise: give 0 < level < 0.5",
+            r"level must be a number in \(0, 0\.5\), got 0\.5",
         ),
     ],
 )

@@ -57,7 +57,9 @@ def test_constants_of_digits_are_those_of_its_training_split():
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_valid_ones():
-    with pytest.raises(ValueError, match=r"'cifar-10'.*mean 'cifar10'\?.*digits, mnist, fashion_mnist"):
+    with pytest.raises(
+        ValueError, match=r"'cifar-10'; did you mean 'cifar10'\?.*digits, mnist, fashion_mnist"
+    ):
         data.spec("cifar-10")
-    with pytest.raises(ValueError, match="name=7 is no data set"):
+    with pytest.raises(ValueError, match="Unknown data set 7"):
         data.spec(7)

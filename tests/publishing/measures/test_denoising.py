@@ -52,14 +52,14 @@ def test_a_task_comes_back_from_its_settings(task):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"noise": "salt"}, "noise='salt' is not one of gaussian, impulse"),
-        ({"targets": "dirty"}, "targets='dirty' is not one of noisy, clean"),
+        ({"noise": "salt"}, "noise must be one of gaussian, impulse, got 'salt'"),
+        ({"targets": "dirty"}, "targets must be one of noisy, clean, got 'dirty'"),
         ({"likelihood": "cauchy"}, "likelihood='cauchy' is not one of gaussian, laplace"),
-        ({"level": 0.0}, r"level=0.0 is not valid for gaussian noise: give 0 < level < inf"),
-        ({"level": float("nan")}, "level=nan is not valid"),
+        ({"level": 0.0}, r"level must be a positive finite number, got 0\.0"),
+        ({"level": float("nan")}, r"level must be a positive finite number, got nan"),
         (
             {"noise": "impulse", "level": 0.5},
-            r"level=0.5 is not valid for impulse noise: give 0 < level < 0.5",
+            r"level must be a number in \(0, 0\.5\), got 0\.5",
         ),
     ],
 )
