@@ -1,7 +1,8 @@
-"""What the dense and the convolutional block share: affine map, normalization, activation, dropout."""
+"""The common base of the dense and the convolutional block."""
 
 import keras
 
+from .. import arguments
 from .initializers import fan_in
 from .normalization import KINDS, activation_normalization
 from .weight_norm import WeightNormalization
@@ -10,9 +11,10 @@ _NORMALIZATIONS = (*KINDS, "weight")
 
 
 class AffineBlock(keras.layers.Layer):
-    """Base class: affine map, normalization, activation, dropout, in this order.
+    """Base class of blocks: an affine map, then normalization, activation and dropout.
 
-    The notes normalize after the ReLU (Eqs. 5.1.3 to 5.1.5); here it is before, as Ioffe and Szegedy do.
+    The notes normalize after the ReLU (Eqs. 5.1.3 to 5.1.5). These blocks normalize before it, as Ioffe and
+    Szegedy do.
 
     Args:
         activation: Any Keras activation identifier; the notes' leaky form q x + (1 - q) ReLU(x) is
@@ -35,17 +37,14 @@ class AffineBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if normalization not in _NORMALIZATIONS:
-            raise ValueError(
-                f"`normalization` must be one of {_NORMALIZATIONS}. Received: normalization={normalization!r}"
-            )
+        arguments.one_of("normalization", normalization, _NORMALIZATIONS)
         self.activation = keras.activations.get(activation)
         self.normalization = normalization
         self.dropout = dropout
         self.kernel_initializer = keras.initializers.get(kernel_initializer) or fan_in()
 
     def add_sublayers(self, layer_class, *args, **kwargs):
-        """Sets up the affine layer with this block's initializer and penalties, then what follows it.
+        """Creates the affine layer, with this block's initializer, and the layers that follow it.
 
         Args:
             layer_class: `keras.layers.Dense` or `keras.layers.Conv2D`.
@@ -54,7 +53,7 @@ class AffineBlock(keras.layers.Layer):
         """
         affine = layer_class(
             *args,
-            # Batch norm subtracts any constant, and brings an offset of its own.
+            # Batch norm subtracts any constant, and has an offset of its own.
             use_bias=self.normalization != "batch",
             kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,

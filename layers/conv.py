@@ -12,13 +12,14 @@ from .block import AffineBlock
 class ConvBlock(AffineBlock):
     """2-D convolution, normalization, activation, dropout: [B, H, W, C] to [B, H', W', filters].
 
-    As a matrix the weights are (kernel height * kernel width * C) by filters, shared by all positions:
-    5 by 5 filters from 8 to 16 channels are 200 by 16. Layer norm runs over the channels of a position.
+    The weights form a matrix of (kernel height * kernel width * C) rows and `filters` columns, shared by all
+    positions: 200 by 16 for 5x5 filters from 8 to 16 channels. Layer norm runs over the channels of a
+    position.
 
     Args:
         filters: Number of output channels.
         kernel_size: Height and width of the filters, one integer or a pair.
-        strides: Steps between filter positions, one integer or a pair; above 1 the image shrinks.
+        strides: Step between filter positions, one integer or a pair; above 1 the image shrinks.
         activation: Any Keras activation identifier.
         normalization: `None`, `batch`, `layer` or `weight`; with `batch` the convolution has no bias.
         dropout: Probability that an output is set to zero while training.

@@ -1,9 +1,9 @@
-"""Initial weights that keep signals or gradients at one scale through a ReLU network (Sec. 5.1.3).
+"""Initial weights that preserve the scale of signals or gradients in a ReLU network (Sec. 5.1.3).
 
-Each layer of ReLUs multiplies the second moment <X^2> of the activations by L_{n-1} Var(W) / 2 on the
-way up and that of the gradients by L_n Var(W) / 2 on the way down, L_n being the width of layer n. The
-three schemes here are Keras's own `VarianceScaling`, drawn from the normal distribution that is not
-truncated, so that the closed forms of `curvezoo.theory.propagation` hold as they stand.
+A ReLU layer multiplies the second moment <X^2> of the activations by L_{n-1} Var(W) / 2 in the forward pass
+and that of the gradients by L_n Var(W) / 2 in the backward pass, where L_n is the width of layer n. The
+three schemes are Keras's `VarianceScaling` with the normal distribution that is not truncated, so that the
+closed forms of `curvezoo.theory.propagation` apply exactly.
 
 | scheme    | Var(W)                | equation | preserves                                           |
 |-----------|-----------------------|----------|-----------------------------------------------------|
@@ -15,6 +15,8 @@ truncated, so that the closed forms of `curvezoo.theory.propagation` hold as the
 import math
 
 import keras
+
+from .. import arguments
 
 _NUMERATOR = {"fan_in": 2.0, "fan_out": 2.0, "fan_avg": 1.0}
 
@@ -52,7 +54,7 @@ def fan_out(gain=1.0, seed=None):
 
 
 def fan_avg(gain=1.0, seed=None):
-    """Returns the initializer with Var(W) = 2 gain^2 / (L_n + L_{n-1}), as Keras's default (Eq. 5.1.12).
+    """Returns the initializer with Var(W) = 2 gain^2 / (L_n + L_{n-1}), that of Keras's default (Eq. 5.1.12).
 
     `VarianceScaling` divides its `scale` by the mean fan (L_n + L_{n-1}) / 2, so the scale here is 1, not 2.
 
@@ -85,7 +87,7 @@ def standard_deviation(shape, scheme="fan_in", gain=1.0):
     """
     check_scheme(scheme)
     if len(shape) < 2:
-        raise ValueError(f"`shape` must be a kernel's, with two axes or more. Received: shape={tuple(shape)}")
+        raise ValueError(f"shape must have at least two axes, as a kernel has, got {tuple(shape)}")
     field = math.prod(shape[:-2])
     fans = {"fan_in": field * shape[-2], "fan_out": field * shape[-1]}
     fans["fan_avg"] = (fans["fan_in"] + fans["fan_out"]) / 2
@@ -95,10 +97,11 @@ def standard_deviation(shape, scheme="fan_in", gain=1.0):
 def residual_gain(depth, sublayers):
     """Returns the gain L^(-1/(2m)) for each of the m weight layers in each of L residual branches.
 
-    Their product is L^(-1/2), so each branch adds 1/L of the variance that it would add unscaled, and
-    (1 + 1/L)^L < e replaces 2^L. The notes (end of Sec. 5.1.4) say to divide by a power of 1/sqrt(L); one
-    multiplies by it (docs/errata.md). Fixup starts the last layer of a branch at zero and bounds the change
-    that a gradient step makes to the function; m - 1 layers are left to scale it, hence its L^(-1/(2m-2)).
+    The product of the m gains is L^(-1/2), so each branch adds 1/L of the variance that it would add
+    unscaled, and the variance grows by (1 + 1/L)^L < e in place of 2^L. The notes (end of Sec. 5.1.4) say to
+    divide by a power of 1/sqrt(L), but one multiplies by it (docs/errata.md). Fixup instead starts the last
+    layer of a branch at zero and bounds the change of the function in a gradient step. That leaves m - 1
+    layers to scale, hence its gain L^(-1/(2m-2)).
 
     Args:
         depth: Number L of residual blocks.
@@ -113,14 +116,12 @@ def residual_gain(depth, sublayers):
     References:
         Zhang, Dauphin and Ma, "Fixup Initialization" (2019), arXiv:1901.09321.
     """
-    for name, value in (("depth", depth), ("sublayers", sublayers)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+    depth, sublayers = arguments.integer("depth", depth, 1), arguments.integer("sublayers", sublayers, 1)
     return depth ** (-1 / (2 * sublayers))
 
 
 def variance_scaling(scheme, gain=1.0, seed=None):
-    """Returns the initializer of a scheme.
+    """Returns the initializer of a scheme by its name.
 
     Args:
         scheme: `fan_in`, `fan_out` or `fan_avg`.
@@ -142,14 +143,5 @@ def variance_scaling(scheme, gain=1.0, seed=None):
 
 
 def check_scheme(scheme):
-    """Returns `scheme` if it names one of the three schemes.
-
-    Args:
-        scheme: Name of the scheme.
-
-    Raises:
-        ValueError: If `scheme` is unknown.
-    """
-    if scheme not in _NUMERATOR:
-        raise ValueError(f"`scheme` must be one of {sorted(_NUMERATOR)}. Received: scheme={scheme!r}")
-    return scheme
+    """Returns `scheme` after checking that it is one of the three."""
+    return arguments.one_of("scheme", scheme, _NUMERATOR)

@@ -1,25 +1,27 @@
 """Whitening of activations: batch norm and layer norm (Sec. 5.1.2, Eqs. 5.1.4 and 5.1.5).
 
-Both subtract a mean and divide by a standard deviation; layer norm takes them over the features of one
+Both subtract a mean and divide by a standard deviation. Layer norm takes these over the features of one
 example, batch norm over the batch for one feature, with moving averages for use after training. Every
-batch norm of curvezoo is made by `batch_normalization`, so that there is one place to change it.
+batch norm in curvezoo is made by `batch_normalization`, so that there is one place to change it.
 
-Eq. 5.1.5 divides by sigma, which is zero where a layer's activations are all equal (all ReLUs off);
-Keras divides by sqrt(sigma^2 + epsilon).
+Eq. 5.1.5 divides by sigma, which is zero if a layer's activations are all equal (all ReLUs off). Keras
+divides by sqrt(sigma^2 + epsilon).
 """
 
 import keras
+
+from .. import arguments
 
 KINDS = (None, "batch", "layer")
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch norm, which trains by one fused kernel where a backend offers it.
+    """Keras's batch norm, trained with one fused kernel if the backend has one.
 
-    Keras composes batch norm of many elementwise operations, and its gradient of more: on a CPU half of a
-    convolutional network's step. `use_fused_kernel` names a kernel for images in float32; without one, or
-    for other inputs, this is Keras's layer to the letter. Either way it computes, and saves, the same.
+    Keras builds batch norm and its gradient from many elementwise operations, which on a CPU take half of a
+    convolutional network's step. `use_fused_kernel` sets a kernel for float32 images. Without one, and for
+    other inputs, this is exactly Keras's layer. Both compute the same and are saved alike.
 
     Args:
         *args: As for `keras.layers.BatchNormalization`.
@@ -33,13 +35,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Sets the kernel of all batch norms.
 
         Args:
-            kernel: Function of images [B, H, W, C], scale and offset [C] and epsilon, to the normalized
-                images and the batch's mean and (biased) variance, both [C]; `None` for Keras's own way.
+            kernel: Function from images [B, H, W, C], scale and offset [C] and epsilon to the normalized
+                images and the batch's mean and (biased) variance, both [C]; `None` for Keras's operations.
         """
         cls._fused_kernel = None if kernel is None else staticmethod(kernel)
 
     def call(self, inputs, training=None, mask=None):
-        """Normalizes by the batch's moments while training, by the moving averages after."""
+        """Normalizes with the batch's moments in training, with the moving averages otherwise."""
         fusible = (
             self._fused_kernel is not None
             and training
@@ -56,8 +58,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not fusible:
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance = self._fused_kernel(inputs, self.gamma, self.beta, self.epsilon)
-        for average, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            average.assign(average * self.momentum + new * (1 - self.momentum))
+        for average, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            average.assign(average * self.momentum + batch * (1 - self.momentum))
         return outputs
 
 
@@ -95,20 +97,18 @@ def layer_normalization(epsilon=1e-5, **kwargs):
 
 
 def activation_normalization(kind, **kwargs):
-    """Returns the normalization layer of activations called `kind`.
+    """Returns a normalization layer for activations.
 
     Args:
         kind: `None`, `batch` or `layer`.
         **kwargs: Further arguments of the Keras layer.
 
     Returns:
-        A Keras layer, or `None` where `kind` is `None`.
+        A Keras layer, or `None` if `kind` is `None`.
 
     Raises:
         ValueError: If `kind` is unknown.
     """
-    if kind not in KINDS:
-        raise ValueError(f"`normalization` must be one of {KINDS}. Received: normalization={kind!r}")
-    if kind is None:
+    if arguments.one_of("normalization", kind, KINDS) is None:
         return None
     return batch_normalization(**kwargs) if kind == "batch" else layer_normalization(**kwargs)

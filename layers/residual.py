@@ -1,14 +1,14 @@
 """Residual blocks: the identity plus a function (Sec. 5.1.4, Eqs. 5.1.13 to 5.1.15).
 
-Version 2, X + F(X), leaves the sum untouched: X_n = X_1 + sum_k F_k(X_k). Version 1, phi(X + F(X)), puts
-an activation on it. F is m weight layers, with normalization and activation after each in version 1 (none
-after the last but the phi of the sum) and before each in version 2.
+Version 2, X + F(X), leaves the sum untouched: X_n = X_1 + sum_k F_k(X_k). Version 1, phi(X + F(X)), applies
+an activation to it. F consists of m weight layers. In version 2 normalization and activation come before
+each of them, in version 1 after each of them, except that phi follows the sum and not the last layer.
 
-Residual scale. X and F(X) are uncorrelated at initialization, so unscaled the variance doubles with every
-block, 2^L after L of them. Without normalization F is homogeneous of degree m in its weights: the gain
-L^(-1/(2m)) on each gives Var(F) = Var(X) / L and (1 + 1/L)^L < e. A normalization within F undoes every
-scale that comes before it, so the whole L^(-1/2) goes to what follows the last one: the last convolution
-in version 2, the initial gamma of the last normalization in version 1.
+Residual scale: X and F(X) are uncorrelated at initialization, so without scaling the variance doubles with
+every block, to 2^L after L blocks. Without normalization F is homogeneous of degree m in its weights, and
+the gain L^(-1/(2m)) on each layer gives Var(F) = Var(X) / L and (1 + 1/L)^L < e. A normalization within F
+undoes every scale before it. The whole factor L^(-1/2) then goes to the part after the last normalization:
+the last convolution in version 2, the initial gamma of the last normalization in version 1.
 
 Legend: B batch, D features, H height, W width, C channels; images are [B, H, W, C] on every backend.
 """
@@ -16,6 +16,7 @@ Legend: B batch, D features, H height, W width, C channels; images are [B, H, W,
 import keras
 from keras import ops
 
+from .. import arguments
 from .initializers import residual_gain, variance_scaling
 from .normalization import activation_normalization
 
@@ -27,23 +28,24 @@ _SHORTCUTS = ("projection", "pad")
 class ResidualBlock(keras.layers.Layer):
     """Convolutional residual block: [B, H, W, C] to [B, H / strides, W / strides, filters], rounded up.
 
-    Two 3x3 convolutions, or a bottleneck 1x1, 3x3, 1x1 whose last has 4 `filters` outputs; the strides are
-    the first 3x3's. Version 1 is Eq. 5.1.14 with phi the activation, version 2 Eq. 5.1.13 with
-    pre-activation; a network of version 2 needs one more normalization and activation after its last block.
-    Where the shape changes, the shortcut is a 1x1 convolution (in version 1 normalized, in version 2 of the
-    normalized and activated input, as He et al. have it), or the subsampled input padded with zero channels.
+    The branch F has two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1 convolutions with 4 `filters`
+    outputs. The first 3x3 convolution has the strides. Version 1 is Eq. 5.1.14 with the activation as phi,
+    version 2 is Eq. 5.1.13 with pre-activation; a network of version 2 blocks needs one more normalization
+    and activation after the last. If the shape changes, the shortcut is either a 1x1 convolution (version 1
+    normalizes its output; version 2 applies it to the pre-activated input, as He et al. do), or the
+    subsampled input padded with zero channels.
 
     Args:
         filters: Number of channels within the block.
-        strides: Steps between filter positions, one integer.
+        strides: Step between filter positions, one integer.
         version: Either 1 or 2.
         bottleneck: Whether F is the bottleneck of three convolutions.
-        shortcut: `projection` or `pad` (option A of He et al. 2015), used only where the shape changes.
+        shortcut: `projection` or `pad` (option A of He et al. 2015), used only if the shape changes.
         normalization: `None`, `batch` or `layer`; the convolutions have a bias only with `None`.
         activation: Any Keras activation identifier.
-        scheme: `fan_in`, `fan_out` or `fan_avg`, the initial weights.
+        scheme: Scheme of the initial weights: `fan_in`, `fan_out` or `fan_avg`.
         depth: Number L of residual blocks in the network, for `residual_scale`.
-        residual_scale: Whether F starts smaller by L^(-1/2).
+        residual_scale: Whether F starts smaller by a factor L^(-1/2).
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -71,10 +73,8 @@ class ResidualBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if version not in (1, 2):
-            raise ValueError(f"`version` must be 1 or 2. Received: version={version!r}")
-        if shortcut not in _SHORTCUTS:
-            raise ValueError(f"`shortcut` must be one of {_SHORTCUTS}. Received: shortcut={shortcut!r}")
+        arguments.one_of("version", version, (1, 2))
+        arguments.one_of("shortcut", shortcut, _SHORTCUTS)
         self.filters, self.strides, self.version, self.bottleneck = filters, strides, version, bottleneck
         self.shortcut, self.normalization, self.scheme = shortcut, normalization, scheme
         self.activation = keras.activations.get(activation)
@@ -91,13 +91,13 @@ class ResidualBlock(keras.layers.Layer):
             convolution.build(before)
             if norm is not None:
                 norm.build(shape if self.version == 1 else before)
-        self.reshapes = self.strides != 1 or input_shape[-1] != self.out_filters
-        if self.reshapes and self.shortcut == "projection":
+        self.changes_shape = self.strides != 1 or input_shape[-1] != self.out_filters
+        if self.changes_shape and self.shortcut == "projection":
             self._build_projection(input_shape)
         if input_shape[-1] > self.out_filters and self.shortcut == "pad":
             raise ValueError(
-                "`shortcut='pad'` can only add channels. "
-                f"Received: {input_shape[-1]} input channels for {self.out_filters} output channels"
+                "shortcut must be 'projection' to remove channels, got 'pad' with "
+                f"{input_shape[-1]} input channels for {self.out_filters} output channels"
             )
 
     def call(self, inputs, training=None):
@@ -116,7 +116,7 @@ class ResidualBlock(keras.layers.Layer):
             training: Whether batch norm uses the batch's own statistics.
 
         Returns:
-            Images [B, H / strides, W / strides, filters], 4 `filters` in a bottleneck.
+            Images [B, H / strides, W / strides, filters], or 4 `filters` channels in a bottleneck.
         """
         if self.version == 2:
             return self._residual_v2(self._preactivate(inputs, 0, training), training)
@@ -126,7 +126,7 @@ class ResidualBlock(keras.layers.Layer):
         return x
 
     def compute_output_shape(self, input_shape):
-        """Returns the shape of F's output, and of the block's."""
+        """Returns the shape of the output of F, which is that of the block."""
         shape = tuple(input_shape)
         for convolution in self.convolutions:
             shape = convolution.compute_output_shape(shape)
@@ -150,6 +150,7 @@ class ResidualBlock(keras.layers.Layer):
 
     def _add_sublayers(self):
         f, s = self.filters, self.strides
+        # (filters, kernel size, strides) of each convolution.
         plan = [(f, 1, 1), (f, 3, s), (self.out_filters, 1, 1)] if self.bottleneck else [(f, 3, s), (f, 3, 1)]
         last = len(plan) - 1
         gains, gamma = [1.0] * len(plan), 1.0
@@ -209,7 +210,7 @@ class ResidualBlock(keras.layers.Layer):
         return x
 
     def _shortcut(self, inputs, projected, training):
-        if not self.reshapes:
+        if not self.changes_shape:
             return inputs
         if self.projection is not None:
             return self._normalize(self.projection_norm, self.projection(projected), training)
@@ -221,15 +222,15 @@ class ResidualBlock(keras.layers.Layer):
 class ResidualDense(keras.layers.Layer):
     """Fully connected residual block of version 2 without normalization: [B, D] to [B, D], Eq. 5.1.13.
 
-    F(X) = W_m ReLU(... W_2 ReLU(W_1 ReLU(X))), square matrices without bias: the plainest network that has
+    F(X) = W_m ReLU(... W_2 ReLU(W_1 ReLU(X))) has square matrices without bias. It is the simplest block with
     the variance growth of Sec. 5.1.4.
 
     Args:
         sublayers: Number m of weight matrices in F.
         activation: Any Keras activation identifier.
-        scheme: `fan_in`, `fan_out` or `fan_avg`, the initial weights.
+        scheme: Scheme of the initial weights: `fan_in`, `fan_out` or `fan_avg`.
         depth: Number L of residual blocks in the network, for `residual_scale`.
-        residual_scale: Whether each matrix starts smaller by L^(-1/(2m)).
+        residual_scale: Whether each matrix starts smaller by a factor L^(-1/(2m)).
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:

@@ -1,17 +1,18 @@
 """Layers that draw random samples and pass gradients: Gaussian, Gumbel-softmax, straight-through (Sec. 3.5).
 
-Noise is drawn and transformed in float32 also under half precision: eight bits of uniform noise would cut the
-Gumbel distribution's tail at 5.5. A saved model keeps no state of the noise: loaded, it begins with the seed
-again, as `keras.layers.Dropout` does.
+Noise is drawn and transformed in float32 even under half precision, because uniform noise of eight bits would
+cut the tail of the Gumbel distribution at 5.5. A saved model does not store the state of the noise: a loaded
+one starts from the seed again, like `keras.layers.Dropout`.
 
-Legend: B batch, D features, K categories, ... any axes between.
+Legend: B batch, D features, K categories, ... further axes.
 """
 
 import math
-import numbers
 
 import keras
 from keras import ops
+
+from .. import arguments
 
 _TINY = 2.0**-126  # The smallest normal float32: -log(-log u) stays finite.
 _SURROGATES = ("softmax", "identity")
@@ -19,10 +20,10 @@ _SURROGATES = ("softmax", "identity")
 
 @keras.saving.register_keras_serializable("curvezoo")
 class GaussianSampling(keras.layers.Layer):
-    """Draws mu + sigma z with z of N(0, 1): a pair of [B, ...] to [B, ...], Eq. 3.5.1.
+    """Draws mu + sigma z with z from N(0, 1): a pair of [B, ...] to [B, ...], Eq. 3.5.1.
 
     The inputs are the mean mu and the logarithm of the variance, log sigma^2, which a network can output
-    without a constraint. It samples in training and in inference; for the mode take the mean itself.
+    without a constraint. The layer samples in training and in inference; the mode is the mean itself.
 
     Args:
         seed: Seed of the noise; `None` for a random one.
@@ -54,7 +55,7 @@ class GaussianSampling(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns one draw for each entry of the mean."""
-        mean, log_variance = (ops.cast(x, _wide(self.compute_dtype)) for x in inputs)
+        mean, log_variance = (ops.cast(x, _at_least_float32(self.compute_dtype)) for x in inputs)
         noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
         return ops.cast(mean + ops.exp(log_variance / 2) * noise, self.compute_dtype)
 
@@ -79,25 +80,25 @@ class GumbelSoftmax(keras.layers.Layer):
 
         f_i = e^(beta (x_i + z_i)) / sum_j e^(beta (x_j + z_j)),
 
-    with Gumbel noise z. Its argmax is an exact sample of p = softmax(x), f itself is not: at finite beta its
-    mean is not p (docs/errata.md). So its gradients are biased, less with larger beta, while their variance
-    grows as beta. In inference the output is an exact one-hot sample of p, Eq. 3.5.3; for the mode take the
-    argmax of the logits.
+    with Gumbel noise z. The argmax of f is an exact sample from p = softmax(x), but f itself is not: at
+    finite beta its mean differs from p (docs/errata.md), so its gradients are biased. A larger beta reduces
+    the bias and increases the variance in proportion to beta. In inference the output is an exact one-hot
+    sample from p, Eq. 3.5.3; the mode is the argmax of the logits.
 
-    The notes' beta multiplies x + z: it is the inverse of the temperature of Jang et al.
+    The notes' beta multiplies x + z and is the inverse of the temperature of Jang et al.
 
     Args:
         beta: Inverse temperature, positive.
         final_beta: Inverse temperature at the end of annealing; `None` for a constant one.
-        annealing_steps: Number of training calls over which beta goes to `final_beta`, at a constant rate of
-            log beta. The calls are counted by a weight, so that a checkpoint keeps the place.
+        annealing_steps: Number of training calls over which log beta goes linearly to log `final_beta`. A
+            weight counts the calls, so that a checkpoint keeps the count.
         straight_through: Whether the output in training is the one-hot argmax of f, with the gradient of f.
         seed: Seed of the noise; `None` for a random one.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: If `beta` or `final_beta` is not positive, `annealing_steps` is no positive integer, only
-            one of the last two is given, or (when it is built) K is below 2.
+        ValueError: If `beta` or `final_beta` is not positive, `annealing_steps` is not a positive integer,
+            only one of the last two is given, or (when it is built) K is below 2.
 
     References:
         Jang, Gu and Poole, "Categorical Reparameterization with Gumbel-Softmax" (2017), arXiv:1611.01144.
@@ -114,17 +115,17 @@ class GumbelSoftmax(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.initial_beta = _check_positive("beta", beta)
-        self.final_beta = None if final_beta is None else _check_positive("final_beta", final_beta)
+        self.initial_beta = arguments.positive_number("beta", beta)
+        if final_beta is not None:
+            final_beta = arguments.positive_number("final_beta", final_beta)
+        self.final_beta = final_beta
         if (final_beta is None) != (annealing_steps is None):
             raise ValueError(
                 "final_beta and annealing_steps must be given together, "
                 f"got final_beta={final_beta!r} and annealing_steps={annealing_steps!r}"
             )
-        if annealing_steps is not None and not (
-            _is(numbers.Integral, annealing_steps) and annealing_steps >= 1
-        ):
-            raise ValueError(f"annealing_steps must be a positive integer, got {annealing_steps!r}")
+        if annealing_steps is not None:
+            annealing_steps = arguments.integer("annealing_steps", annealing_steps, 1)
         self.annealing_steps = annealing_steps
         self.straight_through = straight_through
         self.supports_masking = True
@@ -132,7 +133,7 @@ class GumbelSoftmax(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
-        """Creates the counter of training calls, if beta is annealed."""
+        """Creates the counter of training calls if beta is annealed."""
         _check_categories(input_shape)
         if self.final_beta is not None:
             self.calls = self.add_weight(
@@ -147,15 +148,15 @@ class GumbelSoftmax(keras.layers.Layer):
 
     @property
     def beta(self):
-        """The present inverse temperature: a number, or a float32 scalar where it is annealed."""
+        """The current inverse temperature: a number, or a float32 scalar if it is annealed."""
         if self.final_beta is None:
             return self.initial_beta
         progress = ops.cast(ops.minimum(self.calls, self.annealing_steps), "float32") / self.annealing_steps
         return self.initial_beta * ops.exp(progress * math.log(self.final_beta / self.initial_beta))
 
     def call(self, inputs, training=None):
-        """Returns a relaxed sample in training (one-hot with `straight_through`), a one-hot one otherwise."""
-        logits = ops.cast(inputs, _wide(self.compute_dtype))
+        """Returns a relaxed sample in training (one-hot if `straight_through`), else a one-hot one."""
+        logits = ops.cast(inputs, _at_least_float32(self.compute_dtype))
         noisy = logits + self._gumbel(logits)
         if not training:
             return _one_hot_argmax(noisy, self.compute_dtype)
@@ -190,13 +191,13 @@ class GumbelSoftmax(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("curvezoo")
 class StraightThrough(keras.layers.Layer):
-    """One-hot argmax of logits, [B, ..., K] to [B, ..., K], with the gradient of something smoother.
+    """One-hot argmax of logits, [B, ..., K] to [B, ..., K], with the gradient of a smooth surrogate.
 
-    No noise: the forward pass is the limit beta -> infinity of Eq. 3.5.7 at z = 0. The true gradient is zero
-    almost everywhere, and the one put in its place is biased.
+    There is no noise: the forward pass is the limit beta -> infinity of Eq. 3.5.7 at z = 0. The true gradient
+    is zero almost everywhere, and the surrogate's gradient is a biased substitute.
 
     Args:
-        surrogate: Whose gradient flows back: `softmax` of the logits, or `identity`, the logits themselves.
+        surrogate: The function whose gradient is used: `softmax` of the logits, or their `identity`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -209,9 +210,7 @@ class StraightThrough(keras.layers.Layer):
 
     def __init__(self, surrogate="softmax", **kwargs):
         super().__init__(**kwargs)
-        if surrogate not in _SURROGATES:
-            raise ValueError(f"surrogate must be one of {_SURROGATES}, got {surrogate!r}")
-        self.surrogate = surrogate
+        self.surrogate = arguments.one_of("surrogate", surrogate, _SURROGATES)
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -233,7 +232,7 @@ class StraightThrough(keras.layers.Layer):
         return {**super().get_config(), "surrogate": self.surrogate}
 
 
-def _wide(dtype):
+def _at_least_float32(dtype):
     return "float64" if dtype == "float64" else "float32"
 
 
@@ -242,22 +241,12 @@ def _one_hot_argmax(x, dtype):
 
 
 def _with_gradient_of(value, surrogate):
-    """Returns `value`, to which the gradient of `surrogate` is attached."""
+    """Returns `value` with the gradient of `surrogate`."""
     difference = surrogate - ops.stop_gradient(surrogate)
-    # A logit of -inf, a forbidden category, would make it NaN.
+    # The logit -inf of a forbidden category would make the difference NaN.
     return ops.stop_gradient(value) + ops.where(
         ops.isfinite(surrogate), difference, ops.zeros_like(surrogate)
     )
-
-
-def _check_positive(name, value):
-    if not (_is(numbers.Real, value) and 0 < value < math.inf):
-        raise ValueError(f"{name} must be a positive finite number, got {value!r}")
-    return float(value)
-
-
-def _is(kind, value):
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _check_categories(shape):

@@ -1,31 +1,31 @@
-"""A scale that all predictions share: errors of one size, learned with the model.
+"""A scale of the errors that all predictions share, trained with the model.
 
 Legend: B batch, D outputs of one example, ... further axes.
 """
 
 import math
-import numbers
-import sys
 
 import keras
 from keras import ops
+
+from .. import arguments
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class GlobalScale(keras.layers.Layer):
     """Appends a trained log-scale to each output: [B, ..., D] becomes [B, ..., 2D].
 
-    As the last layer of a model it serves the losses of `losses.regression` with `scale=None`, which then fit
-    the scale of the errors together with the locations. Maximum likelihood sets it to, for example, the root
-    mean square of the residuals under `GaussianNLL`: the minimum of Eq. 3.4.17 (docs/errata.md on its sign).
-    Without the layer and with 2D outputs of the model, every example has a scale of its own.
+    As the last layer of a model it lets the losses of `losses.regression` with `scale=None` fit the scale of
+    the errors together with the locations. Under `GaussianNLL`, for example, maximum likelihood sets the
+    scale to the root mean square of the residuals, the minimum of Eq. 3.4.17 (docs/errata.md on its sign). A
+    model that outputs 2D numbers itself predicts a scale for every example instead.
 
-    A layer without a `dtype` works in float32 also under a mixed-precision policy, as an output should:
+    A layer without a `dtype` computes in float32 even under a mixed-precision policy, as an output should:
     bfloat16 would round a log-scale of -10 by 3 %.
 
     Args:
-        initial_scale: The scale at the start, in the units of the targets.
-        dtype: As in `keras.layers.Layer`; the default is `floatx`, and float32 where that is half precision.
+        initial_scale: Initial scale, in the units of the targets.
+        dtype: As in `keras.layers.Layer`; the default is `floatx`, but at least float32.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
@@ -37,13 +37,11 @@ class GlobalScale(keras.layers.Layer):
     """
 
     def __init__(self, initial_scale=1.0, dtype=None, **kwargs):
-        real = isinstance(initial_scale, numbers.Real) and not isinstance(initial_scale, bool)
-        if not (real and 0 < initial_scale <= sys.float_info.max):
-            raise ValueError(f"initial_scale must be a positive finite number, got {initial_scale!r}")
+        initial_scale = arguments.positive_number("initial_scale", initial_scale)
         if dtype is None:
             dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         super().__init__(dtype=dtype, **kwargs)
-        self.initial_scale = float(initial_scale)
+        self.initial_scale = initial_scale
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -55,7 +53,7 @@ class GlobalScale(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        """Returns the inputs and, after them on the last axis, the log-scales."""
+        """Returns the inputs followed on the last axis by the log-scales."""
         log_scale = ops.broadcast_to(ops.cast(self.log_scale, inputs.dtype), ops.shape(inputs))
         return ops.concatenate([inputs, log_scale], axis=-1)
 

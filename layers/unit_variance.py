@@ -1,10 +1,10 @@
-"""Weights of order one with the scale in the forward pass, the parameterization that ends Sec. 5.1.3.
+"""Weights of unit variance with the scale in the forward pass, the parameterization at the end of Sec. 5.1.3.
 
-A weight is W = s u with u drawn at unit variance and s = sqrt(2 / L_{n-1}) (or the scale of another
-scheme) held fixed. At initialization the function has the same distribution as under Eqs. 5.1.10 to
-5.1.12. Training differs: dLoss/du = s dLoss/dW, so a gradient step of rate r on u moves W as a step of
-rate r s^2 would, and a sign-like optimizer such as Adam moves W by r s instead of r. One rate then suits
-layers of every width, which is what the neural tangent kernel literature uses it for.
+A weight is W = s u, with u drawn at unit variance and a fixed s = sqrt(2 / L_{n-1}) (or the scale of another
+scheme). At initialization the function has the same distribution as under Eqs. 5.1.10 to 5.1.12. Training
+differs: dLoss/du = s dLoss/dW, so a gradient step of rate r on u moves W like a step of rate r s^2, and a
+sign-like optimizer such as Adam moves W by r s instead of r. One learning rate then suits layers of every
+width, which is why the neural tangent kernel literature uses this form.
 
 Legend: B batch, D features, H height, W width, C channels.
 """
@@ -29,7 +29,7 @@ class _UnitVariance:
         self.scale = standard_deviation(self.kernel.shape, self.scheme, self.gain)
 
     def call(self, inputs):
-        """Applies the layer with the weights s u; as it is linear, the inputs carry s."""
+        """Applies the layer with the weights s u; since it is linear, s multiplies the inputs."""
         return super().call(self.scale * inputs)
 
     def get_config(self):
@@ -64,7 +64,7 @@ class UnitVarianceConv2D(_UnitVariance, keras.layers.Conv2D):
         filters: Number of output channels.
         kernel_size: Height and width of the filters.
         scheme: `fan_in`, `fan_out` or `fan_avg`: the scale is the standard deviation of Eq. 5.1.10, 5.1.11
-            or 5.1.12, a fan counting the filter's area times the channels.
+            or 5.1.12, where a fan is the filter's area times the channels.
         gain: Factor on that scale.
         **kwargs: Further arguments of `keras.layers.Conv2D`.
 

@@ -1,4 +1,4 @@
-"""Weight normalization: the scale of a weight matrix as a parameter of its own (Sec. 5.1.2, Eq. 5.1.2).
+"""Weight normalization: the scale of a weight matrix as a separate parameter (Sec. 5.1.2, Eq. 5.1.2).
 
 Legend: v is the wrapped layer's `kernel`, g is `g`, N is the number of entries that share one g.
 """
@@ -13,19 +13,19 @@ _WRAPPED = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.
 class WeightNormalization(keras.layers.Wrapper):
     """Runs a Dense or Conv layer with the weights W = g v / sqrt((1/N) sum v^2), Eq. 5.1.2.
 
-    The notes print the sum of v, not of v^2; that root is imaginary for half of all symmetric draws of v,
-    and W would depend on the scale of v (docs/errata.md). g starts at the root mean square of v, so that W
-    starts as the wrapped layer's initial kernel. A kernel regularizer of the wrapped layer acts on W: a
-    penalty on v would change its length, on which nothing depends.
+    The notes print the sum of v, not of v^2. That root is imaginary for half of all symmetric draws of v, and
+    W would depend on the scale of v (docs/errata.md). g starts at the root mean square of v, so that W starts
+    as the wrapped layer's initial kernel. A kernel regularizer of the wrapped layer applies to W: a penalty
+    on v would only change the length of v, on which the function does not depend.
 
     Args:
         layer: A `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D`.
-        per_unit: `False` for the notes' one g a layer. `True` for one g an output unit, as Salimans and
-            Kingma have it; their g is the length of a unit's weight vector, sqrt(N) times the g here.
+        per_unit: `False` for one g per layer, as in the notes. `True` for one g per output unit, as Salimans
+            and Kingma define it; their g is the length of a unit's weight vector, sqrt(N) times the g here.
         **kwargs: Arguments of `keras.layers.Wrapper`.
 
     Raises:
-        ValueError: If `layer` is of another type, or its kernel starts at zero, which has no direction.
+        ValueError: If `layer` has another type, or its kernel starts at zero and so has no direction.
 
     References:
         Salimans and Kingma, "Weight Normalization" (2016), arXiv:1602.07868.
@@ -33,12 +33,9 @@ class WeightNormalization(keras.layers.Wrapper):
 
     def __init__(self, layer, per_unit=False, **kwargs):
         if not isinstance(layer, _WRAPPED):
-            names = ", ".join(kind.__name__ for kind in _WRAPPED)
-            raise ValueError(f"`layer` must be one of {names}. Received: layer={layer!r}")
+            raise ValueError(f"layer must be a Dense, Conv1D, Conv2D or Conv3D, got {layer!r}")
         if isinstance(layer.kernel_initializer, keras.initializers.Zeros):
-            raise ValueError(
-                "`layer` must not start with a zero kernel. Received: kernel_initializer='zeros'"
-            )
+            raise ValueError("layer must not start with a zero kernel, got kernel_initializer='zeros'")
         super().__init__(layer, **kwargs)
         self.per_unit = per_unit
 
@@ -54,7 +51,7 @@ class WeightNormalization(keras.layers.Wrapper):
         )
 
     def normalized_kernel(self):
-        """Returns the weights W that the layer runs with, in the shape of v."""
+        """Returns the weights W with which the layer runs, in the shape of v."""
         return ops.cast(self.g, self.compute_dtype) * (
             self.kernel / ops.cast(self._root_mean_square(), self.compute_dtype)
         )
@@ -64,7 +61,7 @@ class WeightNormalization(keras.layers.Wrapper):
         kernel = self.normalized_kernel()
         if self.regularizer is not None:
             self.add_loss(self.regularizer(kernel))
-        # The scope starts from stored values, so name every variable, or an outer scope's values are lost.
+        # A scope reads unnamed variables from storage, so naming all of them keeps an outer scope's values.
         values = [(v, kernel if v is self.kernel else v.value) for v in self.layer.variables]
         with keras.StatelessScope(state_mapping=values):
             return self.layer.call(inputs)

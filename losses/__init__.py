@@ -1,4 +1,4 @@
-"""Likelihoods, priors, divergences and scores: what models are fitted with, and what judges them."""
+"""Losses that models are fitted with, and scores that evaluate them."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The likelihood of yes-or-no targets: cross-entropy between labels and a sigmoid of logits.
+"""The likelihood of binary targets: cross-entropy between labels and a sigmoid of logits.
 
 Legend: B batch, D outputs of one example, ... further axes such as positions.
 """
@@ -20,10 +20,10 @@ class BernoulliNLL(Likelihood):
         L = -y log p - (1 - y) log(1 - p) = max(a, 0) - a y + log(1 + exp(-|a|)),
 
     summed over the D independent outputs of an example. A label between 0 and 1 is a frequency: the loss is
-    then the cross-entropy of Eq. 3.4.20, least at p = y. Logits of any size are safe.
+    then the cross-entropy of Eq. 3.4.20, with its minimum at p = y. Logits of any size give a finite loss.
 
-    Labels that are NumPy arrays or lists are checked to lie in [0, 1]. Tensors are not, and so neither are
-    labels inside a compiled model: labels of -1 and 1 would give a loss without a lower bound.
+    Labels that are NumPy arrays or lists must be in [0, 1], which is checked. Tensors are not checked, and so
+    neither are the labels inside a compiled model; with labels of -1 and 1 the loss has no lower bound.
 
     Args:
         reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
@@ -43,7 +43,7 @@ class BernoulliNLL(Likelihood):
         super().__init__(reduction, name, dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        """Returns the reduced loss, after a check of labels that are NumPy arrays, numbers or lists."""
+        """Returns the reduced loss; labels that are NumPy arrays, numbers or lists are checked first."""
         if isinstance(y_true, np.ndarray | list | tuple | float | int):
             _check_labels(y_true)
         return super().__call__(y_true, y_pred, sample_weight)
@@ -52,11 +52,11 @@ class BernoulliNLL(Likelihood):
         """Returns the loss of each example, [B, ...].
 
         Args:
-            y_true: Labels in [0, 1], [B, ..., D]; [B, ...] will do if D is 1.
+            y_true: Labels in [0, 1], [B, ..., D], or [B, ...] if D is 1.
             y_pred: Logits, [B, ..., D]; [B] is read as [B, 1].
 
         Raises:
-            ValueError: If the shapes are others.
+            ValueError: If the shapes do not match these.
         """
         logits = ops.cast(y_pred, self.dtype)
         if len(logits.shape) == 1:
@@ -65,7 +65,7 @@ class BernoulliNLL(Likelihood):
         return ops.sum(ops.binary_crossentropy(labels, logits, from_logits=True), axis=-1)
 
     def distribution(self, y_pred):
-        """Returns the law of the labels, whose negative log-likelihood the loss is.
+        """Returns the distribution of the labels whose negative log-likelihood is the loss.
 
         Args:
             y_pred: Logits, [B, ..., D]; [B] is read as [B, 1].
@@ -73,7 +73,7 @@ class BernoulliNLL(Likelihood):
         Returns:
             A `Bernoulli` of TensorFlow Probability, independent over the last axis.
         """
-        # Here and not above: training does without it.
+        # A local import, because training needs no TensorFlow Probability.
         from tensorflow_probability import distributions as tfd
 
         logits = ops.cast(y_pred, self.dtype)
@@ -84,6 +84,4 @@ class BernoulliNLL(Likelihood):
 
 def _check_labels(labels):
     labels = arguments.finite("y_true", labels)
-    bad = (labels < 0.0) | (labels > 1.0)
-    if bad.any():
-        raise ValueError(f"y_true{arguments.first_index(bad)} must be in [0, 1], got {labels[bad][0]:.9g}")
+    arguments.require("y_true", labels, (labels >= 0.0) & (labels <= 1.0), "be in [0, 1]")

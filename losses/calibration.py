@@ -1,8 +1,8 @@
 """Scores of a trained classifier: accuracy with its interval, likelihood, and calibration.
 
-A classifier is calibrated if, among the examples to which it gives probability p, a fraction p is right.
-The expected loss -f log p - (1 - f) log(1 - p) of Eq. 3.4.20 is least at p = f, so maximum likelihood pulls
-towards calibration; these functions measure how far a real model got.
+A classifier is calibrated if a fraction p of the predictions that it makes with probability p are correct.
+The expected loss -f log p - (1 - f) log(1 - p) of Eq. 3.4.20 has its minimum at p = f, so maximum likelihood
+favors calibration; these functions measure how close a model comes to it.
 
 Legend: N examples, K classes, M bins. All sums are in float64; likelihoods are in nats.
 """
@@ -26,7 +26,7 @@ class ReliabilityCurve:
 
     Args:
         confidence: Mean probability of the predicted class in each bin, [M]; NaN where the bin is empty.
-        accuracy: Fraction of right predictions in each bin, [M]; NaN where the bin is empty.
+        accuracy: Fraction of correct predictions in each bin, [M]; NaN where the bin is empty.
         count: Examples in each bin, [M].
     """
 
@@ -36,20 +36,21 @@ class ReliabilityCurve:
 
     @property
     def edges(self):
-        """Edges of the bins, [M + 1]."""
+        """The edges of the bins, [M + 1]."""
         return np.linspace(0.0, 1.0, len(self.count) + 1)
 
 
 @dataclass(frozen=True)
 class BrierDecomposition:
-    """The parts of a Brier score: reliability - resolution + uncertainty + within_bins.
+    """The terms of a Brier score: reliability - resolution + uncertainty + within_bins.
 
     Args:
         reliability: Squared distance between probability and frequency; zero for a calibrated model.
-        resolution: Spread of the bins' frequencies about the overall one; what the model knows.
+        resolution: Variance of the bins' frequencies around the overall frequency; the information in the
+            predictions.
         uncertainty: Score of the constant forecast of the overall frequencies; a property of the labels.
-        within_bins: Spread of the probabilities inside the bins, less twice their covariance with the labels
-            there; zero where every bin holds one probability.
+        within_bins: Variance of the probabilities within the bins minus twice their covariance with the
+            labels there; zero if the probabilities within every bin are equal.
     """
 
     reliability: float
@@ -59,7 +60,7 @@ class BrierDecomposition:
 
     @property
     def score(self):
-        """The sum of the parts: exactly `brier_score`."""
+        """The sum of the terms, equal to `brier_score`."""
         return self.reliability - self.resolution + self.uncertainty + self.within_bins
 
 
@@ -68,22 +69,19 @@ def validate_labels(labels, examples, classes, name="labels"):
 
     Args:
         labels: Integers in 0 ... K-1, [N].
-        examples: Their number N.
+        examples: Number N of examples.
         classes: Number K of classes.
-        name: What to call the labels in the message.
+        name: The argument's name, for the message.
 
     Raises:
-        ValueError: If the shape or type is another, or a label is out of range; the message has its index.
+        ValueError: If the shape or dtype is wrong, or a label is out of range; the message has its index.
     """
     labels = np.asarray(labels)
     if labels.shape != (examples,):
         raise ValueError(f"{name} must have shape ({examples},), got {labels.shape}")
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"{name} must be integers, got dtype {labels.dtype}")
-    bad = (labels < 0) | (labels >= classes)
-    if bad.any():
-        first = int(np.argmax(bad))
-        raise ValueError(f"{name}[{first}] = {labels[first]} is not a class: valid are 0 to {classes - 1}")
+    arguments.require(name, labels, (labels >= 0) & (labels < classes), f"be from 0 to {classes - 1}")
     return labels.astype(np.int64)
 
 
@@ -98,15 +96,10 @@ def validate_probabilities(probabilities, labels):
         ValueError: If a row is not a distribution over the classes, or as `validate_labels`.
     """
     probabilities = _matrix(probabilities, "probabilities")
-    outside = ((probabilities < -_ROUNDING) | (probabilities > 1 + _ROUNDING)).any(axis=1)
-    if outside.any():
-        first = int(np.argmax(outside))
-        raise ValueError(f"probabilities[{first}] has an entry outside [0, 1]: {probabilities[first]}")
+    inside = (probabilities >= -_ROUNDING) & (probabilities <= 1 + _ROUNDING)
+    arguments.require("probabilities", probabilities, inside, "be in [0, 1]")
     totals = probabilities.sum(axis=1)
-    wrong = np.abs(totals - 1.0) > _ROUNDING
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise ValueError(f"probabilities[{first}] must sum to 1, got {totals[first]:.6g}")
+    arguments.require("probabilities", totals, np.abs(totals - 1.0) <= _ROUNDING, "sum to 1")
     return probabilities.clip(0.0, 1.0), validate_labels(labels, *probabilities.shape)
 
 
@@ -128,13 +121,13 @@ def reliability_curve(probabilities, labels, bins=15):
     """
     probabilities, labels = validate_probabilities(probabilities, labels)
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
+    correct = probabilities.argmax(axis=1) == labels
     index = _bin_index(confidence, bins)
     count = np.bincount(index, minlength=bins)
     size = np.where(count > 0, count, np.nan)
     return ReliabilityCurve(
         confidence=np.bincount(index, confidence, bins) / size,
-        accuracy=np.bincount(index, right, bins) / size,
+        accuracy=np.bincount(index, correct, bins) / size,
         count=count,
     )
 
@@ -144,8 +137,8 @@ def expected_calibration_error(probabilities, labels, bins=15):
 
         ECE = sum_m (n_m / N) |accuracy_m - confidence_m|
 
-    The estimate is biased upwards: the gap of n examples of a calibrated model is about half normal, of mean
-    sqrt(2 p (1 - p) / (pi n)), so that such a model scores up to 0.4 sqrt(M / N), not zero.
+    The estimate is biased upwards. For a calibrated model the gap in a bin of n examples is approximately
+    half normal with mean sqrt(2 p (1 - p) / (pi n)), so that it scores up to 0.4 sqrt(M / N), not zero.
 
     Args:
         probabilities: Predicted probabilities, [N, K].
@@ -171,14 +164,14 @@ def brier_score(probabilities, labels):
 
         BS = (1 / N) sum_n sum_k (p_nk - y_nk)^2
 
-    This is Brier's own sum over all K classes, in [0, 2]; for K = 2 some libraries halve it.
+    This is Brier's original sum over all K classes, in [0, 2]; for K = 2 some libraries halve it.
 
     Args:
         probabilities: Predicted probabilities, [N, K].
         labels: Integers in 0 ... K-1, [N].
 
     Returns:
-        The score; 0 is best.
+        The score, from 0 (best) to 2.
 
     Raises:
         ValueError: As `validate_probabilities`.
@@ -192,16 +185,17 @@ def brier_score(probabilities, labels):
 
 
 def brier_decomposition(probabilities, labels, bins=15):
-    """Splits the Brier score into reliability, resolution and uncertainty, exactly.
+    """Decomposes the Brier score exactly into reliability, resolution and uncertainty.
 
-    Each class's probabilities are binned on their own, as in `reliability_curve`. With p_m and f_m the mean
-    probability and the frequency of the class in bin m, and f its frequency overall, the sums over classes of
+    The probabilities of each class are binned separately, as in `reliability_curve`. With p_m and f_m the
+    mean probability and the frequency of the class in bin m, and f its overall frequency, the sums over
+    classes of
 
         reliability = sum_m (n_m / N) (p_m - f_m)^2,    resolution = sum_m (n_m / N) (f_m - f)^2,
         uncertainty = f (1 - f),
         within_bins = (1 / N) sum_n (p_n - p_m(n))^2 - 2 (y_n - f_m(n)) (p_n - p_m(n))
 
-    give back the score. Murphy's three terms alone are exact for forecasts that are equal within a bin.
+    add up to the score. Murphy's three terms alone are exact if the forecasts within every bin are equal.
 
     Args:
         probabilities: Predicted probabilities, [N, K].
@@ -220,55 +214,57 @@ def brier_decomposition(probabilities, labels, bins=15):
     """
     probabilities, labels = validate_probabilities(probabilities, labels)
     index = _bin_index(probabilities, bins)
-    parts = np.zeros(4)
+    terms = np.zeros(4)
     for k, (column, p) in enumerate(zip(index.T, probabilities.T, strict=True)):
         y = (labels == k).astype(np.float64)
         count = np.bincount(column, minlength=bins).clip(1)
         p_mean = (np.bincount(column, p, bins) / count)[column]
         frequency = (np.bincount(column, y, bins) / count)[column]
-        parts += (
+        terms += (
             np.mean((p_mean - frequency) ** 2),
             np.mean((frequency - y.mean()) ** 2),
             y.mean() * (1 - y.mean()),
             np.mean((p - p_mean) ** 2 - 2 * (y - frequency) * (p - p_mean)),
         )
-    return BrierDecomposition(*map(float, parts))
+    return BrierDecomposition(*map(float, terms))
 
 
 def fit_temperature(logits, labels):
-    """Finds the temperature T whose softmax(logits / T) has the least negative log-likelihood.
+    """Finds the temperature T that minimizes the negative log-likelihood of softmax(logits / T).
 
-    The likelihood is convex in 1 / T, so the minimum over log T is unique. Fit on validation data: on the
-    data that is scored, the temperature is one more fitted parameter.
+    The negative log-likelihood is convex in 1 / T, so its minimum over log T is unique. Fit the temperature
+    on validation data: on the data that is scored it would be one more fitted parameter.
 
     Args:
         logits: Scores before the softmax, [N, K].
         labels: Integers in 0 ... K-1, [N].
 
     Returns:
-        The temperature T > 0. Above 1 the model was too sure of itself, below 1 too timid.
+        The temperature T > 0; above 1 if the model was overconfident, below 1 if underconfident.
 
     Raises:
-        ValueError: If a shape, logit or label is not valid; if no mistake bounds T from below (the best T is
-            0), or if the labels' logits are no larger than the average logit (the best T is infinite).
+        ValueError: If a shape, logit or label is not valid; if every label has the largest logit (the best T
+            is 0); or if the labels' logits are no larger than the average logit (the best T is infinite).
 
     References:
         Guo et al., "On Calibration of Modern Neural Networks" (2017), section 4.2.
     """
     logits, labels = _validate_logits(logits, labels)
     margin = logits - np.take_along_axis(logits, labels[:, None], axis=1)
-    # The slopes of the likelihood in 1/T at infinity and at zero tell whether a minimum lies between.
+    # There is a minimum if the slope in 1/T is negative at zero and positive at infinity.
     if margin.max() <= 0.0:
-        raise ValueError("logits classify every label right: the likelihood grows without end as T -> 0")
+        raise ValueError("logits must misclassify a label; otherwise the likelihood grows until T = 0")
     if margin.mean() >= 0.0:
-        raise ValueError("logits favor the labels no more than chance does: the best temperature is infinite")
+        raise ValueError(
+            "logits must favor the labels on average; otherwise the best temperature is infinite"
+        )
 
     def nll(log_temperature):
         return np.mean(logsumexp(margin * np.exp(-log_temperature), axis=1))
 
-    centre = np.log(np.abs(margin).max())
+    center = np.log(np.abs(margin).max())
     fit = minimize_scalar(
-        nll, bounds=(centre - 20.0, centre + 20.0), method="bounded", options={"xatol": 1e-8}
+        nll, bounds=(center - 20.0, center + 20.0), method="bounded", options={"xatol": 1e-8}
     )
     return float(np.exp(fit.x))
 
@@ -277,23 +273,24 @@ def wilson_interval(successes, trials, confidence=0.95):
     """Returns Wilson's score interval of a binomial proportion.
 
     Args:
-        successes: Their number, 0 to `trials`.
-        trials: Their number, at least 1.
-        confidence: Coverage, between 0 and 1.
+        successes: Number of successes, from 0 to `trials`.
+        trials: Number of trials, at least 1.
+        confidence: Coverage of the interval, in (0, 1).
 
     Returns:
         (low, high), two proportions.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of range.
 
     References:
         Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
     """
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"need 0 <= successes <= trials and trials >= 1, got {successes!r} of {trials!r}")
+    arguments.number("confidence", confidence, 0, 1, bounds="()")
+    if trials < 1:
+        raise ValueError(f"trials must be at least 1, got {trials!r}")
+    if not 0 <= successes <= trials:
+        raise ValueError(f"successes must be from 0 to the {trials!r} trials, got {successes!r}")
     interval = binomtest(int(successes), int(trials)).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -311,8 +308,8 @@ def classification_scores(logits, labels, confidence=0.95):
         (Eq. 1.8.2); `ece` in 15 bins; `brier`; the counts `errors` and `examples`.
 
     Raises:
-        ValueError: If a shape is another, a label out of range, a logit not finite, or `confidence` outside
-            (0, 1).
+        ValueError: If a shape is wrong, a label is out of range, a logit is not finite, or `confidence` is
+            not in (0, 1).
     """
     logits, labels = _validate_logits(logits, labels)
     log_probabilities = log_softmax(logits, axis=1)

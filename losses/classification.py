@@ -1,4 +1,4 @@
-"""The likelihood of a classifier: cross-entropy between labels and a softmax of logits.
+"""The likelihood of class labels: cross-entropy between labels and a softmax of logits.
 
 Legend: B batch, T positions, K classes.
 """
@@ -6,6 +6,7 @@ Legend: B batch, T positions, K classes.
 import keras
 from keras import ops
 
+from .. import arguments
 from .likelihood import Likelihood
 
 
@@ -21,17 +22,17 @@ class CategoricalNLL(Likelihood):
 
         L = -(1 - s) log p_y - (s / K) sum_i log p_i = -log p_y - (s / K) sum_i (a_i - a_y).
 
-    Logits of any size are safe: the largest is subtracted first. A label outside 0 ... K-1 is an error on
-    TensorFlow's CPU kernels only; `losses.calibration` checks labels on every machine.
+    Logits of any size give a finite loss, since the largest is subtracted first. Only TensorFlow's CPU
+    kernels reject a label outside 0 ... K-1; `losses.calibration` checks labels on every device.
 
     Args:
-        label_smoothing: Share s of probability, in [0, 1).
+        label_smoothing: Fraction s of the probability that is spread over all classes, in [0, 1).
         reduction: As in `keras.losses.Loss`. Weights are [B] or, for labels [B, T], also [B, T].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
     Raises:
-        ValueError: If `label_smoothing` or `dtype` is not one of the above.
+        ValueError: If `label_smoothing` or `dtype` is not valid.
 
     Example:
         >>> loss = CategoricalNLL()
@@ -50,20 +51,18 @@ class CategoricalNLL(Likelihood):
         name="categorical_nll",
         dtype=None,
     ):
-        if not 0.0 <= label_smoothing < 1.0:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing!r}")
         super().__init__(reduction, name, dtype)
-        self.label_smoothing = float(label_smoothing)
+        self.label_smoothing = arguments.number("label_smoothing", label_smoothing, 0, 1, bounds="[)")
 
     def call(self, y_true, y_pred):
         """Returns the loss of each example: [B] for logits [B, K], [B, T] for logits [B, T, K].
 
         Args:
-            y_true: Integer labels, [B] or [B, T] (also with a last axis of 1).
+            y_true: Integer labels, [B] or [B, T]; a last axis of 1 may be added.
             y_pred: Logits, [B, K] or [B, T, K].
 
         Raises:
-            ValueError: If the shapes are others.
+            ValueError: If the shapes do not match these.
         """
         logits = ops.cast(y_pred, self.dtype)
         labels = ops.convert_to_tensor(y_true)
@@ -73,13 +72,13 @@ class CategoricalNLL(Likelihood):
         nll = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if not self.label_smoothing:
             return nll
-        # A copy, because take_along_axis does not read a bare tf.Variable.
-        chosen = ops.take_along_axis(ops.copy(logits), ops.cast(labels, "int32")[..., None], axis=-1)
-        # Differences before the mean: a large offset common to all logits costs no digits.
-        return nll - self.label_smoothing * ops.mean(logits - chosen, axis=-1)
+        # A copy, because take_along_axis cannot read a tf.Variable.
+        label_logit = ops.take_along_axis(ops.copy(logits), ops.cast(labels, "int32")[..., None], axis=-1)
+        # Subtracting before the mean loses no digits to a large offset common to all logits.
+        return nll - self.label_smoothing * ops.mean(logits - label_logit, axis=-1)
 
     def distribution(self, y_pred):
-        """Returns the law of the labels, of which the loss without smoothing is the negative log-likelihood.
+        """Returns the distribution whose negative log-likelihood is the loss without label smoothing.
 
         Args:
             y_pred: Logits, [B, K] or [B, T, K].
@@ -87,7 +86,7 @@ class CategoricalNLL(Likelihood):
         Returns:
             A `Categorical` of TensorFlow Probability.
         """
-        # Here and not above: training does without it.
+        # A local import, because training needs no TensorFlow Probability.
         from tensorflow_probability import distributions as tfd
 
         return tfd.Categorical(logits=ops.cast(y_pred, self.dtype))
@@ -98,7 +97,7 @@ class CategoricalNLL(Likelihood):
 
 
 def _check_shapes(labels, logits):
-    """Refuses one-hot labels and single logits, which would otherwise broadcast or give a zero loss."""
+    """Rejects one-hot labels and single logits, which would broadcast or give a zero loss."""
     if len(logits) < 2 or logits[-1] == 1:
         raise ValueError(
             f"y_pred must hold logits [B, K] or [B, T, K] with K >= 2, got shape {tuple(logits)}"
@@ -108,6 +107,6 @@ def _check_shapes(labels, logits):
     )
     if not agree:
         raise ValueError(
-            "y_true must hold integer class labels, one for each row of logits: "
+            "y_true must hold an integer class label for each row of logits, "
             f"got labels of shape {tuple(labels)} for logits of shape {tuple(logits)}"
         )

@@ -1,16 +1,15 @@
 r"""Distances between distributions that a network can be trained with (Sec. 3.6): exact, or by sampling.
 
-Legend: ... is the batch shape to which p and q broadcast, N and M numbers of samples, X and Y numbers of
+Legend: ... is the batch shape to which p and q broadcast; N and M are numbers of samples, X and Y numbers of
 values. All results are differentiable tensors in nats. p and q are distributions of TensorFlow Probability,
 built inside the gradient tape or the compiled function that differentiates them.
 
-By sampling, an integer `seed` gives the same draws in every call, a tensor [2] (a seed of
-`tf.random.stateless_*`) its own draws for each value, and None fresh ones. Gradients go through the samples
-where the distribution is reparameterized; where it is not (categorical, mixtures), by the score function:
+An integer `seed` gives the same draws in every call, a tensor [2] (a seed of `tf.random.stateless_*`)
+different draws for each of its values, and None new draws. The gradient goes through the samples if the
+distribution is reparameterized. Otherwise (categorical, mixtures) it uses the score function:
 grad E_p[v] = E_p[grad v + v grad log p]. Both are unbiased.
 """
 
-import numbers
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -27,8 +26,8 @@ class Estimate(NamedTuple):
 
     Args:
         mean: The estimate, [...].
-        standard_error: Its standard deviation as estimated from the spread of the draws, [...]; NaN where a
-            draw is infinite.
+        standard_error: Standard deviation of the mean, estimated from the spread of the draws, [...]; NaN
+            where a draw is infinite.
     """
 
     mean: tf.Tensor
@@ -41,17 +40,18 @@ def kl_divergence(p, q, samples=None, seed=None):
     Args:
         p: Distribution of the data.
         q: Model.
-        samples: None for the exact value (sums for finite supports, else the closed form that is registered
-            with TensorFlow Probability); else the number of draws of `kl_estimate`.
-        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+        samples: Number of draws for `kl_estimate`; None for the exact value, which is a sum over a finite
+            support or the closed form registered with TensorFlow Probability.
+        seed: Integer or tensor [2] for repeatable draws, None for new ones.
 
     Returns:
-        The divergence, [...]; infinite where q excludes what p allows.
+        The divergence, [...]; infinite where q excludes events that p allows.
 
     Raises:
-        ValueError: If p and q are not distributions of one event shape and type whose batch shapes broadcast,
-            if probabilities, logits, locations or scales that are known (outside a compiled function) are not
-            valid, if `samples` is not None or an integer of at least 2, or if no exact form is known.
+        ValueError: If p and q are not distributions with one event shape and dtype and batch shapes that
+            broadcast; if probabilities, logits, locations or scales are not valid (checked outside compiled
+            functions only); if `samples` is neither None nor an integer of at least 2; or if no exact form is
+            known.
     """
     if samples is not None:
         return kl_estimate(p, q, samples, seed).mean
@@ -68,14 +68,14 @@ def kl_divergence(p, q, samples=None, seed=None):
 def kl_estimate(p, q, samples, seed=None):
     """Estimates D(p || q) as the mean of log p(x) - log q(x) over draws x from p (Eq. 3.6.1).
 
-    Where q can be sampled too, `f_divergence_estimate("kl", ...)` has a far smaller error for close p and q:
-    here a draw's log ratio spreads by about sqrt(2 D), there by about D.
+    If q can be sampled, too, `f_divergence_estimate("kl", ...)` has a far smaller error for close p and q:
+    the standard deviation of one draw is about sqrt(2 D) here and about D there.
 
     Args:
         p: Distribution of the data.
         q: Model; only its density is used.
         samples: Number of draws, at least 2.
-        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+        seed: Integer or tensor [2] for repeatable draws, None for new ones.
 
     Returns:
         An `Estimate`.
@@ -91,13 +91,13 @@ def kl_estimate(p, q, samples, seed=None):
 def jensen_shannon(p, q, samples=None, seed=None):
     """Returns the Jensen-Shannon divergence (D(p || m) + D(q || m)) / 2 with m = (p + q) / 2, Eq. 3.6.2.
 
-    It is symmetric, at most log 2, and its square root is a metric.
+    It is symmetric and at most log 2; its square root is a metric.
 
     Args:
         p: Distribution.
         q: Distribution.
-        samples: None for the exact sum over a finite support; else draws from each of p and q.
-        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+        samples: Number of draws from each of p and q; None for the exact sum over a finite support.
+        seed: Integer or tensor [2] for repeatable draws, None for new ones.
 
     Returns:
         The divergence, [...].
@@ -109,22 +109,22 @@ def jensen_shannon(p, q, samples=None, seed=None):
 
 
 def f_divergence(f, p, q, samples=None, seed=None):
-    """Returns D_f(p || q) = E_q[f(p / q)], for named f scaled so that its local form is the Fisher metric.
+    """Returns D_f(p || q) = E_q[f(p / q)], with named f scaled so that its local form is the Fisher metric.
 
     Args:
         f: A name in `f_divergences.GENERATORS`, or a generator such as `f_divergences.alpha_divergence(0.3)`
             or `f_divergences.balanced(f)`.
         p: Distribution.
         q: Distribution.
-        samples: None for the exact sum over a finite support (`Bernoulli`, `Categorical`,
-            `OneHotCategorical`); else draws from each of p and q.
-        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+        samples: Number of draws from each of p and q; None for the exact sum over a finite support
+            (`Bernoulli`, `Categorical`, `OneHotCategorical`).
+        seed: Integer or tensor [2] for repeatable draws, None for new ones.
 
     Returns:
         The divergence, [...].
 
     Raises:
-        ValueError: As `kl_divergence`, or if no generator has that name.
+        ValueError: As `kl_divergence`, or if `f` is an unknown name.
     """
     if samples is not None:
         return f_divergence_estimate(f, p, q, samples, seed).mean
@@ -137,17 +137,17 @@ def f_divergence(f, p, q, samples=None, seed=None):
 
 
 def f_divergence_estimate(f, p, q, samples, seed=None):
-    """Estimates D_f(p || q) from as many draws from p as from q, in the balanced form of `f_divergences`.
+    """Estimates D_f(p || q) from equally many draws from p and q, in the balanced form of `f_divergences`.
 
-    The ratio of q to the mixture that is sampled never exceeds 2, so the variance is that of h alone: finite
-    for total variation, Hellinger and Jensen-Shannon whatever p and q are.
+    The draws come from the mixture (p + q) / 2, so the variance is that of h alone. For total variation,
+    Hellinger and Jensen-Shannon it is finite for any p and q.
 
     Args:
         f: As in `f_divergence`.
         p: Distribution.
         q: Distribution.
-        samples: Draws from each, at least 2.
-        seed: Integer or tensor [2] for repeatable draws, None for fresh ones.
+        samples: Number of draws from each, at least 2.
+        seed: Integer or tensor [2] for repeatable draws, None for new ones.
 
     Returns:
         An `Estimate`.
@@ -166,17 +166,17 @@ def f_divergence_estimate(f, p, q, samples, seed=None):
 
 
 def mutual_information(joint):
-    """Returns I(X, Y) = D(p(x, y) || p(x) p(y)) of joint probabilities, in nats (Eq. 2.5.3 and 2.5.4).
+    """Returns the mutual information I(X, Y) = D(p(x, y) || p(x) p(y)) in nats (Eq. 2.5.3 and 2.5.4).
 
     Args:
         joint: Probabilities p(x, y), [..., X, Y], that sum to one over the last two axes. They are checked
-            where their values are known: not while a `tf.function` is traced.
+            unless a `tf.function` is being traced.
 
     Returns:
         The mutual information, [...].
 
     Raises:
-        ValueError: If an entry is no real number, negative or not finite, or a sum is not one; the message
+        ValueError: If an entry is not a real number, negative or not finite, or a sum is not one; the message
             has its index.
     """
     joint = _real("joint", joint)
@@ -186,7 +186,7 @@ def mutual_information(joint):
     x, y = tf.reduce_sum(joint, -1, keepdims=True), tf.reduce_sum(joint, -2, keepdims=True)
 
     def log(values):
-        # The logarithm of a positive number keeps the gradient finite at empty cells.
+        # The logarithm of one in place of zero keeps the gradient finite at empty cells.
         return tf.math.log(tf.where(joint > 0, values, tf.ones_like(joint)))
 
     # The product of the marginals could underflow.
@@ -194,26 +194,26 @@ def mutual_information(joint):
 
 
 def wasserstein(x, y, p=1.0):
-    """Returns the distance W_p between two samples on a line, the cost of moving one onto the other.
+    """Returns the distance W_p between two one-dimensional samples, the cost of moving one onto the other.
 
         W_p^p = integral_0^1 |F^-1(s) - G^-1(s)|^p ds
 
-    with the quantile functions of the samples: for N = M the mean of |x_(i) - y_(i)|^p over sorted samples.
+    with the quantile functions of the samples. For N = M it is the mean of |x_(i) - y_(i)|^p over the sorted
+    samples.
 
     Args:
         x: Samples, [..., N].
-        y: Samples, [..., M], of the same batch shape and type.
+        y: Samples, [..., M], with the same batch shape and dtype.
         p: Order, at least 1.
 
     Returns:
         The distance in units of x, [...]. Where it is zero its gradient is taken as zero.
 
     Raises:
-        ValueError: If an argument has another shape or type, no sample, one that is known not to be finite,
-            or is out of its range.
+        ValueError: If the shapes or dtypes do not match, there is no sample, a sample is not finite, or `p`
+            is out of range.
     """
-    if not isinstance(p, numbers.Real) or not 1.0 <= p < float("inf"):
-        raise ValueError(f"p must be a finite number of at least 1, got {p!r}")
+    p = arguments.number("p", p, 1)
     x, y = _real("x", x), _real("y", y)
     _check_samples(x, y)
     n, m = (tf.shape(values, out_type=tf.int64)[-1] for values in (x, y))
@@ -226,27 +226,28 @@ def wasserstein(x, y, p=1.0):
     if p == 1.0:
         return tf.reduce_sum(widths * distance, -1)
     cost = tf.reduce_sum(widths * distance**p, -1)
-    apart = cost > 0
-    return tf.where(apart, tf.where(apart, cost, tf.ones_like(cost)) ** (1 / p), tf.zeros_like(cost))
+    positive = cost > 0
+    return tf.where(positive, tf.where(positive, cost, tf.ones_like(cost)) ** (1 / p), tf.zeros_like(cost))
 
 
 def _generator(f):
     if callable(f):
         return f
     if f not in GENERATORS:
-        raise ValueError(f"f must be a generator or one of {', '.join(GENERATORS)}; got {f!r}")
+        raise ValueError(f"f must be a generator or one of {', '.join(GENERATORS)}, got {f!r}")
     return GENERATORS[f]
 
 
 def _check(p, q):
-    """Refuses what is not two distributions over the same events."""
+    """Raises unless p and q are distributions over the same events."""
     for name, value in (("p", p), ("q", q)):
         if not isinstance(value, tfd.Distribution):
             raise ValueError(
                 f"{name} must be a distribution of TensorFlow Probability, got {type(value).__name__}"
             )
     if p.dtype != q.dtype:
-        raise ValueError(f"p and q must be over events of one type, got {p.dtype} and {q.dtype}")
+        kinds = " and ".join(getattr(d.dtype, "name", str(d.dtype)) for d in (p, q))
+        raise ValueError(f"p and q must have one dtype, got {kinds}")
     if not p.event_shape.is_compatible_with(q.event_shape):
         raise ValueError(f"p and q must have one event shape, got {p.event_shape} and {q.event_shape}")
     try:
@@ -260,16 +261,16 @@ def _check(p, q):
 
 
 def _check_parameters(name, d):
-    """Refuses what would make log probabilities NaN."""
+    """Raises if a parameter would make log probabilities NaN."""
     loc, scale, logits, probs = (getattr(d, x, None) for x in ("loc", "scale", "logits", "probs"))
     if tf.is_tensor(loc):
         _check_known(arguments.finite, f"{name}.loc", loc)
-    # That of a multivariate Gaussian is an operator.
+    # A multivariate Gaussian has an operator as its scale.
     if tf.is_tensor(scale):
         _check_known(arguments.positive, f"{name}.scale", scale)
     if logits is not None:
-        # Of a categorical no logit may be +inf, nor all -inf.
-        _check_known(arguments.finite, f"probability by {name}.logits", d.probs_parameter())
+        # The logits of a categorical distribution may be -inf, but not +inf, and not all of them -inf.
+        _check_known(arguments.finite, f"probability from {name}.logits", d.probs_parameter())
     elif isinstance(d, tfd.Categorical | tfd.OneHotCategorical):
         _check_known(arguments.distributions, f"{name}.probs", probs)
     elif probs is not None:
@@ -278,7 +279,7 @@ def _check_parameters(name, d):
 
 
 def _check_known(check, name, values, *args):
-    """Checks values that are known; inside a compiled function there are none yet."""
+    """Checks values unless a compiled function is being traced, in which they are not known yet."""
     values = tf.convert_to_tensor(values)
     if hasattr(values, "numpy"):
         check(name, tf.cast(values, tf.float64).numpy(), *args)
@@ -287,16 +288,16 @@ def _check_known(check, name, values, *args):
 def _real(name, values):
     values = tf.convert_to_tensor(values)
     if not values.dtype.is_floating:
-        raise ValueError(f"{name} must be real numbers, got {values.dtype.name}")
+        raise ValueError(f"{name} must have a floating dtype, got {values.dtype.name}")
     return values
 
 
 def _no_exact_form(what, p, q):
-    return f"no exact {what} is known between {p.name} and {q.name}: give samples for an estimate"
+    return f"samples must be given for an estimate: no exact {what} is known between {p.name} and {q.name}"
 
 
 def _log_probabilities(d):
-    """Returns log p over a finite support, [..., K], or None where the support is not finite."""
+    """Returns log p over a finite support, [..., K], or None if the support is not finite."""
     if isinstance(d, tfd.Bernoulli):
         logits = d.logits_parameter()
         return tf.stack([tf.math.log_sigmoid(-logits), tf.math.log_sigmoid(logits)], -1)
@@ -306,9 +307,11 @@ def _log_probabilities(d):
 
 
 def _sum_over_support(generator, log_p, log_q):
-    """Returns sum m h(log(p / q)) over the last axis; events that both exclude do not count."""
+    """Returns the sum of m h(log(p / q)) over the last axis, without events that both exclude."""
     if log_p.shape[-1] != log_q.shape[-1]:
-        raise ValueError(f"p and q must have as many outcomes, got {log_p.shape[-1]} and {log_q.shape[-1]}")
+        raise ValueError(
+            f"p and q must have equally many outcomes, got {log_p.shape[-1]} and {log_q.shape[-1]}"
+        )
     excluded = tf.math.is_inf(log_p) & tf.math.is_inf(log_q)
     ratio = tf.where(excluded, tf.zeros_like(log_p), log_p - log_q)
     mixture = (tf.exp(log_p) + tf.exp(log_q)) / 2
@@ -317,24 +320,24 @@ def _sum_over_support(generator, log_p, log_q):
 
 def _seeds(seed, n):
     if seed is not None and not tf.is_tensor(seed):
-        # TensorFlow Probability would draw from the global state on top of a bare integer.
+        # TensorFlow Probability combines a plain integer with the global seed.
         seed = (0, arguments.integer("seed", seed, 0))
     return tfp.random.split_seed(seed, n)
 
 
 def _draws(d, function, samples, seed):
-    """Returns function(x) for draws x from d, [S, ...], with a gradient that is unbiased for its mean."""
+    """Returns function(x) for draws x from d, [S, ...]; the gradient of its mean is unbiased."""
     x = d.sample(samples, seed=seed)
     if d.reparameterization_type == tfd.FULLY_REPARAMETERIZED:
         return function(x)
     x = tf.stop_gradient(x)
     log_prob = d.log_prob(x)
-    # A factor of one whose gradient is the score.
+    # This factor is one, and its gradient is the score.
     return function(x) * tf.exp(log_prob - tf.stop_gradient(log_prob))
 
 
 def _estimate(groups):
-    """Returns the mean over equally weighted groups of independent draws, [S, ...] each."""
+    """Returns the mean over equally weighted groups of independent draws, each [S, ...]."""
     means, variances = zip(*(tf.nn.moments(values, axes=[0]) for values in groups), strict=True)
     draws = groups[0].shape[0]
     variance = tf.add_n(variances) / (draws - 1)
@@ -350,6 +353,6 @@ def _check_samples(x, y):
         _check_known(arguments.finite, name, values)
     if x.dtype != y.dtype or not x.shape[:-1].is_compatible_with(y.shape[:-1]):
         raise ValueError(
-            "x and y must have one batch shape and type, "
+            "x and y must have one batch shape and dtype, "
             f"got {x.dtype.name} {tuple(x.shape)} and {y.dtype.name} {tuple(y.shape)}"
         )

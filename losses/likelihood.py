@@ -1,37 +1,38 @@
-"""Negative log-likelihoods: what all of them share, and the one of any distribution.
+"""The base class of negative log-likelihoods, and the negative log-likelihood of any distribution.
 
-Maximum likelihood minimizes the mean of -log p(y|x) (Eq. 3.4.5). The losses of this package give it in full,
-in nats, with the constants that a fit ignores, so that values of different likelihoods can be compared.
+Maximum likelihood minimizes the mean of -log p(y|x) (Eq. 3.4.5). The losses of this package return it in nats
+and include the constants that a fit ignores, so that the values of different likelihoods can be compared.
 
-Legend: B batch, D outputs of one example, P parameters of one example's distribution, ... any further axes.
+Legend: B batch, D outputs of one example, P parameters of one example's distribution, ... further axes.
 """
 
 import keras
 from keras import ops
 
+from .. import arguments
+
 
 class Likelihood(keras.losses.Loss):
-    """Base of the likelihoods: a loss that is computed in single precision at least.
+    """Base class of the likelihoods, losses that are computed at least in single precision.
 
-    Half-precision predictions and targets are widened before the first difference. A subclass defines `call`,
+    Half-precision predictions and targets are cast before they are subtracted. A subclass defines `call`,
     which returns the losses that are then weighted and reduced.
 
     Args:
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
-        dtype: `float32` or `float64`, the precision of the sum. The default is Keras's `floatx`, and
-            float32 where that is half precision.
+        dtype: `float32` or `float64`, the precision of the sum; `None` for Keras's `floatx`, but at least
+            `float32`.
 
     Raises:
-        ValueError: If `dtype` is not one of the above.
+        ValueError: If `dtype` is not valid.
     """
 
     def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
         if dtype is None:
-            # Narrower floats would also round the labels that Keras casts beside the predictions.
+            # Keras casts labels like predictions, so half precision would round them, too.
             dtype = "float64" if keras.config.floatx() == "float64" else "float32"
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
+        arguments.one_of("dtype", dtype, ("float32", "float64"))
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -39,12 +40,12 @@ class Likelihood(keras.losses.Loss):
 
         Args:
             y_true: Targets, as in `call`.
-            y_pred: Predictions, as in `call`; where they carry a Keras mask, masked losses do not count.
-            sample_weight: Weights of the shape [B, ...] of the losses. [B], or 1 in place of further axes,
-                gives a weight to a whole example; a last axis of 1 may be added.
+            y_pred: Predictions, as in `call`; if they have a Keras mask, masked losses do not count.
+            sample_weight: Weights with the shape [B, ...] of the losses. A shape [B], or lengths of 1 for the
+                further axes, gives one weight to each example; a last axis of 1 may be added.
 
         Raises:
-            ValueError: If the shapes are others, or a number of axes is unknown.
+            ValueError: If the shapes do not match these, or a number of axes is unknown.
         """
         with keras.name_scope(self.name):
             tensors = [ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred)]
@@ -62,7 +63,7 @@ class Likelihood(keras.losses.Loss):
 
 
 class _Reduction(keras.losses.Loss):
-    """Keras's weighting and reduction of losses that are known, with the mask of the predictions."""
+    """Keras's weighting, masking and reduction of losses that are already computed."""
 
     def call(self, losses, y_pred):
         return losses
@@ -72,17 +73,16 @@ class _Reduction(keras.losses.Loss):
 class NegativeLogLikelihood(Likelihood):
     """Negative log-likelihood of the targets under a distribution made from the predictions (Eq. 3.4.5).
 
-    The distribution is built anew in every call, inside the gradient tape, from tensors. What it declares as
-    its event is summed, its batch is averaged: under `Normal(loc)` with `loc` [B, D] every one of the B D
-    numbers is an example of its own, under `Independent(Normal(loc), 1)` the examples are the B rows.
+    Every call builds the distribution from tensors, inside the gradient tape. The loss is summed over the
+    distribution's event and averaged over its batch: with `Normal(loc)` and `loc` [B, D] each of the B D
+    numbers is an example, with `Independent(Normal(loc), 1)` each of the B rows.
 
-    A saved model holds the name of `make_distribution`, so it must be registered before it is saved or
-    loaded; training needs no registration.
+    A saved model stores the name of `make_distribution`, which must therefore be registered before saving and
+    loading; training needs no registration.
 
     Args:
-        make_distribution: Function of the predictions [B, P] that returns a distribution of TensorFlow
-            Probability (or an object with `log_prob`, `batch_shape`, `event_shape` and `dtype` of the
-            same meaning).
+        make_distribution: Function from the predictions [B, P] to a distribution of TensorFlow Probability
+            (or an object with the same `log_prob`, `batch_shape`, `event_shape` and `dtype`).
         reduction: As in `keras.losses.Loss`. Weights have the distribution's batch shape, as in `Likelihood`.
         name: Name of the loss.
         dtype: As in `Likelihood`.
@@ -119,13 +119,13 @@ class NegativeLogLikelihood(Likelihood):
         """Returns -log p(y_true) for each member of the distribution's batch.
 
         Args:
-            y_true: Targets of the distribution's batch and event shape; a last axis of 1 may be missing or
+            y_true: Targets with the distribution's batch and event shape; a last axis of 1 may be missing or
                 added.
-            y_pred: Parameters, whatever `make_distribution` takes; usually [B, P].
+            y_pred: The predictions that `make_distribution` takes, usually [B, P].
 
         Raises:
-            ValueError: If `make_distribution` returns something else than a distribution of one tensor, or
-                the targets have another shape.
+            ValueError: If `make_distribution` does not return a distribution of one tensor, or the targets
+                have another shape.
         """
         distribution = self.distribution(y_pred)
         shape = (*distribution.batch_shape, *distribution.event_shape)
@@ -133,17 +133,17 @@ class NegativeLogLikelihood(Likelihood):
         return -distribution.log_prob(targets)
 
     def distribution(self, y_pred):
-        """Returns the law of the targets that `make_distribution` makes.
+        """Returns the distribution of the targets that `make_distribution` builds.
 
         Args:
             y_pred: As in `call`.
 
         Raises:
-            ValueError: If it is something else than a distribution of one tensor.
+            ValueError: If it does not build a distribution of one tensor.
         """
         distribution = self.make_distribution(ops.cast(y_pred, self.dtype))
-        needed = ("log_prob", "batch_shape", "event_shape", "dtype")
-        if not all(hasattr(distribution, name) for name in needed):
+        required = ("log_prob", "batch_shape", "event_shape", "dtype")
+        if not all(hasattr(distribution, name) for name in required):
             raise ValueError(
                 "make_distribution must return a distribution with log_prob, batch_shape and event_shape, "
                 f"got {type(distribution).__name__}"
@@ -159,35 +159,35 @@ class NegativeLogLikelihood(Likelihood):
         """Returns the arguments that rebuild this loss.
 
         Raises:
-            ValueError: If `make_distribution` is not registered, so that its name would not find it again.
+            ValueError: If `make_distribution` is not registered, so that it could not be loaded by name.
         """
         function = self.make_distribution
         kind = function if hasattr(function, "__name__") else type(function)
         if keras.saving.get_registered_object(keras.saving.get_registered_name(kind)) is not kind:
             raise ValueError(
-                "make_distribution can be saved only if it is registered by "
-                f"@keras.saving.register_keras_serializable, got {function!r}"
+                "make_distribution must be registered with @keras.saving.register_keras_serializable to be "
+                f"saved, got {function!r}"
             )
         return {**super().get_config(), "make_distribution": keras.saving.serialize_keras_object(function)}
 
     @classmethod
     def from_config(cls, config):
-        """Returns the loss of a configuration by `get_config`."""
+        """Returns the loss with the configuration of `get_config`."""
         function = keras.saving.deserialize_keras_object(config["make_distribution"])
         return cls(**{**config, "make_distribution": function})
 
 
 def match_targets(targets, shape):
-    """Returns targets of the shape of the predictions; a last axis of length 1 is added or taken away.
+    """Returns targets with the shape of the predictions; a last axis of length 1 is added or removed.
 
-    Targets of another shape would broadcast into a loss of every target for every prediction.
+    Targets of another shape would broadcast to a loss of every target for every prediction.
 
     Args:
         targets: A tensor.
-        shape: Its shape; `None` where a length is not known before the run.
+        shape: The shape of the predictions; `None` for a length that is not known yet.
 
     Raises:
-        ValueError: If the shape is another.
+        ValueError: If the targets have another shape.
     """
     shape, given = tuple(shape), tuple(targets.shape)
     if len(given) == len(shape) - 1 and shape[-1] == 1:
@@ -200,7 +200,7 @@ def match_targets(targets, shape):
 
 
 def _match_weights(weights, losses):
-    """Returns weights of the shape of the losses; those of examples are repeated along other axes."""
+    """Returns weights with the shape of the losses, repeated along the axes that they lack."""
     _check_rank("sample_weight", weights)
     given, shape = tuple(weights.shape), tuple(losses.shape)
     if len(given) == len(shape) + 1 and given[-1] == 1:
@@ -216,13 +216,13 @@ def _match_weights(weights, losses):
 
 
 def _check_rank(name, tensor):
-    # Only TensorFlow has tensors without one.
+    # Only TensorFlow has tensors whose rank is unknown.
     if getattr(tensor.shape, "rank", 0) is None:
         raise ValueError(f"{name} must have a known number of axes, got shape {tensor.shape}")
 
 
 def _agree(shape, other):
-    """Whether two shapes can be the same once all lengths are known."""
+    """Returns whether two shapes can be equal once all lengths are known."""
     return len(shape) == len(other) and all(
         a is None or b is None or a == b for a, b in zip(shape, other, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The likelihood of real targets under a mixture: the loss of a mixture density network.
+"""The likelihood of real targets under a mixture, the loss of a mixture density network.
 
 Legend: B batch, K components, D outputs of one example, P parameters of one component, ... further axes.
 """
@@ -13,25 +13,26 @@ from .regression import GaussianNLL, LocationScaleNLL
 
 @keras.saving.register_keras_serializable("curvezoo")
 class MixtureNLL(Likelihood):
-    """Negative log-likelihood under a mixture of K laws whose parameters are predicted, in nats.
+    """Negative log-likelihood under a mixture of K distributions with predicted parameters, in nats.
 
         L = -log sum_k w_k p(y | theta_k) = -logsumexp_k (log w_k - L_k),    w = softmax(logits),
 
-    with L_k the loss of one component, which sums over its D independent outputs.
+    with L_k the loss of component k, summed over its D independent outputs.
 
-    The last axis of y_pred holds K logits and then, component after component, the P numbers that the loss
-    `component` reads: D locations and D log-scales (P = 2D) if its scale is `None`, else D locations (P = D).
+    The last axis of y_pred holds K logits and then, for one component after another, the P numbers that the
+    loss `component` takes: D locations and D log-scales (P = 2D) if its scale is `None`, else D locations
+    (P = D).
 
     Args:
-        components: Their number K.
-        component: A `GaussianNLL`, `LaplaceNLL`, `CauchyNLL`, `StudentTNLL` or `Huber`; the default is
-            `GaussianNLL(scale=None)`. Only its law counts, not its reduction or dtype.
+        components: Number K of components.
+        component: A `GaussianNLL`, `LaplaceNLL`, `CauchyNLL`, `StudentTNLL` or `Huber`; `None` for
+            `GaussianNLL(scale=None)`. Its reduction and dtype have no effect.
         reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
     Raises:
-        ValueError: If an argument is not one of the above.
+        ValueError: If an argument is not valid.
 
     References:
         Bishop, "Mixture Density Networks" (1994).
@@ -58,11 +59,11 @@ class MixtureNLL(Likelihood):
         """Returns the loss of each example, [B, ...].
 
         Args:
-            y_true: Targets, [B, ..., D]; [B, ...] will do if D is 1.
+            y_true: Targets, [B, ..., D], or [B, ...] if D is 1.
             y_pred: Logits and parameters, [B, ..., K (1 + P)].
 
         Raises:
-            ValueError: If the shapes are others.
+            ValueError: If the shapes do not match these.
         """
         logits, theta = self._split(ops.cast(y_pred, self.dtype))
         outputs = self.component.outputs((*logits.shape[:-1], theta.shape[-1]))
@@ -71,7 +72,7 @@ class MixtureNLL(Likelihood):
         return -ops.logsumexp(ops.log_softmax(logits) - losses, axis=-1)
 
     def distribution(self, y_pred):
-        """Returns the law of the targets, whose negative log-likelihood the loss is.
+        """Returns the distribution of the targets whose negative log-likelihood is the loss.
 
         Args:
             y_pred: As in `call`.
@@ -80,9 +81,9 @@ class MixtureNLL(Likelihood):
             A `MixtureSameFamily` of TensorFlow Probability.
 
         Raises:
-            ValueError: If TensorFlow Probability has no such component, or the shape is another.
+            ValueError: If TensorFlow Probability has no such component, or the shape does not match.
         """
-        # Here and not above: training does without it.
+        # A local import, because training needs no TensorFlow Probability.
         from tensorflow_probability import distributions as tfd
 
         logits, theta = self._split(ops.cast(y_pred, self.dtype))
@@ -96,7 +97,7 @@ class MixtureNLL(Likelihood):
 
     @classmethod
     def from_config(cls, config):
-        """Returns the loss of a configuration by `get_config`."""
+        """Returns the loss with the configuration of `get_config`."""
         component = keras.saving.deserialize_keras_object(config["component"])
         return cls(**{**config, "component": component})
 

@@ -1,4 +1,4 @@
-"""Likelihoods of real targets: the regression losses that follow from the law of the errors (Sec. 3.4.3).
+"""Likelihoods of real targets: regression losses from the distribution of the errors (Sec. 3.4.3).
 
 Each loss is -log p(y | mu, s) in nats, constants included, for errors with the density
 
@@ -11,13 +11,14 @@ The scale s is one of
 
     fixed      `scale=0.3`; y_pred holds the locations mu, [B, ..., D].
     predicted  `scale=None`; y_pred holds D locations and then D log-scales a, [B, ..., 2D].
-    learned    `scale=None` behind the layer `layers.GlobalScale`, which appends a trained log-scale to
+    learned    `scale=None` after the layer `layers.GlobalScale`, which appends a trained log-scale to
                each output.
 
-A log-scale a gives s = max(exp(a), min_scale). The exponential makes a change of units a shift of a; the
-floor bounds a loss that would fall without end where a model hits its targets exactly. Below the floor the
-gradient by a is zero. Computed are log s and 1 / s, never s, so that a = -1e4 and a = 1e4 give finite losses
-and gradients, in single precision for |z| up to 1e19, whose square is the largest number.
+A log-scale a gives s = max(exp(a), min_scale). The exponential turns a change of units into a shift of a. The
+floor bounds the loss, which would otherwise decrease without limit for a model that hits its targets exactly;
+below the floor the gradient with respect to a is zero. The losses compute log s and 1 / s, never s, so that
+a = -1e4 and a = 1e4 give finite losses and gradients, in single precision for |z| up to 1e19, whose square is
+close to the largest number.
 
 Legend: B batch, D outputs of one example, ... further axes such as positions; L has shape [B, ...].
 """
@@ -33,10 +34,11 @@ from .likelihood import Likelihood, match_targets
 
 
 class LocationScaleNLL(Likelihood):
-    """Base of the likelihoods with a location and a scale: a subclass gives rho and Z.
+    """Base class of the likelihoods with a location and a scale; a subclass defines rho and Z.
 
-    Here rho(z) = weight * penalty(z / width), and `log_partition` is log Z. `law` is the name of the density
-    in TensorFlow Probability, if it is there, and `law_parameters` are those beside location and scale.
+    Here rho(z) = weight * penalty(z / width), and `log_partition` is log Z. `law` is the name of the
+    distribution in TensorFlow Probability, if it has one, and `law_parameters` are its parameters other than
+    location and scale.
 
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
@@ -66,19 +68,19 @@ class LocationScaleNLL(Likelihood):
         """Returns the loss of each example, [B, ...].
 
         Args:
-            y_true: Targets, [B, ..., D]; [B, ...] will do if D is 1.
+            y_true: Targets, [B, ..., D], or [B, ...] if D is 1.
             y_pred: Locations, [B, ..., D], or locations and log-scales, [B, ..., 2D], if `scale` is `None`.
-                A fixed scale takes [B] for [B, 1].
+                With a fixed scale [B] is read as [B, 1].
 
         Raises:
-            ValueError: If the shapes are others.
+            ValueError: If the shapes do not match these.
         """
         predictions = self._predictions(y_pred)
         shape = (*predictions.shape[:-1], self.outputs(predictions.shape))
         return self.nll(match_targets(ops.cast(y_true, self.dtype), shape), predictions)
 
     def distribution(self, y_pred):
-        """Returns the law of the targets, whose negative log-likelihood the loss is.
+        """Returns the distribution of the targets whose negative log-likelihood is the loss.
 
         Args:
             y_pred: As in `call`.
@@ -87,7 +89,7 @@ class LocationScaleNLL(Likelihood):
             A distribution of TensorFlow Probability, independent over the last axis.
 
         Raises:
-            ValueError: If TensorFlow Probability has no such law, or the shape is another.
+            ValueError: If TensorFlow Probability has no such distribution, or the shape does not match.
         """
         predictions = self._predictions(y_pred)
         self.outputs(predictions.shape)
@@ -97,7 +99,7 @@ class LocationScaleNLL(Likelihood):
         """Returns the number D of outputs in predictions of this shape.
 
         Raises:
-            ValueError: If `scale` is `None` and the last axis is not an even number.
+            ValueError: If the last axis has an unknown length, or an odd one if `scale` is `None`.
         """
         if not len(shape) or shape[-1] is None:
             raise ValueError(f"y_pred must have a last axis of known length, got shape {tuple(shape)}")
@@ -105,13 +107,13 @@ class LocationScaleNLL(Likelihood):
             return shape[-1]
         if shape[-1] % 2 or len(shape) < 2:
             raise ValueError(
-                "y_pred must hold as many log-scales as locations, [B, ..., 2D], if scale is None: "
+                "y_pred must hold equally many locations and log-scales, [B, ..., 2D], if scale is None, "
                 f"got shape {tuple(shape)}"
             )
         return shape[-1] // 2
 
     def nll(self, targets, predictions):
-        """Returns the loss of each example without a check of shapes; leading axes broadcast."""
+        """Returns the loss of each example without checking shapes; leading axes broadcast."""
         if self.scale is not None:
             log_scale = math.log(self.scale)
             z = (targets - predictions) * (1.0 / (self.scale * self.width))
@@ -119,12 +121,12 @@ class LocationScaleNLL(Likelihood):
             location, log_scale = ops.split(predictions, 2, axis=-1)
             log_scale = ops.maximum(log_scale, math.log(self.min_scale))
             z = (targets - location) * ops.exp(-math.log(self.width) - log_scale)
-        # The constants inside the sum: XLA runs a bare sum of squares an eighth slower.
+        # The constants are inside the sum because XLA runs a sum of squares alone an eighth slower.
         return ops.sum(self.weight * self.penalty(z) + (log_scale + self.log_partition), axis=-1)
 
     def conditional(self, predictions):
-        """Returns `distribution` in the precision of the predictions, without a check of shapes."""
-        # Here and not above: training does without it.
+        """Returns `distribution` in the precision of the predictions, without checking shapes."""
+        # A local import, because training needs no TensorFlow Probability.
         from tensorflow_probability import distributions as tfd
 
         if self.law is None:
@@ -142,7 +144,7 @@ class LocationScaleNLL(Likelihood):
         return {**super().get_config(), "scale": self.scale, "min_scale": self.min_scale}
 
     def _predictions(self, y_pred):
-        """Returns predictions of the loss's dtype, [B] as [B, 1] where the scale is fixed."""
+        """Returns predictions in the loss's dtype, and [B] as [B, 1] if the scale is fixed."""
         predictions = ops.cast(y_pred, self.dtype)
         if self.scale is not None and len(predictions.shape) == 1:
             predictions = ops.expand_dims(predictions, -1)
@@ -156,7 +158,7 @@ class GaussianNLL(LocationScaleNLL):
         L = sum_d (y - mu)^2 / (2 s^2) + log s + log(2 pi) / 2
 
     At fixed s this is the squared error of Eq. 3.4.15 times 1 / (2 s^2), plus a constant. Eq. 3.4.17 has the
-    sign of log s wrong (docs/errata.md).
+    wrong sign of log s (docs/errata.md).
 
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
@@ -189,7 +191,7 @@ class LaplaceNLL(LocationScaleNLL):
 
         L = sum_d |y - mu| / s + log(2 s)
 
-    At fixed s this is the absolute error of Eq. 3.4.18 times 1 / s, plus a constant. The best mu is the
+    At fixed s this is the absolute error of Eq. 3.4.18 times 1 / s, plus a constant. Its minimum is at the
     median of y. The gradient at y = mu is zero.
 
     Args:
@@ -218,7 +220,7 @@ class CauchyNLL(LocationScaleNLL):
 
         L = sum_d log(1 + (y - mu)^2 / s^2) + log(pi s)
 
-    The loss is not convex in mu. Its gradient falls off as 2 / (y - mu) and does not vanish.
+    The loss is not convex in mu. Far from y its gradient decreases as 2 / (y - mu).
 
     Args:
         scale: The scale s > 0 of every output, in the units of y; `None` if y_pred holds log-scales.
@@ -242,11 +244,11 @@ class CauchyNLL(LocationScaleNLL):
 
 @keras.saving.register_keras_serializable("curvezoo")
 class StudentTNLL(LocationScaleNLL):
-    """Negative log-likelihood of errors with Student's t law of `df` degrees of freedom, in nats.
+    """Negative log-likelihood of errors with Student's t distribution of `df` degrees of freedom, in nats.
 
         L = sum_d (df + 1) / 2 log(1 + z^2 / df) + log s + log(df) / 2 + log B(1/2, df / 2)
 
-    Between the Cauchy law (df = 1) and the Gaussian (df -> infinity): a tail |z|^-(df + 1).
+    It interpolates between Cauchy (df = 1) and Gaussian errors (df -> infinity); its tails are |z|^-(df + 1).
 
     Args:
         df: Degrees of freedom, positive.
@@ -275,7 +277,7 @@ class StudentTNLL(LocationScaleNLL):
         self.df = float(arguments.positive("df", df, ndim=0))
         self.law_parameters = {"df": self.df}
         self.weight, self.width = (self.df + 1.0) / 2.0, math.sqrt(self.df)
-        # The Beta function: a difference of two log-Gammas loses its digits at large df.
+        # The Beta function, because a difference of two log-Gammas loses digits at large df.
         self.log_partition = float(0.5 * math.log(self.df) + betaln(0.5, self.df / 2.0))
 
     def penalty(self, z):
@@ -289,15 +291,15 @@ class StudentTNLL(LocationScaleNLL):
 
 @keras.saving.register_keras_serializable("curvezoo")
 class Huber(LocationScaleNLL):
-    """Negative log-likelihood of Huber's law, Gaussian in the middle with exponential tails, in nats.
+    """Negative log-likelihood of Huber's density, Gaussian with exponential tails, in nats.
 
         rho(z) = z^2 / 2                      for |z| <= delta
                = delta |z| - delta^2 / 2      beyond
         Z = sqrt(2 pi) erf(delta / sqrt(2)) + (2 / delta) exp(-delta^2 / 2)
 
     Since exp(-rho) / (s Z) is a density, s can be predicted or learned like any other scale. At s = 1 and
-    D = 1 the loss is `keras.losses.Huber(delta)` plus log Z: the threshold counts in units of s. The default
-    has 95 % of the efficiency of least squares under Gaussian errors of standard deviation s.
+    D = 1 the loss is `keras.losses.Huber(delta)` plus log Z; in general the threshold is in units of s. The
+    default has 95 % of the efficiency of least squares for Gaussian errors of standard deviation s.
 
     Args:
         delta: Threshold between quadratic and linear, in units of s; from 1e-18 to 1e18.

@@ -50,5 +50,7 @@ def test_batch_norm_runs_over_positions_and_examples():
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="normalization='group'"):
+    with pytest.raises(
+        ValueError, match="normalization must be one of None, batch, layer, weight, got 'group'"
+    ):
         layers.ConvBlock(4, normalization="group")

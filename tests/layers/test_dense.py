@@ -93,7 +93,7 @@ def test_default_weights_are_fan_in():
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"normalization": "group"}, r"'weight'.*normalization='group'"),
+        ({"normalization": "group"}, "normalization must be one of None, batch, layer, weight, got 'group'"),
         ({"dropout": 1.5}, "rate=1.5"),
         ({"activation": "relux"}, "relux"),
     ],

@@ -50,10 +50,14 @@ def test_residual_gains_multiply_to_one_over_the_root_of_the_depth(sublayers):
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match=r"fan_avg.*scheme='fan'"):
+    with pytest.raises(ValueError, match="scheme must be one of fan_in, fan_out, fan_avg, got 'fan'"):
         layers.variance_scaling("fan")
-    with pytest.raises(ValueError, match=r"shape=\(3,\)"):
+    with pytest.raises(ValueError, match=r"shape must have at least two axes, as a kernel has, got \(3,\)"):
         layers.standard_deviation((3,))
-    for depth, sublayers, name in ((0, 2, "depth=0"), (None, 2, "depth=None"), (3, -1, "sublayers=-1")):
+    for depth, sublayers, name in (
+        (0, 2, "depth must be an integer of at least 1, got 0"),
+        (None, 2, "depth must be .* got None"),
+        (3, -1, "sublayers must be .* got -1"),
+    ):
         with pytest.raises(ValueError, match=name):
             layers.residual_gain(depth, sublayers)

@@ -16,12 +16,12 @@ def results(worker, tmp_path_factory):
     reference = {}
     for name in worker.names():
         weights = worker.build(name).get_weights()
-        # Off the symmetric start, where gamma = 1 and beta = 0 could hide a wrong order of operations.
+        # The initial gamma = 1 and beta = 0 could hide a wrong order of operations.
         weights = [w * rng.uniform(0.8, 1.2, w.shape) + 0.01 * rng.uniform(size=w.shape) for w in weights]
         reference.update({f"{name}/before/{i}": w.astype("float32") for i, w in enumerate(weights)})
     np.savez(folder / "reference.npz", **reference)
     command = [sys.executable, worker.__file__, str(folder / "reference.npz"), str(folder / "jax.npz")]
-    # XLA's optimization passes would take most of the test's time.
+    # Otherwise XLA's optimization passes would take most of the time.
     jax = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
     environment = {**os.environ, "KERAS_BACKEND": "jax", **jax}
     child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)

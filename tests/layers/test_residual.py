@@ -139,11 +139,11 @@ def test_each_dense_sublayer_carries_an_equal_share_of_the_scale(sublayers):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        ({"version": 3}, "version=3"),
-        ({"shortcut": "crop"}, "shortcut='crop'"),
-        ({"normalization": "weight"}, "normalization='weight'"),
-        ({"scheme": "fan"}, "scheme='fan'"),
-        ({"residual_scale": True}, "depth=None"),
+        ({"version": 3}, "version must be one of 1, 2, got 3"),
+        ({"shortcut": "crop"}, "shortcut must be one of projection, pad, got 'crop'"),
+        ({"normalization": "weight"}, "normalization must be one of None, batch, layer, got 'weight'"),
+        ({"scheme": "fan"}, "scheme must be one of fan_in, fan_out, fan_avg, got 'fan'"),
+        ({"residual_scale": True}, "depth must be an integer of at least 1, got None"),
     ],
 )
 def test_bad_arguments_are_named(arguments, words):

@@ -285,6 +285,7 @@ print(json.dumps({
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_on_jax_noise_advances_beta_is_annealed_and_gradients_flow():
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
     child = subprocess.run(
         [sys.executable, "-c", JAX], env=environment, capture_output=True, text=True, timeout=300
     )
@@ -320,11 +321,11 @@ def test_on_jax_noise_advances_beta_is_annealed_and_gradients_flow():
         ({"beta": 1.0, "annealing_steps": 5}, "must be given together"),
         (
             {"beta": 1.0, "final_beta": 2.0, "annealing_steps": 0},
-            "annealing_steps must be a positive integer, got 0",
+            "annealing_steps must be an integer of at least 1, got 0",
         ),
         (
             {"beta": 1.0, "final_beta": 2.0, "annealing_steps": 1.5},
-            "annealing_steps must be a positive integer",
+            "annealing_steps must be an integer of at least 1, got 1.5",
         ),
     ],
 )
@@ -334,7 +335,7 @@ def test_bad_arguments_of_gumbel_softmax_are_named(arguments, message):
 
 
 def test_other_bad_input_is_named():
-    with pytest.raises(ValueError, match=r"surrogate must be one of \('softmax', 'identity'\), got 'tanh'"):
+    with pytest.raises(ValueError, match="surrogate must be one of softmax, identity, got 'tanh'"):
         sampling.StraightThrough("tanh")
     for layer in (sampling.StraightThrough(), sampling.GumbelSoftmax()):
         with pytest.raises(ValueError, match=r"at least 2 categories, got shape \(3, 1\)"):

@@ -76,5 +76,5 @@ def test_weights_start_at_unit_variance(layer):
 
 
 def test_bad_scheme_is_named():
-    with pytest.raises(ValueError, match="scheme='fan'"):
+    with pytest.raises(ValueError, match="scheme must be one of fan_in, fan_out, fan_avg, got 'fan'"):
         layers.UnitVarianceDense(4, scheme="fan")

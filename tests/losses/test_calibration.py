@@ -147,7 +147,7 @@ def test_temperature_is_a_stationary_point_of_the_likelihood(calibrated):
 
 
 def test_temperature_without_a_mistake_is_refused():
-    with pytest.raises(ValueError, match="classify every label right"):
+    with pytest.raises(ValueError, match="logits must misclassify a label"):
         fit_temperature(np.eye(3), [0, 1, 2])
 
 
@@ -239,12 +239,12 @@ GOOD = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
 @pytest.mark.parametrize(
     ("probabilities", "labels", "message"),
     [
-        (GOOD, [0, 1, 2], r"labels\[2\] = 2 is not a class: valid are 0 to 1"),
-        (GOOD, [0, -1, 2], r"labels\[1\] = -1"),
+        (GOOD, [0, 1, 2], r"labels\[2\] must be from 0 to 1, got 2"),
+        (GOOD, [0, -1, 2], r"labels\[1\] must be from 0 to 1, got -1"),
         (GOOD, [0, 1], r"labels must have shape \(3,\), got \(2,\)"),
         (GOOD, [0.0, 1.0, 0.0], "labels must be integers, got dtype float64"),
         (np.array([[0.5, 0.5], [0.7, 0.5]]), [0, 1], r"probabilities\[1\] must sum to 1, got 1.2"),
-        (np.array([[1.5, -0.5]]), [0], r"probabilities\[0\] has an entry outside"),
+        (np.array([[1.5, -0.5]]), [0], r"probabilities\[0, 0\] must be in \[0, 1\], got 1\.5"),
         (np.array([[0.5, 0.5], [np.nan, 1.0]]), [0, 0], r"probabilities\[1, 0\] must be finite, got nan"),
         (GOOD[:, :1], [0, 0, 0], r"K >= 2, got \(3, 1\)"),
         (np.zeros((0, 3)), np.zeros(0, int), r"N >= 1"),
@@ -274,5 +274,5 @@ def test_bins_must_be_a_positive_integer(bins):
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, 95])
 def test_confidence_must_be_a_fraction(confidence):
-    with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
+    with pytest.raises(ValueError, match=r"confidence must be a number in \(0, 1\), got"):
         classification_scores(GOOD, [0, 1, 1], confidence)

@@ -237,7 +237,7 @@ def test_a_function_without_a_registered_name_trains_but_cannot_be_saved(tmp_pat
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         model.compile("sgd", loss)
         model.fit(np.ones((4, 2), "float32"), np.ones((4, 1), "float32"), verbose=0)
-        with pytest.raises(ValueError, match="make_distribution can be saved only if it is registered"):
+        with pytest.raises(ValueError, match="make_distribution must be registered with @keras"):
             model.save(tmp_path / "model.keras")
 
 
@@ -284,7 +284,7 @@ def test_refuses_an_unknown_number_of_axes(law):
 
 def test_refuses_half_precision_sums():
     for make, *_ in LAWS.values():
-        with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64', got 'bfloat16'"):
+        with pytest.raises(ValueError, match="dtype must be one of float32, float64, got 'bfloat16'"):
             make(dtype="bfloat16")
 
 

@@ -129,7 +129,7 @@ def test_a_mixture_density_network_learns_two_branches_and_survives_saving(tmp_p
     [
         ((4, 1), (4, 14), r"y_pred must hold logits and parameters of 3 components.* got shape \(4, 14\)"),
         ((4, 1), (4, 3), r"y_pred must hold logits and parameters of 3 components.* got shape \(4, 3\)"),
-        ((4, 1), (4, 12), r"as many log-scales as locations.* got shape \(4, 3\)"),
+        ((4, 1), (4, 12), r"equally many locations and log-scales.* got shape \(4, 3\)"),
         ((4, 3), (4, 15), r"y_true must have shape \(4, 2\) to match y_pred, got shape \(4, 3\)"),
         ((4,), (4, 15), r"y_true must have shape \(4, 2\) to match y_pred, got shape \(4,\)"),
     ],
