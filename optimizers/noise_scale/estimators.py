@@ -28,16 +28,17 @@ from ..vectors import at_least_float32, dot, precision
 
 
 def choose(model):
-    """Returns the best of the three methods that a model's layers and strategy allow.
+    """Returns the method that `auto` takes for a model: `per_example` or `microbatches`.
 
-    Per-example norms have the least scatter. Layers that they don't know leave microbatches, and so does
-    batch norm, which gives no example a gradient of its own; a microbatch is then normalized by its own
-    statistics, as a replica's share is.
+    Per-example norms scatter least. Microbatches serve layers without a rule, recurrent layers, which
+    per-example norms would unroll, and batch normalization, which gives no example a gradient of its own; each
+    microbatch is then normalized by its own statistics, as a replica's share is.
 
     Args:
         model: A built `keras.Model`.
     """
-    if per_example.unsupported_reason(model) or per_example.batch_coupling(model):
+    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+    if recurrent or per_example.unsupported_reason(model) or per_example.batch_coupling(model):
         return "microbatches"
     return "per_example"
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from curvezoo.optimizers.layer_rules import per_example
 from curvezoo.optimizers.noise_scale import estimators as noise_estimators
 from curvezoo.optimizers.objective import Objective
 from curvezoo.theory import noise_scale
@@ -107,6 +108,9 @@ def test_over_all_batches_there_are_the_curved_estimates_are_exact(small_network
 
 
 def test_the_method_is_chosen_by_the_layers(network):
+    recurrent = keras.Sequential([keras.Input((4, 2)), layers.LSTM(3)])
+    assert per_example.unsupported_reason(recurrent) is None
+    assert noise_estimators.choose(recurrent) == "microbatches"
     assert noise_estimators.choose(network()) == "per_example"
     assert noise_estimators.choose(network(layers.PReLU())) == "microbatches"
     assert noise_estimators.choose(network(layers.BatchNormalization())) == "microbatches"
