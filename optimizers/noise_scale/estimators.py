@@ -31,8 +31,8 @@ def choose(model):
     """Returns the method that `auto` takes for a model: `per_example` or `microbatches`.
 
     Per-example norms scatter least. Microbatches serve layers without a rule, recurrent layers, which
-    per-example norms would unroll, and batch normalization, which gives no example a gradient of its own; each
-    microbatch is then normalized by its own statistics, as a replica's share is.
+    per-example norms would unroll, and batch normalization, which gives no example a gradient of its own.
+    Each microbatch is then normalized by its own statistics, as a replica's share is.
 
     Args:
         model: A built `keras.Model`.
