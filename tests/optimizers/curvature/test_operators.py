@@ -212,6 +212,7 @@ CASES = [*((kind, MEAN, kind != "fisher") for kind in ALL), ("fisher", "sum", Tr
 CASES += [("fisher", "mean_with_sample_weight", True), ("hessian", "mean_with_sample_weight", False)]
 
 
+@pytest.mark.filterwarnings("ignore:Even though the `tf.config")
 @pytest.mark.parametrize(("kind", "reduction", "weighted"), CASES)
 def test_microbatches_equal_one_batch_with_weights_and_masks(kind, reduction, weighted, request):
     if (reduction, kind) != (MEAN, "hessian"):
