@@ -1,4 +1,4 @@
-"""Curvature of a loss as matrices that are never formed, and what can be read from products with them."""
+"""Curvature matrices of a loss as linear operators, and algorithms that need only products with them."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""Second derivatives and forward derivatives by reverse mode alone.
+"""Second derivatives and forward derivatives by reverse mode only.
 
-Forward mode would do, but TensorFlow has none through loops, and so through recurrent layers. Twice reverse
-mode costs the same: a derivative J^T u is linear in u, and its own derivative by u is J.
+TensorFlow's forward mode does not support loops, and therefore not recurrent layers. Reverse mode applied
+twice costs the same: J^T u is linear in u, so that differentiating v . J^T u with respect to u gives J v.
 """
 
 import tensorflow as tf
@@ -10,7 +10,7 @@ ZERO = tf.UnconnectedGradients.ZERO
 
 
 def second_derivative(function, values, tangents):
-    """Returns the Hessian of a scalar function times a vector, the derivative of (gradient . vector).
+    """Returns the Hessian of a scalar function times a vector, as the gradient of (gradient . vector).
 
     Args:
         function: Function of `values` that returns a scalar.
@@ -35,13 +35,13 @@ def push_forward(tape, results, values, tangents):
     Args:
         tape: A persistent `tf.GradientTape` that recorded the results.
         results: A tensor or a nest of tensors.
-        values: What the tape watched, a tensor or a nest of tensors.
+        values: The tensor, or nest of tensors, that the tape watched.
         tangents: The vector v, in the structure of the values.
 
     Returns:
         The derivative, in the structure of the results.
     """
-    # J^T u is linear in u, so that any u will do.
+    # J^T u is linear in u, so that its derivative is the same at any u.
     weights = tf.nest.map_structure(tf.zeros_like, results)
     with tf.GradientTape() as outer:
         outer.watch(weights)
@@ -55,7 +55,7 @@ def pull_back(tape, results, values, cotangents=None):
     Args:
         tape: A `tf.GradientTape` that recorded the results.
         results: A tensor or a nest of tensors.
-        values: What the tape watched, a tensor or a nest of tensors.
+        values: The tensor, or nest of tensors, that the tape watched.
         cotangents: The vector u, in the structure of the results; None for ones.
 
     Returns:
@@ -63,5 +63,5 @@ def pull_back(tape, results, values, cotangents=None):
     """
     cotangents = None if cotangents is None else tf.nest.flatten(cotangents)
     gradient = tape.gradient(tf.nest.flatten(results), tf.nest.flatten(values), cotangents, ZERO)
-    # Those of embeddings are sparse.
+    # Gradients of embeddings are sparse.
     return tf.nest.pack_sequence_as(values, [tf.convert_to_tensor(g) for g in gradient])

@@ -1,16 +1,16 @@
-"""The distribution whose negative log-likelihood a loss is, and its Fisher matrix in the outputs' space.
+"""Losses as negative log-likelihoods: the distribution of a loss, and its Fisher matrix in output space.
 
-A likelihood of `losses` has its own `distribution`. Keras's losses are likelihoods too, up to constants and a
-factor, because several of them take the mean over the last axis where a log-likelihood is a sum:
+A likelihood of `losses` has its own `distribution`. Keras's losses are likelihoods, too, up to constants and
+a factor, because several of them average over the last axis where a log-likelihood is a sum:
 
-    loss of one position = scale * (-log p(y | outputs)) + terms without the outputs
+    loss of one position = scale * (-log p(y | outputs)) + terms that do not depend on the outputs
 
     (Sparse)CategoricalCrossentropy    scale 1      Categorical, of logits or of probabilities
     BinaryCrossentropy                 scale 1/D    Bernoulli, of logits or of probabilities
     MeanSquaredError                   scale 2/D    Gaussian with unit variance
     Poisson                            scale 1/D    Poisson, of rates
 
-Label smoothing is a property of the targets: the distribution is that without it.
+Label smoothing changes only the targets, not the distribution.
 
 Legend: B batch, ... further axes such as positions, D outputs of a position (its logits or parameters).
 """
@@ -24,18 +24,18 @@ from tensorflow_probability import distributions as tfd
 
 from .derivatives import second_derivative
 
-DRAW = "draw labels instead, by samples=n of an operator or fisher='sampled' of an optimizer"
+DRAW_LABELS = "draw labels instead, by samples=n of an operator or fisher='sampled' of an optimizer"
 
 
 @dataclasses.dataclass(frozen=True)
 class OutputDistribution:
-    """The law p(y | outputs) of a loss.
+    """The distribution p(y | outputs) of a loss.
 
     Args:
-        name: Name of the loss, for messages.
-        make: Function of the outputs [B, ..., D] that returns a distribution of TensorFlow Probability with
-            the batch shape [B, ...].
-        factor: The loss of a position over -log p, or D times that if `averaged`.
+        name: Name of the loss, for error messages.
+        make: Function of the outputs [B, ..., D] that returns a TensorFlow Probability distribution with
+            batch shape [B, ...].
+        factor: The ratio of the loss of a position to -log p, or D times that ratio if `averaged`.
         averaged: Whether the loss is a mean over the last axis.
     """
 
@@ -53,7 +53,7 @@ class OutputDistribution:
         return self.make(outputs)
 
     def scale(self, outputs):
-        """Returns the loss of a position over -log p, a number.
+        """Returns the ratio of the loss of a position to -log p, a number.
 
         Args:
             outputs: Outputs of the model, [B, ..., D].
@@ -61,7 +61,7 @@ class OutputDistribution:
         return self.factor / outputs.shape[-1] if self.averaged else self.factor
 
     def sample(self, outputs, seed):
-        """Returns targets drawn from the distribution, in the form that the loss takes.
+        """Returns targets drawn from the distribution, in the form that the loss expects.
 
         Args:
             outputs: Outputs of the model, [B, ..., D].
@@ -73,32 +73,32 @@ class OutputDistribution:
         """Returns -log p(targets | outputs) in nats, [B, ...].
 
         Args:
-            targets: Targets in the form that the loss takes.
+            targets: Targets in the form that the loss expects.
             outputs: Outputs of the model, [B, ..., D].
 
         Raises:
-            ValueError: If the targets have another shape.
+            ValueError: If the shape of the targets does not match.
         """
         distribution = self.make(outputs)
         targets = tf.cast(targets, distribution.dtype)
         shape = distribution.batch_shape + distribution.event_shape
-        given = targets.shape
-        if given.rank == shape.rank + 1 and given[-1] == 1:
+        target_shape = targets.shape
+        if target_shape.rank == shape.rank + 1 and target_shape[-1] == 1:
             targets = tf.squeeze(targets, -1)
-        elif given.rank == shape.rank - 1 and shape[-1] == 1:
+        elif target_shape.rank == shape.rank - 1 and shape[-1] == 1:
             targets = tf.expand_dims(targets, -1)
         if not targets.shape.is_compatible_with(shape):
             raise ValueError(
-                f"targets must have shape {shape} to match the outputs of {self.name}, got {given}"
+                f"targets must have shape {shape} to match the outputs of {self.name}, got {target_shape}"
             )
         return -distribution.log_prob(targets)
 
     def fisher_product(self, outputs, tangents, weights=None):
-        r"""Returns the outputs' Fisher matrix times a vector, the Hessian of a divergence (Eq. 4.6.15).
+        r"""Returns the Fisher matrix of the outputs times a vector, a divergence's Hessian (Eq. 4.6.15).
 
-        \(F_{ij} = \partial_i \partial_j D_{KL}(p_{\text{outputs}} || p_q)\) at q = outputs, block-diagonal
-        over the positions: by automatic differentiation of TensorFlow Probability's closed form of the
-        divergence.
+        \(F_{ij} = \partial_i \partial_j D_{KL}(p_{\text{outputs}} || p_q)\) at q = outputs; it is
+        block-diagonal over positions. TensorFlow Probability's closed form of the divergence is
+        differentiated automatically.
 
         Args:
             outputs: Outputs of the model, [B, ..., D].
@@ -109,7 +109,7 @@ class OutputDistribution:
             The product, [B, ..., D].
 
         Raises:
-            ValueError: If the divergence has no closed form, or one that cannot be differentiated twice.
+            ValueError: If the divergence has no closed form, or cannot be differentiated twice.
         """
         fixed = self.make(tf.stop_gradient(outputs))
 
@@ -120,49 +120,47 @@ class OutputDistribution:
         return second_derivative(divergence, outputs, tangents)
 
     def has_closed_form(self, outputs):
-        """Returns whether `fisher_product` exists.
+        """Returns whether `fisher_product` is available.
 
         Args:
             outputs: Outputs of the model, [B, ..., D].
         """
-        law = self.make(outputs)
+        distribution = self.make(outputs)
         try:
-            self._divergence(law, law)
+            self._divergence(distribution, distribution)
         except ValueError:
             return False
         return True
 
     def _divergence(self, p, q):
         """Returns D_KL(p || q) for each member of the batch."""
-        law = _elementwise(q)
-        if isinstance(law, tfd.Poisson):
-            # Not in TensorFlow Probability: the log-likelihood is linear in y, so that its mean is at E y.
+        base = _base(q)
+        if isinstance(base, tfd.Poisson):
+            # TensorFlow Probability lacks it. The log-likelihood is linear in y, so that its mean is at E y.
             return -q.log_prob(p.mean())
-        if isinstance(law, tfd.Laplace):
-            raise ValueError(
-                f"{self.name} has a kink, so that automatic differentiation finds no Fisher matrix: {DRAW}"
-            )
+        if isinstance(base, tfd.Laplace):
+            raise ValueError(f"{self.name} has a kink, where autodiff gives no Fisher matrix: {DRAW_LABELS}")
         try:
             return tfd.kl_divergence(p, q)
         except NotImplementedError:
             raise ValueError(
                 f"{self.name} has no closed form of the Kullback-Leibler divergence of its distribution "
-                f"{law.name}: {DRAW}"
+                f"{base.name}: {DRAW_LABELS}"
             ) from None
 
 
 def output_distribution(loss):
-    """Returns the distribution whose negative log-likelihood a loss is.
+    """Returns the distribution of a loss that is a negative log-likelihood.
 
     Args:
-        loss: A loss as `compile` takes it: a name, a function, a `keras.losses.Loss`, or any object with a
+        loss: A loss as accepted by `compile`: a name, a function, a `keras.losses.Loss`, or any object with a
             method `distribution(outputs)`, such as the likelihoods of `losses`.
 
     Returns:
         An `OutputDistribution`.
 
     Raises:
-        ValueError: If the loss is none of the supported ones, or one of their options is not supported.
+        ValueError: If the loss or one of its options is not supported.
     """
     if isinstance(loss, str) or (callable(loss) and not isinstance(loss, keras.losses.Loss)):
         loss = keras.losses.get(loss)
@@ -175,14 +173,14 @@ def output_distribution(loss):
             return build(function.__name__, options)
     names = ", ".join(supported.__name__ for supported in _KERAS_LOSSES)
     raise ValueError(
-        f"loss must be the negative log-likelihood of a distribution, got {loss!r}; supported are Keras's "
+        f"loss must be the negative log-likelihood of a distribution, got {loss!r}; valid are Keras's "
         f"{names}, and losses with a method distribution(outputs): CategoricalNLL, BernoulliNLL, "
         "GaussianNLL, LaplaceNLL, CauchyNLL, StudentTNLL, MixtureNLL, NegativeLogLikelihood"
     )
 
 
-def _elementwise(distribution):
-    """Returns the law under `Independent`."""
+def _base(distribution):
+    """Returns the distribution inside `Independent`."""
     while isinstance(distribution, tfd.Independent):
         distribution = distribution.distribution
     return distribution
@@ -194,22 +192,22 @@ def _check_options(name, options):
             raise ValueError(f"{option} of {name} must be {valid} for curvature, got {options[option]!r}")
 
 
-def _inside(probabilities):
-    """Returns probabilities clipped as Keras's losses clip them."""
+def _clipped(probabilities):
+    """Returns probabilities clipped as in Keras's losses."""
     epsilon = keras.config.epsilon()
     return tf.clip_by_value(probabilities, epsilon, 1 - epsilon)
 
 
-def _categorical(law):
-    """Returns a builder for a law of classes."""
+def _categorical(distribution):
+    """Returns a builder for a distribution of classes."""
 
     def build(name, options):
         _check_options(name, options)
         if options.get("from_logits", False):
-            return OutputDistribution(name, lambda outputs: law(logits=outputs))
+            return OutputDistribution(name, lambda outputs: distribution(logits=outputs))
 
-        # As logits, which TensorFlow Probability normalizes like Keras.
-        return OutputDistribution(name, lambda outputs: law(logits=tf.math.log(_inside(outputs))))
+        # TensorFlow Probability normalizes logits as Keras normalizes probabilities.
+        return OutputDistribution(name, lambda outputs: distribution(logits=tf.math.log(_clipped(outputs))))
 
     return build
 
@@ -219,10 +217,10 @@ def _bernoulli(name, options):
 
     def make(outputs):
         if options.get("from_logits", False):
-            law = tfd.Bernoulli(logits=outputs, dtype=outputs.dtype)
+            bernoulli = tfd.Bernoulli(logits=outputs, dtype=outputs.dtype)
         else:
-            law = tfd.Bernoulli(probs=_inside(outputs), dtype=outputs.dtype)
-        return tfd.Independent(law, 1)
+            bernoulli = tfd.Bernoulli(probs=_clipped(outputs), dtype=outputs.dtype)
+        return tfd.Independent(bernoulli, 1)
 
     return OutputDistribution(name, make, averaged=True)
 
@@ -236,7 +234,7 @@ def _gaussian(name, options):
 
 def _poisson(name, options):
     def make(outputs):
-        # The loss adds this inside its logarithm.
+        # Keras's loss adds epsilon inside its logarithm.
         return tfd.Independent(tfd.Poisson(rate=outputs + keras.config.epsilon()), 1)
 
     return OutputDistribution(name, make, averaged=True)

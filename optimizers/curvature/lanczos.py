@@ -1,11 +1,11 @@
-r"""Spectra of symmetric matrices from products with vectors alone: Lanczos and stochastic quadrature.
+r"""Spectra of symmetric matrices from products with vectors: Lanczos and stochastic Lanczos quadrature.
 
-With an orthonormal basis Q [n, m] of the Krylov space of a start vector, T = Q^T A Q is tridiagonal [m, m].
-Its eigenvalues, the Ritz values, come near the ends of the spectrum of A first. In every step the new vector
-is orthogonalized against all of the basis, so that no eigenvalue appears as a ghost.
+For an orthonormal basis Q [n, m] of the Krylov space of a start vector, T = Q^T A Q is tridiagonal [m, m].
+Its eigenvalues, the Ritz values, approximate the ends of the spectrum of A first. In every step the new
+vector is orthogonalized against the whole basis, which prevents spurious copies of eigenvalues.
 
 A matrix is anything with `shape` and `@` (an array, a SciPy operator, an operator of `curvature`) or a
-function of a vector together with the dimension. Everything beside the products is NumPy in float64.
+function of a vector together with the dimension. All computations except the products use NumPy in float64.
 
 Legend: n dimension of the matrix, m steps, P probes.
 """
@@ -18,13 +18,14 @@ import threadpoolctl
 
 from ... import arguments
 
-# Below this share of the matrix's size a new direction is rounding: the Krylov space is complete.
+# Below this fraction of the matrix norm a new direction is rounding error: the Krylov space is complete.
 BREAKDOWN = 1e-10
-# Where less of a vector's length is left than this share, rounding may leave it far from orthogonal.
+# If less than this fraction of a vector's norm remains, rounding may leave it far from orthogonal.
 CANCELLED = 0.7
-# Components of the basis that are turned into Ritz vectors at a time; they fit in a processor's cache.
+# Components of the basis that are rotated to Ritz vectors at a time; they fit in a processor's cache.
 CHUNK = 2**14
-# Threads of BLAS spin for a while after their work, in the way of the next product's; memory bounds theirs.
+# BLAS threads keep spinning after their work and slow down the next product. The work here is bound by memory
+# bandwidth, so that one thread suffices.
 _BLAS = threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
@@ -33,11 +34,11 @@ class Spectrum:
     r"""Ritz values and vectors.
 
     Args:
-        values: Ritz values, largest first, [m].
-        vectors: Ritz vectors of unit length, in columns, [n, m].
-        bounds: For each Ritz value the length of the residual, \(|A y - \theta y|\), [m]: an eigenvalue of A
-            lies within this distance. Of several Ritz values near one another, each has its own, but two may
-            be near the same eigenvalue. Exact up to the rounding of the products.
+        values: Ritz values in descending order, [m].
+        vectors: Ritz vectors of unit norm, in columns, [n, m].
+        bounds: The norm of the residual of each Ritz value, \(|A y - \theta y|\), [m]: an eigenvalue of A
+            lies within this distance. Two neighboring Ritz values may be near the same eigenvalue. Exact up
+            to the rounding of the products.
         steps: The number m of products.
     """
 
@@ -52,9 +53,9 @@ class SpectralDensity:
     r"""An estimate of the density of eigenvalues: \(\sum_k w_k \delta(\lambda - \theta_k)\).
 
     Args:
-        nodes: Ritz values of all probes, [P, m]; a probe whose Krylov space was complete before fills up with
-            zeros of weight 0.
-        weights: Their weights, [P, m], which sum to 1 in all.
+        nodes: Ritz values of all probes, [P, m]; a probe whose Krylov space was complete earlier is padded
+            with zeros of weight 0.
+        weights: Their weights, [P, m], with a total of 1.
     """
 
     nodes: np.ndarray
@@ -67,19 +68,19 @@ class SpectralDensity:
             order: The power k, an integer of at least 0.
 
         Raises:
-            ValueError: If it is not.
+            ValueError: If `order` is not such an integer.
         """
         return float(np.sum(self.weights * self.nodes ** arguments.integer("order", order, 0)))
 
     def __call__(self, grid, width=None):
-        """Returns the density with each node widened to a Gaussian; over all numbers it integrates to 1.
+        """Returns the density with each node broadened to a Gaussian; its integral is 1.
 
         Args:
-            grid: Where, in the units of the eigenvalues.
+            grid: Where to evaluate it, in the units of the eigenvalues.
             width: Standard deviation of the Gaussians; by default a hundredth of the range of the nodes.
 
         Raises:
-            ValueError: If `grid` is not finite or `width` not positive.
+            ValueError: If `grid` is not finite or `width` is not positive.
         """
         grid = arguments.finite("grid", grid)
         nodes, weights = self.nodes[self.weights > 0], self.weights[self.weights > 0]
@@ -91,15 +92,15 @@ class SpectralDensity:
 
 
 def lanczos_spectrum(matrix, steps=20, *, dimension=None, start=None, seed=0):
-    """Returns the Ritz values of a symmetric matrix with vectors and error bounds.
+    """Returns the Ritz values of a symmetric matrix with Ritz vectors and error bounds.
 
-    Where the Krylov space is complete before the last step (few distinct eigenvalues), the iteration goes on
-    from a random vector orthogonal to it, and so finds the eigenvalues' multiplicities; with `steps=n` it
-    finds all.
+    If the Krylov space is complete before the last step (few distinct eigenvalues), the iteration continues
+    from a random vector orthogonal to it, and so finds the multiplicities of the eigenvalues; with `steps=n`
+    it finds all of them.
 
     Args:
         matrix: The symmetric matrix, [n, n], or a function that returns its product with a vector [n].
-        steps: The number m of products; no more than n are made.
+        steps: The number m of products, at most n.
         dimension: n, if `matrix` is a function.
         start: The first vector, [n]; None for a random one.
         seed: Seed of the random vectors.
@@ -128,19 +129,20 @@ def lanczos_spectrum(matrix, steps=20, *, dimension=None, start=None, seed=0):
     basis, diagonal, off, last = _tridiagonalize(product, start, steps, rng)
     values, small = scipy.linalg.eigh_tridiagonal(diagonal, off)
     values, small = values[::-1], np.ascontiguousarray(small[:, ::-1])
-    # The vectors take the place of the basis: fresh memory of that size costs more than the product.
+    # The vectors overwrite the basis, as allocating memory of that size costs more than the product.
     for first in range(0, n, CHUNK):
-        part = basis[:, first : first + CHUNK]
-        part[:] = small.T @ part
+        chunk = basis[:, first : first + CHUNK]
+        chunk[:] = small.T @ chunk
     return Spectrum(values, basis.T, np.abs(last * small[-1]), len(diagonal))
 
 
 def spectral_density(matrix, steps=50, probes=10, *, dimension=None, seed=0):
     r"""Returns an estimate of the density of eigenvalues by stochastic Lanczos quadrature.
 
-    For a random vector v with \(E\, v v^T = 1\), \(E\, v^T f(A) v = \mathrm{tr} f(A)\), and m Lanczos steps
-    from v give Gauss's quadrature of \(v^T f(A) v / n\): the Ritz values are its nodes, the squared first
-    components of T's eigenvectors its weights. It is exact for polynomials f of degree up to 2m - 1.
+    For a random vector v with \(E\, v v^T = 1\), \(E\, v^T f(A) v = \mathrm{tr} f(A)\). The m Lanczos steps
+    from v give the Gauss quadrature of \(v^T f(A) v / n\): its nodes are the Ritz values, and its weights are
+    the squared first components of the eigenvectors of T. It is exact for polynomials f of degree up to
+    2m - 1.
 
     Args:
         matrix: The symmetric matrix, [n, n], or a function that returns its product with a vector [n].
@@ -180,21 +182,21 @@ def spectral_density(matrix, steps=50, probes=10, *, dimension=None, seed=0):
 
 
 def as_product(matrix, dimension=None):
-    """Returns a function that multiplies a vector by a matrix and checks the product, and the dimension.
+    """Returns a function that multiplies a matrix by a vector and checks the result, and the dimension.
 
     Args:
         matrix: Anything with `shape` and `@`, or a function of a vector.
         dimension: The dimension, if `matrix` is a function.
 
     Raises:
-        ValueError: If the matrix is not square, or the dimension is missing or another.
+        ValueError: If the matrix is not square, or the dimension is missing or wrong.
     """
     shape = getattr(matrix, "shape", None)
     if shape is None:
         if not callable(matrix):
             raise ValueError(f"matrix must be a square matrix, an operator or a function, got {matrix!r}")
         if dimension is None:
-            raise ValueError("dimension must be given where the matrix is a function")
+            raise ValueError("dimension must be given if matrix is a function, got None")
         n = arguments.integer("dimension", dimension, 1)
     else:
         n = shape[0] if len(shape) == 2 and shape[0] == shape[1] else 0
@@ -208,16 +210,16 @@ def as_product(matrix, dimension=None):
         if result.shape != (n,):
             raise ValueError(f"matrix must return products of shape {(n,)}, got shape {result.shape}")
         if not np.isfinite(result).all():
-            raise ValueError("matrix must return finite products, got one that is not")
+            raise ValueError("matrix must return finite products, got a non-finite one")
         return result
 
     return product, n
 
 
 def _tridiagonalize(product, start, steps, rng=None):
-    """Returns the basis [m, n], the diagonal [m] and off-diagonal [m - 1] of T, and the next off-diagonal.
+    """Returns the basis [m, n], T's diagonal [m] and off-diagonal [m - 1], and its next off-diagonal entry.
 
-    Where the Krylov space is complete it goes on from a random vector by `rng`, or stops if that is None.
+    When the Krylov space is complete, it continues from a random vector, or stops if `rng` is None.
     """
     basis, diagonal, off = np.empty((steps, len(start))), [], []
     vector, size, last = start / np.linalg.norm(start), 0.0, 0.0
@@ -227,9 +229,9 @@ def _tridiagonalize(product, start, steps, rng=None):
         with _BLAS.limit(limits=1):
             diagonal.append(vector @ image)
             size = max(size, np.linalg.norm(image))
-            # In exact arithmetic the last two vectors are all that the image is not orthogonal to.
-            near = slice(max(step - 1, 0), step + 1)
-            image = image - np.array([last, diagonal[-1]][-step - 1 :]) @ basis[near]
+            # In exact arithmetic the image is orthogonal to all vectors but the last two.
+            last_two = slice(max(step - 1, 0), step + 1)
+            image = image - np.array([last, diagonal[-1]][-step - 1 :]) @ basis[last_two]
             vector, last = _orthogonalized(image, basis[: step + 1])
         if last <= BREAKDOWN * size:
             last = 0.0
@@ -242,9 +244,9 @@ def _tridiagonalize(product, start, steps, rng=None):
 
 
 def _orthogonalized(vector, basis):
-    """Returns the part of a vector orthogonal to orthonormal rows, at unit length, and its length."""
+    """Returns the normalized component of a vector orthogonal to orthonormal rows, and its norm."""
     length = np.linalg.norm(vector)
-    # Twice is enough, and once where little was cut off (Kahan and Parlett; Daniel and others).
+    # Twice is enough, and once if little cancels (Kahan and Parlett; Daniel et al.).
     for _ in range(2):
         before, vector = length, vector - (basis @ vector) @ basis
         length = np.linalg.norm(vector)

@@ -1,18 +1,18 @@
 r"""Curvature matrices of a model's loss over data as linear operators on flat vectors.
 
     hessian = Hessian(model, (x, y), batch_size=500)
-    hessian @ v                                  a product, vectors of length `hessian.dimension`
-    lanczos_spectrum(hessian, steps=20).values   its largest eigenvalues
-    conjugate_gradients(hessian.matvec, b)       a linear system
+    hessian @ v                                  # product with a vector of length hessian.dimension
+    lanczos_spectrum(hessian, steps=20).values   # extreme eigenvalues
+    conjugate_gradients(hessian.matvec, b)       # linear system
 
-A flat vector holds the trainable variables one after the other in the order of `model.trainable_variables`.
-The matrix is that of the loss over ALL examples, as one large batch would have it: the data pass by in
-microbatches, so that memory depends on `batch_size` and not on the data, and each counts by its number of
-examples, positions that are not masked, or weights, whichever the loss's `reduction` divides by. The model
-runs as in inference, without dropout and with batch norm's moving statistics, at the values that its
-variables have at the time of a product.
+A flat vector concatenates the trainable variables in the order of `model.trainable_variables`. The matrix is
+that of the loss over ALL examples, equal to that of one large batch. The data are processed in microbatches,
+so that memory depends on `batch_size` and not on the data. Each microbatch is weighted by the divisor of the
+loss's `reduction`: its number of examples, of unmasked positions, or its sample weights. The model runs in
+inference mode, without dropout and with the moving statistics of batch normalization, at the values of its
+variables at the time of a product.
 
-A product costs a pass over the data; each microbatch takes one compiled step of two to three gradients.
+A product costs one pass over the data; each microbatch takes one compiled step of two to three gradients.
 
 Legend: N examples, B batch, T positions of an example, d dimension (the number of trainable parameters).
 """
@@ -35,19 +35,19 @@ LARGEST_DENSE = 5000
 
 
 class CurvatureOperator:
-    """Base of the curvature matrices of a loss: a subclass gives the product on a microbatch.
+    """Base class of the curvature matrices of a loss. Subclasses implement the product on a microbatch.
 
     Args:
         model: A built `keras.Model` with one output.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
             these.
-        loss: A loss as `compile` takes it; None for the compiled one.
-        batch_size: Examples of a microbatch, for arrays.
+        loss: A loss as accepted by `compile`; None for the compiled one.
+        batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
     Raises:
-        ValueError: If the model has no variables or is not built, the loss is missing or one of several, or
-            the data are none of the above.
+        ValueError: If the model has no trainable variables or is not built, there is no loss or more than
+            one, or the data have another form.
     """
 
     def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
@@ -56,9 +56,9 @@ class CurvatureOperator:
         if not model.built or not model.trainable_variables:
             raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
         loss = compiled_loss(model) if loss is None else loss
-        self._per_example = getattr(loss, "reduction", "mean") != "sum"
+        self._is_mean = getattr(loss, "reduction", "mean") != "sum"
         self._weighted = getattr(loss, "reduction", None) == "mean_with_sample_weight"
-        self._view = summed(model, loss)
+        self._summed_model = summed(model, loss)
         self._variables = list(model.trainable_variables)
         self._total = None
         self._step = tf.function(self._microbatch, jit_compile=jit_compile)
@@ -76,7 +76,7 @@ class CurvatureOperator:
 
     @property
     def dtype(self):
-        """The NumPy type of vectors, that of the first trainable variable."""
+        """The NumPy data type of vectors, that of the first trainable variable."""
         return np.dtype(self._variables[0].dtype)
 
     def matvec(self, vector):
@@ -86,13 +86,13 @@ class CurvatureOperator:
             vector: The vector, [d].
 
         Raises:
-            ValueError: If its shape is another, it is not finite, or the model's trainable variables are no
-                longer those that the operator was made for.
+            ValueError: If its shape is wrong, it is not finite, or the trainable variables of the model are
+                no longer those of the operator's creation.
         """
         if [*map(id, self.model.trainable_variables)] != [*map(id, self._variables)]:
             raise ValueError(
                 f"the trainable variables of {self.model.name!r} are no longer those that the operator was "
-                "made for: make it anew"
+                "made for: create a new operator"
             )
         vector = arguments.finite("vector", vector, 1)
         if vector.shape != (self.dimension,):
@@ -111,7 +111,7 @@ class CurvatureOperator:
         return np.stack([self.matvec(column) for column in other.T], axis=1)
 
     def dense(self):
-        """Returns the matrix itself, [d, d], from d products; made symmetric.
+        """Returns the dense matrix [d, d], from d products, symmetrized.
 
         Raises:
             ValueError: If d is above 5,000.
@@ -137,31 +137,31 @@ class CurvatureOperator:
 
     def _microbatch(self, x, y, sample_weight, vector, seed):
         """Returns the product of a microbatch as a flat vector."""
-        objective = Objective(self._view, x, y, sample_weight)
+        objective = Objective(self._summed_model, x, y, sample_weight)
         values = objective.values
         return tf.cast(flat(self.product(objective, values, unflat(vector, values), seed)), vector.dtype)
 
     def _microbatch_divisor(self, x, y, sample_weight):
-        """Returns what the microbatch adds to the loss's divisor: its number of losses, or their weights."""
-        objective = Objective(self._view, x, y, sample_weight if self._weighted else None)
+        """Returns a microbatch's contribution to the divisor of the loss: its number of losses or weights."""
+        objective = Objective(self._summed_model, x, y, sample_weight if self._weighted else None)
         return self._count(objective, objective.outputs(objective.values))
 
     def _count(self, objective, outputs):
-        return Count(self._view.loss)(objective.y, outputs, objective.sample_weight)
+        return Count(self._summed_model.loss)(objective.y, outputs, objective.sample_weight)
 
     def _normalizer(self):
-        """Returns the loss's divisor over all data; it does not depend on the trainable values."""
+        """Returns the divisor of the loss over all data; it does not depend on the trainable values."""
         if self._total is None:
-            total = (
-                sum(float(self._divisor(*batch)) for batch in self._batches()) if self._per_example else 1.0
-            )
+            total = sum(float(self._divisor(*batch)) for batch in self._batches()) if self._is_mean else 1.0
             if not total > 0:
-                raise ValueError("data must have at least one example that counts, got none")
+                raise ValueError(
+                    "data must have at least one unmasked example with positive weight, got none"
+                )
             self._total = total
         return tf.constant(self._total, self.dtype)
 
     def _with_penalty(self, product, vector):
-        """Returns the product with what enters it once and not for each microbatch."""
+        """Returns the product with the terms added that do not depend on the data."""
         return product
 
     @staticmethod
@@ -184,21 +184,21 @@ class CurvatureOperator:
 
 
 class Hessian(CurvatureOperator):
-    """The Hessian of the loss, with the regularizers of the weights (Eq. 4.7.1).
+    """The Hessian of the loss, including weight regularizers (Eq. 4.7.1).
 
-    Regularizers enter once, whatever the microbatches. Activity regularization and other losses of layers are
-    refused: how they depend on the batch is not known.
+    Regularizers enter once, independent of the microbatches. Activity regularization and other losses of
+    layers are not supported, as their dependence on the batch is unknown.
 
     Args:
         model: A built `keras.Model` with one output.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
             these.
-        loss: A loss as `compile` takes it; None for the compiled one.
-        batch_size: Examples of a microbatch, for arrays.
+        loss: A loss as accepted by `compile`; None for the compiled one.
+        batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
     Raises:
-        ValueError: As `CurvatureOperator`; in a product, if a layer has other losses.
+        ValueError: As `CurvatureOperator`, and from a product if a layer has other losses.
 
     Example:
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
@@ -214,7 +214,8 @@ class Hessian(CurvatureOperator):
             outputs, losses = objective.outputs_and_losses(values)
             if len(losses) > len(self._regularized()):
                 raise ValueError(
-                    "model must have no losses beside the regularizers of its weights for a Hessian"
+                    "model must have no losses besides weight regularizers for a Hessian, got "
+                    f"{len(losses) - len(self._regularized())}"
                 )
             return objective.data_loss(outputs)
 
@@ -241,23 +242,23 @@ class Hessian(CurvatureOperator):
 class GaussNewton(CurvatureOperator):
     r"""The Gauss-Newton matrix, J^T (d^2 L / df^2) J summed over examples (Eq. 4.7.4, docs/errata.md).
 
-    It is the Hessian without the second derivatives of the network, positive semidefinite for any loss that
-    is convex in the outputs; equal to the Fisher matrix for Keras's cross-entropies and the squared error.
+    It is the Hessian without the second derivatives of the network. It is positive semidefinite if the loss
+    is convex in the outputs, and equals the Fisher matrix for Keras's cross-entropies and the squared error.
     Regularizers do not enter.
 
     Args:
         model: A built `keras.Model` with one output.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
             these.
-        loss: A loss as `compile` takes it; None for the compiled one.
-        batch_size: Examples of a microbatch, for arrays.
+        loss: A loss as accepted by `compile`; None for the compiled one.
+        batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
     Raises:
         ValueError: As `CurvatureOperator`.
 
     Example:
-        The loss (uv - 2)^2 at u = v = 1, whose Hessian is twice the identity.
+        The loss (uv - 2)^2 at u = v = 1, where the Hessian is [[2, 0], [0, 2]].
 
         >>> def dense():
         ...     return keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
@@ -279,27 +280,27 @@ class Fisher(CurvatureOperator):
     r"""The Fisher matrix of the model's distribution of labels (Eq. 4.6.16).
 
     \(F = \sum_p c_p\, E_{y \sim p_\theta(y | x_p)}\, \nabla \log p_\theta(y | x_p) \nabla \log p_\theta(y |
-    x_p)^T\) over the inputs of the data and the labels of the MODEL, with c_p the weight of position p in the
-    loss, 1/N for a mean over examples. The labels y of the data are not used. Regularizers do not enter.
+    x_p)^T\) over the inputs of the data and labels drawn from the MODEL, with c_p the weight of position p in
+    the loss, 1/N for a mean over examples. The labels y of the data are not used. Regularizers do not enter.
 
     Args:
         model: A built `keras.Model` with one output.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
             these.
-        loss: A loss as `compile` takes it, which has a distribution; None for the compiled one.
-        samples: None for the expectation over labels in closed form, or their number for each position. The
-            seeds are fixed: every product is that with one and the same matrix, if the data come in one
-            order.
+        loss: A loss with a distribution, as accepted by `compile`; None for the compiled one.
+        samples: None for the expectation over labels in closed form, or the number of labels drawn at each
+            position. The seeds are fixed, so that all products are with the same matrix, provided that the
+            data keep their order.
         seed: Seed of the labels.
-        batch_size: Examples of a microbatch, for arrays.
+        batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
     Raises:
-        ValueError: As `CurvatureOperator`, if the loss has no distribution, or in a product, if its Fisher
+        ValueError: As `CurvatureOperator`, if the loss has no distribution, and from a product if the Fisher
             matrix has no closed form and `samples` is None.
 
     Example:
-        Logistic regression at a probability of 3/4, where it is p (1 - p).
+        Logistic regression at p = 3/4, where the Fisher matrix is p (1 - p).
 
         >>> start = keras.initializers.Constant(np.log(3))
         >>> dense = keras.layers.Dense(1, "sigmoid", use_bias=False, kernel_initializer=start)
@@ -315,7 +316,7 @@ class Fisher(CurvatureOperator):
         super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
         self.samples = None if samples is None else arguments.integer("samples", samples, 1)
         self.seed = arguments.integer("seed", seed, 0)
-        Objective(self._view, None).require_distribution()
+        Objective(self._summed_model, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the Fisher matrix of a microbatch's summed loss times a vector."""
@@ -324,7 +325,7 @@ class Fisher(CurvatureOperator):
         return products.sampled_fisher_product(objective, values, tangents, seed, self.samples)
 
     def _count(self, objective, outputs):
-        # By the outputs alone, whatever the targets are.
+        # The Fisher matrix must not depend on the targets.
         return tf.reduce_sum(objective.position_weights(outputs))
 
     def _seed(self, index):
@@ -332,30 +333,30 @@ class Fisher(CurvatureOperator):
 
 
 class EmpiricalFisher(CurvatureOperator):
-    r"""The empirical Fisher matrix: outer products of the examples' gradients at the labels of the data.
+    r"""The empirical Fisher matrix: outer products of per-example gradients at the labels of the data.
 
     \(\tilde F = \sum_b g_b g_b^T\), with \(g_b\) the gradient of \(\sum_t \sqrt{c_{bt}} (-\log p(y_{bt} |
-    x_b))\), for one position and a mean over examples \(\frac1N \sum_b \nabla \log p(y_b | x_b) \nabla \log
-    p(y_b | x_b)^T\) (Eq. 4.6.18).
+    x_b))\). For one position and a mean over examples it is \(\frac1N \sum_b \nabla \log p(y_b | x_b) \nabla
+    \log p(y_b | x_b)^T\) (Eq. 4.6.18).
 
-    **This is not the Fisher matrix**, whose labels are the model's own. It is positive semidefinite too, but
-    not the metric of the natural gradient (the notes warn of it): it does not approach the Hessian, is near
-    zero where the model fits its data, whatever the curvature there, and equals the Fisher matrix in
-    expectation only if the labels come from the model. Use `Fisher(samples=1)` at the same price.
+    **This is not the Fisher matrix**, whose labels are drawn from the model. It is also positive
+    semidefinite, but it is not the metric of the natural gradient, as the notes warn. It does not approach
+    the Hessian, is close to zero where the model fits the data, whatever the curvature, and equals the Fisher
+    matrix in expectation only if the labels come from the model. `Fisher(samples=1)` costs the same.
 
     Args:
         model: A built `keras.Model` with one output.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
             these.
-        loss: A loss as `compile` takes it, which has a distribution; None for the compiled one.
-        batch_size: Examples of a microbatch, for arrays.
+        loss: A loss with a distribution, as accepted by `compile`; None for the compiled one.
+        batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
     Raises:
         ValueError: As `CurvatureOperator`, or if the loss has no distribution.
 
     Example:
-        Logistic regression at a probability of 3/4 and a label of 1: (1 - p)^2, where Fisher's is p (1 - p).
+        Logistic regression at p = 3/4 and label 1: (1 - p)^2, whereas the Fisher matrix is p (1 - p).
 
         >>> start = keras.initializers.Constant(np.log(3))
         >>> dense = keras.layers.Dense(1, "sigmoid", use_bias=False, kernel_initializer=start)
@@ -371,7 +372,7 @@ class EmpiricalFisher(CurvatureOperator):
 
     def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
         super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
-        Objective(self._view, None).require_distribution()
+        Objective(self._summed_model, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the empirical Fisher matrix of a microbatch's summed loss times a vector."""

@@ -1,17 +1,19 @@
 r"""Curvature times a vector, in the graph: the Hessian and its approximations on one batch.
 
-With the network's outputs f(theta), their Jacobian J and the loss L(f),
+For outputs f(theta) of the network with Jacobian J, and the loss L(f),
 
     Hessian          H = J^T (d^2 L / df^2) J + sum_k (dL / df_k) d^2 f_k / dtheta^2
     Gauss-Newton     G = J^T (d^2 L / df^2) J
     Fisher           F = sum_p c_p J_p^T F_p J_p
 
-where p runs over the positions of all examples, c_p is the weight of a position's negative log-likelihood in
-the loss, and F_p the Fisher matrix of its distribution. None of these matrices is formed: a product is a
-forward derivative J v, the middle matrix on outputs alone, and a backward derivative J^T u; for H it is the
-gradient of (gradient . v). On one batch a product costs two to three gradients.
+where p runs over the positions of all examples, c_p is the weight of the negative log-likelihood of position
+p in the loss, and F_p is the Fisher matrix of its distribution. None of these matrices is formed. A product
+with G or F is a forward derivative J v, a product with the middle matrix in output space, and a backward
+derivative J^T u; a product with H is the gradient of (gradient . v). It costs two to three gradients of the
+batch.
 
-Regularization enters the Hessian, and neither Gauss-Newton nor Fisher: those are about the outputs.
+Regularization enters the Hessian, but not the Gauss-Newton and Fisher matrices, which depend on the outputs
+only.
 
 Vectors are lists with a tensor for each trainable variable. Under a strategy a product is this replica's
 share, to be summed over the replicas.
@@ -83,10 +85,10 @@ def fisher_product(objective, values, tangents):
 
 
 def sampled_fisher_product(objective, values, tangents, seed, samples=1):
-    """Returns an unbiased estimate of the Fisher matrix, from labels drawn for each position, times a vector.
+    """Returns an unbiased estimate of the Fisher matrix, from labels drawn at each position, times a vector.
 
-    The estimate is a sum of outer products and so positive semidefinite, and it is the same matrix wherever
-    the seed and the values are the same.
+    The estimate is a sum of outer products and therefore positive semidefinite. The same seed and values give
+    the same matrix.
 
     Args:
         objective: An `Objective` whose loss has a distribution.
@@ -126,10 +128,11 @@ def sampled_fisher_product(objective, values, tangents, seed, samples=1):
 
 
 def empirical_fisher_product(objective, values, tangents):
-    r"""Returns the empirical Fisher matrix times a vector: labels of the data (Eq. 4.6.18). Not the Fisher.
+    r"""Returns the empirical Fisher matrix, which uses the labels of the data, times a vector (Eq. 4.6.18).
 
-    The sum over examples b of \(g_b g_b^T\), with \(g_b\) the gradient of
-    \(\sum_t \sqrt{c_{bt}} (-\log p(y_{bt} | x_b))\): cross terms of one example's positions count.
+    It is the sum over examples b of \(g_b g_b^T\), with \(g_b\) the gradient of
+    \(\sum_t \sqrt{c_{bt}} (-\log p(y_{bt} | x_b))\). It includes the cross terms between positions of an
+    example. It is not the Fisher matrix.
 
     Args:
         objective: An `Objective` whose loss has a distribution.
@@ -157,11 +160,11 @@ def empirical_fisher_product(objective, values, tangents):
 
 
 def score_product(distribution, targets, outputs, tangents, weights):
-    r"""Returns \(\sum_p c_p s_p s_p^T\) times a vector, with the score s_p of the targets at each position.
+    r"""Returns \(\sum_p c_p s_p s_p^T\) times a vector, with s_p the score of the target at position p.
 
     Args:
         distribution: An `OutputDistribution`.
-        targets: Targets in the form that the loss takes.
+        targets: Targets in the form that the loss expects.
         outputs: Outputs of the model, [B, ..., D].
         tangents: The vector, [B, ..., D].
         weights: The factors c_p, [B, ...].
@@ -179,7 +182,7 @@ def _through_outputs(objective, values, tangents, curve):
 
 
 def _outer_product(losses, outputs, tangents, weights=None):
-    """Returns the sum of the outer products of the losses' gradients, with weights, times a vector."""
+    """Returns the weighted sum of the outer products of the losses' gradients times a vector."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(outputs)
         results = losses(outputs)

@@ -1,6 +1,8 @@
-"""Conjugate gradients: a linear system from products with its matrix alone (section 4.7.2)."""
+"""Conjugate gradients: solve a linear system using only products with its matrix (section 4.7.2)."""
 
 import collections
+import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -10,17 +12,17 @@ from ..vectors import dot, norm, shifted
 Solution = collections.namedtuple(
     "Solution", ["solution", "residual", "value", "steps", "negative_curvature", "direction", "iterates"]
 )
-Solution.__doc__ = """What `conjugate_gradients` found.
+Solution.__doc__ = """The result of `conjugate_gradients`.
 
 Args:
     solution: x, in the structure of b.
-    residual: |b - A x| / |b|, a scalar; 0 if b is.
+    residual: |b - A x| / |b|, a scalar; 0 if b is 0.
     value: The quadratic model x^T A x / 2 - b^T x, a scalar.
     steps: The number of updates of x, an integer.
-    negative_curvature: Whether a direction of curvature p^T A p <= 0 was met, where x stopped.
-    direction: The last direction p, in the structure of b: that of negative curvature, if there was one.
-    iterates: The x after each of the steps that were to be kept, in the structure of b with an axis for the
-        steps in front; the last x in place of those after the end.
+    negative_curvature: Whether the iteration stopped at a direction of curvature p^T A p <= 0.
+    direction: The last direction p, in the structure of b; the one of negative curvature if there was one.
+    iterates: x after each of the steps in `keep`, in the structure of b with an additional first axis for the
+        steps. Steps after the end of the iteration hold the last x.
 """
 
 _State = collections.namedtuple(
@@ -43,30 +45,30 @@ def conjugate_gradients(
 ):
     r"""Solves (A + damping) x = b for a symmetric positive definite matrix (Eqs. 4.7.10-4.7.13).
 
-    Each step moves along a direction that is conjugate to the ones before, \(p_i^T A p_j = 0\):
+    Each step moves along a direction that is conjugate to the earlier ones, \(p_i^T A p_j = 0\):
 
         x <- x + a p      r <- r - a A p      a = r^T z / p^T A p
-        p <- z + c p      z = M^-1 r          c = (r^T z after) / (r^T z before)
+        p <- z + c p      z = M^-1 r          c = (new r^T z) / (old r^T z)
 
-    which takes as many steps as A has distinct eigenvalues, with exact arithmetic and M = 1.
+    In exact arithmetic with M = 1, this takes as many steps as A has distinct eigenvalues.
 
     A direction with \(p^T A p \le 0\) shows that A is not positive definite: the iteration stops before it
-    and says so. Numbers that are not finite stop it too, with the last finite x.
+    and reports it. A non-finite number also stops the iteration, at the last finite x.
 
     Args:
         product: Function that returns A times a vector, in the structure of b.
         b: The right-hand side: a tensor, or a list or other nest of tensors.
-        x0: Where to start, in the structure of b; None for zero.
-        preconditioner: Function that returns M^-1 times a vector, M near A + damping; None for M = 1.
-        damping: A number or scalar tensor of at least 0 that is added to the diagonal of A.
-        steps: The largest number of steps.
-        tolerance: Stop where |b - A x| <= tolerance |b|.
-        relative_progress: Stop also where the quadratic model gained less than k times this share of itself
-            in the last k = max(10, steps / 10) steps (Martens); None for no such rule, 0.0005 is his choice.
-        keep: Increasing numbers of steps after which x is kept.
-        unroll: Whether to write out all steps one after the other, without control flow: for products that
-            sum over replicas, since collectives may not stand inside loops. Steps after the end change
-            nothing.
+        x0: The initial x, in the structure of b; None for zero.
+        preconditioner: Function that returns M^-1 times a vector, with M near A + damping; None for M = 1.
+        damping: A nonnegative number or scalar tensor that is added to the diagonal of A.
+        steps: The maximum number of steps.
+        tolerance: Stop when |b - A x| <= tolerance |b|.
+        relative_progress: Also stop when, in the last k = max(10, steps / 10) steps, the quadratic model
+            decreased by less than k times this fraction of itself; None to disable. Martens uses 0.0005.
+        keep: Increasing step numbers whose x is returned in `iterates`.
+        unroll: Whether to unroll all steps, without control flow. This is needed for products that sum over
+            replicas, as collective operations are not allowed inside loops. Steps after the end of the
+            iteration change nothing.
 
     Returns:
         A `Solution`.
@@ -90,28 +92,107 @@ def conjugate_gradients(
         relative_progress = float(arguments.positive("relative_progress", relative_progress, 0))
     if not tf.is_tensor(damping):
         damping = float(arguments.nonnegative("damping", damping, 0))
+    keep = [arguments.integer("keep", number, 1) for number in keep]
 
     b = tf.nest.map_structure(tf.convert_to_tensor, b)
+    iteration = _Iteration(
+        product=lambda v: shifted(product(v), damping, v),
+        precondition=preconditioner or (lambda v: v),
+        b=b,
+        residual_goal=tolerance * norm(b),
+        relative_progress=relative_progress,
+        keep=keep,
+    )
+    return _solution(_run(iteration, iteration.start(x0, steps), steps, unroll), b)
 
-    def damped(v):
-        return shifted(product(v), damping, v)
 
-    precondition = preconditioner or (lambda v: v)
-    keep = [arguments.integer("keep", number, 1) for number in keep]
-    state = _start(damped, precondition, b, x0, steps, len(keep))
-    goal = tolerance * tf.sqrt(dot(b, b))
-    state = state._replace(running=norm(state.r) > goal)
+@dataclasses.dataclass(frozen=True)
+class _Iteration:
+    """The linear system and the stopping rules.
 
-    def step(state):
-        return _step(state, damped, precondition, b, goal, relative_progress, keep)
+    Args:
+        product: Function of a vector to (A + damping) times it.
+        precondition: Function of a vector to M^-1 times it.
+        b: The right-hand side.
+        residual_goal: The norm of the residual to reach.
+        relative_progress: As in `conjugate_gradients`.
+        keep: As in `conjugate_gradients`.
+    """
 
+    product: Callable
+    precondition: Callable
+    b: object
+    residual_goal: tf.Tensor
+    relative_progress: float | None
+    keep: list
+
+    def start(self, x0, steps):
+        """Returns the state before the first step."""
+        if x0 is None:
+            x, r = tf.nest.map_structure(tf.zeros_like, self.b), self.b
+        else:
+            x = tf.nest.map_structure(tf.convert_to_tensor, x0)
+            r = shifted(self.b, -1.0, self.product(x))
+        z = self.precondition(r)
+        rz = dot(r, z)
+        values = tf.concat([[self.value(x, r)], tf.zeros(steps, rz.dtype)], 0)
+        running = norm(r) > self.residual_goal
+        iterates = tf.nest.map_structure(lambda x: tf.repeat(x[None], len(self.keep), axis=0), x)
+        return _State(x, r, z, rz, values, tf.constant(0), running, tf.constant(False), iterates)
+
+    def value(self, x, r):
+        """Returns the quadratic model x^T A x / 2 - b^T x, from A x = b - r."""
+        return -0.5 * (dot(x, r) + dot(x, self.b))
+
+    def step(self, old):
+        """Returns the state after a step, or the old one if the iteration has ended or the step fails."""
+        new, finite, negative = self._advance(old)
+        moved = old.running & finite & ~negative
+        state = tf.nest.map_structure(lambda a, b: tf.where(moved, a, b), new, old)
+        state = state._replace(running=moved & new.running, negative=old.negative | (old.running & negative))
+        return self._with_iterates(state) if self.keep else state
+
+    def _advance(self, old):
+        """Returns the state after a step, whether it is finite, and whether its curvature was negative."""
+        ap = self.product(old.p)
+        curvature = dot(old.p, ap)
+        length = tf.math.divide_no_nan(old.rz, curvature)
+        x, r = shifted(old.x, length, old.p), shifted(old.r, -length, ap)
+        z = self.precondition(r)
+        rz = dot(r, z)
+        p = shifted(z, tf.math.divide_no_nan(rz, old.rz), old.p)
+        value, steps = self.value(x, r), old.steps + 1
+        values = tf.tensor_scatter_nd_update(old.values, [[steps]], [value])
+        running = norm(r) > self.residual_goal
+        if self.relative_progress is not None:
+            running &= ~_stalls(values, steps, self.relative_progress)
+        finite = tf.math.is_finite(curvature) & tf.math.is_finite(rz) & tf.math.is_finite(value)
+        new = _State(x, r, p, rz, values, steps, running, tf.constant(False), old.iterates)
+        return new, finite, finite & (curvature <= 0)
+
+    def _with_iterates(self, state):
+        """Returns the state with its x in all iterates from this step on, in case it is the last."""
+        open_places = tf.stack([number >= state.steps for number in self.keep])
+
+        def replaced(iterates, x):
+            return tf.where(tf.reshape(open_places, [-1] + [1] * x.shape.rank), x[None], iterates)
+
+        return state._replace(iterates=tf.nest.map_structure(replaced, state.iterates, state.x))
+
+
+def _run(iteration, state, steps, unroll):
+    """Returns the state after the last step."""
     if unroll:
         for _ in range(steps):
-            state = step(state)
-    else:
-        (state,) = tf.while_loop(
-            lambda s: s.running, lambda s: (step(s),), (state,), maximum_iterations=steps
-        )
+            state = iteration.step(state)
+        return state
+    (state,) = tf.while_loop(
+        lambda s: s.running, lambda s: (iteration.step(s),), (state,), maximum_iterations=steps
+    )
+    return state
+
+
+def _solution(state, b):
     return Solution(
         solution=state.x,
         residual=tf.math.divide_no_nan(norm(state.r), norm(b)),
@@ -123,56 +204,8 @@ def conjugate_gradients(
     )
 
 
-def _start(product, precondition, b, x0, steps, kept):
-    """Returns the state before the first step."""
-    if x0 is None:
-        x, r = tf.nest.map_structure(tf.zeros_like, b), b
-    else:
-        x = tf.nest.map_structure(tf.convert_to_tensor, x0)
-        r = shifted(b, -1.0, product(x))
-    z = precondition(r)
-    rz = dot(r, z)
-    values = tf.concat([[-0.5 * (dot(x, r) + dot(x, b))], tf.zeros(steps, rz.dtype)], 0)
-    iterates = tf.nest.map_structure(lambda x: tf.repeat(x[None], kept, axis=0), x)
-    return _State(x, r, z, rz, values, tf.constant(0), tf.constant(True), tf.constant(False), iterates)
-
-
-def _step(old, product, precondition, b, goal, relative_progress, keep):
-    """Returns the state after a step, or the old one where it does not run, or the step fails."""
-    ap = product(old.p)
-    curvature = dot(old.p, ap)
-    length = tf.math.divide_no_nan(old.rz, curvature)
-    x, r = shifted(old.x, length, old.p), shifted(old.r, -length, ap)
-    z = precondition(r)
-    rz = dot(r, z)
-    value = -0.5 * (dot(x, r) + dot(x, b))
-    finite = tf.math.is_finite(curvature) & tf.math.is_finite(rz) & tf.math.is_finite(value)
-    negative = finite & (curvature <= 0)
-    steps = old.steps + 1
-    values = tf.tensor_scatter_nd_update(old.values, [[steps]], [value])
-    running = norm(r) > goal
-    if relative_progress is not None:
-        running &= ~_stalls(values, steps, relative_progress)
-    p = shifted(z, tf.math.divide_no_nan(rz, old.rz), old.p)
-    new = _State(x, r, p, rz, values, steps, running, tf.constant(False), old.iterates)
-    moved = old.running & finite & ~negative
-    kept = tf.nest.map_structure(lambda a, b: tf.where(moved, a, b), new, old)
-    kept = kept._replace(running=moved & running, negative=old.negative | (old.running & negative))
-    if not keep:
-        return kept
-    # Into all places that are not behind, so that an early end leaves the last x there.
-    here = [number >= kept.steps for number in keep]
-    iterates = tf.nest.map_structure(lambda kept, x: _replaced(kept, here, x), kept.iterates, kept.x)
-    return kept._replace(iterates=iterates)
-
-
-def _replaced(stacked, places, x):
-    """Returns the stacked tensors with x in the places of a list of flags."""
-    return tf.where(tf.reshape(tf.stack(places), [-1] + [1] * x.shape.rank), x[None], stacked)
-
-
 def _stalls(values, steps, relative_progress):
-    """Whether the last k values of the quadratic model fell by less than k times a share of the last."""
+    """Returns whether the last k values decreased by less than k times a fraction of the last one."""
     k = tf.maximum(10, steps // 10)
     last, before = tf.gather(values, steps), tf.gather(values, tf.maximum(steps - k, 0))
     limit = tf.cast(k, last.dtype) * relative_progress * tf.abs(last)

@@ -1,4 +1,4 @@
-"""A model's loss as a sum over data that pass by in microbatches, and what a mean divides that sum by."""
+"""A model's loss as a sum over microbatches, and the divisor that makes the sum a mean."""
 
 import functools
 import types
@@ -8,22 +8,22 @@ import tensorflow as tf
 
 from ..objective import stateless_call
 
-# What `compile` wraps functions in; it has no public name.
+# The class that `compile` wraps functions in; it has no public name.
 _LossFunction = keras.losses.MeanSquaredError.__base__
 
 
 def compiled_loss(model):
-    """Returns the one loss that a model is compiled with.
+    """Returns the loss that a model is compiled with.
 
     Args:
         model: The model.
 
     Raises:
-        ValueError: If there is none, or one of several.
+        ValueError: If there is none, or several.
     """
     compiled = getattr(model, "_compile_loss", None)
     if compiled is None or model.loss is None:
-        raise ValueError("loss must be given, as the model is not compiled with one")
+        raise ValueError("loss must be given for a model that is not compiled with one, got None")
     losses = keras.tree.flatten(model.loss)
     if len(losses) != 1 or compiled._user_loss_weights is not None:
         raise ValueError(f"model must be compiled with one loss without loss_weights, got {model.loss!r}")
@@ -31,11 +31,11 @@ def compiled_loss(model):
 
 
 def summed(model, loss):
-    """Returns a model, as an `Objective` sees it, with the loss summed over positions.
+    """Returns a stand-in for a model, sufficient for `Objective`, with the loss summed over positions.
 
     Args:
         model: The model.
-        loss: The loss, as `compile` takes it.
+        loss: The loss, as accepted by `compile`.
 
     Raises:
         ValueError: If the loss is not reduced to a scalar.
@@ -43,33 +43,33 @@ def summed(model, loss):
     loss = keras.losses.get(loss) if isinstance(loss, str | type) else loss
     if not isinstance(loss, keras.losses.Loss):
         name = getattr(loss, "__name__", "loss")
-        # A lambda's is no valid name of a scope.
+        # The name of a lambda is not a valid scope name.
         loss = _LossFunction(loss, name=name if name.isidentifier() else "loss")
     if loss.reduction in (None, "none"):
         raise ValueError(f"the loss's reduction must be a sum or a mean, got {loss.reduction!r}")
-    loss = _twin(loss)
+    loss = _copied(loss)
     loss.reduction = "sum"
-    # What `compile` makes of a loss.
-    shell = keras.Sequential()
-    shell.compile(loss=loss)
+    # An empty model, for the compiled form of the loss.
+    compiled = keras.Sequential()
+    compiled.compile(loss=loss)
     return types.SimpleNamespace(
         loss=loss,
-        _compile_loss=shell._compile_loss,
+        _compile_loss=compiled._compile_loss,
         trainable_variables=model.trainable_variables,
         non_trainable_variables=model.non_trainable_variables,
         stateless_call=functools.partial(stateless_call, model),
     )
 
 
-def _twin(loss):
-    """A shallow copy; Keras's own would save the loss and load it, for which it must be registered."""
-    twin = object.__new__(type(loss))
-    vars(twin).update(vars(loss))
-    return twin
+def _copied(loss):
+    """Returns a shallow copy; `copy.copy` serializes a Keras loss, which fails for unregistered classes."""
+    copied = object.__new__(type(loss))
+    vars(copied).update(vars(loss))
+    return copied
 
 
 class Count(keras.losses.Loss):
-    """The number of losses that a loss reduces, weights and masks as Keras has them.
+    """The number of values that a loss reduces, with the weights and masks that Keras applies.
 
     Args:
         loss: The loss.
@@ -80,11 +80,11 @@ class Count(keras.losses.Loss):
         self.loss = loss
 
     def call(self, y_true, y_pred):
-        """Returns a one for each loss."""
+        """Returns 1 for each value."""
         losses = self.loss.call(y_true, y_pred)
         if not losses.shape.rank:
             raise ValueError(
-                f"loss must return a number for each example, got one scalar by {self.loss.name!r}: how it "
-                "depends on the batch is not known"
+                f"loss must return a number for each example, got one scalar from {self.loss.name!r}, whose "
+                "dependence on the batch is unknown"
             )
         return tf.ones_like(losses)

@@ -1,4 +1,4 @@
-"""The trace of a matrix from products with random vectors."""
+"""Estimates of the trace of a matrix from products with random vectors."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ class TraceEstimate:
 
     Args:
         value: The estimate.
-        standard_error: Its standard error, from the spread of the probes; NaN with a single one.
+        standard_error: Its standard error, from the spread of the probes; NaN for a single probe.
     """
 
     value: float
@@ -25,16 +25,17 @@ def hutchinson_trace(matrix, probes=30, *, rank=0, dimension=None, seed=0):
     r"""Returns an unbiased estimate of the trace of a square matrix: the mean of v^T A v.
 
     The entries of v are -1 or 1, so that \(E\, v v^T = 1\); for a symmetric matrix the variance of one probe
-    is \(2 \sum_{i \ne j} A_{ij}^2\). With a rank k, the part of the trace on an orthonormal basis Q of A
-    times k random vectors is computed exactly, and the rest, where large eigenvalues are missing, is
-    estimated (Hutch++):
+    is \(2 \sum_{i \ne j} A_{ij}^2\). If k = `rank` is positive, A is multiplied by k random vectors, and Q is
+    an orthonormal basis of the products. The trace on the span of Q is computed exactly, and only the rest,
+    which has no large eigenvalues, is estimated (Hutch++):
 
         tr A = tr Q^T A Q + tr (1 - Q Q^T) A (1 - Q Q^T)
 
     Args:
         matrix: The matrix, [n, n], or a function that returns its product with a vector [n].
         probes: The number of random vectors, and of products.
-        rank: The dimension k of the exact part, below n, for 2k products more; 0 for Hutchinson's estimator.
+        rank: The dimension k of the exact part, below n, which takes 2k more products; 0 for Hutchinson's
+            estimator.
         dimension: n, if `matrix` is a function.
         seed: Seed of the random vectors.
 

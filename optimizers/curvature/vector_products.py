@@ -1,6 +1,6 @@
-"""One product of a curvature matrix of a model's loss with a vector, without the matrix.
+"""Single products of a curvature matrix of a model's loss with a vector.
 
-Each call compiles anew: for several products make the operator of `operators` once.
+Each call compiles anew; for several products create an operator from `operators` once.
 
 Legend: d number of trainable parameters.
 """
@@ -12,14 +12,14 @@ def hessian_vector_product(model, data, vector, loss=None, **options):
     r"""Returns \(\nabla\nabla L\, v\), the Hessian of the loss times a vector, a NumPy array [d].
 
     Args:
-        model: As in `Hessian`, and so are the following but for the vector.
+        model: As in `Hessian`.
         data: The data.
         vector: The vector v, [d].
         loss: The loss, or None for the compiled one.
-        **options: `batch_size` and others.
+        **options: Further options of the operator, such as `batch_size`.
 
     Raises:
-        ValueError: As `Hessian`, or if the vector has another shape.
+        ValueError: As `Hessian`, or if the shape of the vector is wrong.
 
     Example:
         >>> import keras, numpy as np
@@ -35,14 +35,14 @@ def gauss_newton_vector_product(model, data, vector, loss=None, **options):
     r"""Returns \(J^T (\nabla_f \nabla_f L) J v\), the Gauss-Newton matrix times a vector, a NumPy array [d].
 
     Args:
-        model: As in `GaussNewton`, and so are the following but for the vector.
+        model: As in `GaussNewton`.
         data: The data.
         vector: The vector v, [d].
         loss: The loss, or None for the compiled one.
-        **options: `batch_size` and others.
+        **options: Further options of the operator, such as `batch_size`.
 
     Raises:
-        ValueError: As `GaussNewton`, or if the vector has another shape.
+        ValueError: As `GaussNewton`, or if the shape of the vector is wrong.
     """
     return GaussNewton(model, data, loss, **options) @ vector
 
@@ -51,29 +51,31 @@ def fisher_vector_product(model, data, vector, loss=None, **options):
     r"""Returns \(E_{y \sim p_\theta}[\nabla \log p\, (\nabla \log p)^T] v\), a NumPy array [d] (Eq. 4.6.16).
 
     Args:
-        model: As in `Fisher`, and so are the following but for the vector.
-        data: The data, whose labels are not used.
+        model: As in `Fisher`.
+        data: As in `Fisher`; the labels are not used.
         vector: The vector v, [d].
         loss: The loss, or None for the compiled one.
-        **options: `samples`, `batch_size` and others.
+        **options: Further options of `Fisher`, such as `samples` and `batch_size`.
 
     Raises:
-        ValueError: As `Fisher`, or if the vector has another shape.
+        ValueError: As `Fisher`, or if the shape of the vector is wrong.
     """
     return Fisher(model, data, loss, **options) @ vector
 
 
 def empirical_fisher_vector_product(model, data, vector, loss=None, **options):
-    """Returns the product with the labels of the data in the model's place, which is NOT the Fisher's.
+    """Returns the empirical Fisher matrix, which uses the labels of the data, times a vector [d].
+
+    This is NOT a product with the Fisher matrix (see `EmpiricalFisher`).
 
     Args:
-        model: As in `EmpiricalFisher`, and so are the following but for the vector.
+        model: As in `EmpiricalFisher`.
         data: The data.
         vector: The vector v, [d].
         loss: The loss, or None for the compiled one.
-        **options: `batch_size` and others.
+        **options: Further options of the operator, such as `batch_size`.
 
     Raises:
-        ValueError: As `EmpiricalFisher`, or if the vector has another shape.
+        ValueError: As `EmpiricalFisher`, or if the shape of the vector is wrong.
     """
     return EmpiricalFisher(model, data, loss, **options) @ vector

@@ -1,1 +1,1 @@
-"""Optimizers that evaluate the loss of all examples: BFGS, L-BFGS and nonlinear conjugate gradients."""
+"""Optimizers that evaluate the loss of all examples: BFGS, L-BFGS and conjugate gradients."""

@@ -1,8 +1,8 @@
-"""Conjugate gradients, linear and nonlinear (Sec. 4.7.2), on a loss over all data.
+"""Linear and nonlinear conjugate gradients (Sec. 4.7.2) on the loss over all data.
+
+`theory.conjugate_directions` has the linear method for matrices, by Gram-Schmidt as in the notes.
 
 Legend: D parameters.
-
-`theory.conjugate_directions` has the linear method on matrices, by Gram-Schmidt as the notes write it.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ METHODS = ("polak-ribiere", "fletcher-reeves", "linear")
 @keras.saving.register_keras_serializable("curvezoo")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ConjugateGradient(FullBatchOptimizer):
-    r"""Conjugate gradients: each step orthogonal to the earlier ones in the metric of the Hessian.
+    r"""Conjugate gradients: each step is orthogonal to the earlier ones in the metric of the Hessian.
 
         delta_k = -g_k + beta_k delta_{k-1}                                         (Eq. 4.7.11)
         theta_{k+1} = theta_k + alpha_k delta_k                                     (Eq. 4.7.12)
@@ -30,30 +30,31 @@ class ConjugateGradient(FullBatchOptimizer):
         beta_k = g_k.g_k / g_{k-1}.g_{k-1}                        "fletcher-reeves" and "linear"
         beta_k = max(0, g_k.(g_k - g_{k-1}) / g_{k-1}.g_{k-1})    "polak-ribiere"
 
-    -g_k is the residual r_k of Eq. 4.7.10. On a quadratic loss with exact steps the sum of Eq. 4.7.11 over
-    all earlier directions has this one term, all three are the same, and D steps (one for each distinct
-    eigenvalue) reach the minimum. "linear" takes the exact step of such a loss,
+    -g_k is the residual r_k of Eq. 4.7.10. On a quadratic loss with exact steps, only this one term of the
+    sum over earlier directions in Eq. 4.7.11 is nonzero, the three methods are the same, and D steps (one for
+    each distinct eigenvalue) reach the minimum. "linear" takes the exact step for such a loss,
 
         alpha_k = -delta_k.g_k / delta_k.H delta_k,    H delta_k = g(theta_k + delta_k) - g(theta_k)
 
-    (Eqs. 4.7.13 and 4.7.14), by two gradients an iteration; it stops with the reason "curvature" where the
-    loss is not convex along a direction, or is so far from quadratic that the step raises it. The other two
-    search for a step with the strong Wolfe conditions (1e-4 and 0.1). All begin again along the gradient
-    after D iterations, and when a direction does not descend.
+    (Eqs. 4.7.13 and 4.7.14), with two gradients per iteration. It stops with the reason "curvature" if the
+    loss is not convex along a direction, or is so far from quadratic that the step increases it. The other
+    two search for a step that satisfies the strong Wolfe conditions (1e-4 and 0.1). All restart along the
+    gradient after D iterations, and when a direction is not a descent direction.
 
     Args:
-        method: "polak-ribiere" (which forgets by itself, beta = 0, when steps get stuck), "fletcher-reeves"
-            or "linear".
-        max_iterations: Most iterations.
-        gradient_tolerance: Largest component of the gradient at which it has converged.
-        loss_tolerance: Relative fall of the loss in each of five iterations at which it has converged.
-        max_line_search: Most rounds of a line search.
+        method: "polak-ribiere" (which restarts by itself, with beta = 0, when steps get stuck),
+            "fletcher-reeves" or "linear".
+        max_iterations: Maximum number of iterations.
+        gradient_tolerance: Converged if no component of the gradient is larger.
+        loss_tolerance: Converged if the relative decrease of the loss is at most this in each of the last
+            five iterations.
+        max_line_search: Maximum number of rounds of a line search.
 
     Raises:
-        ValueError: If the method is another, or a number is out of range.
+        ValueError: If the method is unknown or a number is out of range.
 
     Example:
-        Two eigenvalues, two steps.
+        Two distinct eigenvalues take two steps.
 
         >>> import tensorflow as tf
         >>> def bowl(x):
@@ -78,17 +79,22 @@ class ConjugateGradient(FullBatchOptimizer):
 
     @property
     def failure(self):
-        """The reason that a `Result` gives when there is no next step."""
+        """The reason in the `Result` if there is no next step."""
         return "curvature" if self.method == "linear" else "line search"
 
     def search(self, function, dtype):
-        """Returns what finds the next point along a direction.
+        """Returns a function that finds the next point along a direction.
 
         Args:
             function: A function of a tensor [D] to the loss and its gradient [D].
             dtype: The type of all vectors.
         """
         return exact_step(function) if self.method == "linear" else super().search(function, dtype)
+
+    @property
+    def search_settings(self):
+        """The settings that `search` depends on."""
+        return self.method if self.method == "linear" else super().search_settings
 
     def memory(self, dimension, dtype):
         """Returns the last direction.
@@ -101,14 +107,14 @@ class ConjugateGradient(FullBatchOptimizer):
 
 
 class _LastDirection:
-    """The last direction and what the next coefficient needs of its iteration."""
+    """The last direction, and the numbers of its iteration that the next coefficient needs."""
 
     def __init__(self, method, dimension):
         self.method, self.dimension = method, dimension
         self.last, self.age = None, 0
 
     def direction(self, gradient):
-        """The direction and the trial step, which makes the first-order fall of the loss the last one's."""
+        """Returns the direction and a trial step, at the same first-order loss change as the last one."""
         if self.last is None:
             self.last, self.slope = -gradient, -float(dot(gradient, gradient))
             self.squared, self.age = -self.slope, 0
@@ -123,31 +129,31 @@ class _LastDirection:
         return direction, trial
 
     def update(self, displacement, change, gradient, step, product):
-        """Computes the coefficient of the next direction, and forgets after D of them."""
+        """Computes the coefficient of the next direction, and restarts after D of them."""
         squared = float(dot(gradient, gradient))
-        kept = float(dot(gradient, change)) if self.method == "polak-ribiere" else squared
-        # In single precision the last square may vanish.
-        self.coefficient = max(0.0, kept / self.squared) if self.squared else 0.0
+        numerator = float(dot(gradient, change)) if self.method == "polak-ribiere" else squared
+        # In single precision the last square may underflow to zero.
+        self.coefficient = max(0.0, numerator / self.squared) if self.squared else 0.0
         self.squared, self.step, self.age = squared, step, self.age + 1
         if self.age >= self.dimension:
             self.reset()
 
     def reset(self):
-        """Forgets the direction, and returns whether it was along the gradient anyway."""
+        """Forgets the direction; returns whether it was along the gradient already."""
         was_first = self.last is None or self.age == 0
         self.last, self.age = None, 0
         return was_first
 
 
 def exact_step(function):
-    """Returns the step of Eq. 4.7.13 to the minimum of a quadratic loss along a direction, to be compiled.
+    """Returns a function that takes the step of Eq. 4.7.13, to the minimum of a quadratic loss.
 
     Args:
         function: A function of a tensor [D] to the loss and its gradient [D].
 
     Returns:
-        A function as `line_search` returns; a step is accepted if the curvature is positive and the loss is
-        not raised.
+        A function like that of `line_search`, to be compiled. A step is accepted if the curvature is positive
+        and the loss does not increase.
     """
 
     def search(position, loss, gradient, direction, trial):

@@ -1,4 +1,4 @@
-"""The line search of the full-batch optimizers: a trial step, and Hager-Zhang where it fails.
+"""The line search of the full-batch optimizers: a trial step, then Hager-Zhang if that fails.
 
 Legend: D parameters.
 """
@@ -18,30 +18,31 @@ _Point = collections.namedtuple("_Point", ["x", "f", "df", "full_gradient"])
 
 
 def line_search(function, curvature, rounds, dtype, resolution=None):
-    """Returns a search along a direction for a step that satisfies the Wolfe conditions, to be compiled.
+    """Returns a function that searches a direction for a step that satisfies the strong Wolfe conditions.
 
     Args:
         function: A function of a tensor [D] to the loss and its gradient [D].
-        curvature: The part of the slope that may remain, between 1e-4 and 1.
-        rounds: Most rounds of the Hager-Zhang search.
+        curvature: The fraction of the slope that may remain, between 1e-4 and 1.
+        rounds: Maximum number of rounds of the Hager-Zhang search.
         dtype: The type of the vectors.
-        resolution: The relative rounding of the loss; None for the vectors'.
+        resolution: The relative rounding error of the loss; None for that of the vectors.
 
     Returns:
-        A function of (position [D], loss, gradient [D], direction [D], trial step) that returns the change of
-        the position [D], the gradient there [D], its change [D] and, in float64, [loss, largest component of
-        the gradient, step, evaluations, whether it is accepted, product of both changes or zero
-        where that is not positive]. Nothing that is not finite is accepted.
+        A function, to be compiled, of (position [D], loss, gradient [D], direction [D], trial step). It
+        returns the change of the position [D], the new gradient [D], the change of the gradient [D] and, in
+        float64, [loss, largest component of the gradient, step, evaluations, whether the step is accepted,
+        scalar product of both changes, or zero if that is not positive]. A step to a non-finite loss or
+        gradient is never accepted.
     """
-    # Below this part of the loss a difference is rounding, and the slopes alone decide.
+    # Smaller relative differences of the loss are rounding errors, so that only the slopes decide.
     rounding = vectors.ROUNDING * (resolution or vectors.resolution(dtype))
 
     def search(position, loss, gradient, direction, trial):
         def along(step):
             value, slopes = function(position + step * direction)
             # The search steps back from infinity, but gives up at NaN.
-            sound = tf.math.is_finite(value) & tf.reduce_all(tf.math.is_finite(slopes))
-            value = tf.where(sound, value, tf.constant(np.inf, dtype))
+            finite = tf.math.is_finite(value) & tf.reduce_all(tf.math.is_finite(slopes))
+            value = tf.where(finite, value, tf.constant(np.inf, dtype))
             return _Point(step, value, dot(slopes, direction), slopes)
 
         start = _Point(tf.zeros_like(trial), loss, dot(gradient, direction), gradient)
@@ -64,23 +65,23 @@ def line_search(function, curvature, rounds, dtype, resolution=None):
             return result.left, result.func_evals, accepted
 
         evaluations = tf.constant(0)
-        found, more, accepted = tf.cond(wolfe, lambda: (first, evaluations, wolfe), hager_zhang)
-        product = found.x * (found.df - start.df)
-        # A curvature that is lost in the rounding of the slopes teaches nothing.
-        product = tf.where(product > -rounding * found.x * start.df, product, tf.zeros_like(product))
-        numbers = found.f, largest(found.full_gradient), found.x, 1 + more, accepted, product
-        return summary(found.x * direction, found.full_gradient, gradient, numbers)
+        point, more, accepted = tf.cond(wolfe, lambda: (first, evaluations, wolfe), hager_zhang)
+        product = point.x * (point.df - start.df)
+        # A curvature below the rounding error of the slopes carries no information.
+        product = tf.where(product > -rounding * point.x * start.df, product, tf.zeros_like(product))
+        numbers = point.f, largest(point.full_gradient), point.x, 1 + more, accepted, product
+        return summary(point.x * direction, point.full_gradient, gradient, numbers)
 
     return search
 
 
 def summary(displacement, gradient, before, numbers):
-    """Returns what a search returns.
+    """Returns the results of a search.
 
     Args:
         displacement: The change of the position [D].
         gradient: The gradient at the new point [D].
-        before: The gradient at the old one [D].
+        before: The gradient at the old point [D].
         numbers: The scalars that `line_search` lists.
     """
     numbers = tf.stack([tf.cast(number, tf.float64) for number in numbers])
@@ -88,7 +89,7 @@ def summary(displacement, gradient, before, numbers):
 
 
 def largest(vector):
-    """Returns the largest component in size.
+    """Returns the largest absolute value of the components.
 
     Args:
         vector: A tensor [D].

@@ -1,6 +1,6 @@
 """The loss of a model over all data, as a function of one flat vector of its trainable weights.
 
-Legend: D parameters in all, B examples a microbatch, N examples in all.
+Legend: D parameters, B examples in a microbatch, N examples in total.
 """
 
 import keras
@@ -12,35 +12,38 @@ from ..objective import Objective, loss_resolution
 from ..vectors import flat, resolution, unflat
 
 MEAN, SUM, WEIGHTED_MEAN = "sum_over_batch_size", "sum", "mean_with_sample_weight"
-# Keras's other name of the first.
+# Keras has two names for it.
 SYNONYMS = {"mean": MEAN}
 
 
 class FullBatchLoss:
     """A model's loss over all data and its gradient, compiled and accumulated over microbatches.
 
-    Microbatches are put together such that the loss is that of one batch of all N examples: losses with
-    Keras's default reduction by their numbers of examples, those with "mean_with_sample_weight" by their sums
-    of weights, and sums are added up. Regularization is counted once. What a mask hides counts as Keras
-    counts it in a microbatch.
+    Microbatches are combined such that the loss equals that of one batch of all N examples. Losses with
+    Keras's default reduction are weighted by their number of examples, those with "mean_with_sample_weight"
+    by their sum of weights, and sums are added. Regularization is counted once. Masked positions count as
+    they do for Keras in a single microbatch.
 
     Args:
         model: A Keras model.
-        data: (x, y) or (x, y, sample_weight) of arrays, or a finite `tf.data.Dataset` of batches of them.
+        data: Arrays (x, y) or (x, y, sample_weight), or a finite `tf.data.Dataset` of batches of them.
         loss: A loss; None for the compiled one.
-        batch_size: Examples a microbatch B, for arrays.
-        training: Whether layers run as in training.
+        batch_size: Number of examples in a microbatch B, for arrays.
+        training: Whether layers run in training mode.
 
     Raises:
-        ValueError: If the data are of another form, infinite or empty, the model has nothing to train or no
-            loss, or outputs' losses are reduced in different ways.
+        ValueError: If the data have another form, are infinite or empty, the model has no trainable weights
+            or no loss, or the losses of several outputs have different reductions.
     """
 
     def __init__(self, model, data, loss, batch_size, training):
         self.model, self.training, self.searches = model, training, {}
         if loss is None and getattr(model, "_compile_loss", None) is None:
-            raise ValueError("loss must be given where the model is not compiled with one, got None")
-        self.data, self.batch_size = _tensors(checked(data)), arguments.integer("batch_size", batch_size, 1)
+            raise ValueError("loss must be given for a model that is not compiled with one, got None")
+        self.data, self.batch_size = (
+            _as_tensors(checked(data)),
+            arguments.integer("batch_size", batch_size, 1),
+        )
         if not model.built:
             model(self._inputs_of_one())
         self.variables = list(model.trainable_variables)
@@ -51,10 +54,10 @@ class FullBatchLoss:
             raise ValueError(f"trainable weights must all be float32 or all float64, got {sorted(kinds)}")
         self.dtype = tf.as_dtype(kinds.pop())
         self.reduction = _reduction(model.loss if loss is None else loss)
-        self.loss = None if loss is None else _given(loss, self.dtype.name)
+        self.loss = None if loss is None else _loss_object(loss, self.dtype.name)
         self.resolution = max(resolution(self.dtype), loss_resolution(self.loss or model.loss))
         self.examples, self.weight = _totals(self.data)
-        # Values at the start: seeds of dropout among them, so that each evaluation drops the same units.
+        # The initial values, which include dropout seeds, so that each evaluation drops the same units.
         self.state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
         self._compiled = tf.function(self._evaluate)
 
@@ -102,28 +105,27 @@ class FullBatchLoss:
         return _slice(inputs, 0, 1)
 
     def _add(self, position, batch):
-        """A microbatch's part of the loss and of its gradient."""
+        """Returns a microbatch's contributions to the loss and its gradient."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         objective = Objective(self.model, x, y, sample_weight, self.training, self.state)
         count, weight = _sizes(batch)
-        share = tf.cast(count, self.dtype) / self.examples
-        part = {SUM: 1.0, MEAN: share, WEIGHTED_MEAN: tf.cast(weight, self.dtype) / self.weight}[
+        fraction = tf.cast(count, self.dtype) / self.examples
+        factor = {SUM: 1.0, MEAN: fraction, WEIGHTED_MEAN: tf.cast(weight, self.dtype) / self.weight}[
             self.reduction
         ]
         with tf.GradientTape() as tape:
             tape.watch(position)
             outputs, penalties = objective.outputs_and_losses(unflat(position, self.variables))
-            given = self.loss
-            loss = given(y, outputs, sample_weight) if given else objective.data_loss(outputs)
-            loss = part * tf.cast(loss, self.dtype)
+            loss = self.loss(y, outputs, sample_weight) if self.loss else objective.data_loss(outputs)
+            loss = factor * tf.cast(loss, self.dtype)
             for penalty in penalties:
-                loss += share * tf.cast(tf.reduce_sum(penalty), self.dtype)
+                loss += fraction * tf.cast(tf.reduce_sum(penalty), self.dtype)
         gradient = tape.gradient(loss, position, unconnected_gradients="zero")
         return loss, tf.convert_to_tensor(gradient)
 
 
-def _tensors(data):
-    """Arrays as tensors."""
+def _as_tensors(data):
+    """Returns arrays as tensors."""
     if isinstance(data, tf.data.Dataset):
         return data
     if data[1] is None:
@@ -132,12 +134,12 @@ def _tensors(data):
 
 
 def _slice(arrays, first, size):
-    """Some of the examples of arrays."""
+    """Returns `size` examples of arrays from the index `first` on."""
     return tf.nest.map_structure(lambda array: array[first : first + size], arrays)
 
 
 def _sizes(batch):
-    """The number of examples of a microbatch, and the sum of their weights."""
+    """Returns the number of examples in a microbatch, and the sum of their weights."""
     x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
     count = tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float64)
     if sample_weight is None:
@@ -146,7 +148,7 @@ def _sizes(batch):
 
 
 def _totals(data):
-    """The number of all examples, and the sum of all weights."""
+    """Returns the total number of examples, and the sum of all weights."""
 
     def add(totals, batch):
         count, weight = _sizes(batch)
@@ -163,7 +165,7 @@ def _totals(data):
 
 
 def _reduction(loss):
-    """How the losses of examples are put together, one for all outputs."""
+    """Returns the common reduction of the losses of all outputs."""
     kinds = {getattr(part, "reduction", MEAN) for part in tf.nest.flatten(loss)}
     kinds = {SYNONYMS.get(kind, kind) for kind in kinds}
     if len(kinds) != 1 or not kinds <= {MEAN, SUM, WEIGHTED_MEAN}:
@@ -174,8 +176,8 @@ def _reduction(loss):
     return kinds.pop()
 
 
-def _given(loss, dtype):
-    """A loss that was given as Keras's compile takes it, as a function of targets, outputs and weights."""
+def _loss_object(loss, dtype):
+    """Returns a loss, in a form accepted by `compile`, as a function of targets, outputs and weights."""
     if isinstance(loss, keras.losses.Loss):
         return loss
     function = keras.losses.get(loss)
@@ -185,7 +187,7 @@ def _given(loss, dtype):
 
 
 class _FunctionLoss(keras.losses.Loss):
-    """A function of targets and outputs, averaged as Keras does."""
+    """A function of targets and outputs, with Keras's reduction."""
 
     def __init__(self, function, dtype):
         super().__init__(name="function", dtype=dtype)

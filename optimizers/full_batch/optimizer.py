@@ -1,15 +1,16 @@
-"""Optimizers that need the loss over all data at once: the loop that they share, and its objective.
+"""Base class and iteration of the optimizers that need the loss over all data at once.
 
-Legend: D parameters of the model as one flat vector, B examples a microbatch, N examples in all.
+Quasi-Newton methods and conjugate gradients use differences of gradients, which must therefore be gradients
+of one function: the loss over all data, without random numbers. They are not Keras optimizers, which receive
+one batch after another; `minimize` replaces `compile` and `fit`.
 
-Quasi-Newton methods and conjugate gradients draw conclusions from the difference of two gradients, which must
-therefore be gradients of the same function: that of all data, with nothing drawn at random. They are no Keras
-optimizers, which get one batch after the other; `minimize` takes the place of `compile` and `fit`.
+In each iteration the memory of the subclass chooses a direction, a search looks for a step along it, and the
+memory is updated with the result. The trial step is accepted if it satisfies the strong Wolfe conditions;
+otherwise TensorFlow Probability's Hager-Zhang search continues (on its own it evaluates at least three
+points). A point with a non-finite loss or gradient is never accepted, nor one whose loss is higher by more
+than rounding.
 
-An iteration asks its subclass's memory for a direction, searches along it, and tells the memory what was
-found. The trial step is accepted if it satisfies the strong Wolfe conditions; otherwise TensorFlow
-Probability's Hager-Zhang search takes over (on its own it evaluates at least three points). A point whose
-loss or gradient is not finite is never accepted, and nor is one whose loss is higher beyond rounding.
+Legend: D parameters of the model as one flat vector, B examples in a microbatch, N examples in total.
 """
 
 import dataclasses
@@ -35,15 +36,15 @@ class Result:
     """How a minimization ended.
 
     Args:
-        converged: Whether the gradient is below its tolerance, or the loss has ceased to fall.
-        reason: "gradient", "loss", "iterations" (all of them done), "line search" (no step along the gradient
-            lowers the loss any more) or "curvature" (linear conjugate gradients on what is not convex).
-        iterations: Iterations done.
-        evaluations: Evaluations of loss and gradient over all data.
-        loss: The loss at the end, with regularization.
-        gradient_norm: The largest component of the gradient in size, in units of loss / theta.
-        losses: The loss at the start and after each iteration.
-        position: The parameters [D] as a NumPy array; None where they are a model's weights.
+        converged: Whether the gradient is below its tolerance, or the loss has stopped decreasing.
+        reason: "gradient", "loss", "iterations" (the maximum was reached), "line search" (no step along the
+            gradient decreases the loss) or "curvature" (linear conjugate gradients on a nonconvex loss).
+        iterations: Number of iterations.
+        evaluations: Number of evaluations of the loss and its gradient over all data.
+        loss: The final loss, including regularization.
+        gradient_norm: The largest absolute component of the gradient, in units of loss / theta.
+        losses: The initial loss and the loss after each iteration.
+        position: The parameters [D] as a NumPy array; None if they are the weights of a model.
     """
 
     converged: bool
@@ -58,15 +59,15 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class FullBatchOptimizer:
-    """Base of the full-batch optimizers. A subclass implements `memory` and sets `curvature`.
+    """Base class of the full-batch optimizers. Subclasses implement `memory` and set `curvature`.
 
     Args:
-        max_iterations: Most iterations.
-        gradient_tolerance: It has converged when no component of the gradient is larger, in units of
-            loss / theta. Single precision rarely gets below 1e-6.
-        loss_tolerance: It has converged when the loss fell by no more than this part of itself in each of
-            the last five iterations; at 0, when it did not fall at all.
-        max_line_search: Most rounds of a line search.
+        max_iterations: Maximum number of iterations.
+        gradient_tolerance: Converged if no component of the gradient is larger, in units of loss / theta.
+            Single precision rarely gets below 1e-6.
+        loss_tolerance: Converged if the relative decrease of the loss is at most this in each of the last
+            five iterations; with 0, if the loss did not decrease in them.
+        max_line_search: Maximum number of rounds of a line search.
 
     Raises:
         ValueError: If a number is out of range.
@@ -77,7 +78,7 @@ class FullBatchOptimizer:
     loss_tolerance: float = 0.0
     max_line_search: int = 30
 
-    # Strong Wolfe: the slope at the new point is at most this part of that at the old one.
+    # Strong Wolfe condition: the slope decreases at least to this fraction.
     curvature: ClassVar[float] = 0.9
     failure: ClassVar[str] = "line search"
 
@@ -87,10 +88,10 @@ class FullBatchOptimizer:
         for name in ("gradient_tolerance", "loss_tolerance"):
             arguments.nonnegative(name, getattr(self, name), 0)
 
-    # Keras writes what is no optimizer of its own into its error message: this is what compile then says.
+    # The error message of `compile` contains this string.
     def __str__(self):
         return (
-            f"{self!r} needs the loss over all data at once and is no Keras optimizer: in place of compile "
+            f"{self!r} needs the loss over all data at once and is not a Keras optimizer: instead of compile "
             f"and fit call {type(self).__name__}().minimize(model, data), or fit_lbfgs(model, data)"
         )
 
@@ -108,12 +109,12 @@ class FullBatchOptimizer:
         return cls(**config)
 
     def memory(self, dimension, dtype):
-        """Returns what chooses the directions.
+        """Returns the object that chooses the directions.
 
         It has `direction(gradient)`, which returns a direction and a trial step; `update(displacement,
         change, gradient, step, product)`, with the changes of position and gradient, the new gradient, the
-        step and the product of both changes; and `reset()`, which forgets, and returns whether there was
-        nothing to forget.
+        step and the scalar product of both changes; and `reset()`, which forgets earlier iterations and
+        returns whether there were none.
 
         Args:
             dimension: The number of parameters D.
@@ -122,7 +123,7 @@ class FullBatchOptimizer:
         raise NotImplementedError
 
     def search(self, function, dtype):
-        """Returns what looks for the next point along a direction, as `line_search` does.
+        """Returns a function that searches a direction for the next point (see `line_search`).
 
         Args:
             function: A function of a tensor [D] to the loss and its gradient [D], with its `resolution`.
@@ -130,33 +131,39 @@ class FullBatchOptimizer:
         """
         return line_search(function, self.curvature, self.max_line_search, dtype, function.resolution)
 
+    @property
+    def search_settings(self):
+        """The settings that `search` depends on; optimizers that share them share its compiled function."""
+        return self.curvature, self.max_line_search
+
     def minimize(
         self, model, data, loss=None, *, batch_size=4096, training=False, verbose=True, callback=None
     ):
-        """Minimizes a model's loss over all data, and leaves the best weights found in it.
+        """Minimizes a model's loss over all data, and sets its weights to the best ones.
 
-        The weights change at the end only. Ctrl-C ends it after the iteration at hand (or the first
-        evaluation) and is raised again, with the best weights so far in the model.
+        The weights change only at the end. Ctrl-C stops after the current iteration (or the first
+        evaluation) and raises KeyboardInterrupt, with the best weights so far in the model.
 
         Args:
             model: A Keras model, built or not; compiled if `loss` is None.
-            data: A tuple of arrays (x, y) or (x, y, sample_weight), x possibly nested, or a finite
-                `tf.data.Dataset` of batches of the like, which is read anew in each evaluation.
+            data: A tuple of arrays (x, y) or (x, y, sample_weight), with x possibly nested, or a finite
+                `tf.data.Dataset` of batches of these, which is iterated in each evaluation.
             loss: A Keras loss, its name or a function of (targets, outputs); None for the compiled loss with
                 its weights. Regularization is added once, whatever the number of microbatches.
-            batch_size: Examples a microbatch B for arrays: it bounds the memory, and changes nothing else
-                where the loss is a sum or mean over examples and nothing couples them.
-            training: Whether layers run as in training. If so, dropout drops the same units throughout, and
-                batch normalization uses each microbatch's statistics and learns no averages.
-            verbose: Whether to show a bar on stderr.
+            batch_size: Number of examples in a microbatch B, for arrays. It limits the memory and has no
+                other effect if the loss is a sum or mean over examples and no layer couples them.
+            training: Whether layers run in training mode. If so, dropout drops the same units throughout,
+                and batch normalization uses the statistics of each microbatch and does not update its moving
+                averages.
+            verbose: Whether to show a progress bar on stderr.
             callback: A function of (iteration, loss, gradient norm), called after each iteration.
 
         Returns:
             A `Result`.
 
         Raises:
-            ValueError: If the model has nothing to train or no loss, the data are empty, infinite or of
-                another form, or the loss or its gradient is not finite at the start.
+            ValueError: If the model has no trainable weights or no loss, the data are empty, infinite or of
+                another form, or the initial loss or gradient is not finite.
         """
         objective = FullBatchLoss(model, data, loss, batch_size, training)
         descent = _Descent(self, objective, objective.start(), callback)
@@ -170,15 +177,15 @@ class FullBatchOptimizer:
 
         Args:
             function: A function of a tensor [D] to a scalar tensor, in TensorFlow, or a `CompiledFunction`.
-            start: The vector [D] to begin at; its type, float32 or float64, is that of the computation.
-            verbose: Whether to show a bar on stderr.
+            start: The initial vector [D]; its type, float32 or float64, is that of the computation.
+            verbose: Whether to show a progress bar on stderr.
             callback: A function of (iteration, value, gradient norm), called after each iteration.
 
         Returns:
             A `Result` with the position.
 
         Raises:
-            ValueError: If the start is no vector of finite numbers, or the function or its gradient is not
+            ValueError: If `start` is not a vector of finite numbers, or the function or its gradient is not
                 finite there.
         """
         array = np.asarray(start)
@@ -191,14 +198,14 @@ class FullBatchOptimizer:
 
 
 class CompiledFunction:
-    """A function with its gradient, compiled. To minimize it again from elsewhere compiles nothing anew.
+    """A compiled function with its gradient. Minimizing it again from another start compiles nothing.
 
     Args:
         function: A differentiable function of a tensor [D] to a scalar tensor.
         jit_compile: Whether XLA compiles it.
 
     Attributes:
-        resolution: The relative rounding of the value; None for that of the position's type.
+        resolution: The relative rounding error of the value; None for that of the position's type.
     """
 
     resolution = None
@@ -224,12 +231,12 @@ class CompiledFunction:
 
 
 class _Descent:
-    """One minimization: where it is, and how it came there.
+    """The state of one minimization.
 
     Args:
         optimizer: The `FullBatchOptimizer`.
-        function: A `CompiledFunction` or a `FullBatchLoss`: of a tensor [D] to the loss and its gradient [D].
-        start: The tensor [D] to begin at.
+        function: A `CompiledFunction` or a `FullBatchLoss`, which returns the loss and its gradient [D].
+        start: The initial position, a tensor [D].
         callback: As in `FullBatchOptimizer.minimize`.
     """
 
@@ -237,21 +244,22 @@ class _Descent:
         self.optimizer, self.position, self.callback = optimizer, start, callback
         self.function = function
         self.memory = optimizer.memory(start.shape[0], start.dtype)
-        key = optimizer, start.dtype
+        key = type(optimizer).search, optimizer.search_settings, start.dtype
         if key not in function.searches:
             function.searches[key] = tf.function(optimizer.search(function, start.dtype), autograph=False)
         self.search = function.searches[key]
         self.iterations, self.evaluations, self.losses = 0, 0, []
 
     def run(self, verbose):
-        """Descends until a tolerance is met or nothing more can be done; returns the `Result`."""
+        """Iterates until a tolerance is met or there is no next step; returns the `Result`."""
         loss, self.gradient = self.function(self.position)
         self.evaluations, self.norm = 1, float(largest(self.gradient))
         self.losses.append(float(loss))
         if not (math.isfinite(self.losses[0]) and math.isfinite(self.norm)):
             raise ValueError(
                 "the loss and its gradient must be finite at the start, got a loss of "
-                f"{self.losses[0]:g} and a largest component of {self.norm:g}: check the data and the weights"
+                f"{self.losses[0]:g} and a largest gradient component of {self.norm:g}: check the data and "
+                "the weights"
             )
         with _Progress(self.optimizer.max_iterations, verbose) as progress:
             while not (reason := self._reason()):
@@ -269,19 +277,19 @@ class _Descent:
         if self.norm <= self.optimizer.gradient_tolerance:
             return "gradient"
         recent = self.losses[-STALLED - 1 :]
-        falls = [a - b <= self.optimizer.loss_tolerance * abs(b) for a, b in itertools.pairwise(recent)]
-        if len(falls) == STALLED and all(falls):
+        stalled = [a - b <= self.optimizer.loss_tolerance * abs(b) for a, b in itertools.pairwise(recent)]
+        if len(stalled) == STALLED and all(stalled):
             return "loss"
         return "iterations" if self.iterations >= self.optimizer.max_iterations else None
 
     def _iterate(self):
-        """Takes one step and returns whether there was one; along the gradient where the memory fails."""
+        """Takes one step, along the gradient if the memory's direction fails; returns whether it did."""
         for _ in range(2):
             direction, trial = self.memory.direction(self.gradient)
             trial = tf.constant(trial, self.position.dtype)
             loss = tf.constant(self.losses[-1], self.position.dtype)
-            found = self.search(self.position, loss, self.gradient, direction, trial)
-            displacement, gradient, change, numbers = found
+            results = self.search(self.position, loss, self.gradient, direction, trial)
+            displacement, gradient, change, numbers = results
             loss, norm, step, evaluations, accepted, product = numbers.numpy().tolist()
             self.evaluations += int(evaluations)
             if accepted:
@@ -296,21 +304,21 @@ class _Descent:
 
 
 class _Progress:
-    """A bar with the loss and the gradient on stderr; where that is no terminal, ten lines in all.
+    """A progress bar with the loss and the gradient on stderr, or ten lines if that is not a terminal.
 
     Args:
-        iterations: Most iterations.
+        iterations: Maximum number of iterations.
         verbose: Whether to show anything.
     """
 
     def __init__(self, iterations, verbose):
         self.iterations, self.verbose, self.every = iterations, verbose, max(1, iterations // 10)
-        columns = rich.progress.TextColumn("{task.fields[shown]}"), rich.progress.TimeElapsedColumn()
+        columns = rich.progress.TextColumn("{task.fields[status]}"), rich.progress.TimeElapsedColumn()
         counts = rich.progress.BarColumn(), rich.progress.MofNCompleteColumn()
         console = rich.console.Console(file=sys.stderr)
         hidden = not (verbose and console.is_terminal)
         self.bar = rich.progress.Progress(*counts, *columns, console=console, disable=hidden)
-        self.task = self.bar.add_task("", total=iterations, shown="")
+        self.task = self.bar.add_task("", total=iterations, status="")
 
     def __enter__(self):
         self.bar.start()
@@ -320,16 +328,16 @@ class _Progress:
         self.bar.stop()
 
     def show(self, iteration, loss, norm):
-        """Shows where the descent is.
+        """Shows the progress.
 
         Args:
-            iteration: Iterations done.
+            iteration: The number of iterations so far.
             loss: The loss.
-            norm: The largest component of the gradient.
+            norm: The largest absolute component of the gradient.
         """
         if not self.verbose:
             return
-        shown = f"loss {loss:.6g}  gradient {norm:.2g}"
-        self.bar.update(self.task, completed=iteration, shown=shown)
+        status = f"loss {loss:.6g}  gradient {norm:.2g}"
+        self.bar.update(self.task, completed=iteration, status=status)
         if not self.bar.console.is_terminal and iteration % self.every == 0:
-            print(f"iteration {iteration}/{self.iterations}  {shown}", file=sys.stderr, flush=True)
+            print(f"iteration {iteration}/{self.iterations}  {status}", file=sys.stderr, flush=True)

@@ -1,10 +1,10 @@
-"""Quasi-Newton methods, which learn the Hessian from gradients (Sec. 4.7.3): BFGS and L-BFGS.
+"""Quasi-Newton methods, which estimate the Hessian from gradients (Sec. 4.7.3): BFGS and L-BFGS.
 
-Legend: D parameters, m pairs of differences that L-BFGS remembers.
-
-With d = theta_{k+1} - theta_k and y = g_{k+1} - g_k, both keep an estimate of the inverse Hessian that
+With d = theta_{k+1} - theta_k and y = g_{k+1} - g_k, both maintain an estimate of the inverse Hessian that
 satisfies the secant equation H^-1 y = d (Eq. 4.7.15), by the update of Eq. 4.7.22. `theory.quasi_newton` has
-the same mathematics in NumPy; docs/errata.md what the notes print otherwise.
+the same mathematics in NumPy. docs/errata.md lists the differences from the printed equations.
+
+Legend: D parameters, m pairs of differences in the memory of L-BFGS.
 """
 
 import collections
@@ -22,26 +22,29 @@ from .optimizer import FullBatchOptimizer
 @keras.saving.register_keras_serializable("curvezoo")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LBFGS(FullBatchOptimizer):
-    r"""BFGS with limited memory: the last m pairs of differences in place of the matrix.
+    r"""Limited-memory BFGS, which stores the last m pairs of differences instead of the matrix.
 
-    The direction is -H^-1 g, with H^-1 what m updates by Eq. 4.7.22 make of gamma 1,
+    The direction is -H^-1 g, where H^-1 starts as gamma times the identity and is updated m times by
+    Eq. 4.7.22,
 
         H^-1 <- (1 - d y^T / (d.y)) H^-1 (1 - y d^T / (d.y)) + d d^T / (d.y),    gamma = d.y / y.y,
 
-    gamma from the newest pair; the two loops over the pairs multiply by it in 4 m D multiplications, without
-    a matrix. With no pair yet it is gradient descent. Then theta <- theta + t direction, with t = 1 tried
-    first and the strong Wolfe conditions (1e-4 and 0.9), by which d.y is positive.
+    with gamma from the newest pair. Two loops over the pairs compute the product in 4 m D multiplications,
+    without a matrix. Before the first pair, the direction is the negative gradient. Then
+    theta <- theta + t direction, where t = 1 is tried first and t satisfies the strong Wolfe conditions (1e-4
+    and 0.9), which imply d.y > 0.
 
-    The line search is TensorFlow Probability's; the loop is not its `lbfgs_minimize`, which is one graph that
-    cannot be watched or stopped, evaluates at least three points an iteration, and copies its memory of 2 m D
-    numbers in each. The directions are the same.
+    The line search is TensorFlow Probability's. Its `lbfgs_minimize` is not used, because it is a single
+    graph without callbacks or interruption, evaluates at least three points per iteration, and copies its
+    memory of 2 m D numbers in each. The directions are the same.
 
     Args:
-        history: The number of pairs m, at least 0; 5 to 20 are usual.
-        max_iterations: Most iterations.
-        gradient_tolerance: Largest component of the gradient at which it has converged.
-        loss_tolerance: Relative fall of the loss in each of five iterations at which it has converged.
-        max_line_search: Most rounds of a line search.
+        history: The number of pairs m, at least 0; usually 5 to 20.
+        max_iterations: Maximum number of iterations.
+        gradient_tolerance: Converged if no component of the gradient is larger.
+        loss_tolerance: Converged if the relative decrease of the loss is at most this in each of the last
+            five iterations.
+        max_line_search: Maximum number of rounds of a line search.
 
     Raises:
         ValueError: If a number is out of range.
@@ -79,23 +82,24 @@ class LBFGS(FullBatchOptimizer):
 @keras.saving.register_keras_serializable("curvezoo")
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BFGS(FullBatchOptimizer):
-    r"""The method of Broyden, Fletcher, Goldfarb and Shanno with its whole matrix, for small models.
+    r"""The method of Broyden, Fletcher, Goldfarb and Shanno with the full matrix, for small models.
 
         theta <- theta - t H^-1 g
         H^-1  <- (1 - d y^T / (d.y)) H^-1 (1 - y d^T / (d.y)) + d d^T / (d.y)        (Eq. 4.7.22)
 
-    with d and y the differences of parameters and gradients. H^-1 begins as the unit matrix and is multiplied
-    by gamma = d.y / y.y before the first update. The update is multiplied out, as the notes advise: 2 D^2
-    multiplications and the matrix of D^2 numbers. t as in `LBFGS`.
+    with d and y the differences of parameters and gradients, and t as in `LBFGS`. H^-1 starts as the identity
+    and is multiplied by gamma = d.y / y.y before the first update. The update is multiplied out, as the notes
+    recommend; it takes 2 D^2 multiplications and D^2 numbers of memory.
 
     Args:
-        max_iterations: Most iterations.
-        gradient_tolerance: Largest component of the gradient at which it has converged.
-        loss_tolerance: Relative fall of the loss in each of five iterations at which it has converged.
-        max_line_search: Most rounds of a line search.
+        max_iterations: Maximum number of iterations.
+        gradient_tolerance: Converged if no component of the gradient is larger.
+        loss_tolerance: Converged if the relative decrease of the loss is at most this in each of the last
+            five iterations.
+        max_line_search: Maximum number of rounds of a line search.
 
     Raises:
-        ValueError: If a number is out of range, or, by `minimize`, if there are over 10,000 parameters.
+        ValueError: If a number is out of range; from `minimize`, if there are more than 10,000 parameters.
 
     Example:
         >>> import tensorflow as tf
@@ -123,8 +127,8 @@ class BFGS(FullBatchOptimizer):
         """
         if dimension > self.largest_dimension:
             raise ValueError(
-                f"BFGS stores a matrix of D^2 numbers and takes at most {self.largest_dimension} parameters, "
-                f"got {dimension}: use LBFGS"
+                f"BFGS stores D^2 numbers and supports at most {self.largest_dimension} parameters, got "
+                f"{dimension}: use LBFGS"
             )
         return _Matrix(dimension, dtype)
 
@@ -141,16 +145,16 @@ def fit_lbfgs(
     callback=None,
     **settings,
 ):
-    """Trains a model by L-BFGS on all data at once, in place of `compile` and `fit`.
+    """Trains a model with L-BFGS on all data at once, instead of `compile` and `fit`.
 
     Args:
         model: A Keras model; compiled if `loss` is None.
-        data: (x, y) or (x, y, sample_weight) of arrays, or a finite `tf.data.Dataset` of such batches.
+        data: Arrays (x, y) or (x, y, sample_weight), or a finite `tf.data.Dataset` of batches of these.
         loss: A Keras loss, its name or a function; None for the compiled loss.
-        history: Pairs of differences that are remembered.
-        batch_size: Examples a microbatch for arrays, as in `FullBatchOptimizer.minimize`.
-        training: Whether layers run as in training.
-        verbose: Whether to show a bar on stderr.
+        history: Number of pairs of differences in memory.
+        batch_size: Number of examples in a microbatch, for arrays; see `FullBatchOptimizer.minimize`.
+        training: Whether layers run in training mode.
+        verbose: Whether to show a progress bar on stderr.
         callback: A function of (iteration, loss, gradient norm).
         **settings: The other arguments of `LBFGS`: `max_iterations`, `gradient_tolerance`, `loss_tolerance`,
             `max_line_search`.
@@ -163,7 +167,7 @@ def fit_lbfgs(
         ValueError: As `LBFGS` and `FullBatchOptimizer.minimize`.
 
     Example:
-        A line through three points, by least squares: slope 2 and intercept 1.
+        Least squares for a line through three points, with slope 2 and intercept 1.
 
         >>> import keras, numpy as np
         >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
@@ -179,7 +183,7 @@ def fit_lbfgs(
 
 
 class _Pairs:
-    """The last pairs of differences, newest first, padded with zeros so that the loops are compiled once."""
+    """The last pairs of differences, newest first, padded with zeros so that the loops compile only once."""
 
     def __init__(self, length, dtype, dimension):
         self.dtype, self.empty = dtype.as_numpy_dtype, tf.zeros([dimension], dtype)
@@ -188,11 +192,11 @@ class _Pairs:
         self.product = _two_loops_of_long if dimension >= 10_000 else _two_loops
 
     def direction(self, gradient):
-        """The direction and the trial step: a short one along the gradient where nothing is known."""
+        """Returns the direction and a trial step, at first a short one along the gradient."""
         if not self.pairs:
             return -gradient, first_step(gradient)
-        missing = self.pairs.maxlen - len(self.pairs)
-        padded = [*self.pairs, *[(self.empty, self.empty, 0.0)] * missing]
+        padding = self.pairs.maxlen - len(self.pairs)
+        padded = [*self.pairs, *[(self.empty, self.empty, 0.0)] * padding]
         steps, changes, inverses = zip(*padded, strict=True)
         inverses = tf.constant(inverses, self.dtype)
         return self.product(
@@ -200,28 +204,28 @@ class _Pairs:
         ), 1.0
 
     def update(self, displacement, change, gradient, step, product):
-        """Remembers a pair, if its curvature is positive."""
+        """Adds a pair, if its curvature is positive."""
         squared = float(dot(change, change))
-        # In single precision squares may vanish where the product does not.
+        # In single precision the square may underflow even if the product does not.
         if product and squared and self.pairs.maxlen:
             self.pairs.appendleft((displacement, change, 1 / product))
             self.scale = product / squared
 
     def reset(self):
-        """Forgets everything, and returns whether there was nothing to forget."""
+        """Forgets all pairs; returns whether there were none."""
         was_empty = not self.pairs
         self.pairs.clear()
         return was_empty
 
 
 class _Matrix:
-    """The estimate of the inverse Hessian, or None at the start."""
+    """The estimate of the inverse Hessian, None before the first update."""
 
     def __init__(self, dimension, dtype):
         self.inverse, self.dimension, self.dtype = None, dimension, dtype
 
     def direction(self, gradient):
-        """The direction and the trial step: a short one along the gradient where nothing is known."""
+        """Returns the direction and a trial step, at first a short one along the gradient."""
         if self.inverse is None:
             return -gradient, first_step(gradient)
         return -tf.linalg.matvec(self.inverse, gradient), 1.0
@@ -234,34 +238,34 @@ class _Matrix:
             self.inverse = _inverse_update(self.inverse, displacement, change)
 
     def reset(self):
-        """Forgets everything, and returns whether there was nothing to forget."""
+        """Forgets the matrix; returns whether there was none."""
         was_empty = self.inverse is None
         self.inverse = None
         return was_empty
 
 
 def two_loops(gradient, steps, changes, inverses, scale):
-    """Returns -H^-1 g by the two-loop recursion, for H^-1 of Eq. 4.7.22 from scale times 1.
+    """Returns -H^-1 g by the two-loop recursion, with H^-1 updated by Eq. 4.7.22 from `scale` times 1.
 
     Args:
         gradient: The gradient g [D].
         steps: Differences d of parameters, a list of m tensors [D], newest first.
-        changes: Differences y of gradients, likewise.
-        inverses: 1 / (d.y) of each, [m]; a pair with 0 is left out.
+        changes: Differences y of gradients, in the same form.
+        inverses: 1 / (d.y) of each pair, [m]; a pair with 0 has no effect.
         scale: gamma.
     """
-    rest, shares = gradient, []
+    product, coefficients = gradient, []
     for index, (step, change) in enumerate(zip(steps, changes, strict=True)):
-        shares.append(inverses[index] * dot(step, rest))
-        rest -= shares[-1] * change
-    rest *= scale
+        coefficients.append(inverses[index] * dot(step, product))
+        product -= coefficients[-1] * change
+    product *= scale
     for index in reversed(range(len(steps))):
-        rest += (shares[index] - inverses[index] * dot(changes[index], rest)) * steps[index]
-    return -rest
+        product += (coefficients[index] - inverses[index] * dot(changes[index], product)) * steps[index]
+    return -product
 
 
 def inverse_update(inverse, step, change):
-    """Returns Eq. 4.7.22 multiplied out, without any product of two matrices.
+    """Returns the update of Eq. 4.7.22, multiplied out to avoid matrix products.
 
     Args:
         inverse: H_k^-1, [D, D].
@@ -274,14 +278,14 @@ def inverse_update(inverse, step, change):
     return inverse + outer + tf.transpose(outer)
 
 
-# Compiling by XLA takes longer than it saves where the vectors are short.
+# For short vectors, compiling with XLA takes longer than it saves.
 _two_loops = tf.function(two_loops, autograph=False)
 _two_loops_of_long = tf.function(two_loops, jit_compile=True, autograph=False)
 _inverse_update = tf.function(inverse_update, autograph=False)
 
 
 def first_step(gradient):
-    """Returns a step along the gradient of length at most one, as the gradient has no scale of theta.
+    """Returns a step size that changes theta by at most 1, as the gradient has no scale of theta.
 
     Args:
         gradient: The gradient [D].

@@ -1,1 +1,5 @@
-"""For each kind of layer: its blocks of the Fisher matrix and its per-example gradient norms."""
+"""Rules for each kind of layer: its blocks of the Fisher matrix and its per-example gradient norms.
+
+A rule is a function of a layer that returns the layer's `Block`s, or `None` for layers of another kind.
+`blocks.LAYER_RULES` lists the rules.
+"""

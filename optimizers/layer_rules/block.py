@@ -1,17 +1,19 @@
-"""Blocks of the Fisher matrix: the weights of one layer, and what their block is approximated by.
+"""Blocks: some weights of one layer, their Fisher matrix and the norms of their per-example gradients.
 
-A layer's weights are a matrix W [m, n], the bias its last row, so that s = a W with a 1 appended to a. The
-gradient of example b is sum_t a_bt g_bt^T over its positions t (places of an image, steps of a sequence,
-calls of a layer that is used again), with g = dLoss/ds. With labels drawn from the model, the Fisher block is
+A layer's weights are a matrix W [m, n] whose last row is the bias, so that s = a W with a 1 appended to a.
+The gradient of example b is sum_t a_bt g_bt^T, with g = dLoss/ds, summed over its positions t (pixels, time
+steps, and repeated calls of one layer). With labels drawn from the model, the block of the Fisher matrix is
 
-    F = sum_b sum_t,t' (a_bt (x) g_bt) (a_bt' (x) g_bt')^T,
+    F = sum_b sum_t,t' (a_bt (x) g_bt) (a_bt' (x) g_bt')^T.
 
-which K-FAC takes for A (x) G, with A the mean over examples of sum_t a a^T, and G the sum over examples of
-the mean over t of g g^T: activations and gradients independent of each other, positions too. Exact where a
-batch has one example of one position, and where g does not depend on a: a linear net under squared error.
+K-FAC approximates F by A (x) G, where A is the mean over examples of sum_t a a^T, and G is the sum over
+examples of the mean over t of g g^T. This treats activations and gradients as independent, and positions,
+too. It is exact for a batch of one example with one position, and where g does not depend on a, as in a
+linear network under squared error.
 
-Gradients are those of sum_p sqrt(c_p) nll_p, with nll_p the negative log-likelihood of a drawn label and c_p
-its weight in the loss; labels are independent with mean score 0, so that cross terms vanish on average.
+The gradients that enter the statistics are those of sum_p sqrt(c_p) nll_p, where nll_p is the negative
+log-likelihood of a label drawn at position p, and c_p is its weight in the loss. The labels are independent
+and their scores have mean 0, so that cross terms vanish on average.
 
 Legend: B examples, T positions, m rows of a matrix (inputs and bias), n columns, d entries of a vector.
 
@@ -30,14 +32,15 @@ from ..vectors import precision
 
 
 class Block:
-    """Some trainable variables of one layer with the statistics of their Fisher block.
+    """Some trainable variables of one layer, with the statistics of their block of the Fisher matrix.
 
     Attributes:
-        layer: The layer; a recurrent layer, not its cell.
-        variables: The variables, in the order that gradients are given and returned in.
-        kind: `kronecker`, `full` or `diagonal`.
-        differentiates: `calls` where `gradients` are those of the calls' pre-activations, `variables` where
-            they are those of the variables.
+        layer: The layer; for a recurrent layer the layer itself, not its cell.
+        variables: The variables, in the order in which gradients are passed and returned.
+        kind: `kronecker`, `full` or `diagonal`, the form of the block; `None` for a block that has
+            per-example norms and no statistics.
+        differentiates: `calls` if `gradients` are with respect to the pre-activations of the calls,
+            `variables` if they are with respect to the variables.
         shapes: The shape of each statistic by name: A and G, or F, or d.
     """
 
@@ -53,18 +56,18 @@ class Block:
 
     @property
     def shapes(self):
-        """Returns a dict of each statistic's name to its shape."""
+        """Returns the shape of each statistic, a dict by name."""
         raise NotImplementedError
 
     def statistics(self, calls, gradients):
         """Returns the statistics of this replica's share of the batch, a dict of tensors.
 
-        Over replicas A is averaged, and G, F and d are summed.
+        Over replicas, A is averaged and G, F and d are summed.
 
         Args:
             calls: The layer's `taps.Call`s.
-            gradients: The gradient for each call's pre-activation, `None` for a call that the loss does not
-                see; or for each variable, see `differentiates`.
+            gradients: The gradient with respect to each call's pre-activation, `None` for a call that the
+                loss does not depend on; or with respect to each variable, see `differentiates`.
 
         Raises:
             ValueError: If the layer was not called.
@@ -72,15 +75,15 @@ class Block:
         raise NotImplementedError
 
     def matrix(self, gradients):
-        """Returns gradients of the variables as the block's matrix [m, n], or vector [d].
+        """Returns the gradients of the variables as the block's matrix [m, n] or vector [d].
 
         Args:
-            gradients: A gradient for each variable; `tf.IndexedSlices` are made dense.
+            gradients: A gradient for each variable; `tf.IndexedSlices` become dense.
         """
         raise NotImplementedError
 
     def unmatrix(self, matrix):
-        """Returns the list of gradients whose `matrix` this is.
+        """Returns the gradient of each variable from the block's matrix, the inverse of `matrix`.
 
         Args:
             matrix: [m, n] or [d].
@@ -88,7 +91,16 @@ class Block:
         raise NotImplementedError
 
     def per_example(self, calls, gradients):
-        """Returns each example's gradient of the variables, [B, m, n] or [B, d], exactly.
+        """Returns the gradient of the variables for each example, [B, m, n] or [B, d], exactly.
+
+        Args:
+            calls: As in `statistics`.
+            gradients: As in `statistics`.
+        """
+        raise NotImplementedError
+
+    def squared_norms(self, calls, gradients):
+        """Returns the squared norm of the gradient of each example, [B].
 
         Args:
             calls: As in `statistics`.
@@ -97,11 +109,11 @@ class Block:
         raise NotImplementedError
 
     def tensor(self, values):
-        """Returns values as a dense tensor of the variables' type."""
+        """Returns values as a dense tensor of the block's type."""
         return tf.cast(tf.convert_to_tensor(values), self.dtype)
 
     def pairs(self, calls, gradients, role=taps.KERNEL):
-        """Returns the calls of a role with their gradients: zeros where the loss does not see a call."""
+        """Returns (call, gradient) for the calls with a role; the gradient is zero where it was `None`."""
         pairs = [
             (call, tf.zeros_like(call.preactivation) if gradient is None else gradient)
             for call, gradient in zip(calls, gradients, strict=True)
@@ -110,24 +122,24 @@ class Block:
         if not pairs:
             raise ValueError(
                 f"The layer {self.layer.name!r} ({type(self.layer).__name__}) has trainable weights, but the "
-                "model did not call it: freeze it by `trainable = False` or remove it"
+                "model did not call it: set its `trainable = False` or remove it"
             )
         return pairs
 
 
 def positions(x, features=1):
-    """Returns [B, ..., D, ...] as [B, T, D], with T the number of all positions between.
+    """Returns [B, ..., D, ...] as [B, T, D], with T the number of positions.
 
     Args:
-        x: Tensor of at least one axis and the features'.
+        x: The tensor; its first axis is the batch.
         features: Number of axes at the end that make up D.
     """
     last = len(x.shape) - features
-    between = x.shape[1:last]
-    if features == 1 and len(between) == 1:
+    middle = x.shape[1:last]
+    if features == 1 and len(middle) == 1:
         return x
     shape = tf.shape(x)
-    count = math.prod(between) if between.is_fully_defined() else tf.reduce_prod(shape[1:last])
+    count = math.prod(middle) if middle.is_fully_defined() else tf.reduce_prod(shape[1:last])
     return tf.reshape(x, (shape[0], count, math.prod(x.shape[last:])))
 
 
@@ -136,7 +148,17 @@ def sum_to(x, axes):
 
     Args:
         x: The tensor.
-        axes: The axes to keep, ascending; negative ones count from the end.
+        axes: The axes that remain, in ascending order; negative ones count from the end.
     """
-    kept = {0, *(axis % len(x.shape) for axis in axes)}
-    return tf.reduce_sum(x, [axis for axis in range(len(x.shape)) if axis not in kept])
+    remaining = {0, *(axis % len(x.shape) for axis in axes)}
+    return tf.reduce_sum(x, [axis for axis in range(len(x.shape)) if axis not in remaining])
+
+
+def concatenated(tensors, axis=0):
+    """Returns tensors concatenated along an axis; a single tensor is returned unchanged.
+
+    Args:
+        tensors: A non-empty sequence of tensors.
+        axis: The axis.
+    """
+    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis)

@@ -1,4 +1,4 @@
-"""The blocks of a model: each trainable variable in exactly one."""
+"""The rules by kind of layer, and the blocks of a model: each trainable variable is in exactly one."""
 
 import keras
 
@@ -10,7 +10,8 @@ from .embedding import embedding_blocks
 from .normalization import normalization_blocks
 from .recurrent import recurrent_blocks
 
-_KINDS = (
+# The first rule that does not return `None` for a layer applies.
+LAYER_RULES = (
     dense_blocks,
     convolution_blocks,
     einsum_blocks,
@@ -21,36 +22,37 @@ _KINDS = (
 SUPPORTED = (
     "Dense, EinsumDense (and so MultiHeadAttention and GroupQueryAttention), Conv1D, Conv2D and Conv3D "
     "with groups=1, Embedding, BatchNormalization, LayerNormalization, GroupNormalization, RMSNormalization, "
-    "SimpleRNN, LSTM, and GRU with reset_after; not subclasses that compute otherwise, nor a Wrapper's layer"
+    "SimpleRNN, LSTM, and GRU with reset_after; but no subclass that overrides their computation, and no "
+    "layer inside a Wrapper"
 )
 FALLBACKS = ("diagonal", "raise")
 
 
 def blocks_of(model, fallback="diagonal"):
-    """Splits a model's trainable variables into blocks by layer.
+    """Returns the blocks of a model's trainable variables, by layer.
 
-    A layer that is called several times is one block. Frozen variables have none. What no kind of block fits
-    gets a `FallbackBlock`: other layers, weights that a model or a composite layer holds itself, and whatever
-    is inside a `keras.layers.Wrapper`, which may compute with other weights than its layer's.
+    A layer that is called several times is one block. Variables that no rule covers get a `FallbackBlock`:
+    those of other layers, those that a model or a composite layer owns directly, and those inside a
+    `keras.layers.Wrapper`, which may compute with other weights than its layer's.
 
     Args:
         model: A built model, or a layer.
-        fallback: `diagonal`, or `raise` for an error where a layer has no block of its own.
+        fallback: `diagonal`, or `raise` for an error where a rule is missing.
 
     Returns:
         A list of `Block`s, in the order of `model.trainable_variables`.
 
     Raises:
-        ValueError: If the model is not built or has nothing to train, two layers hold one variable,
-            `fallback` is unknown, or it is `raise` and a layer needs one.
+        ValueError: If the model is not built or has no trainable variables, two layers share a variable,
+            `fallback` is unknown, or it is `raise` and a rule is missing.
     """
     if fallback not in FALLBACKS:
-        raise ValueError(f"`fallback` must be one of {FALLBACKS}. Received: fallback={fallback!r}")
+        raise ValueError(f"fallback must be one of {', '.join(map(repr, FALLBACKS))}, got {fallback!r}")
     order = {id(v): place for place, v in enumerate(model.trainable_variables)}
     if not model.built or not order:
-        raise ValueError(f"The model {model.name!r} must be built and have trainable variables")
+        raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
     owners, blocks = {}, []
-    for layer, variables in _owners(model, set()):
+    for layer, variables in owned_variables(model):
         for variable in variables:
             other = owners.setdefault(id(variable), layer)
             if other is not layer:
@@ -58,15 +60,34 @@ def blocks_of(model, fallback="diagonal"):
                     f"The layers {other.name!r} and {layer.name!r} share the variable {variable.path!r}, "
                     "whose curvature is that of neither: share one layer instead, and call it twice"
                 )
-        blocks += _layer_blocks(layer, variables, fallback)
-    missing = [v for v in model.trainable_variables if id(v) not in owners]
-    if missing:
-        blocks += _fallback(model, missing, fallback)
+        blocks += _blocks_or_fallback(layer, variables, fallback)
+    without_owner = [v for v in model.trainable_variables if id(v) not in owners]
+    if without_owner:
+        blocks += _fallback(model, without_owner, fallback)
     return sorted(blocks, key=lambda block: min(order[id(v)] for v in block.variables))
 
 
-def _owners(layer, visited):
-    """Yields layers with the trainable variables that they hold: themselves, or all that is in them."""
+def rule_blocks(layer):
+    """Returns the blocks of a layer by the rule of its kind, an empty list if there is none.
+
+    Args:
+        layer: A built layer.
+    """
+    return next((blocks for rule in LAYER_RULES if (blocks := rule(layer)) is not None), [])
+
+
+def owned_variables(model):
+    """Returns (layer, trainable variables) for each layer that owns some.
+
+    Wrappers and recurrent layers own all variables inside them.
+
+    Args:
+        model: A built model, or a layer.
+    """
+    return list(_owned_variables(model, set()))
+
+
+def _owned_variables(layer, visited):
     if id(layer) in visited:
         return
     visited.add(id(layer))
@@ -78,16 +99,17 @@ def _owners(layer, visited):
     if own:
         yield layer, own
     for sublayer in layer._flatten_layers(include_self=False, recursive=False):
-        yield from _owners(sublayer, visited)
+        yield from _owned_variables(sublayer, visited)
 
 
-def _layer_blocks(layer, variables, fallback):
-    blocks = next((made for made in (kind(layer) for kind in _KINDS) if made is not None), [])
+def _blocks_or_fallback(layer, variables, fallback):
+    """Returns the blocks of a layer's variables that have statistics."""
+    blocks = rule_blocks(layer)
+    if any(block.kind is None for block in blocks):
+        blocks = []
     covered = {id(v) for block in blocks for v in block.variables}
-    left = [v for v in variables if id(v) not in covered]
-    if not left:
-        return blocks
-    return blocks + _fallback(layer, left, fallback)
+    uncovered = [v for v in variables if id(v) not in covered]
+    return blocks + _fallback(layer, uncovered, fallback) if uncovered else blocks
 
 
 def _fallback(layer, variables, fallback):

@@ -1,6 +1,6 @@
-"""Blocks of `Conv1D`, `Conv2D` and `Conv3D` (KFC): a is the patch under the filter, each place a position.
+"""Rule for `Conv1D`, `Conv2D` and `Conv3D` (KFC): a is the patch under the filter at one place of the image.
 
-Legend: B batch, S size along an axis of the image, C channels, k size of the filter.
+Legend: B batch, S length of an axis of the image, C channels, k length of the filter along an axis.
 """
 
 import itertools
@@ -9,7 +9,7 @@ import math
 import keras
 import tensorflow as tf
 
-from .block import positions
+from .block import concatenated, positions
 from .kronecker import KroneckerBlock
 from .support import computes_as, input_scale, trainable
 from .vector import BiasBlock
@@ -39,7 +39,7 @@ class ConvolutionBlock(KroneckerBlock):
 
 
 def convolution_blocks(layer):
-    """Returns the blocks of a convolution, or `None` for another layer or one in several groups.
+    """Returns the blocks of a convolution, or `None` for another layer or one with several groups.
 
     Args:
         layer: The layer.
@@ -49,23 +49,21 @@ def convolution_blocks(layer):
     if not any(computes_as(layer, kind, *members) for kind in kinds) or layer.groups != 1:
         return None
     kernel, bias = trainable(layer.kernel), trainable(layer.bias)
-    if kernel is None:
-        return (
-            []
-            if bias is None
-            else [BiasBlock(layer, bias, [1 if layer.data_format == "channels_first" else -1])]
-        )
-    return [ConvolutionBlock(layer, kernel, bias)]
+    if kernel is not None:
+        return [ConvolutionBlock(layer, kernel, bias)]
+    if bias is None:
+        return []
+    return [BiasBlock(layer, bias, [1 if layer.data_format == "channels_first" else -1])]
 
 
 def patches(x, sizes, strides, dilations, padding):
-    """Returns the inputs under the filter at each place, [B, S', ..., k ... C], in the kernel's order.
+    """Returns the patch under the filter at each place, [B, S', ..., k ... C], in the kernel's order.
 
     Args:
         x: Images [B, S, ..., C].
-        sizes: Sizes of the filter.
-        strides: Steps between its places.
-        dilations: Steps between its entries.
+        sizes: Lengths of the filter.
+        strides: Distances between its places.
+        dilations: Distances between its entries.
         padding: `valid`, `same` or `causal`.
     """
     shape = tf.shape(x)
@@ -80,11 +78,11 @@ def patches(x, sizes, strides, dilations, padding):
         slices.append([slice(start, start + (places - 1) * stride + 1, stride) for start in starts])
     if padding != "valid":
         x = tf.pad(x, [*pads, (0, 0)])
-    parts = [x[(slice(None), *offsets)] for offsets in itertools.product(*slices)]
-    return parts[0] if len(parts) == 1 else tf.concat(parts, -1)
+    return concatenated([x[(slice(None), *offsets)] for offsets in itertools.product(*slices)], -1)
 
 
 def _padding(length, extent, stride, padding):
+    """Returns the number of zeros before and after an axis."""
     if padding == "valid":
         return 0, 0
     if padding == "causal":

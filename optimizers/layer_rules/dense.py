@@ -1,4 +1,4 @@
-"""Blocks of `Dense` on [B, ..., D]: a is the input, and the kernel is the matrix."""
+"""Rule for `Dense` on [B, ..., D]: the kernel is the matrix, and the inputs are its rows a."""
 
 import keras
 
@@ -9,7 +9,7 @@ from .vector import BiasBlock
 
 
 class DenseBlock(KroneckerBlock):
-    """Kernel and bias of a dense layer, any axes between the first and the last being positions.
+    """Kernel and bias of a dense layer; all axes between the first and the last are positions.
 
     Args:
         layer: The layer.

@@ -1,10 +1,10 @@
-"""The fallback for layers without a block of their own: a diagonal from one gradient of the whole batch.
+"""The fallback for layers without a rule: a diagonal from one gradient of the whole batch.
 
-The gradient of sum_p sqrt(c_p) nll_p on drawn labels is v = sum_p sqrt(c_p) v_p. Given the inputs the labels
-are independent and each score v_p has mean 0, so that E[v v^T] = sum_p c_p E[v_p v_p^T] = F: v^2 estimates
-the diagonal of F without bias, whatever the layer computes, but with a relative variance of about 2, which
-the average over steps has to bring down. With the data's labels instead the scores have means, and v^2 is the
-square of the batch's gradient, not the diagonal of the empirical Fisher.
+The gradient of sum_p sqrt(c_p) nll_p for drawn labels is v = sum_p sqrt(c_p) v_p. Given the inputs, the
+labels are independent and each score v_p has mean 0, so that E[v v^T] = sum_p c_p E[v_p v_p^T] = F. Therefore
+v^2 is an unbiased estimate of the diagonal of F, whatever the layer computes. Its relative variance is about
+2, which the running average over steps reduces. With the labels of the data the scores would have non-zero
+means, and v^2 would be the square of the batch gradient, not the diagonal of the empirical Fisher matrix.
 """
 
 import tensorflow as tf
@@ -13,7 +13,7 @@ from .vector import VectorBlock
 
 
 class FallbackBlock(VectorBlock):
-    """Any variables: d is the square of the gradient of this replica's share of the batch.
+    """Any variables; d is the square of the gradient of this replica's share of the batch.
 
     Args:
         layer: The layer that owns the variables.
@@ -31,15 +31,16 @@ class FallbackBlock(VectorBlock):
 
         Args:
             calls: Ignored.
-            gradients: The gradient for each variable, `None` where the loss does not depend on it.
+            gradients: The gradient with respect to each variable, `None` where the loss does not depend on
+                it.
         """
         pairs = zip(gradients, self.variables, strict=True)
         dense = [tf.zeros(v.shape, self.dtype) if g is None else g for g, v in pairs]
         return {"d": self.matrix(dense) ** 2}
 
     def per_example(self, calls, gradients):
-        """Raises ValueError: the taps do not see how these variables are used."""
+        """Raises ValueError, as it is unknown how the layer uses these variables."""
         raise ValueError(
-            f"The layer {self.layer.name!r} ({type(self.layer).__name__}) has no per-example gradients by "
-            "its inputs and pre-activations"
+            f"The layer {self.layer.name!r} ({type(self.layer).__name__}) has no rule, and therefore no "
+            "per-example gradients"
         )

@@ -1,4 +1,4 @@
-"""Block of `Embedding`: a is a one-hot vector, so that A is the diagonal of how often each index occurs."""
+"""Rule for `Embedding`: a is a one-hot vector, so that A is diagonal and counts the indices."""
 
 import keras
 import tensorflow as tf
@@ -11,7 +11,8 @@ from .support import computes_as, trainable
 class EmbeddingBlock(KroneckerBlock):
     """A table [m, n] of embeddings; A is a vector [m] of mean counts per example.
 
-    With `mask_zero` a position of index 0 counts only if the loss sees it, as behind a layer without masks.
+    With `mask_zero`, a position with index 0 counts only if the loss depends on it, as after a layer that
+    ignores masks.
 
     Args:
         layer: The layer.
@@ -27,12 +28,12 @@ class EmbeddingBlock(KroneckerBlock):
         return {"A": (self.inputs,), "G": (self.outputs, self.outputs)}
 
     def rows(self, call, gradient):
-        """Returns indices and gradients."""
+        """Returns indices [B, T] and gradients [B, T, n]."""
         shape = tf.shape(call.inputs)
         indices = tf.reshape(tf.cast(call.inputs, tf.int32), (shape[0], tf.reduce_prod(shape[1:])))
         if len(gradient.shape) == 2:
             gradient = gradient[:, tf.newaxis]
-        # Keras reads negative indices from the end.
+        # Keras counts negative indices from the end.
         return tf.math.floormod(indices, self.inputs), positions(gradient)
 
     def statistics(self, calls, gradients):
@@ -41,37 +42,43 @@ class EmbeddingBlock(KroneckerBlock):
         examples = tf.cast(tf.maximum(tf.shape(rows[0][0])[0], 1), self.dtype)
         indices = tf.concat([tf.reshape(i, (-1,)) for i, _ in rows], 0)
         g = tf.concat([tf.reshape(g, (-1, self.outputs)) for _, g in rows], 0)
-        seen = tf.ones_like(g[:, 0])
+        counted = tf.ones_like(g[:, 0])
         if self.layer.mask_zero:
-            seen = tf.cast((indices != 0) | tf.reduce_any(g != 0, 1), self.dtype)
-        counts = tf.math.unsorted_segment_sum(seen, indices, self.inputs)
-        mean_positions = tf.maximum(tf.reduce_sum(seen) / examples, 1)
+            counted = tf.cast((indices != 0) | tf.reduce_any(g != 0, 1), self.dtype)
+        counts = tf.math.unsorted_segment_sum(counted, indices, self.inputs)
+        mean_positions = tf.maximum(tf.reduce_sum(counted) / examples, 1)
         return {"A": counts / examples, "G": tf.matmul(g, g, transpose_a=True) / mean_positions}
 
     def per_example(self, calls, gradients):
-        """Returns the sums of g over the positions of each index, [B, m, n]."""
-        rows = self._rows(calls, gradients)
-        one_hot = tf.concat([tf.one_hot(i, self.inputs, dtype=self.dtype) for i, _ in rows], 1)
-        return tf.matmul(one_hot, tf.concat([g for _, g in rows], 1), transpose_a=True)
+        """Returns the sum of g over the positions of each index, [B, m, n]."""
+        indices, g = self._all_rows(calls, gradients)
+        return tf.matmul(tf.one_hot(indices, self.inputs, dtype=self.dtype), g, transpose_a=True)
 
-    def second_moments(self, calls, gradients, rows, columns):
-        """Returns sum_b (P_b U_G)^2, [m, n]; no example's matrix is made.
+    def squared_norms(self, calls, gradients):
+        """Returns sum_t,t' g_t . g_t' over the pairs of positions with the same index, [B]."""
+        indices, g = self._all_rows(calls, gradients)
+        return tf.reduce_sum(self._same(indices) * tf.matmul(g, g, transpose_b=True), [1, 2])
 
-        Row v of P_b is the sum of g over the c positions with index v: it is made at each of these positions,
-        and counts for one c-th there.
+    def second_moments(self, calls, gradients, row_basis, column_basis):
+        """Returns sum_b (P_b U_G)^2, [m, n], without any example's matrix.
+
+        Row v of P_b is the sum of g over the c positions with index v. It is computed at each of them, and
+        its square is divided by c.
 
         Args:
             calls: As in `statistics`.
             gradients: As in `statistics`.
-            rows: `None`: A is diagonal.
-            columns: U_G [n, n].
+            row_basis: `None`, as A is diagonal.
+            column_basis: U_G [n, n].
         """
-        pairs = self._rows(calls, gradients)
-        indices = tf.concat([i for i, _ in pairs], 1)
-        g = tf.concat([g @ columns for _, g in pairs], 1)
-        same = tf.cast(indices[:, :, tf.newaxis] == indices[:, tf.newaxis], self.dtype)
-        squares = (same @ g) ** 2 / tf.reduce_sum(same, 2, keepdims=True)
+        indices, g = self._all_rows(calls, gradients)
+        same = self._same(indices)
+        squares = (same @ (g @ column_basis)) ** 2 / tf.reduce_sum(same, 2, keepdims=True)
         return tf.math.unsorted_segment_sum(squares, indices, self.inputs)
+
+    def _same(self, indices):
+        """Returns 1 for pairs of positions with the same index and 0 for others, [B, T, T]."""
+        return tf.cast(indices[:, :, tf.newaxis] == indices[:, tf.newaxis], self.dtype)
 
     def _rows(self, calls, gradients):
         rows = [self.rows(*pair) for pair in self.pairs(calls, gradients)]

@@ -1,22 +1,36 @@
-"""Blocks that are a matrix: F by the Kronecker product A (x) G, see `block`.
+"""Blocks whose weights form a matrix: F is approximated by the Kronecker product A (x) G (see `block`).
+
+The squared norm of an example's gradient is
+
+    |sum_t a_t g_t^T|^2 = sum_t,t' (a_t . a_t') (g_t . g_t'),
+
+which needs no gradient per example; for one position it is |a|^2 |g|^2. Where the sum over pairs of positions
+costs more than the matrix itself, the matrix is computed.
 
 Legend: B examples, T positions, m rows of a matrix (inputs and bias), n columns.
+
+References:
+    George et al., "Fast Approximate Natural Gradient Descent in a Kronecker-factored Eigenbasis" (2018),
+    arXiv:1806.03884, for `second_moments`.
+    Goodfellow, "Efficient Per-Example Gradient Computations" (2015), arXiv:1510.01799. Rochette, Manoel and
+    Tramel, "Efficient Per-Example Gradient Computations in Convolutional Neural Networks" (2019),
+    arXiv:1912.06015.
 """
 
 import tensorflow as tf
 
 from ..keras_bridge import taps
-from .block import Block, positions
+from .block import Block, concatenated, positions
 
 
 class KroneckerBlock(Block):
-    """A kernel, as a matrix, and perhaps its bias: F by A (x) G. Subclasses give `rows` and the reshaping.
+    """A kernel, reshaped to a matrix, and optionally its bias. Subclasses define `rows` and the reshaping.
 
     Args:
         layer: The layer.
         kernel: Its kernel.
-        bias: Its bias, or `None` where there is none, or it does not fit the matrix.
-        shape: Inputs (without the bias) and outputs of the kernel's matrix.
+        bias: Its bias, or `None` if there is none or it is not a row of the matrix.
+        shape: Number of rows (without the bias) and columns of the kernel's matrix.
         role: Role of the calls that the kernel belongs to.
     """
 
@@ -34,7 +48,7 @@ class KroneckerBlock(Block):
         return {"A": (rows, rows), "G": (self.outputs, self.outputs)}
 
     def rows(self, call, gradient):
-        """Returns a [B, T, m], without the 1 of a bias, and g [B, T, n] of one call."""
+        """Returns a [B, T, m], without the 1 that belongs to a bias, and g [B, T, n] of one call."""
         return positions(call.inputs), positions(gradient)
 
     def kernel_matrix(self, kernel):
@@ -54,67 +68,91 @@ class KroneckerBlock(Block):
         return tf.reshape(row, self.variables[1].shape)
 
     def statistics(self, calls, gradients):
-        """Returns A and G, two products of matrices."""
+        """Returns A and G, by two matrix products."""
         rows = self._rows(calls, gradients)
         examples = tf.cast(tf.maximum(tf.shape(rows[0][0])[0], 1), self.dtype)
-        a = _joined([tf.reshape(a, (-1, self.inputs)) for a, _ in rows])
-        g = _joined([tf.reshape(g, (-1, self.outputs)) for _, g in rows])
-        number = tf.cast(tf.shape(a)[0], self.dtype)
+        a = concatenated([tf.reshape(a, (-1, self.inputs)) for a, _ in rows])
+        g = concatenated([tf.reshape(g, (-1, self.outputs)) for _, g in rows])
+        count = tf.cast(tf.shape(a)[0], self.dtype)
         inputs = tf.matmul(a, a, transpose_a=True)
         if self.has_bias:
             total = tf.reduce_sum(a, 0)[tf.newaxis]
-            right = tf.concat([tf.transpose(total), tf.reshape(number, (1, 1))], 0)
+            right = tf.concat([tf.transpose(total), tf.reshape(count, (1, 1))], 0)
             inputs = tf.concat([tf.concat([inputs, total], 0), right], 1)
-        mean_positions = tf.maximum(number / examples, 1)
+        mean_positions = tf.maximum(count / examples, 1)
         return {"A": inputs / examples, "G": tf.matmul(g, g, transpose_a=True) / mean_positions}
 
     def matrix(self, gradients):
-        """Returns the gradient [m, n], the bias in the last row."""
+        """Returns the gradient [m, n], with that of the bias in the last row."""
         kernel = self.kernel_matrix(self.tensor(gradients[0]))
         return tf.concat([kernel, self.bias_row(self.tensor(gradients[1]))], 0) if self.has_bias else kernel
 
     def unmatrix(self, matrix):
-        """Returns the gradients of the kernel and, where there is one, the bias."""
+        """Returns the gradients of the kernel and, if there is one, the bias."""
         gradients = [self.kernel_tensor(matrix[: self.inputs])]
         return [*gradients, self.bias_tensor(matrix[self.inputs])] if self.has_bias else gradients
 
     def per_example(self, calls, gradients):
         """Returns sum_t a g^T, [B, m, n]."""
-        rows = self._rows(calls, gradients)
-        a, g = (_joined(parts, 1) for parts in zip(*rows, strict=True))
+        a, g = self._all_rows(calls, gradients)
         kernel = tf.matmul(a, g, transpose_a=True)
         return tf.concat([kernel, tf.reduce_sum(g, 1, keepdims=True)], 1) if self.has_bias else kernel
 
-    def second_moments(self, calls, gradients, rows, columns):
-        """Returns sum_b (U_A^T P_b U_G)^2, [m, n], entry by entry, for the examples' gradients P_b.
+    def squared_norms(self, calls, gradients):
+        """Returns |sum_t a g^T|^2, [B]; the bias adds |sum_t g|^2."""
+        a, g = self._all_rows(calls, gradients)
+        norms = product_norms(a, g)
+        return norms + tf.reduce_sum(tf.reduce_sum(g, 1) ** 2, 1) if self.has_bias else norms
 
-        In the eigenbases of A and G this is the diagonal of F, exactly: what EKFAC takes for the products of
-        the eigenvalues. It holds one example's matrix at a time, and none where there is one position.
+    def second_moments(self, calls, gradients, row_basis, column_basis):
+        """Returns sum_b (U_A^T P_b U_G)^2 entrywise, [m, n], for the gradients P_b of the examples.
+
+        In the eigenbases of A and G these are the exact diagonal of F, which EKFAC puts in the place of the
+        products of eigenvalues. Only one example's matrix is held at a time, and none if there is one
+        position.
 
         Args:
             calls: As in `statistics`.
             gradients: As in `statistics`.
-            rows: U_A [m, m], or `None` for the identity.
-            columns: U_G [n, n].
+            row_basis: U_A [m, m], or `None` for the identity.
+            column_basis: U_G [n, n].
         """
-        pairs = self._rows(calls, gradients)
-        a = _joined([self._turned(a, rows) for a, _ in pairs], 1)
-        g = _joined([g @ columns for _, g in pairs], 1)
+        rows = self._rows(calls, gradients)
+        a = concatenated([self._in_basis(a, row_basis) for a, _ in rows], 1)
+        g = concatenated([g @ column_basis for _, g in rows], 1)
         if a.shape[1] == 1:
             return tf.matmul(a[:, 0] ** 2, g[:, 0] ** 2, transpose_a=True)
         zeros = tf.zeros((a.shape[-1], self.outputs), self.dtype)
         return tf.foldl(lambda total, pair: total + tf.matmul(*pair, transpose_a=True) ** 2, (a, g), zeros)
 
-    def _turned(self, a, rows):
-        """Rows a, with the 1 of a bias, in another basis."""
-        if rows is None:
+    def _in_basis(self, a, basis):
+        """Returns the rows a, with the 1 that belongs to a bias, in another basis."""
+        if basis is None:
             return tf.pad(a, [(0, 0), (0, 0), (0, 1)], constant_values=1) if self.has_bias else a
-        return a @ rows[: self.inputs] + rows[self.inputs] if self.has_bias else a @ rows
+        return a @ basis[: self.inputs] + basis[self.inputs] if self.has_bias else a @ basis
 
     def _rows(self, calls, gradients):
+        """Returns a and g of each call."""
         rows = [self.rows(*pair) for pair in self.pairs(calls, gradients, self.role)]
         return [(tf.cast(a, self.dtype), tf.cast(g, self.dtype)) for a, g in rows]
 
+    def _all_rows(self, calls, gradients):
+        """Returns a [B, T, m] and g [B, T, n], with the positions of all calls."""
+        a, g = zip(*self._rows(calls, gradients), strict=True)
+        return concatenated(a, 1), concatenated(g, 1)
 
-def _joined(tensors, axis=0):
-    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis)
+
+def product_norms(a, g):
+    """Returns |sum_t a_t g_t^T|^2 [...], by pairs of positions or from the matrix, whichever costs less.
+
+    Args:
+        a: Rows [..., T, m].
+        g: Gradients [..., T, n].
+    """
+    count, m, n = a.shape[-2], a.shape[-1], g.shape[-1]
+    if count == 1:
+        return tf.reduce_sum(a**2, [-2, -1]) * tf.reduce_sum(g**2, [-2, -1])
+    if count is not None and count * (m + n) < m * n:
+        pairs = tf.matmul(a, a, transpose_b=True) * tf.matmul(g, g, transpose_b=True)
+        return tf.reduce_sum(pairs, [-2, -1])
+    return tf.reduce_sum(tf.matmul(a, g, transpose_a=True) ** 2, [-2, -1])

@@ -1,7 +1,7 @@
-"""Blocks of SimpleRNN, LSTM and GRU, unrolled: the input kernel sees x_t, the recurrent kernel h_(t-1).
+"""Rule for SimpleRNN, LSTM and GRU, unrolled: each time step is a position.
 
-Each time step is a position. The bias is in the matrix of the input kernel; a GRU has a bias for each kernel
-in one variable, which is a block of its own.
+The rows a of the input kernel are x_t, those of the recurrent kernel are h_(t-1). The bias is a row of the
+input kernel's matrix. A GRU has a bias for each kernel in one variable, which is a block of its own.
 """
 
 import tensorflow as tf
@@ -13,7 +13,7 @@ from .vector import VectorBlock
 
 
 class RecurrentBlock(KroneckerBlock):
-    """One kernel of a recurrent layer, and perhaps its bias.
+    """One kernel of a recurrent layer, and optionally its bias.
 
     Args:
         layer: The recurrent layer.
@@ -31,7 +31,7 @@ class RecurrentBlock(KroneckerBlock):
 
 
 class RecurrentBiasBlock(VectorBlock):
-    """The bias of a recurrent layer, apart from its kernels; [2, n] in a GRU.
+    """The bias of a recurrent layer without its kernels; [2, n] in a GRU.
 
     Args:
         layer: The recurrent layer.
@@ -49,21 +49,21 @@ class RecurrentBiasBlock(VectorBlock):
 
 
 def recurrent_blocks(layer):
-    """Returns the blocks of a recurrent layer whose kernels can be told apart, or `None`.
+    """Returns the blocks of a recurrent layer, or `None` if `taps` cannot record its kernels separately.
 
     Args:
-        layer: The layer; see `taps.recurrent_cell` for what is supported.
+        layer: The layer; see `taps.recurrent_cell` for the supported ones.
     """
     cell = taps.recurrent_cell(layer)
     if cell is None:
         return None
     kernel, recurrent, bias = (trainable(v) for v in (cell.kernel, cell.recurrent_kernel, cell.bias))
-    fits = bias is not None and kernel is not None and len(bias.shape) == 1
+    bias_in_matrix = bias is not None and kernel is not None and len(bias.shape) == 1
     blocks = []
     if kernel is not None:
-        blocks.append(RecurrentBlock(layer, kernel, bias if fits else None, taps.KERNEL))
+        blocks.append(RecurrentBlock(layer, kernel, bias if bias_in_matrix else None, taps.KERNEL))
     if recurrent is not None:
         blocks.append(RecurrentBlock(layer, recurrent, None, taps.RECURRENT_KERNEL))
-    if bias is not None and not fits:
+    if bias is not None and not bias_in_matrix:
         blocks.append(RecurrentBiasBlock(layer, bias))
     return blocks

@@ -1,22 +1,23 @@
-"""Which layers compute what a block assumes: a subclass may change the algebra and keep the weights."""
+"""Which layers compute what a rule assumes: a subclass may change the computation and keep the weights."""
 
 import keras
 
 _UNIT_VARIANCE = ("curvezoo>UnitVarianceDense", "curvezoo>UnitVarianceConv2D")
-# Subclasses with a `call` of their own that is known: the same function, or one of inputs times `scale`.
+# Subclasses whose own `call` computes the same function, or the same function of inputs times `scale`.
 _EQUIVALENT = ("curvezoo>BatchNormalization", *_UNIT_VARIANCE)
 
 
 def computes_as(layer, kind, *members):
-    """Returns whether a layer computes what Keras's class does.
+    """Returns whether a layer computes the same function as a Keras class.
 
-    True for the class and for subclasses that leave the named members alone, unless the layer is quantized,
-    has low-rank adapters, or recomputes its activations in the backward pass, out of the taps' sight.
+    True for the class and for subclasses that do not override the named members. False if the layer is
+    quantized, has low-rank adapters, or recomputes its activations in the backward pass, where the taps do
+    not see them.
 
     Args:
         layer: The layer.
         kind: A Keras class.
-        *members: Names of the methods and properties that make up its computation.
+        *members: Names of the methods and properties that define its computation.
     """
     if not isinstance(layer, kind):
         return False
@@ -45,7 +46,7 @@ def registered_name(layer):
 
 
 def trainable(variable):
-    """Returns the variable if there is one and it is trained, else `None`.
+    """Returns a variable if it exists and is trainable, else `None`.
 
     Args:
         variable: A Keras variable, or `None`.

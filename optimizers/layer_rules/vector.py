@@ -1,4 +1,4 @@
-"""Blocks that are a short vector: scales, shifts and biases apart from a kernel.
+"""Blocks whose weights form a short vector: scales, shifts, and biases that are not part of a kernel's block.
 
 Legend: B examples, d entries of the vector.
 """
@@ -11,9 +11,9 @@ FULL_LIMIT = 512
 
 
 class VectorBlock(Block):
-    """Weights whose per-example gradients are short vectors p: F = sum_b p p^T, or its diagonal alone.
+    """Weights whose per-example gradients are vectors p: F = sum_b p p^T, or only its diagonal.
 
-    Full up to `FULL_LIMIT` entries. Subclasses give `contributions`.
+    F is full up to `FULL_LIMIT` entries. Subclasses define `contributions`.
 
     Args:
         layer: The layer.
@@ -32,7 +32,7 @@ class VectorBlock(Block):
         return {"F": (size, size)} if self.kind == "full" else {"d": (size,)}
 
     def contributions(self, calls, gradients):
-        """Returns for each call a list, by variable, of the examples' gradients [B, ...]."""
+        """Returns for each call a list of the per-example gradients [B, ...] of the variables."""
         raise NotImplementedError
 
     def statistics(self, calls, gradients):
@@ -43,29 +43,33 @@ class VectorBlock(Block):
         return {"d": tf.reduce_sum(p**2, 0)}
 
     def matrix(self, gradients):
-        """Returns the gradients in one vector [d]."""
+        """Returns the gradients as one vector [d]."""
         return tf.concat([tf.reshape(self.tensor(g), (-1,)) for g in gradients], 0)
 
     def unmatrix(self, matrix):
-        """Returns the gradients that a vector [d] is made of."""
+        """Returns the gradient of each variable from a vector [d]."""
         parts = tf.split(matrix, self.sizes)
         return [tf.reshape(part, v.shape) for part, v in zip(parts, self.variables, strict=True)]
 
     def per_example(self, calls, gradients):
-        """Returns the examples' gradients [B, d], summed over calls."""
+        """Returns the per-example gradients [B, d], summed over calls."""
         return sum(
             tf.concat([tf.reshape(p, (-1, size)) for p, size in zip(parts, self.sizes, strict=True)], 1)
             for parts in self.contributions(calls, gradients)
         )
 
+    def squared_norms(self, calls, gradients):
+        """Returns |p|^2, [B]."""
+        return tf.reduce_sum(self.per_example(calls, gradients) ** 2, 1)
+
 
 class BiasBlock(VectorBlock):
-    """A bias apart from its kernel: its gradient is g, summed over the axes that the bias lacks.
+    """A bias without its kernel; its gradient is g summed over the axes that the bias does not have.
 
     Args:
         layer: The layer.
         bias: Its bias.
-        axes: Axes of the pre-activation that the bias has, in its order.
+        axes: The axes of the pre-activation that the bias has, in its order.
     """
 
     def __init__(self, layer, bias, axes):

@@ -1,1 +1,1 @@
-"""The gradient noise scale as a callback, its estimators, and a batch size that follows it."""
+"""The gradient noise scale: a callback that measures it, its estimators, and an adaptive batch size."""

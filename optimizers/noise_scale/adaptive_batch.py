@@ -1,4 +1,4 @@
-"""A batch size that grows with the gradient noise scale while a model trains (Sec. 4.5)."""
+"""A batch size that grows with the gradient noise scale during training (Sec. 4.5)."""
 
 import contextlib
 import itertools
@@ -14,44 +14,46 @@ from ..keras_bridge.batch_callback import BatchCallback, callbacks_between
 
 
 class AdaptiveBatch(BatchCallback):
-    """Grows the batch size towards the noise scale that a `GradientNoiseScale` beside it measures.
+    """Grows the batch size towards the noise scale that a `GradientNoiseScale` callback measures.
 
-    The noise scale rises as a loss falls: examples are spent best in small batches at first and in large ones
-    later. The data that `fit` is given stay as they are: of batches of b examples this callback joins k
-    consecutive ones to a batch of k b, and the model trains on that. It works with arrays, data sets and
-    generators, of dense tensors, and under a strategy.
+    The noise scale increases as the loss decreases: small batches use examples best at the beginning of a
+    training, and large ones later. The data passed to `fit` do not change: this callback joins k consecutive
+    batches of b examples to one batch of k b, on which the model trains. It supports arrays, data sets and
+    generators of dense tensors, also under a strategy.
 
-    A decision is taken at the end of each epoch, or every `every` steps. Where the noise scale is known to
-    better than half of itself, the size that `theory.trade_off.advised_batch_size` advises is the target; the
-    batch grows towards it by a factor of `growth` at most, and never shrinks.
+    The batch size is updated at the end of each epoch, or every `every` steps. If the standard error of the
+    noise scale is at most half of it, the target is the size from `theory.trade_off.advised_batch_size`. The
+    batch grows towards it by at most a factor of `growth`, and never shrinks.
 
-    What it needs, and what changes:
+    Consequences of a larger batch:
 
-    - memory for the larger batch: `high` is the limit;
-    - an epoch over the data has fewer steps (the last batch may be smaller), which the progress bar's total
-      does not know; with `steps_per_epoch` the steps stay and take more data: repeat the data then;
-    - the learning rate stays what it is or follows its schedule, by steps. Growing batches in place of a
-      falling rate is what this is for; by Eq. 4.5.6 the best rate rises by (1 + B_noise / B_old) /
-      (1 + B_noise / B_new) with the batch;
-    - each new size compiles once more, under `jit_compile` each time.
+    - It needs more memory; `high` is the limit.
+    - An epoch over the data has fewer steps (the last batch may be smaller), although the progress bar shows
+      the old total. With `steps_per_epoch` the number of steps stays and they take more data, which should
+      therefore repeat.
+    - The learning rate does not change, or follows its schedule by steps. Growing batches are meant to
+      replace a decaying learning rate. By Eq. 4.5.6 the best learning rate increases with the batch by
+      (1 + B_noise / B_old) / (1 + B_noise / B_new).
+    - The train step is compiled once more for an unknown batch size, or under `jit_compile` for each size.
 
-    `logs` get `batch_size` at the end of each epoch.
+    `logs` contain `batch_size` at the end of each epoch.
 
     Args:
-        noise: The `GradientNoiseScale` that measures, listed before this one in the callbacks.
-        high: Largest batch size, examples.
-        excess: x: examples to spend over the least possible, in units of it; the target is x times the noise
-            scale (`theory.trade_off.advised_batch_size`).
-        growth: Largest factor of one decision, at least 2.
-        every: Steps between decisions; None for the end of each epoch.
+        noise: The `GradientNoiseScale`, listed before this one in the callbacks.
+        high: Maximum batch size, in examples.
+        excess: x, the number of examples to spend beyond the minimum, in units of the minimum; the target is
+            x times the noise scale (`theory.trade_off.advised_batch_size`).
+        growth: Maximum factor of one update, at least 2.
+        every: Steps between updates; None for the end of each epoch.
 
     Attributes:
-        batch_size: Examples of a full batch now, of all replicas; None before the first.
-        history: List of (step, batch size) at each change, the first one included; steps are of this `fit`.
+        batch_size: Current number of examples in a full batch over all replicas; None before the first batch.
+        history: List of (step, batch size) for the first batch and each change; steps count from the start of
+            this `fit`.
 
     Raises:
         ValueError: If an argument is not valid; in `fit`, if `noise` is not listed before this callback, or
-            the data's batches are larger than `high`.
+            the batches of the data are larger than `high`.
 
     Example:
         >>> import numpy as np
@@ -83,18 +85,18 @@ class AdaptiveBatch(BatchCallback):
         self.every = None if every is None else arguments.integer("every", every, 1)
         self.history = []
         self._base, self._joined, self._steps = None, 1, 0
-        self._quiet = contextlib.ExitStack()
+        self._warnings = contextlib.ExitStack()
 
     @property
     def batch_size(self):
-        """Examples of a full batch, of all replicas; None before the first."""
+        """Number of examples in a full batch over all replicas; None before the first batch."""
         return None if self._base is None else self._base * self._joined
 
     def on_train_begin(self, logs=None):
-        """Takes its place before the train function; how many batches are joined stays as it was.
+        """Starts to intercept batches, with the number of joined batches from the last `fit`.
 
         Raises:
-            ValueError: If `noise` has not taken its place before.
+            ValueError: If `noise` is not listed before this callback.
         """
         if self.noise not in callbacks_between(self.model):
             raise ValueError("noise must be listed before AdaptiveBatch in the callbacks of fit")
@@ -102,7 +104,7 @@ class AdaptiveBatch(BatchCallback):
         self._base, self._steps, self.history = None, 0, []
 
     def train(self, step, batches):
-        """Trains on the next batches, each of several joined."""
+        """Trains on the next batches, after joining them."""
         batches = iter(batches)
         if self._base is None:
             first = next(batches)
@@ -113,39 +115,39 @@ class AdaptiveBatch(BatchCallback):
         batches = self._join(batches)
         first = next(batches, None)
         if first is None:
-            self._quieten()
+            self._silence()
             raise StopIteration
         return step(itertools.chain([first], batches))
 
     def on_train_batch_end(self, batch, logs=None):
-        """Decides, where it is time to."""
+        """Updates the batch size, if it is due."""
         before, self._steps = self._steps, self._steps + self.model.steps_per_execution
         if self.every is not None and before // self.every < self._steps // self.every:
-            self._decide()
+            self._update()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Shows the batch size and decides on the next epoch's."""
-        self._quiet.close()
+        """Logs the batch size and updates it for the next epoch."""
+        self._warnings.close()
         if logs is not None:
             logs["batch_size"] = self.batch_size
         if self.every is None:
-            self._decide()
+            self._update()
 
-    def _quieten(self):
-        """Until the epoch's end, keeps Keras from warning that it has fewer steps than expected."""
-        self._quiet.enter_context(warnings.catch_warnings())
+    def _silence(self):
+        """Suppresses, until the end of the epoch, Keras's warning about fewer steps than expected."""
+        self._warnings.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", "Your input ran out of data")
 
     def _start(self, batch):
         strategy = self.model.distribute_strategy
-        shares = strategy.experimental_local_results(keras.tree.flatten(batch)[0])
-        self._base = sum(int(share.shape[0]) for share in shares)
+        replicas = strategy.experimental_local_results(keras.tree.flatten(batch)[0])
+        self._base = sum(int(x.shape[0]) for x in replicas)
         if self._base > self.high:
             raise ValueError(f"high must be at least the data's batch size {self._base}, got {self.high}")
         self._joined = min(self._joined, self.high // self._base)
         self.history.append((0, self.batch_size))
 
-    def _decide(self):
+    def _update(self):
         scale, error = self.noise.noise_scale, self.noise.standard_error
         if not math.isfinite(scale) or error > scale / 2:
             return
@@ -156,11 +158,11 @@ class AdaptiveBatch(BatchCallback):
             self.history.append((self._steps, self.batch_size))
 
     def _join(self, batches):
-        """Joins consecutive batches; at the end of the data, those that are left."""
+        """Yields joined batches; the last one joins the remaining batches."""
         strategy = self.model.distribute_strategy
-        while parts := list(itertools.islice(batches, self._joined)):
-            yield parts[0] if len(parts) == 1 else strategy.run(_joined, args=(parts,))
+        while group := list(itertools.islice(batches, self._joined)):
+            yield group[0] if len(group) == 1 else strategy.run(_concatenated, args=(group,))
 
 
-def _joined(parts):
-    return keras.tree.map_structure(lambda *t: None if t[0] is None else tf.concat(t, 0), *parts)
+def _concatenated(batches):
+    return keras.tree.map_structure(lambda *t: None if t[0] is None else tf.concat(t, 0), *batches)

@@ -1,4 +1,4 @@
-r"""The gradient noise scale of any Keras model, measured while it trains (Sec. 4.5)."""
+r"""The gradient noise scale of any Keras model, measured during training (Sec. 4.5)."""
 
 import itertools
 import math
@@ -14,61 +14,64 @@ from ..layer_rules import per_example
 from . import estimators as noise_estimators
 
 METHODS = ("auto", "per_example", "microbatches", "replicas")
-# A measurement takes the time of one to four steps: at this distance at most 3 % of a training's.
+# A measurement takes as long as one to four steps, and so at most 3 % of the training time at this interval.
 EVERY = 150
 
 
 class GradientNoiseScale(BatchCallback):
-    r"""Measures B_simple = tr(Sigma) / |G|^2 (Eq. 4.5.9), with its error, while `fit` trains.
+    r"""Measures the gradient noise scale B_simple = tr(Sigma) / |G|^2 (Eq. 4.5.9) and its error during `fit`.
 
-    The noise scale is the batch size at which a gradient has as much noise as signal: far below it a larger
-    batch saves steps at no cost, far above it examples are wasted. It works for any compiled model and
-    optimizer under `fit` and leaves the training alone: weights and metrics are bit for bit those without it.
+    The noise scale is the batch size at which signal and noise of the gradient are equal. Far below it,
+    larger batches save steps at no cost in examples; far above it, they waste examples. The callback supports
+    any compiled model and optimizer in `fit` and does not affect the training: weights and metrics are
+    identical, bit for bit, to those without it.
 
-    Every `every` steps one batch is measured before the model trains on it, at the same weights, by a pass of
-    its own. From the squared norms of gradients at two batch sizes follow unbiased estimates of |G|^2 and
-    tr Sigma (`theory.noise_scale.two_batch_estimates`); both are averaged over measurements, the recent ones
-    counting most, and then divided. The standard error is from the scatter of the measurements.
+    Every `every` steps, a separate pass measures one batch at the current weights before the model trains on
+    it. The squared gradient norms at two batch sizes give unbiased estimates of |G|^2 and tr Sigma
+    (`theory.noise_scale.two_batch_estimates`). Running averages of both, which favor recent measurements, are
+    divided. The standard error is computed from the scatter of the measurements.
 
-    - `per_example` compares single examples with the batch, by the inputs and gradients of layers
-      (`per_example`). Least scatter; for Dense, EinsumDense and so attention, Conv1D, Conv2D, Embedding and
-      normalizations other than batch norm.
-    - `microbatches` compares pieces of the batch with their mean, for any model. With batch norm each piece
-      is normalized by its own statistics, and the noise scale is that of the gradient so defined.
-    - `replicas` compares the replicas' shares with the batch, under a strategy of several.
-    - `auto` takes `per_example` where it can, else `microbatches`.
+    - `per_example` compares single examples with the batch and scatters least. Their gradient norms follow
+      from the inputs and gradients of layers (`layer_rules`), for Dense, EinsumDense (and therefore
+      attention), convolutions, Embedding, recurrent layers (unrolled) and normalizations other than batch
+      normalization.
+    - `microbatches` compares microbatches with their mean, for any model. With batch normalization, each
+      microbatch is normalized by its own statistics, which defines the gradient whose noise is measured.
+    - `replicas` compares the replicas' shares of the batch with the whole, under a strategy with several.
+    - `auto` is `per_example` if the model supports it and has no recurrent layers, else `microbatches`.
 
-    `logs` get `noise_scale` and `noise_scale_error` after each batch and epoch (and `hessian_noise_scale` and
-    its error), for the progress bar, `History` and a `TensorBoard` that is listed after this callback. While
-    they are not finite (the error after one measurement, the scale while |G|^2 is not told from zero) they
-    are left out.
+    `logs` contain `noise_scale` and `noise_scale_error` after each batch and epoch (and `hessian_noise_scale`
+    and its error), for the progress bar, `History` and a `TensorBoard` callback listed after this one. Values
+    that are not finite are omitted: the error after one measurement, and the noise scale while |G|^2 is not
+    distinguishable from zero.
 
-    An example's loss includes its sample weight. The loss is that of `compile`, not what a `train_step` of
-    the model's own may compute. |G|^2 and tr Sigma are in units of loss^2 / theta^2 of a loss that averages
-    over examples; a sum over examples leaves only their ratio meaningful.
+    The loss of an example includes its sample weight. The loss is the compiled one, even if a custom
+    `train_step` computes another. |G|^2 and tr Sigma are in units of loss^2 / theta^2 for a loss that
+    averages over examples; for a sum over examples only their ratio is meaningful.
 
-    Where the batch is far below the noise scale a single batch says little about |G|^2: over n measurements
-    of a gradient whose noise has d equal components, the relative error is about
-    (1 + B_simple / B) sqrt(2 / (n d)). The reported error has it; a `decay` nearer to 1 lowers it.
+    If the batch is far smaller than the noise scale, a single batch contains little information about |G|^2.
+    Over n measurements of a gradient whose noise has d equal components, the relative error is about
+    (1 + B_simple / B) sqrt(2 / (n d)). The reported error includes this; a `decay` closer to 1 reduces it.
 
     Args:
         method: One of the above.
-        every: Steps from one measurement to the next; at 150 measuring takes 1 to 3 % of a training's time
-            (docs/results.md). `steps_per_execution` rounds it up to executions.
+        every: Steps between measurements. At 150, measuring takes 1 to 3 % of the training time
+            (docs/results.md). With `steps_per_execution` it is rounded up to whole executions.
         hessian_every: Steps between measurements of B_noise = tr(H Sigma) / G^T H G (Eq. 4.5.8) by
-            Hessian-vector products, each of the cost of about twelve steps; None for none.
-        microbatches: Pieces of each replica's share of a batch, for `microbatches` and B_noise. At least 2,
-            and 4 for B_noise.
-        decay: Weight of the past at each measurement, in [0, 1]: 0.95 remembers about 20 of them, 1 takes all
-            alike.
-        log_dir: Folder for TensorBoard summaries of each measurement; None for none.
+            Hessian-vector products, each of which costs about twelve steps; None to disable.
+        microbatches: Number of microbatches in each replica's share of a batch, for `microbatches` and
+            B_noise. At least 2, or 4 for B_noise.
+        decay: Weight of the past at each measurement, in [0, 1]: 0.95 averages over about 20 measurements, 1
+            over all with equal weights.
+        log_dir: Folder for TensorBoard summaries of each measurement; None to disable.
 
     Attributes:
-        skipped: Measurements left out since they were not finite, or of a last batch of one example.
+        skipped: Number of measurements that were omitted because they were not finite, or because a last
+            batch was too small.
 
     Raises:
         ValueError: If an argument is not valid; in `fit`, if a batch is too small (two examples for B_simple,
-            four for B_noise), the model can't serve the method, or overrides `compute_loss`.
+            four for B_noise), or the model does not support the method or overrides `compute_loss`.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype("float32")
@@ -103,7 +106,7 @@ class GradientNoiseScale(BatchCallback):
 
     @property
     def noise_scale(self):
-        """B_simple, examples; infinite while the gradient is not told from zero."""
+        """B_simple in examples; infinite while the gradient is not distinguishable from zero."""
         return self._simple.running.noise_scale
 
     @property
@@ -113,7 +116,7 @@ class GradientNoiseScale(BatchCallback):
 
     @property
     def hessian_noise_scale(self):
-        """B_noise, examples; infinite while the curvature along the gradient is not told from zero."""
+        """B_noise in examples; infinite while G^T H G is not distinguishable from zero."""
         return self._curved.running.noise_scale
 
     @property
@@ -123,26 +126,26 @@ class GradientNoiseScale(BatchCallback):
 
     @property
     def history(self):
-        """Dict of lists with an entry for each measurement of B_simple.
+        """A dict of lists with an entry for each measurement of B_simple.
 
-        `step` counts the batches trained on before it and `batch_size` the examples; `squared_norm` and
-        `trace` are the estimates of |G|^2 and tr Sigma by that batch alone, and `noise_scale` and
-        `standard_error` the running result after it.
+        `step` is the number of batches trained on before, and `batch_size` the number of examples.
+        `squared_norm` and `trace` are the estimates of |G|^2 and tr Sigma from this batch alone;
+        `noise_scale` and `standard_error` are the running results after it.
         """
         return self._simple.history
 
     @property
     def hessian_history(self):
-        """The same for B_noise, with G^T H G as `squared_norm` and tr(H Sigma) as `trace`."""
+        """Like `history` for B_noise, with G^T H G as `squared_norm` and tr(H Sigma) as `trace`."""
         return self._curved.history
 
     def average(self, first=0):
-        """Returns the noise scale of a whole training and its standard error, both in examples.
+        """Returns the noise scale over a whole training and its standard error, both in examples.
 
-        It is the ratio of the plain averages of tr Sigma and |G|^2 over measurements.
+        It is the ratio of the unweighted averages of tr Sigma and |G|^2 over measurements.
 
         Args:
-            first: The first measurement that counts.
+            first: Index of the first measurement to include.
         """
         running = RunningNoiseScale(decay=1.0)
         for estimates in zip(
@@ -152,16 +155,16 @@ class GradientNoiseScale(BatchCallback):
         return running.noise_scale, running.standard_error
 
     def on_train_begin(self, logs=None):
-        """Takes its place before the train function, and finds the step where the training stands."""
+        """Starts to intercept batches, and finds the current step of the training."""
         super().on_train_begin(logs)
         if self._measured is not self.model:
             self._measured = self.model
             self._simple, self._curved = _Series(self.decay), _Series(self.decay)
-        # Compiled anew only after the model was.
+        # The measurements are compiled again only if the model was.
         if self._loss is not self.model._compile_loss:
             self._loss, self._functions = self.model._compile_loss, None
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
-        # Batches, where `iterations` would count updates by several of them.
+        # This counts batches; with gradient accumulation, `iterations` counts updates.
         self._begin = self._done = int(keras.ops.convert_to_numpy(optimizer._iterations))
         for series in (self._simple, self._curved):
             series.resume(self._begin)
@@ -169,16 +172,16 @@ class GradientNoiseScale(BatchCallback):
             self._writer = tf.summary.create_file_writer(str(self.log_dir))
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Counts the steps of the epochs before."""
+        """Counts the steps of the earlier epochs."""
         self._begin = self._done
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Finds the step."""
+        """Computes the step."""
         super().on_train_batch_begin(batch, logs)
         self._step = self._begin + batch
 
     def train(self, step, batches):
-        """Measures the next batch if it is time to, then trains on it and those that follow."""
+        """Measures the next batch if a measurement is due, then trains on it and the following ones."""
         due = self._step >= self._simple.next, self.hessian_every and self._step >= self._curved.next
         if not any(due):
             return step(batches)
@@ -194,39 +197,39 @@ class GradientNoiseScale(BatchCallback):
         return step(itertools.chain([data], batches))
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts the steps and shows the noise scale."""
+        """Counts the steps and logs the noise scale."""
         last = batch + 1
         steps = (self.params or {}).get("steps")
         self._done = self._begin + (min(last, steps) if steps else last)
-        self._show(logs)
+        self._log(logs)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Shows the noise scale."""
-        self._show(logs)
+        """Logs the noise scale."""
+        self._log(logs)
         if self._writer is not None:
             self._writer.flush()
 
-    def _show(self, logs):
-        shown = {"noise_scale": self._simple, "hessian_noise_scale": self._curved}
-        for name, series in shown.items():
+    def _log(self, logs):
+        all_series = {"noise_scale": self._simple, "hessian_noise_scale": self._curved}
+        for name, series in all_series.items():
             if logs is not None and series.history["step"]:
                 logs.update(series.finite(name))
 
     def _prepare(self, data):
-        """Returns the compiled measurements of B_simple and B_noise, at the first batch of a training."""
-        model, pieces = self.model, self.microbatches
+        """Returns the compiled measurements of B_simple and B_noise, given the first batch of a training."""
+        model, count = self.model, self.microbatches
         if type(model).compute_loss is not keras.Model.compute_loss:
             raise ValueError(
                 f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: the "
-                "noise scale is that of the compiled loss"
+                "noise scale is measured for the compiled loss"
             )
         if model.distribute_strategy.num_replicas_in_sync == 1:
-            # fit itself would build model, loss and optimizer in its first step only.
+            # `fit` builds model, loss and optimizer only in its first step.
             model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(data))
         method = self._chosen_method()
         return (
-            self._compiled(lambda batch: noise_estimators.squares(method, model, batch, pieces)),
-            self._compiled(lambda batch: noise_estimators.curved(model, batch, pieces)),
+            self._compiled(lambda batch: noise_estimators.squares(method, model, batch, count)),
+            self._compiled(lambda batch: noise_estimators.curved(model, batch, count)),
         )
 
     def _chosen_method(self):
@@ -235,20 +238,20 @@ class GradientNoiseScale(BatchCallback):
             return noise_estimators.choose(model)
         if method == "replicas" and model.distribute_strategy.num_replicas_in_sync == 1:
             raise ValueError(
-                "method='replicas' needs a strategy of several replicas, got one: use 'microbatches'"
+                "method='replicas' needs a strategy with several replicas, got one: use 'microbatches'"
             )
         reason, coupling = per_example.unsupported_reason(model), per_example.batch_coupling(model)
         if method == "per_example" and (reason or coupling):
             why = reason or f"BatchNormalization {coupling!r} couples the examples"
-            raise ValueError(f"method='per_example' can't serve this model: {why}; use 'microbatches'")
+            raise ValueError(f"method='per_example' does not support this model: {why}; use 'microbatches'")
         return method
 
     def _compiled(self, estimate):
         strategy, eager = self.model.distribute_strategy, self.model.run_eagerly
 
         def measured(data):
-            found = strategy.run(estimate, args=(data,))
-            return strategy.experimental_local_results(found)[0]
+            results = strategy.run(estimate, args=(data,))
+            return strategy.experimental_local_results(results)[0]
 
         if eager:
             return measured
@@ -261,9 +264,9 @@ class GradientNoiseScale(BatchCallback):
         series.next = self._step + every
         if np.isfinite(batch_small) and not 0 < batch_small < batch_big:
             if not series.history["step"]:
-                least = "two examples" if series is self._simple else "four examples"
+                minimum = "two examples" if series is self._simple else "four examples"
                 raise ValueError(
-                    f"the batch must have at least {least} on each device to measure {name}, got too few: "
+                    f"the batch must have at least {minimum} on each device to measure {name}, got too few: "
                     f"gradients of {batch_small:g} and of {batch_big:g} examples"
                 )
             self.skipped += 1
@@ -289,7 +292,7 @@ class _Series:
         self.history = {name: [] for name in names}
 
     def resume(self, step):
-        """Lets the next measurement wait no longer than it should where a training begins anew."""
+        """Makes a measurement due if a training starts over at an earlier step."""
         if self.history["step"] and step < self.history["step"][-1]:
             self.next = step
 
@@ -300,6 +303,6 @@ class _Series:
             self.history[name].append(value)
 
     def finite(self, name):
-        """The scale and its error for the logs, where they are finite."""
-        found = {name: self.running.noise_scale, f"{name}_error": self.running.standard_error}
-        return {key: value for key, value in found.items() if math.isfinite(value)}
+        """Returns those of the noise scale and its error that are finite, by their names in the logs."""
+        values = {name: self.running.noise_scale, f"{name}_error": self.running.standard_error}
+        return {key: value for key, value in values.items() if math.isfinite(value)}

@@ -1,20 +1,21 @@
-r"""What a noise scale is estimated from on one batch: mean squared norms of small and big batches' gradients.
+r"""Squared gradient norms of a batch and of smaller batches in it, to estimate a noise scale.
 
-With \(E|G_{est}|^2 = |G|^2 + tr(\Sigma) / B\) (Eq. 4.5.2) the squared norms at two batch sizes give |G|^2 and
+As \(E|G_{est}|^2 = |G|^2 + tr(\Sigma) / B\) (Eq. 4.5.2), the squared norms at two batch sizes give |G|^2 and
 tr Sigma (`theory.noise_scale.two_batch_estimates`). The small batches are parts of the big one:
 
-- `per_example`: single examples, whose norms follow from layers' inputs and gradients in one backward pass;
-- `microbatches`: pieces of each replica's share, one backward pass after the other;
+- `per_example`: single examples, whose norms follow from the layers' inputs and gradients in one backward
+  pass;
+- `microbatches`: equal parts of each replica's share, with one backward pass for each;
 - `replicas`: the shares of the replicas of a strategy.
 
-`curved` replaces |G_est|^2 by G_est^T H G_est, for the noise scale of Eq. 4.5.8. H and the gradients must be
-of different examples for that to be unbiased: the batch is halved, and H of one half meets the gradients of
-the other, both ways.
+`curved` replaces |G_est|^2 by G_est^T H G_est, for the noise scale of Eq. 4.5.8. For an unbiased estimate, H
+and the gradients must come from different examples: the batch is halved, and the H of each half is combined
+with the gradients of the other.
 
-Gradients are those of the compiled loss and of all regularizers. Regularizers of weights are the same for
-every example: they belong to G and make no noise.
+Gradients are those of the compiled loss, including all regularizers. Weight regularizers are the same for
+all examples, so that they contribute to G and not to the noise.
 
-Legend: B examples of a batch, K pieces, R replicas.
+Legend: B examples in a batch, K microbatches, R replicas.
 """
 
 import keras
@@ -28,28 +29,29 @@ from ..vectors import at_least_float32, dot, precision
 
 
 def choose(model):
-    """Returns the best of the three methods that a model's layers and strategy allow.
+    """Returns the method that `auto` takes for a model: `per_example` or `microbatches`.
 
-    Per-example norms have the least scatter. Layers that they don't know leave microbatches, and so does
-    batch norm, which gives no example a gradient of its own; a microbatch is then normalized by its own
-    statistics, as a replica's share is.
+    Per-example norms scatter least. Microbatches serve layers without a rule, recurrent layers, which
+    per-example norms would unroll, and batch normalization, which gives no example a gradient of its own.
+    Each microbatch is then normalized by its own statistics, as a replica's share is.
 
     Args:
         model: A built `keras.Model`.
     """
-    if per_example.unsupported_reason(model) or per_example.batch_coupling(model):
+    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+    if recurrent or per_example.unsupported_reason(model) or per_example.batch_coupling(model):
         return "microbatches"
     return "per_example"
 
 
 def squares(method, model, data, pieces):
-    """Returns squared gradient norms at two batch sizes; in a replica, of all replicas' examples.
+    """Returns squared gradient norms at two batch sizes, over the examples of all replicas.
 
     Args:
         method: `per_example`, `microbatches` or `replicas`.
         model: A built and compiled `keras.Model`.
-        data: A batch as `fit` passes it to `train_step`.
-        pieces: Microbatches to cut this replica's share into; fewer where it has fewer examples.
+        data: A batch in the form that `train_step` receives from `fit`.
+        pieces: Number of microbatches in this replica's share, at most its number of examples.
 
     Returns:
         [mean of |G_s|^2, |G_b|^2, B_s, B_b] in one tensor, [4].
@@ -86,20 +88,20 @@ def _piece_squares(model, data, pieces):
     number, size_of_piece = (tf.cast(value, total.dtype) for value in (pieces, cut))
     total, number, inverses = replicas.total([total, number, number / size_of_piece])
     big = _square([g / tf.cast(number, g.dtype) for g in replicas.total(gradients)])
-    # E|G_s|^2 and E|G_b|^2 have tr Sigma over these sizes, pieces of unequal sizes included.
+    # With these sizes, E|G_s|^2 and E|G_b|^2 are exact even if replicas have pieces of unequal sizes.
     return tf.stack([total / number, tf.cast(big, total.dtype), number / inverses, number**2 / inverses])
 
 
 def curved(model, data, pieces):
-    """Returns G_s^T H G_s and G_b^T H G_b of the microbatches and their means in two halves of the batch.
+    """Returns G_s^T H G_s and G_b^T H G_b for the microbatches in two halves of the batch and their means.
 
-    It costs about three gradients of the batch and `pieces` products with the Hessian of a half. Replicas
-    halve their own shares, and their results are averaged.
+    This costs about three gradients of the batch and `pieces` products with the Hessian of a half. Each
+    replica halves its own share, and the results are averaged over replicas.
 
     Args:
         model: A built and compiled `keras.Model`.
-        data: A batch as `fit` passes it to `train_step`.
-        pieces: Microbatches of this replica's share, half of them in each half.
+        data: A batch in the form that `train_step` receives from `fit`.
+        pieces: Number of microbatches in this replica's share, half of them in each half.
 
     Returns:
         [mean of G_s^T H G_s, G_b^T H G_b, B_s, B_b] in one tensor, [4].
@@ -112,14 +114,17 @@ def curved(model, data, pieces):
     forms = [_forms(model, *pair, values, pieces, cut) for pair in (halves, halves[::-1])]
     small, big = (sum(form) / 2 for form in zip(*forms, strict=True))
     number, size_of_piece = (tf.cast(value, small.dtype) for value in (pieces, cut))
-    # E[g^T H g] is linear in the inverse sizes, over shares of unequal sizes too.
-    found = [small, big, 1 / size_of_piece, 1 / (size_of_piece * number)]
-    small, big, *inverses = tf.unstack(tf.stack(replicas.total(found)) / _replicas(small))
+    # E[g^T H g] is linear in the inverse sizes, so that their mean is exact for shares of unequal sizes.
+    local = [small, big, 1 / size_of_piece, 1 / (size_of_piece * number)]
+    small, big, *inverses = tf.unstack(tf.stack(replicas.total(local)) / _replicas(small))
     return tf.stack([small, big, *(1 / inverse for inverse in inverses)])
 
 
 def _forms(model, half, other, values, pieces, cut):
-    """Mean of g_j^T H g_j over a half's microbatches, and that of their mean, H the other half's Hessian."""
+    """Returns the mean of g_j^T H g_j over microbatches of a half, and g^T H g of their mean gradient g.
+
+    H is the Hessian of the other half.
+    """
     objective = _objective(model, other, -1)
 
     def gradient(index):
@@ -149,7 +154,7 @@ def _forms(model, half, other, values, pieces, cut):
 
 
 def _objective(model, data, index=None):
-    """The loss of a batch in training mode; pieces of one batch draw dropout of their own."""
+    """Returns the loss of a batch in training mode; each microbatch draws its own dropout masks."""
     state = None
     if index is not None:
         state = [_reseeded(v, index) for v in model.non_trainable_variables]
@@ -160,19 +165,19 @@ def _reseeded(variable, index):
     value = tf.convert_to_tensor(variable)
     if variable.name != "seed_generator_state":
         return value
-    # Far from the seeds that training draws next.
+    # Far from the seeds that training uses next.
     return value + tf.cast(tf.stack([0, (index + 2) * 1_000_003]), value.dtype)
 
 
 def _gradient(objective, values):
-    """The gradient of the mean loss: Keras divides a replica's loss by their number."""
+    """Returns the gradient of the replica's mean loss, which Keras divides by the number of replicas."""
     with tf.GradientTape() as tape:
         tape.watch(values)
         loss = objective.loss(values)
-    found = tape.gradient(loss, values, unconnected_gradients="zero")
+    gradients = tape.gradient(loss, values, unconnected_gradients="zero")
     return [
         at_least_float32(tf.convert_to_tensor(g)) * _replicas(at_least_float32(v))
-        for g, v in zip(found, values, strict=True)
+        for g, v in zip(gradients, values, strict=True)
     ]
 
 
@@ -185,7 +190,7 @@ def _size(data):
 
 
 def _piece(data, index, pieces, cut):
-    """Examples index * cut to (index + 1) * cut of the first pieces * cut."""
+    """Returns the examples from index * cut to (index + 1) * cut, of the first pieces * cut."""
 
     def take(tensor):
         if tensor is None:

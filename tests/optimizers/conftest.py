@@ -1,6 +1,9 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+
+from curvezoo.optimizers.keras_bridge import taps
 
 
 @pytest.fixture
@@ -58,3 +61,47 @@ def network():
 @pytest.fixture
 def labelled():
     return labelled_examples
+
+
+def normal(shape, seed=0):
+    return tf.constant(np.random.default_rng(seed).normal(size=shape))
+
+
+@pytest.fixture
+def random_values():
+    """A function of (shape, seed) that returns a float64 tensor of standard normal values."""
+    return normal
+
+
+def example_losses(outputs):
+    """A loss [B] for each example that is nonlinear in every output and weighs them differently."""
+    weights = normal(outputs.shape[1:], seed=5)
+    return tf.reduce_sum(tf.sin(outputs) * weights, list(range(1, len(outputs.shape))))
+
+
+@pytest.fixture
+def losses_of():
+    return example_losses
+
+
+def sources(block, calls):
+    if block.differentiates == "variables":
+        return [v.value for v in block.variables]
+    return [call.preactivation for call in calls]
+
+
+def recorded(blocks, call, loss=example_losses):
+    """Runs `call()`; returns each block's calls with the gradients of the summed loss, and the outputs."""
+    with tf.GradientTape(persistent=True) as tape:
+        with taps.record({block.layer for block in blocks}, tape) as records:
+            outputs = call()
+        total = tf.reduce_sum(loss(outputs))
+    pairs = [
+        (records[block.layer], tape.gradient(total, sources(block, records[block.layer]))) for block in blocks
+    ]
+    return pairs, outputs
+
+
+@pytest.fixture
+def record_blocks():
+    return recorded

@@ -1,4 +1,4 @@
-"""Oracles: the losses themselves, expected outer products over all labels, and known Fisher matrices."""
+"""Oracles: the losses, expected outer products over all labels, and known Fisher matrices."""
 
 import re
 
@@ -46,7 +46,7 @@ def matrix_of(distribution, outputs, **options):
     return np.stack(columns, axis=-1)
 
 
-# The loss, outputs that it takes, and two sets of targets.
+# A loss, its outputs, and two sets of targets.
 LABELS, OTHER = np.array([0, 2, 1, 1]), np.array([2, 1, 0, 1])
 ONE_HOT = np.eye(3)
 RATES = tf.exp(normal(4, 3))
@@ -87,7 +87,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_loss_is_the_scaled_negative_log_likelihood_up_to_a_constant(name):
+def test_losses_are_scaled_negative_log_likelihoods_up_to_a_constant(name):
     loss, outputs, first, others = LOSSES[name]
     distribution = output_distribution(loss)
 
@@ -102,7 +102,7 @@ def test_the_loss_is_the_scaled_negative_log_likelihood_up_to_a_constant(name):
         np.testing.assert_allclose(ours, exact, rtol=1e-9, atol=1e-12)
 
 
-def test_targets_may_lack_or_have_a_last_axis_of_one():
+def test_targets_may_omit_or_add_a_last_axis_of_length_one():
     distribution = output_distribution("mse")
     np.testing.assert_allclose(
         distribution.nll([1.0, 2.0], tf.zeros((2, 1), tf.float64)), np.log(2 * np.pi) / 2 + np.array([0.5, 2])
@@ -139,7 +139,7 @@ def test_known_fisher_matrices():
     np.testing.assert_allclose(matrix_of(output_distribution("poisson"), RATES), exact, rtol=1e-12)
 
 
-def test_a_predicted_scale_has_its_own_information():
+def test_a_predicted_scale_has_fisher_information():
     outputs = normal(5, 2)
     exact = np.stack([np.diag([np.exp(-2 * a), 2.0]) for a in outputs[:, 1].numpy()])
     np.testing.assert_allclose(
@@ -149,7 +149,7 @@ def test_a_predicted_scale_has_its_own_information():
 
 @pytest.mark.equation("4.6.14")
 @pytest.mark.equation("4.6.15")
-def test_the_divergence_is_the_sum_over_labels_and_half_the_fisher_form():
+def test_the_divergence_is_a_sum_over_labels_and_half_the_fisher_form():
     logits, step = normal(1, 3), normal(1, 3, seed=3)
     distribution = output_distribution(CategoricalNLL(dtype="float64"))
     fisher = matrix_of(distribution, logits)[0]
@@ -158,15 +158,15 @@ def test_the_divergence_is_the_sum_over_labels_and_half_the_fisher_form():
     for size in (1e-2, 1e-3):
         p, q = (softmax(a.numpy()[0]) for a in (logits + size * step, logits))
         divergence = np.sum(p * np.log(p / q))
-        laws = [distribution.distribution(a) for a in (logits + size * step, logits)]
-        np.testing.assert_allclose(tfp.distributions.kl_divergence(*laws), divergence, rtol=1e-8)
+        distributions = [distribution.distribution(a) for a in (logits + size * step, logits)]
+        np.testing.assert_allclose(tfp.distributions.kl_divergence(*distributions), divergence, rtol=1e-8)
         ratios.append(divergence / (size**2 * form))
-    # The next order is the third: the ratio's distance from 1 falls like the step.
+    # The next term is of third order, so that the ratio approaches 1 linearly in the step.
     assert abs(ratios[1] - 1) < 2e-3 and abs(ratios[1] - 1) < abs(ratios[0] - 1) / 8
 
 
 @pytest.mark.parametrize("loss", [LaplaceNLL(scale=None), StudentTNLL(df=3.0, scale=None), MixtureNLL(2)])
-def test_samples_estimate_what_has_no_closed_form_and_the_error_advises_them(loss):
+def test_a_loss_without_a_closed_form_can_be_sampled_and_the_error_says_so(loss):
     outputs = normal(3, 6)
     distribution = output_distribution(loss)
     with pytest.raises(ValueError, match="draw labels instead, by samples=n"):
@@ -183,7 +183,7 @@ def test_weights_scale_the_positions():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_samples_have_the_form_of_targets_and_the_score_has_mean_zero_and_the_fisher_variance(name):
+def test_scores_of_samples_have_mean_zero_and_the_fisher_matrix_as_variance(name):
     loss, outputs, targets, _ = LOSSES[name]
     distribution = output_distribution(loss)
     assert distribution.sample(outputs, (0, 0)).shape == np.shape(targets)
@@ -204,7 +204,7 @@ def test_samples_have_the_form_of_targets_and_the_score_has_mean_zero_and_the_fi
 
 @pytest.mark.parametrize("loss", ["mae", Huber(), KERAS.CategoricalFocalCrossentropy(), lambda y, f: f, 3])
 def test_losses_without_a_distribution_are_refused(loss):
-    with pytest.raises(ValueError, match=r"supported are Keras's|Huber has no distribution"):
+    with pytest.raises(ValueError, match=r"valid are Keras's|Huber has no distribution"):
         output_distribution(loss).distribution(normal(2, 3))
 
 
@@ -217,7 +217,7 @@ def test_options_that_change_the_positions_are_refused():
             output_distribution(loss)
 
 
-def test_a_users_distribution_serves():
+def test_a_custom_distribution_is_supported():
     loss = NegativeLogLikelihood(lambda a: tfp.distributions.Gamma(tf.exp(a[..., 0]), tf.exp(a[..., 1])))
     outputs = normal(3, 2)
     fisher = matrix_of(output_distribution(loss), outputs)

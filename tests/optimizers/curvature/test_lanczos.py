@@ -1,4 +1,4 @@
-"""Oracles: numpy.linalg.eigvalsh on Wishart matrices and spectra that are known by construction."""
+"""Oracles: numpy.linalg.eigvalsh on Wishart matrices, and spectra known by construction."""
 
 import numpy as np
 import pytest
@@ -28,8 +28,8 @@ def test_all_steps_give_all_eigenvalues_of_a_wishart_matrix(samples):
     assert spectrum.bounds.max() < 1e-8
 
 
-def test_the_ends_converge_first_and_the_bounds_are_the_residuals(monkeypatch):
-    # Vectors are made in parts, the last one shorter.
+def test_extreme_eigenvalues_converge_first_and_bounds_are_the_residuals(monkeypatch):
+    # The last chunk is shorter.
     monkeypatch.setattr(lanczos, "CHUNK", 64)
     matrix = wishart(200, 300)
     exact = np.linalg.eigvalsh(matrix)
@@ -50,8 +50,8 @@ def test_ritz_values_lie_inside_the_spectrum_and_grow_with_the_steps():
     assert exact[0] - 1e-12 <= largest[0] and largest[-1] <= exact[-1] + 1e-12
 
 
-def test_no_eigenvalue_appears_twice_that_is_there_once():
-    # Without reorthogonalization the isolated largest one comes back as a ghost within 60 steps.
+def test_simple_eigenvalues_do_not_appear_twice():
+    # Without reorthogonalization a copy of the isolated largest eigenvalue appears within 60 steps.
     values = np.r_[np.linspace(0, 1, 299), 100.0]
     spectrum = lanczos_spectrum(with_spectrum(values), steps=100)
     assert spectrum.values[0] == pytest.approx(100, rel=1e-12)
@@ -72,7 +72,7 @@ def test_the_start_may_be_an_eigenvector():
     assert spectrum.values == pytest.approx([2.0], abs=1e-15) and spectrum.bounds == [0.0]
 
 
-def test_functions_arrays_and_operators_are_the_same_matrix():
+def test_functions_arrays_and_operators_give_the_same_spectrum():
     matrix = wishart(20, 30)
     expected = lanczos_spectrum(matrix, steps=8)
     operator = scipy.sparse.linalg.aslinearoperator(matrix)
@@ -94,7 +94,7 @@ def test_quadrature_has_the_moments_of_each_probe_exactly():
 
 
 def test_the_density_of_a_diagonal_matrix_has_the_exact_moments():
-    # Signs leave v^T f(D) v = tr f(D) for a diagonal matrix D.
+    # With entries of -1 and 1, v^T f(D) v = tr f(D) for a diagonal matrix D.
     values = np.random.default_rng(2).normal(size=100)
     density = spectral_density(np.diag(values), steps=8, probes=1)
     for order in range(16):
@@ -122,14 +122,14 @@ def test_the_density_integrates_to_one_and_has_the_mass_of_an_interval():
     assert np.trapezoid(density(wide), wide) == pytest.approx(1, abs=1e-10)
 
 
-def test_the_marchenko_pastur_law_comes_out():
-    # With as many samples as dimensions the share of eigenvalues below 1 is 0.609, that below 2 is 0.8183.
+def test_a_wishart_matrix_has_the_marchenko_pastur_density():
+    # For as many samples as dimensions, 60.9 % of the eigenvalues are below 1 and 81.8 % below 2.
     density = spectral_density(wishart(400, 400), steps=60, probes=5)
     for bound in (1.0, 2.0):
         theta = np.arcsin(np.sqrt(bound) / 2)
         exact = (2 * theta + np.sin(2 * theta)) / np.pi
-        share = np.sum(density.weights[density.nodes < bound])
-        assert share == pytest.approx(exact, abs=0.02)
+        fraction = np.sum(density.weights[density.nodes < bound])
+        assert fraction == pytest.approx(exact, abs=0.02)
 
 
 def test_a_zero_matrix_has_all_its_density_at_zero():

@@ -12,12 +12,12 @@ def wishart(n, samples, seed=0):
 
 
 @pytest.mark.parametrize("rank", [0, 5])
-def test_the_estimate_is_unbiased_and_the_error_is_its_spread(rank):
+def test_the_estimate_is_unbiased_and_its_error_is_the_spread(rank):
     matrix = wishart(40, 60)
     estimates = [hutchinson_trace(matrix, probes=10, rank=rank, seed=seed) for seed in range(200)]
     values = np.array([estimate.value for estimate in estimates])
     assert abs(values.mean() - np.trace(matrix)) < 4 * values.std(ddof=1) / np.sqrt(len(values))
-    # The squared errors are unbiased, and scatter by a third over nine degrees of freedom each.
+    # The squared errors are unbiased. With few degrees of freedom each, they scatter widely.
     mean_square = np.mean([estimate.standard_error**2 for estimate in estimates])
     assert mean_square == pytest.approx(values.var(ddof=1), rel=0.4 if rank else 0.35)
 
@@ -39,7 +39,7 @@ def test_a_diagonal_matrix_and_a_matrix_of_low_rank_are_exact():
     assert estimate.standard_error < 1e-12
 
 
-def test_the_exact_part_takes_the_large_eigenvalues_out_of_the_error():
+def test_the_exact_part_removes_large_eigenvalues_from_the_error():
     matrix = wishart(100, 100) + 50 * np.ones((100, 100)) / 100
     plain = hutchinson_trace(matrix, probes=50)
     better = hutchinson_trace(matrix, probes=50, rank=10)
@@ -47,7 +47,7 @@ def test_the_exact_part_takes_the_large_eigenvalues_out_of_the_error():
     assert abs(better.value - np.trace(matrix)) < 4 * better.standard_error
 
 
-def test_a_matrix_that_is_not_symmetric_has_its_trace_too():
+def test_a_nonsymmetric_matrix_has_its_trace():
     matrix = np.random.default_rng(1).normal(size=(20, 20))
     estimate = hutchinson_trace(lambda v: matrix @ v, probes=500, dimension=20)
     assert abs(estimate.value - np.trace(matrix)) < 4 * estimate.standard_error

@@ -1,4 +1,4 @@
-"""Products of softmax regression against its matrices in closed form."""
+"""Products for softmax regression against the closed forms of its matrices."""
 
 import keras
 import numpy as np

@@ -23,14 +23,14 @@ def test_the_linear_method_takes_the_steps_of_the_theory():
     path = conjugate_directions.gram_schmidt_descent(HESSIAN, GRADIENT).points
     for steps in (1, 3, 6):
         optimizer = ConjugateGradient(method="linear", max_iterations=steps, gradient_tolerance=0.0)
-        found = optimizer.minimize_function(bowl, np.zeros(6))
-        np.testing.assert_allclose(found.position, path[steps], atol=1e-9)
-        assert found.evaluations == 1 + 2 * steps
-    np.testing.assert_allclose(found.position, np.linalg.solve(HESSIAN, -GRADIENT), atol=1e-9)
+        result = optimizer.minimize_function(bowl, np.zeros(6))
+        np.testing.assert_allclose(result.position, path[steps], atol=1e-9)
+        assert result.evaluations == 1 + 2 * steps
+    np.testing.assert_allclose(result.position, np.linalg.solve(HESSIAN, -GRADIENT), atol=1e-9)
 
 
-def test_with_exact_steps_both_coefficients_are_the_linear_ones():
-    """The memories are fed with exact steps: on a quadratic their directions are those of Eq. 4.7.11."""
+def test_with_exact_steps_all_methods_have_the_same_directions():
+    """On a quadratic loss these are the directions of Eq. 4.7.11."""
     run = conjugate_directions.gram_schmidt_descent(HESSIAN, GRADIENT)
     for method in METHODS:
         memory = ConjugateGradient(method=method).memory(20, tf.float64)
@@ -41,13 +41,15 @@ def test_with_exact_steps_both_coefficients_are_the_linear_ones():
             memory.update(step * direction, after - before, after, step, 1.0)
 
 
+rosenbrock = CompiledFunction(
+    lambda x: tf.reduce_sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), jit_compile=False
+)
+
+
 @pytest.mark.parametrize("method", METHODS[:2])
 def test_the_nonlinear_methods_find_scipys_minimum(method):
-    function = CompiledFunction(
-        lambda x: tf.reduce_sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), jit_compile=False
-    )
     start = np.array([-1.2, 1.0, 0.8, -0.5])
-    result = ConjugateGradient(method=method, gradient_tolerance=1e-9).minimize_function(function, start)
+    result = ConjugateGradient(method=method, gradient_tolerance=1e-9).minimize_function(rosenbrock, start)
     best = scipy.optimize.minimize(scipy.optimize.rosen, start, jac=scipy.optimize.rosen_der, tol=1e-12)
     assert result.reason == "gradient"
     np.testing.assert_allclose(result.position, best.x, atol=1e-8)
@@ -60,7 +62,7 @@ def test_the_linear_method_stops_where_the_loss_is_not_convex():
     np.testing.assert_array_equal(result.position, [0.0, 1.0])
 
 
-def test_least_squares_through_a_model_takes_as_many_iterations_as_parameters():
+def test_least_squares_with_a_model_takes_as_many_steps_as_parameters():
     rng = np.random.default_rng(2)
     x = rng.normal(size=(40, 3)).astype("float32")
     y = (x @ [[1.0], [-2.0], [0.5]] + 3).astype("float32")
@@ -72,7 +74,7 @@ def test_least_squares_through_a_model_takes_as_many_iterations_as_parameters():
     assert result.loss < 1e-8
 
 
-def test_compile_and_other_methods_are_refused():
+def test_compile_and_unknown_methods_are_refused():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match=r"ConjugateGradient\(\)\.minimize\(model, data\), or fit_lbfgs"):
         model.compile(ConjugateGradient(), "mse")

@@ -1,4 +1,4 @@
-"""Oracles: SciPy's minima and paths, TFP's engine, `theory.quasi_newton`, and gradient descent."""
+"""Oracles: SciPy's minima, TensorFlow Probability's L-BFGS, `theory.quasi_newton`, and gradient descent."""
 
 import keras
 import numpy as np
@@ -22,14 +22,14 @@ himmelblau = CompiledFunction(
 
 def scipys(function, start, method):
     def value(x):
-        return [part.numpy() for part in function(tf.constant(x))]
+        return [output.numpy() for output in function(tf.constant(x))]
 
     return scipy.optimize.minimize(value, start, jac=True, method=method, tol=1e-12).x
 
 
 @pytest.mark.parametrize(("optimizer", "method"), [(BFGS, "BFGS"), (LBFGS, "L-BFGS-B")])
 @pytest.mark.parametrize(("function", "start"), [(rosenbrock, [-1.2, 1.0]), (himmelblau, [1.0, 1.0])])
-def test_minima_are_scipys(optimizer, method, function, start):
+def test_minima_are_those_of_scipy(optimizer, method, function, start):
     result = optimizer(gradient_tolerance=1e-10).minimize_function(function, start)
     assert result.converged and result.reason == "gradient"
     np.testing.assert_allclose(result.position, scipys(function, start, method), rtol=1e-8)
@@ -38,7 +38,7 @@ def test_minima_are_scipys(optimizer, method, function, start):
     assert np.all(np.diff(result.losses) <= 1e-14)
 
 
-def test_directions_are_those_of_the_theory_and_of_tfps_engine():
+def test_directions_are_those_of_the_theory_and_of_tensorflow_probability():
     rng = np.random.default_rng(0)
     steps, gradient = rng.normal(size=(4, 7)), rng.normal(size=7)
     root = rng.normal(size=(7, 7))
@@ -72,7 +72,7 @@ def test_directions_are_those_of_the_theory_and_of_tfps_engine():
         inverse = updated
 
 
-def test_without_history_it_is_gradient_descent():
+def test_without_history_the_direction_is_the_negative_gradient():
     memory = LBFGS(history=0).memory(2, tf.float64)
     gradient = tf.constant([3.0, -4.0], tf.float64)
     memory.update(gradient, gradient, gradient, 1.0, 25.0)
@@ -83,14 +83,14 @@ def test_without_history_it_is_gradient_descent():
     np.testing.assert_array_equal(matrix.direction(gradient)[0], -gradient)
 
 
-def test_one_curvature_is_learned_from_one_pair():
+def test_an_isotropic_quadratic_takes_two_iterations():
     bowl = CompiledFunction(lambda x: 50.0 * tf.reduce_sum((x - 1.0) ** 2), jit_compile=False)
     for optimizer in (LBFGS(gradient_tolerance=1e-8), BFGS(gradient_tolerance=1e-8)):
         assert optimizer.minimize_function(bowl, np.linspace(-3, 3, 9)).iterations <= 2
 
 
-# A power of two, as Keras holds the strength of L2 in single precision.
-STRENGTH = 2.0**-10
+# A power of two, as Keras stores the strength of L2 in single precision.
+STRENGTH = 2.0**-6
 
 
 def softmax_regression():
@@ -106,7 +106,7 @@ def softmax_regression():
 
 def test_softmax_regression_on_digits_reaches_scipys_optimum(double_precision_rates):
     digits = load_digits()
-    x, y = digits.data / 16, digits.target
+    x, y = digits.data[:500] / 16, digits.target[:500]
     model = softmax_regression()
     result = fit_lbfgs(model, (x, y), gradient_tolerance=1e-8, verbose=False)
 
@@ -129,7 +129,7 @@ def test_softmax_regression_on_digits_reaches_scipys_optimum(double_precision_ra
     np.testing.assert_allclose(model.get_weights()[0].ravel(), best.x[:640], atol=1e-4)
 
 
-def test_compile_names_what_to_call_instead():
+def test_compile_says_what_to_call_instead():
     model = softmax_regression()
     for optimizer in (LBFGS(), BFGS()):
         with pytest.raises(

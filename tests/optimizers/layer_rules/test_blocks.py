@@ -1,4 +1,4 @@
-"""Every kind of block: per-example gradients against Jacobians, and what the whole model is split into."""
+"""Blocks of every kind: per-example gradients against Jacobians, and the split of a model into blocks."""
 
 import keras
 import numpy as np
@@ -20,6 +20,12 @@ def frozen(layer, shape, *names):
     return layer
 
 
+def frozen_in_cell(layer, shape, name):
+    layer.build((None, *shape))
+    getattr(layer.cell, name).trainable = False
+    return layer
+
+
 def einsum(equation, output_shape, bias_axes=None):
     return layers.EinsumDense(
         equation, output_shape, bias_axes=bias_axes, activation="tanh", bias_initializer="normal"
@@ -30,7 +36,7 @@ def unit_variance(name, *args, **kwargs):
     return getattr(curvezoo.layers, name)(*args, activation="tanh", **kwargs)
 
 
-# What each builds, and the shape of one example.
+# A function that makes a layer, and the shape of one example.
 CASES = {
     "dense": (lambda: layers.Dense(3, activation="tanh"), (4,)),
     "dense softmax": (lambda: layers.Dense(3, activation="softmax"), (4,)),
@@ -64,13 +70,13 @@ CASES = {
     "group norm first": (lambda: layers.GroupNormalization(2, axis=1, scale=False), (4, 5)),
     "rms norm": (lambda: layers.RMSNormalization(), (5, 4)),
     "batch norm inference": (lambda: layers.BatchNormalization(gamma_initializer="zeros"), (5, 4)),
-    "simple": (lambda: layers.SimpleRNN(3, return_sequences=True), (5, 2)),
-    "simple frozen kernel": (lambda: frozen(layers.SimpleRNN(3), (5, 2), "kernel_of_cell"), (5, 2)),
-    "lstm": (lambda: layers.LSTM(3, go_backwards=True), (5, 2)),
-    "lstm no bias": (lambda: layers.LSTM(3, use_bias=False), (5, 2)),
-    "gru": (lambda: layers.GRU(3, bias_initializer="normal", return_sequences=True), (5, 2)),
-    "rnn": (lambda: layers.RNN(layers.LSTMCell(3)), (5, 2)),
-    "bidirectional": (lambda: layers.Bidirectional(layers.GRU(3)), (5, 2)),
+    "simple": (lambda: layers.SimpleRNN(3, return_sequences=True), (3, 2)),
+    "simple frozen kernel": (lambda: frozen_in_cell(layers.SimpleRNN(3), (3, 2), "kernel"), (3, 2)),
+    "lstm": (lambda: layers.LSTM(3, go_backwards=True), (3, 2)),
+    "lstm no bias": (lambda: layers.LSTM(3, use_bias=False), (3, 2)),
+    "gru": (lambda: layers.GRU(3, bias_initializer="normal", return_sequences=True), (3, 2)),
+    "rnn": (lambda: layers.RNN(layers.LSTMCell(3)), (3, 2)),
+    "bidirectional": (lambda: layers.Bidirectional(layers.GRU(3)), (2, 2)),
 }
 
 
@@ -84,7 +90,7 @@ class Attention(keras.Model):
 
 
 class Tied(keras.Model):
-    """A layer that is called three times, once on fewer positions and once unseen by the loss."""
+    """A layer that is called four times, once on fewer positions and once without effect on the loss."""
 
     def __init__(self):
         super().__init__()
@@ -104,26 +110,23 @@ CASES |= {
 
 @pytest.mark.parametrize("name", CASES)
 def test_per_example_gradients_are_the_jacobian_of_the_losses(name, record_blocks, random_values, losses_of):
-    """Also: each variable is in one block, and matrix and unmatrix are inverse."""
+    """Norms and second moments follow, each variable is in one block, and unmatrix inverts matrix."""
     make, shape = CASES[name]
     x = random_values((3, *shape))
-    if name == "simple frozen kernel":
-        model = layers.SimpleRNN(3)
-        model.build(x.shape)
-        model.cell.kernel.trainable = False
-    else:
-        model = make()
+    model = make()
     model(x)
     blocks = blocks_of(model, fallback="raise")
     covered = sorted(id(v) for block in blocks for v in block.variables)
     assert covered == sorted(id(v) for v in model.trainable_variables)
-    found, _ = record_blocks(blocks, lambda: model(x))
+    pairs, _ = record_blocks(blocks, lambda: model(x))
     with tf.GradientTape(persistent=True) as tape:
         losses = tf.unstack(losses_of(model(x)))
-    for block, (calls, gradients) in zip(blocks, found, strict=True):
+    for block, (calls, gradients) in zip(blocks, pairs, strict=True):
         each = [tape.gradient(loss, [v.value for v in block.variables]) for loss in losses]
         expected = np.stack([block.matrix(one) for one in each])
         np.testing.assert_allclose(block.per_example(calls, gradients), expected, rtol=1e-9, atol=1e-12)
+        norms = (expected.reshape(3, -1) ** 2).sum(1)
+        np.testing.assert_allclose(block.squared_norms(calls, gradients), norms, rtol=1e-9)
         for back, gradient in zip(block.unmatrix(block.matrix(each[0])), each[0], strict=True):
             np.testing.assert_array_equal(back, gradient)
         if block.kind == "kronecker":
@@ -132,21 +135,23 @@ def test_per_example_gradients_are_the_jacobian_of_the_losses(name, record_block
             squares = ((rows.T @ expected @ columns) ** 2).sum(0)
             moments = block.second_moments(calls, gradients, rows, columns)
             np.testing.assert_allclose(moments, squares, rtol=1e-9, atol=1e-13)
-        for statistic, shape in block.shapes.items():
-            assert block.statistics(calls, gradients)[statistic].shape == shape
+        statistics = block.statistics(calls, gradients)
+        assert {name: tuple(statistic.shape) for name, statistic in statistics.items()} == block.shapes
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
-def test_embeddings_per_example(shape, record_blocks, losses_of):
+def test_embeddings_have_the_jacobian_of_the_losses(shape, record_blocks, losses_of):
     layer = layers.Embedding(6, 3)
     indices = tf.constant(np.random.default_rng(0).integers(-2, 6, (4, *shape)))
     layer(indices)
     [block] = blocks_of(layer)
     [(calls, gradients)], _ = record_blocks([block], lambda: layer(indices))
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         losses = losses_of(layer(indices))
-    jacobian = tape.jacobian(losses, layer.embeddings.value)
+    jacobian = tape.jacobian(losses, layer.embeddings.value, experimental_use_pfor=False)
     np.testing.assert_allclose(block.per_example(calls, gradients), jacobian, rtol=1e-12)
+    norms = tf.reduce_sum(jacobian**2, (1, 2))
+    np.testing.assert_allclose(block.squared_norms(calls, gradients), norms, rtol=1e-12)
     columns = np.linalg.qr(np.random.default_rng(9).normal(size=(3, 3)))[0]
     expected = ((jacobian.numpy() @ columns) ** 2).sum(0)
     moments = block.second_moments(calls, gradients, None, columns)
@@ -155,7 +160,7 @@ def test_embeddings_per_example(shape, record_blocks, losses_of):
 
 @pytest.mark.parametrize("name", ["dense", "dense softmax", "dense unit variance", "einsum ellipsis", "lstm"])
 def test_one_example_at_one_position_has_an_exact_block(name, record_blocks, random_values):
-    """A (x) G = vec(g) vec(g)^T, whatever the activation."""
+    """A (x) G = vec(P) vec(P)^T for the example's gradient P, whatever the activation."""
     make, shape = CASES[name]
     x = random_values((1, *[1] * (len(shape) - 1), shape[-1]))
     model = make()
@@ -168,10 +173,8 @@ def test_one_example_at_one_position_has_an_exact_block(name, record_blocks, ran
         np.testing.assert_allclose(np.kron(statistics["A"], statistics["G"]), exact, rtol=1e-8, atol=1e-14)
 
 
-def test_short_vectors_have_a_full_block_and_long_ones_its_diagonal(
-    record_blocks, random_values, monkeypatch
-):
-    """F = P^T P of the examples' gradients P, and the diagonal kind is its diagonal."""
+def test_vectors_have_a_full_block_if_short_and_a_diagonal_if_long(record_blocks, random_values, monkeypatch):
+    """F = P^T P for the per-example gradients P."""
     layer, x = layers.LayerNormalization(), random_values((6, 5, 4))
     layer(x)
     [full] = blocks_of(layer)
@@ -185,10 +188,10 @@ def test_short_vectors_have_a_full_block_and_long_ones_its_diagonal(
 
 
 def test_deep_linear_net_has_exact_blocks(record_blocks, random_values):
-    """A (x) G is the Gauss-Newton block of mean squared error: g does not depend on a.
+    """A (x) G is the Gauss-Newton block of the mean squared error, as g does not depend on a.
 
-    The sum over the unit vectors e_k stands for the mean over drawn targets: the score of a unit Gaussian is
-    a standard normal vector, whose second moment is sum_k e_k e_k^T. c = 2 / (B D) for Keras's loss.
+    The sum over the unit vectors e_k replaces the mean over drawn targets: the score of a unit Gaussian is a
+    standard normal vector, whose second moment is sum_k e_k e_k^T. c = 2 / (B D) for Keras's loss.
     """
     model = keras.Sequential([layers.Dense(5), layers.Dense(2, use_bias=False), layers.Dense(3)])
     x = random_values((6, 4))
@@ -196,15 +199,16 @@ def test_deep_linear_net_has_exact_blocks(record_blocks, random_values):
     blocks, c = blocks_of(model), 2 / (6 * 3)
     factors = []
     for k in range(3):
-        found, _ = record_blocks(
+        pairs, _ = record_blocks(
             blocks, lambda: model(x), loss=lambda outputs, k=k: np.sqrt(c) * outputs[:, k]
         )
-        factors.append([block.statistics(*pair) for block, pair in zip(blocks, found, strict=True)])
+        factors.append([block.statistics(*pair) for block, pair in zip(blocks, pairs, strict=True)])
     with tf.GradientTape(persistent=True) as tape:
         outputs = model(x)
     for place, block in enumerate(blocks):
         a, g = factors[0][place]["A"], sum(factor[place]["G"] for factor in factors)
-        jacobians = tape.jacobian(outputs, [v.value for v in block.variables])
+        values = [v.value for v in block.variables]
+        jacobians = tape.jacobian(outputs, values, experimental_use_pfor=False)
         rows = np.stack(
             [[np.ravel(block.matrix([j[b, k] for j in jacobians])) for k in range(3)] for b in range(6)]
         )
@@ -221,7 +225,7 @@ class Scale(layers.Layer):
 
 
 def test_the_fallback_is_the_fisher_diagonal_in_expectation(record_blocks, random_values):
-    """Exactly, by the sum over all labels that three Bernoulli outputs may draw."""
+    """The expectation is an exact sum over all labels of three Bernoulli outputs."""
     layer = Scale()
     x, weights = random_values((3, 2)), tf.constant([0.5, 1.0, 2.0], tf.float64)
     layer(x)
@@ -231,9 +235,10 @@ def test_the_fallback_is_the_fisher_diagonal_in_expectation(record_blocks, rando
     def logits(x):
         return tf.reduce_sum(tf.sin(layer(x)), 1)
 
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         outputs = logits(x)
-    p, jacobian = tf.sigmoid(outputs), tape.jacobian(outputs, layer.scale.value).numpy()
+    jacobian = tape.jacobian(outputs, layer.scale.value, experimental_use_pfor=False).numpy()
+    p = tf.sigmoid(outputs)
     expected = np.einsum("b,bi->i", weights * p * (1 - p), jacobian**2)
     total = 0
     for labels in np.ndindex(2, 2, 2):
@@ -289,7 +294,7 @@ FALLBACKS = {
 
 
 @pytest.mark.parametrize("name", FALLBACKS)
-def test_what_no_block_fits_falls_back_or_raises(name, random_values):
+def test_layers_without_a_rule_fall_back_or_raise(name, random_values):
     make, shape = FALLBACKS[name]
     layer = make()
     layer(random_values((2, *shape)))
@@ -301,7 +306,7 @@ def test_what_no_block_fits_falls_back_or_raises(name, random_values):
         blocks_of(layer, fallback="raise")
 
 
-def test_the_blocks_of_a_model_cover_what_is_trained(random_values):
+def test_the_blocks_of_a_model_cover_its_trainable_variables(random_values):
     inputs = keras.Input((4, 4, 1))
     x = curvezoo.layers.ConvBlock(2, normalization="batch")(inputs)
     x = curvezoo.layers.DenseBlock(3, normalization="weight")(layers.Flatten()(x))
@@ -323,7 +328,7 @@ def test_the_blocks_of_a_model_cover_what_is_trained(random_values):
     ]
 
 
-def test_variables_of_two_layers_are_refused(random_values):
+def test_a_variable_of_two_layers_is_refused(random_values):
     first, second = layers.Dense(4, name="first"), layers.Dense(4, name="second")
     first.build((None, 4))
     second.build((None, 4))
@@ -336,9 +341,9 @@ def test_variables_of_two_layers_are_refused(random_values):
 
 
 def test_bad_models_are_refused(random_values):
-    with pytest.raises(ValueError, match=r"`fallback` must be one of.*Received: fallback='none'"):
+    with pytest.raises(ValueError, match=r"fallback must be one of 'diagonal', 'raise', got 'none'"):
         blocks_of(keras.Sequential([layers.Dense(2)]), fallback="none")
-    with pytest.raises(ValueError, match="must be built"):
+    with pytest.raises(ValueError, match="model must be built"):
         blocks_of(keras.Sequential([layers.Dense(2)]))
     layer = layers.Dense(2, name="idle")
     layer(random_values((2, 3)))
@@ -349,12 +354,12 @@ def test_bad_models_are_refused(random_values):
         block.statistics([], [])
 
 
-def test_each_replica_has_its_share(mirrored):
-    x = np.random.default_rng(0).normal(size=(6, 3, 4))
+def test_each_replica_computes_the_statistics_of_its_share(mirrored):
+    x = np.random.default_rng(0).normal(size=(6, 2, 4))
     with mirrored.scope():
         # Its moving averages are assigned in the forward pass, where the replicas' threads take turns.
         norm = layers.BatchNormalization()
-        model = keras.Sequential([keras.Input((3, 4)), norm, layers.LSTM(3), layers.Dense(2)])
+        model = keras.Sequential([keras.Input((2, 4)), norm, layers.SimpleRNN(3), layers.Dense(2)])
     blocks = blocks_of(model)
     before = dict(vars(norm))
 
@@ -368,10 +373,10 @@ def test_each_replica_has_its_share(mirrored):
         return [block.statistics(*pair) for block, *pair in zip(blocks, calls, gradients, strict=True)]
 
     batches = mirrored.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices(x).batch(6))
-    found = tf.function(lambda x: mirrored.run(statistics, (x,)))(next(iter(batches)))
-    assert len(found) == 4 and before == dict(vars(norm))
+    of_replicas = tf.function(lambda x: mirrored.run(statistics, (x,)))(next(iter(batches)))
+    assert len(of_replicas) == 4 and before == dict(vars(norm))
     shares = [statistics(tf.constant(x[:3])), statistics(tf.constant(x[3:]))]
-    for block, statistic in enumerate(found):
+    for block, statistic in enumerate(of_replicas):
         for name, value in statistic.items():
             for replica, share in zip(value.values, shares, strict=True):
                 np.testing.assert_allclose(replica, share[block][name], rtol=1e-10, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Patches and factors of convolutions against loops over places, examples and filters."""
+"""Patches and factors of convolutions against loops over places, examples and filter entries."""
 
 import itertools
 
@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from curvezoo.optimizers.keras_bridge import taps
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
 from curvezoo.optimizers.layer_rules.convolution import patches
 
@@ -24,7 +25,7 @@ CASES = [
 
 
 def brute_force(x, sizes, strides, dilations, padding):
-    """Patches one by one: where the filter stands, and zeros where it stands outside."""
+    """Patches one by one, with zeros where the filter extends beyond the image."""
     lengths = x.shape[1:-1]
     extents = [(k - 1) * d + 1 for k, d in zip(sizes, dilations, strict=True)]
     if padding == "valid":
@@ -50,20 +51,21 @@ def brute_force(x, sizes, strides, dilations, padding):
 
 @pytest.mark.parametrize("static", [True, False])
 @pytest.mark.parametrize("shape, sizes, strides, dilations, padding", CASES)
-def test_patches(shape, sizes, strides, dilations, padding, static, random_values):
+def test_patches_are_those_of_a_loop(shape, sizes, strides, dilations, padding, static, random_values):
     x = random_values((2, *shape))
     expected = brute_force(x.numpy(), sizes, strides, dilations, padding)
     signature = x.shape if static else (None,) * (len(x.shape) - 1) + (shape[-1],)
 
     @tf.function(input_signature=[tf.TensorSpec(signature, tf.float64)])
-    def found(x):
+    def compiled(x):
         return patches(x, sizes, strides, dilations, padding)
 
-    np.testing.assert_array_equal(found(x), expected.reshape(found(x).shape))
+    result = compiled(x)
+    np.testing.assert_array_equal(result, expected.reshape(result.shape))
 
 
 @pytest.mark.parametrize("shape, sizes, strides, dilations, padding", CASES)
-def test_factors(shape, sizes, strides, dilations, padding, random_values, record_blocks):
+def test_factors_are_those_of_a_loop(shape, sizes, strides, dilations, padding, random_values, record_blocks):
     """A sums over places and averages over examples; G averages over places and sums over examples."""
     kind = {1: layers.Conv1D, 2: layers.Conv2D}[len(sizes)]
     layer = kind(3, sizes, strides=strides, dilation_rate=dilations, padding=padding, activation="tanh")
@@ -79,34 +81,36 @@ def test_factors(shape, sizes, strides, dilations, padding, random_values, recor
         a = np.append(windows[b, t], 1)
         expected_a += np.outer(a, a) / 2
         expected_g += np.outer(g[b, t], g[b, t]) / count
-    found = blocks[0].statistics(calls, gradients)
-    np.testing.assert_allclose(found["A"], expected_a, rtol=1e-10, atol=1e-14)
-    np.testing.assert_allclose(found["G"], expected_g, rtol=1e-10, atol=1e-14)
+    statistics = blocks[0].statistics(calls, gradients)
+    np.testing.assert_allclose(statistics["A"], expected_a, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(statistics["G"], expected_g, rtol=1e-10, atol=1e-14)
 
 
-def test_channels_may_come_first(random_values, record_blocks):
-    """The factors are those of the same convolution with channels last, whose kernel has the same shape."""
+def test_channels_first_has_the_factors_and_norms_of_channels_last(random_values):
+    """The kernel has the same shape in both."""
     x, g = random_values((2, 5, 6, 3)), random_values((2, 4, 4, 2), 1)
-    found = []
+    statistics, norms = [], []
     for data_format in ("channels_last", "channels_first"):
         layer = layers.Conv2D(2, (2, 3), data_format=data_format)
         order = (0, 1, 2, 3) if data_format == "channels_last" else (0, 3, 1, 2)
         layer.build(tf.transpose(x, order).shape)
         [block] = blocks_of(layer)
-        call = type("Call", (), {"inputs": tf.transpose(x, order), "role": "kernel"})
-        found.append(block.statistics([call], [tf.transpose(g, order)]))
+        call = taps.Call(layer, tf.transpose(x, order), tf.transpose(g, order), True)
+        statistics.append(block.statistics([call], [call.preactivation]))
+        norms.append(block.squared_norms([call], [call.preactivation]))
     for name in "AG":
-        np.testing.assert_allclose(found[1][name], found[0][name], rtol=1e-12)
+        np.testing.assert_allclose(statistics[1][name], statistics[0][name], rtol=1e-12)
+    np.testing.assert_allclose(*norms, rtol=1e-12)
 
 
 def test_a_filter_of_one_is_a_dense_layer(random_values, record_blocks):
     convolution, dense, x = layers.Conv2D(3, 1), layers.Dense(3), random_values((2, 4, 5, 6))
     convolution(x), dense(x)
     convolution.set_weights([dense.kernel.numpy()[None, None], dense.bias.numpy()])
-    found = []
+    statistics = []
     for layer in (convolution, dense):
         blocks = blocks_of(layer)
         [pair], _ = record_blocks(blocks, lambda layer=layer: layer(x))
-        found.append(blocks[0].statistics(*pair))
+        statistics.append(blocks[0].statistics(*pair))
     for name in "AG":
-        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-12)
+        np.testing.assert_allclose(statistics[0][name], statistics[1][name], rtol=1e-12)

@@ -27,9 +27,9 @@ def block(random_values):
 
 def test_factors_of_vectors(block, random_values):
     a, g = random_values((6, 4)).numpy(), random_values((6, 3), 1).numpy()
-    found = block.statistics([call(block.layer, a, g)], [tf.constant(g)])
-    np.testing.assert_allclose(found["A"], appended(a).T @ appended(a) / 6, rtol=1e-12)
-    np.testing.assert_allclose(found["G"], g.T @ g, rtol=1e-12)
+    statistics = block.statistics([call(block.layer, a, g)], [tf.constant(g)])
+    np.testing.assert_allclose(statistics["A"], appended(a).T @ appended(a) / 6, rtol=1e-12)
+    np.testing.assert_allclose(statistics["G"], g.T @ g, rtol=1e-12)
 
 
 def test_factors_of_positions_and_repeated_calls(block, random_values):
@@ -38,34 +38,34 @@ def test_factors_of_positions_and_repeated_calls(block, random_values):
     a = [random_values((*shape, 4), k).numpy() for k, shape in enumerate(shapes)]
     g = [random_values((*shape, 3), k + 7).numpy() for k, shape in enumerate(shapes)]
     calls = [call(block.layer, *pair) for pair in zip(a, g, strict=True)]
-    found = block.statistics(calls, [tf.constant(x) for x in g])
+    statistics = block.statistics(calls, [tf.constant(x) for x in g])
     expected_a, expected_g = 0, 0
     for inputs, gradients in zip(a, g, strict=True):
         for b in range(6):
             for one_a, one_g in zip(appended(inputs[b]), gradients[b], strict=True):
                 expected_a += np.outer(one_a, one_a) / 6
                 expected_g += np.outer(one_g, one_g) / 7
-    np.testing.assert_allclose(found["A"], expected_a, rtol=1e-12)
-    np.testing.assert_allclose(found["G"], expected_g, rtol=1e-12)
+    np.testing.assert_allclose(statistics["A"], expected_a, rtol=1e-12)
+    np.testing.assert_allclose(statistics["G"], expected_g, rtol=1e-12)
 
 
-def test_a_call_that_the_loss_does_not_see_has_no_gradient(block, random_values):
-    """As `tape.gradient` has it: `None` is zero, but the call is a position."""
+def test_a_call_without_effect_on_the_loss_counts_as_a_position(block, random_values):
+    """`tape.gradient` returns `None` for it, which is zero."""
     a, g = random_values((6, 4)).numpy(), random_values((6, 3), 1)
     calls = [call(block.layer, a, g), call(block.layer, 2 * a, g)]
-    found, zeros = (block.statistics(calls, [g, last]) for last in (None, tf.zeros_like(g)))
+    statistics, zeros = (block.statistics(calls, [g, last]) for last in (None, tf.zeros_like(g)))
     for name in "AG":
-        np.testing.assert_array_equal(found[name], zeros[name])
-    np.testing.assert_allclose(found["G"], tf.matmul(g, g, transpose_a=True) / 2, rtol=1e-12)
+        np.testing.assert_array_equal(statistics[name], zeros[name])
+    np.testing.assert_allclose(statistics["G"], tf.matmul(g, g, transpose_a=True) / 2, rtol=1e-12)
 
 
 def test_a_replica_without_examples_has_no_nan(block):
     empty = call(block.layer, np.zeros((0, 4)), np.zeros((0, 3)))
-    found = block.statistics([empty], [tf.zeros((0, 3), tf.float64)])
-    assert not np.any(found["A"]) and not np.any(found["G"])
+    statistics = block.statistics([empty], [tf.zeros((0, 3), tf.float64)])
+    assert not np.any(statistics["A"]) and not np.any(statistics["G"])
 
 
-def test_half_precision_activations_make_statistics_of_the_variables_type(random_values, record_blocks):
+def test_half_precision_activations_give_statistics_of_the_variables_type(random_values, record_blocks):
     keras.config.set_dtype_policy("mixed_bfloat16")
     layer, x = layers.Dense(3), tf.cast(random_values((8, 4)), tf.float32)
     layer(x)
@@ -74,13 +74,13 @@ def test_half_precision_activations_make_statistics_of_the_variables_type(random
         blocks, lambda: layer(x), loss=lambda y: tf.reduce_sum(tf.cast(y, tf.float32) ** 2, 1)
     )
     assert calls[0].inputs.dtype == tf.bfloat16
-    found = blocks[0].statistics(calls, gradients)
+    statistics = blocks[0].statistics(calls, gradients)
     rounded = appended(tf.cast(tf.cast(x, tf.bfloat16), tf.float32).numpy())
-    assert found["A"].dtype == tf.float32
-    np.testing.assert_allclose(found["A"], rounded.T @ rounded / 8, rtol=1e-5)
+    assert statistics["A"].dtype == tf.float32
+    np.testing.assert_allclose(statistics["A"], rounded.T @ rounded / 8, rtol=1e-5)
 
 
-def test_units_of_fixed_variance_see_scaled_inputs(random_values, record_blocks):
+def test_unit_variance_layers_have_factors_of_scaled_inputs(random_values, record_blocks):
     from curvezoo.layers import UnitVarianceDense
 
     layer, x = UnitVarianceDense(3), random_values((6, 4))
@@ -92,8 +92,8 @@ def test_units_of_fixed_variance_see_scaled_inputs(random_values, record_blocks)
 
 
 @pytest.mark.parametrize("positions", [1, 5])
-def test_no_tensor_is_as_large_as_the_examples_gradients(positions, random_values):
-    """Two products of matrices: the graph has no tensor of B m n entries."""
+def test_no_tensor_is_as_large_as_the_per_example_gradients(positions, random_values):
+    """The graph has two matrix products and no tensor of B m n entries."""
     layer = layers.Dense(30)
     x = random_values((40, positions, 20))
     layer(x)
@@ -111,7 +111,7 @@ def test_no_tensor_is_as_large_as_the_examples_gradients(positions, random_value
 
 @pytest.mark.parametrize("make", [lambda: layers.Dense(3), lambda: layers.EinsumDense("...x,xy->...y", 3)])
 def test_second_moments_of_vectors_need_no_loop(make, random_values):
-    """Three products of matrices, whatever the number of examples."""
+    """The graph has three matrix products, whatever the number of examples."""
     layer = make()
     layer(random_values((2, 4)))
     [block] = blocks_of(layer)

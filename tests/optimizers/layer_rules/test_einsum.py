@@ -1,4 +1,4 @@
-"""Einsums against the dense layers that they are."""
+"""Einsums against equivalent dense layers."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from curvezoo.optimizers.layer_rules.blocks import blocks_of
 from curvezoo.optimizers.layer_rules.einsum import Axes
 
 
-def test_an_einsum_is_the_dense_layer_of_its_matrix(random_values, record_blocks):
-    """The head axes d and e are made, c is contracted, a and b are positions."""
+def test_an_einsum_has_the_factors_of_the_dense_layer_with_its_matrix(random_values, record_blocks):
+    """The kernel creates the axes d and e and contracts c; a and b are positions."""
     einsum = layers.EinsumDense("abc,cde->abde", (None, 2, 3), bias_axes="de", bias_initializer="normal")
     dense, x = layers.Dense(6), random_values((4, 5, 7))
     einsum(x), dense(x)
@@ -19,17 +19,17 @@ def test_an_einsum_is_the_dense_layer_of_its_matrix(random_values, record_blocks
     def loss(outputs):
         return tf.reduce_sum(tf.sin(tf.reshape(outputs, (4, 5, 6))) * random_values((5, 6), 3), (1, 2))
 
-    found = []
+    results = []
     for layer in (einsum, dense):
         blocks = blocks_of(layer)
         [pair], _ = record_blocks(blocks, lambda layer=layer: layer(x), loss=loss)
-        found.append(blocks[0].statistics(*pair) | {"P": blocks[0].per_example(*pair)})
+        results.append(blocks[0].statistics(*pair) | {"P": blocks[0].per_example(*pair)})
     for name in "AGP":
-        np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-12)
+        np.testing.assert_allclose(results[0][name], results[1][name], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
-    "equation, rank, contracted, made, kept",
+    "equation, rank, contracted, created, positions",
     [
         ("abc,cde->abde", 3, "c", "de", "ab"),
         ("aecd,abcd->acbe", 4, None, None, None),
@@ -44,10 +44,11 @@ def test_an_einsum_is_the_dense_layer_of_its_matrix(random_values, record_blocks
         ("abb,bc->ac", 3, None, None, None),
     ],
 )
-def test_the_axes_of_equations(equation, rank, contracted, made, kept):
-    """Those that are no one matrix for each example: shared, moved, summed or repeated axes."""
+def test_the_axes_of_equations(equation, rank, contracted, created, positions):
+    """None for a kernel that is not one matrix: shared, moved, summed or repeated axes."""
     axes = Axes(equation, rank)
     assert axes.is_matrix == (contracted is not None)
     if contracted is not None:
-        assert ("".join(axes.contracted), "".join(axes.made)) == (contracted, made)
-        assert (len(axes.kept) if isinstance(kept, int) else "".join(axes.kept)) == kept
+        assert ("".join(axes.contracted), "".join(axes.created)) == (contracted, created)
+        labels = "".join(axes.positions)
+        assert (len(labels) if isinstance(positions, int) else labels) == positions

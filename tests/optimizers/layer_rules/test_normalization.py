@@ -1,4 +1,4 @@
-"""Scale and shift: normalized inputs in NumPy, in training and after, and layers left as they were."""
+"""Scale and shift against normalized inputs in NumPy; layers stay unchanged."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ from curvezoo.optimizers.layer_rules.blocks import blocks_of
 @pytest.mark.parametrize("gamma", ["normal", "zeros"])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("make", [layers.BatchNormalization, batch_normalization])
-def test_batch_norm(make, training, gamma, random_values, record_blocks):
-    """F = sum_b p_b p_b^T with p_b = (sum_t g x', sum_t g); sum_b p_b is the batch's gradient."""
+def test_batch_norm_has_the_fisher_matrix_of_its_weights(make, training, gamma, random_values, record_blocks):
+    """F = sum_b p_b p_b^T with p_b = (sum_t g x', sum_t g); the sum of the p_b is the batch gradient."""
     layer = make(epsilon=0.1, gamma_initializer=gamma, moving_mean_initializer="normal")
     x = random_values((6, 5, 3))
     layer(x)
@@ -34,22 +34,21 @@ def test_batch_norm(make, training, gamma, random_values, record_blocks):
     np.testing.assert_allclose(outputs, expected, rtol=1e-9, atol=1e-12)
 
 
-def test_masked_batch_norm(random_values, record_blocks):
-    """The moments are those of the unmasked positions, as in the call."""
+def test_masked_batch_norm_takes_the_moments_of_unmasked_positions(random_values, record_blocks):
     layer, x = layers.BatchNormalization(), random_values((4, 3, 2))
     layer(x)
     [block] = blocks_of(layer)
     mask = tf.constant([[True, True, False]] * 4)
     [(calls, gradients)], _ = record_blocks([block], lambda: layer(x, training=True, mask=mask))
-    seen, g = x.numpy()[:, :2], gradients[0].numpy()
-    normalized = (x.numpy() - seen.mean((0, 1))) / np.sqrt(seen.var((0, 1)) + layer.epsilon)
+    unmasked, g = x.numpy()[:, :2], gradients[0].numpy()
+    normalized = (x.numpy() - unmasked.mean((0, 1))) / np.sqrt(unmasked.var((0, 1)) + layer.epsilon)
     # Keras divides by the number of positions plus 1e-7.
     expected = np.concatenate([(g * normalized).sum(1), g.sum(1)], 1)
     np.testing.assert_allclose(block.per_example(calls, gradients), expected, rtol=1e-5)
 
 
-def test_the_fused_kernel(random_values, record_blocks):
-    """A batch norm of this package on images in single precision, by TensorFlow's kernel or Keras's way."""
+def test_the_fused_kernel_gives_the_same_gradients(random_values, record_blocks):
+    """A batch norm of this package on float32 images, by TensorFlow's kernel and by Keras's operations."""
 
     def kernel(x, gamma, beta, epsilon):
         return tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon)[:3]
@@ -57,21 +56,21 @@ def test_the_fused_kernel(random_values, record_blocks):
     x = tf.cast(random_values((4, 3, 3, 2)), tf.float32)
     layer = batch_normalization(dtype="float32")
     layer(x)
-    found = []
+    gradients = []
     for choice in (None, kernel):
         BatchNormalization.use_fused_kernel(choice)
         try:
             [block] = blocks_of(layer)
             loss = lambda y: tf.reduce_sum(tf.sin(y), (1, 2, 3))  # noqa: E731
             [pair], _ = record_blocks([block], lambda: layer(x, training=True), loss=loss)
-            found.append(block.per_example(*pair))
+            gradients.append(block.per_example(*pair))
         finally:
             BatchNormalization.use_fused_kernel(None)
-    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("options, size", [({}, 6), ({"scale": False}, 3), ({"center": False}, 3)])
-def test_only_what_is_there_and_trained_is_in_the_block(options, size, random_values):
+def test_the_block_has_only_existing_scales_and_shifts(options, size, random_values):
     layer = layers.LayerNormalization(**options)
     layer(random_values((2, 3)))
     [block] = blocks_of(layer)

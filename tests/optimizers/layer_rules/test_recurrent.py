@@ -1,4 +1,4 @@
-"""Factors of recurrent kernels: time steps are positions, inputs and states the rows."""
+"""Factors of recurrent kernels: time steps are positions, and inputs and states are rows."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from curvezoo.optimizers.layer_rules.blocks import blocks_of
 
 
 def test_the_factors_of_a_linear_recurrent_layer(random_values, record_blocks):
-    """h_t = x_t W + h_(t-1) R + b: states and backpropagated gradients by recursion."""
+    """h_t = x_t W + h_(t-1) R + b; states and backpropagated gradients by recursion."""
     layer, x = layers.SimpleRNN(2, activation=None, bias_initializer="normal"), random_values((4, 3, 5))
     layer(x)
     blocks = blocks_of(layer)
@@ -21,13 +21,13 @@ def test_the_factors_of_a_linear_recurrent_layer(random_values, record_blocks):
     g = [states[-1]]
     for _ in range(2):
         g.insert(0, g[0] @ recurrent.T)
-    found = [block.statistics(*pair) for block, pair in zip(blocks, pairs, strict=True)]
+    statistics = [block.statistics(*pair) for block, pair in zip(blocks, pairs, strict=True)]
     expected_g = sum(one.T @ one for one in g) / 3
     rows = np.concatenate([x, np.ones((4, 3, 1))], -1)
-    np.testing.assert_allclose(found[0]["A"], np.einsum("bti,btj->ij", rows, rows) / 4, rtol=1e-10)
-    np.testing.assert_allclose(found[1]["A"], sum(h.T @ h for h in states[:3]) / 4, rtol=1e-10)
-    for one in found:
-        np.testing.assert_allclose(one["G"], expected_g, rtol=1e-10)
+    np.testing.assert_allclose(statistics[0]["A"], np.einsum("bti,btj->ij", rows, rows) / 4, rtol=1e-10)
+    np.testing.assert_allclose(statistics[1]["A"], sum(h.T @ h for h in states[:3]) / 4, rtol=1e-10)
+    for factors in statistics:
+        np.testing.assert_allclose(factors["G"], expected_g, rtol=1e-10)
 
 
 def test_masked_time_steps_have_no_gradient(random_values, record_blocks):
@@ -43,8 +43,8 @@ def test_masked_time_steps_have_no_gradient(random_values, record_blocks):
 
 
 @pytest.mark.parametrize("kind", [layers.LSTM, layers.SimpleRNN])
-def test_dropped_inputs_are_what_the_kernel_sees(kind, random_values, record_blocks):
-    """Sum of the examples' gradients against the tape's, with the same mask."""
+def test_the_rows_of_the_kernel_are_the_inputs_after_dropout(kind, random_values, record_blocks):
+    """The per-example gradients sum to the gradient of the tape, with the same mask."""
     layer, x = kind(3, dropout=0.5, seed=1), random_values((4, 5, 2))
     layer(x)
     blocks = blocks_of(layer)

@@ -1,4 +1,4 @@
-"""Oracle: a training on data that were batched so from the beginning."""
+"""Oracle: a training on data with the same batch sizes from the beginning."""
 
 import warnings
 
@@ -15,8 +15,8 @@ from curvezoo.optimizers.noise_scale.callback import GradientNoiseScale
 D = 4
 
 
-class Told(BatchCallback):
-    """A noise scale that is known."""
+class KnownNoiseScale(BatchCallback):
+    """A constant in place of measurements."""
 
     def __init__(self, noise_scale, standard_error=0.0):
         super().__init__()
@@ -24,7 +24,7 @@ class Told(BatchCallback):
 
 
 class Sizes(keras.callbacks.Callback):
-    """Notes what the compiled step gets: examples since the last step, by the loss tracker's count."""
+    """Records the batch sizes that reach the compiled step, by the count of the loss tracker."""
 
     def __init__(self):
         super().__init__()
@@ -57,14 +57,14 @@ def fit(model, callbacks, x, y=None, **kwargs):
     return model.fit(x, y, verbose=0, callbacks=callbacks, **kwargs).history
 
 
-def test_the_batch_grows_to_the_noise_scale_and_the_model_sees_it():
-    noise, sizes, model = Told(30.0), Sizes(), regression()
+def test_the_batch_grows_to_the_noise_scale():
+    noise, sizes, model = KnownNoiseScale(30.0), Sizes(), regression()
     adaptive = AdaptiveBatch(noise, high=64)
     x, y = data(104)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         history = fit(model, [noise, adaptive, sizes], x, y, batch_size=8, epochs=4)
-    # 30 is nearest to 32; by a factor of two an epoch; the last batch is what is left of 104.
+    # 32 is nearest to 30. The batch grows by a factor of two per epoch, and the last batch is smaller.
     assert sizes.sizes == [[8] * 13, [16] * 6 + [8], [32] * 3 + [8], [32] * 3 + [8]]
     assert history["batch_size"] == [8, 16, 32, 32]
     assert adaptive.history == [(0, 8), (13, 16), (20, 32)] and adaptive.batch_size == 32
@@ -86,7 +86,7 @@ def test_joined_batches_train_as_batches_of_that_size(kind, steps_per_execution)
             else ((x[i : i + size], y[i : i + size]) for i in range(0, 96, size))
         )
 
-    noise = Told(1000.0)
+    noise = KnownNoiseScale(1000.0)
     adaptive = AdaptiveBatch(noise, high=32, growth=4, every=1)
     models = [regression(steps_per_execution=n) for n in (steps_per_execution, 1)]
     if kind == "arrays":
@@ -94,34 +94,34 @@ def test_joined_batches_train_as_batches_of_that_size(kind, steps_per_execution)
     else:
         steps = {"steps_per_epoch": 6} if kind == "endless data set" else {}
         fit(models[0], [noise, adaptive], source(8, kind), **steps)
-    # The first execution is of single batches of 8, what follows of 32.
+    # The first execution has batches of 8, the following ones of 32.
     first = 8 * steps_per_execution
-    parts = [(i, i + 8) for i in range(0, first, 8)]
+    small = [(i, i + 8) for i in range(0, first, 8)]
     if kind == "endless data set":
-        cuts = [(i, i + 32) for i in range(first, first + 32 * (6 - steps_per_execution), 32)]
+        large = [(i, i + 32) for i in range(first, first + 32 * (6 - steps_per_execution), 32)]
         x, y = np.concatenate([x] * 3), np.concatenate([y] * 3)
     else:
-        cuts = [(i, min(i + 32, 96)) for i in range(first, 96, 32)]
-    for low, high in parts + cuts:
+        large = [(i, min(i + 32, 96)) for i in range(first, 96, 32)]
+    for low, high in small + large:
         models[1].train_on_batch(x[low:high], y[low:high])
-    assert int(models[0].optimizer.iterations) == len(parts + cuts)
+    assert int(models[0].optimizer.iterations) == len(small + large)
     for a, b in zip(*(model.weights for model in models), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("scale", "error"), [(np.inf, np.inf), (100.0, 60.0), (5.0, 0.1)])
-def test_it_waits_for_a_noise_scale_that_is_known_and_above_the_batch(scale, error):
-    noise = Told(scale, error)
+def test_the_batch_stays_if_the_noise_scale_is_uncertain_or_small(scale, error):
+    noise = KnownNoiseScale(scale, error)
     adaptive = AdaptiveBatch(noise, high=64)
     fit(regression(), [noise, adaptive], *data(64), batch_size=8, epochs=3)
     assert adaptive.history == [(0, 8)]
 
 
-def test_it_never_shrinks_and_stays_below_its_limit():
-    noise, model = Told(1e6), regression()
+def test_the_batch_never_shrinks_and_stays_below_its_limit():
+    noise, model = KnownNoiseScale(1e6), regression()
     adaptive = AdaptiveBatch(noise, high=50, growth=100)
     fit(model, [noise, adaptive], *data(64), batch_size=8, epochs=2)
-    # Batches of eight are joined to at most 48.
+    # 48 is the largest multiple of 8 below 50.
     assert adaptive.batch_size == 48
     noise.noise_scale = 8.0
     fit(model, [noise, adaptive], *data(64), batch_size=8, epochs=2)
@@ -131,7 +131,7 @@ def test_it_never_shrinks_and_stays_below_its_limit():
 def test_the_noise_scale_is_measured_on_the_joined_batches():
     noise = GradientNoiseScale(every=1, decay=1.0)
     adaptive = AdaptiveBatch(noise, high=32)
-    # At zero weights the noise scale of this regression is 1 + D (1 + 2.5^2) = 30, and 32 is nearest.
+    # At zero weights the noise scale of this regression is 1 + D (1 + 2.5^2) = 30; 32 is nearest.
     model = keras.Sequential([keras.Input((D,)), layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
     model.compile(keras.optimizers.SGD(0.0), "mse")
     rng = np.random.default_rng(1)
@@ -141,18 +141,18 @@ def test_the_noise_scale_is_measured_on_the_joined_batches():
     assert abs(noise.noise_scale - 30) < 4 * noise.standard_error
     sizes = dict(zip(noise.history["step"], noise.history["batch_size"], strict=True))
     assert list(sizes) == list(range(adaptive._steps))
-    # Each change shows at the step that it names, and not before.
+    # Each change is in effect from its step on, and not earlier.
     assert [sizes[at] for at, _ in adaptive.history] == [8, 16, 32]
     assert [sizes[at - 1] for at, _ in adaptive.history[1:]] == [8, 16]
 
 
-def test_two_logical_devices_join_as_one(mirrored):
+def test_two_logical_devices_join_batches_like_one(mirrored):
     batches = tf.data.Dataset.from_tensor_slices(data(64)).batch(8)
     weights = []
     for strategy in (tf.distribute.get_strategy(), mirrored):
         with strategy.scope():
             model = regression()
-        noise = Told(1000.0)
+        noise = KnownNoiseScale(1000.0)
         adaptive = AdaptiveBatch(noise, high=16)
         fit(model, [noise, adaptive], batches, epochs=2)
         assert adaptive.history == [(0, 8), (8, 16)]
@@ -173,11 +173,11 @@ def test_two_logical_devices_join_as_one(mirrored):
 )
 def test_bad_arguments_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
-        AdaptiveBatch(**{"noise": Told(1.0), "high": 64} | settings)
+        AdaptiveBatch(**{"noise": KnownNoiseScale(1.0), "high": 64} | settings)
 
 
-def test_it_needs_its_noise_scale_before_it_and_batches_within_the_limit():
-    noise = Told(1.0)
+def test_a_missing_noise_scale_and_too_large_batches_are_refused():
+    noise = KnownNoiseScale(1.0)
     for callbacks in ([AdaptiveBatch(noise, high=64)], [AdaptiveBatch(noise, high=64), noise]):
         with pytest.raises(ValueError, match="noise must be listed before AdaptiveBatch in the callbacks"):
             fit(regression(), callbacks, *data(64), batch_size=8)

@@ -1,4 +1,4 @@
-"""Oracles: gradients of single examples, dense Hessians, all batches there are."""
+"""Oracles: gradients of single examples, dense Hessians, and sums over all possible batches."""
 
 import itertools
 
@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from curvezoo.optimizers.layer_rules import per_example
 from curvezoo.optimizers.noise_scale import estimators as noise_estimators
 from curvezoo.optimizers.objective import Objective
 from curvezoo.theory import noise_scale
@@ -38,13 +39,13 @@ def test_microbatches_of_one_are_single_examples(regularizer, network, labelled)
     np.testing.assert_allclose(single, expected, rtol=2e-5)
 
 
-def test_all_pieces_of_a_batch_count(network, labelled):
+def test_all_pieces_of_a_batch_contribute(network, labelled):
     model, (x, y) = network(), labelled(1, 23)
-    found = noise_estimators.squares("microbatches", model, (tf.constant(x), tf.constant(y)), 4)
+    measured = noise_estimators.squares("microbatches", model, (tf.constant(x), tf.constant(y)), 4)
     # 23 examples make four pieces of five.
     pieces = gradients_of(model, x[:20], y[:20]).reshape(4, 5, -1).mean(axis=1)
     expected = [np.mean(np.sum(pieces**2, axis=1)), np.sum(pieces.mean(axis=0) ** 2), 5, 20]
-    np.testing.assert_allclose(found, expected, rtol=2e-5)
+    np.testing.assert_allclose(measured, expected, rtol=2e-5)
 
 
 def dense_hessian(model, x, y):
@@ -75,49 +76,52 @@ def small_network():
     return model
 
 
-def test_halves_lend_each_other_their_hessians(small_network):
+def test_gradients_of_each_half_meet_the_hessian_of_the_other(small_network):
     rng = np.random.default_rng(6)
     x, y = rng.normal(size=(12, 2)).astype("float32"), rng.normal(size=(12, 1)).astype("float32")
-    found = noise_estimators.curved(small_network, (tf.constant(x), tf.constant(y)), 6)
+    measured = noise_estimators.curved(small_network, (tf.constant(x), tf.constant(y)), 6)
     small, big = [], []
     for own, other in ((slice(0, 6), slice(6, 12)), (slice(6, 12), slice(0, 6))):
         pieces = gradients_of(small_network, x[own], y[own]).reshape(3, 2, -1).mean(axis=1)
         hessian = dense_hessian(small_network, x[other], y[other])
         small.append(np.mean(np.einsum("kp,pq,kq->k", pieces, hessian, pieces)))
         big.append(pieces.mean(axis=0) @ hessian @ pieces.mean(axis=0))
-    np.testing.assert_allclose(found, [np.mean(small), np.mean(big), 2, 6], rtol=1e-4)
+    np.testing.assert_allclose(measured, [np.mean(small), np.mean(big), 2, 6], rtol=1e-4)
 
 
 @pytest.mark.equation("4.5.8")
-def test_over_all_batches_there_are_the_curved_estimates_are_exact(small_network):
+def test_the_mean_of_curved_estimates_over_all_batches_is_exact(small_network):
     rng = np.random.default_rng(7)
     x, y = rng.normal(size=(3, 2)).astype("float32"), rng.normal(size=(3, 1)).astype("float32")
     estimate = tf.function(lambda *data: noise_estimators.curved(small_network, data, 4))
     estimates = []
     for batch in itertools.product(range(3), repeat=4):
-        found = estimate(tf.constant(x[list(batch)]), tf.constant(y[list(batch)])).numpy().astype(float)
-        estimates.append(noise_scale.two_batch_estimates(*found))
+        measured = estimate(tf.constant(x[list(batch)]), tf.constant(y[list(batch)])).numpy().astype(float)
+        estimates.append(noise_scale.two_batch_estimates(*measured))
     gradient, covariance = noise_scale.gradient_moments(gradients_of(small_network, x, y))
     hessian = dense_hessian(small_network, x, y)
     curvature, noise = gradient @ hessian @ gradient, np.sum(hessian * covariance)
-    found_curvature, found_noise = np.mean(estimates, axis=0)
-    np.testing.assert_allclose(found_curvature, curvature, rtol=1e-4)
-    np.testing.assert_allclose(found_noise, noise, rtol=1e-4)
-    assert found_noise / found_curvature == pytest.approx(noise / curvature, rel=1e-3)
+    mean_curvature, mean_noise = np.mean(estimates, axis=0)
+    np.testing.assert_allclose(mean_curvature, curvature, rtol=1e-4)
+    np.testing.assert_allclose(mean_noise, noise, rtol=1e-4)
+    assert mean_noise / mean_curvature == pytest.approx(noise / curvature, rel=1e-3)
 
 
 def test_the_method_is_chosen_by_the_layers(network):
+    recurrent = keras.Sequential([keras.Input((4, 2)), layers.LSTM(3)])
+    assert per_example.unsupported_reason(recurrent) is None
+    assert noise_estimators.choose(recurrent) == "microbatches"
     assert noise_estimators.choose(network()) == "per_example"
     assert noise_estimators.choose(network(layers.PReLU())) == "microbatches"
     assert noise_estimators.choose(network(layers.BatchNormalization())) == "microbatches"
 
 
-def test_pieces_drop_units_of_their_own(network, labelled):
-    # Everything but dropout is the same for all examples: it makes all of the noise.
+def test_each_piece_draws_its_own_dropout_mask(network, labelled):
+    # All examples are equal, so that dropout is the only noise.
     model = network(layers.Dropout(0.5))
     x, y = labelled(6, 1)
     data = tf.repeat(x, 64, axis=0), tf.repeat(y, 64)
     single, pieces = (noise_estimators.squares(m, model, data, 64) for m in ("per_example", "microbatches"))
-    found = [noise_scale.two_batch_estimates(*s.numpy().astype(float))[1] for s in (single, pieces)]
-    assert found[0] > 0.01
-    assert found[1] == pytest.approx(found[0], rel=0.5)
+    traces = [noise_scale.two_batch_estimates(*s.numpy().astype(float))[1] for s in (single, pieces)]
+    assert traces[0] > 0.01
+    assert traces[1] == pytest.approx(traces[0], rel=0.5)
