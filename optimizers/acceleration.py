@@ -7,7 +7,7 @@ from keras import ops
 
 from .. import arguments
 from ..theory import descent
-from .keras_bridge.attachment import finite, select
+from .vectors import finite, select
 
 
 @keras.saving.register_keras_serializable("curvezoo")

@@ -77,6 +77,8 @@ class Evolution(ModelOptimizer):
         Nesterov and Spokoiny, "Random Gradient-Free Minimization of Convex Functions" (2017).
     """
 
+    direction_is_final = True
+
     def __init__(
         self,
         learning_rate=0.01,
@@ -134,7 +136,8 @@ class Evolution(ModelOptimizer):
 
         start = [tf.zeros_like(v) for v in values]
         direction = tf.foldl(add, (tf.range(self.pairs), weights), start, parallel_iterations=1)
-        return scaled(1 / self.replicas(), super()._clip_gradients(direction))
+        # What is clipped is g of all replicas, not the share of each.
+        return scaled(1 / self.replicas(), self.clip(direction))
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable.
@@ -160,10 +163,6 @@ class Evolution(ModelOptimizer):
             "momentum": self.momentum,
             "seed": self.seed,
         }
-
-    def _clip_gradients(self, grads):
-        # Done already: g of all replicas is clipped, not the share of each.
-        return grads
 
     def _losses(self, objective, values):
         """Returns this replica's share of the losses at theta + sigma e_i and theta - sigma e_i, [n, 2]."""

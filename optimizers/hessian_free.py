@@ -7,7 +7,7 @@ from .. import arguments
 from .curvature import products
 from .curvature.derivatives import second_derivative
 from .curvature.solvers import conjugate_gradients
-from .levenberg_marquardt import DampedOptimizer
+from .trials import DampedOptimizer
 from .vectors import scaled, shifted
 
 # The steps whose iterates are kept grow by this ratio.
@@ -104,7 +104,7 @@ class HessianFree(DampedOptimizer):
         if self.built:
             return
         super().build(variables)
-        self._solutions = self.add_states("solution", variables) if self.warm_start else []
+        self._solutions = self.add_states(variables, "solution") if self.warm_start else []
 
     def product(self, objective, values, tangents):
         """Returns B v of the whole batch.

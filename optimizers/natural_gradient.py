@@ -6,8 +6,7 @@ import tensorflow as tf
 from .. import arguments
 from .curvature import products
 from .curvature.solvers import conjugate_gradients
-from .levenberg_marquardt import DampedOptimizer
-from .objective import Objective
+from .trials import DampedOptimizer
 from .vectors import dot, scaled, shifted
 
 FISHERS = ("exact", "sampled")
@@ -82,6 +81,8 @@ class NaturalGradient(DampedOptimizer):
         Pascanu and Bengio, "Revisiting Natural Gradient for Deep Networks" (2013).
     """
 
+    needs_distribution = True
+
     def __init__(
         self,
         learning_rate=0.3,
@@ -115,18 +116,6 @@ class NaturalGradient(DampedOptimizer):
         self.tolerance = float(arguments.nonnegative("tolerance", tolerance, 0))
         self.fisher, self.seed = fisher, arguments.seed("seed", seed)
 
-    def attach(self, model):
-        """Binds the optimizer to a model; `compile` calls it.
-
-        Args:
-            model: The model that is compiled.
-
-        Raises:
-            ValueError: As `ModelOptimizer`, and if the loss has no distribution.
-        """
-        super().attach(model)
-        Objective(model, None).require_distribution()
-
     def build(self, variables):
         """Makes u and the last d, where momentum and the warm start need them.
 
@@ -136,8 +125,8 @@ class NaturalGradient(DampedOptimizer):
         if self.built:
             return
         super().build(variables)
-        self._velocities = self.add_states("velocity", variables) if self.momentum else []
-        self._solutions = self.add_states("solution", variables) if self.warm_start else []
+        self._velocities = self.add_states(variables, "velocity") if self.momentum else []
+        self._solutions = self.add_states(variables, "solution") if self.warm_start else []
 
     def product(self, objective, values, tangents):
         """Returns F v of the whole batch.
@@ -149,7 +138,7 @@ class NaturalGradient(DampedOptimizer):
         """
         if self.fisher == "exact":
             return self.total(products.fisher_product(objective, values, tangents))
-        seed = tf.stack([self.seed, tf.cast(self._iterations, tf.int32)])
+        seed = tf.stack([self.seed, tf.cast(self.iterations, tf.int32)])
         if self.replicas() > 1:
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             seed = tf.random.experimental.stateless_fold_in(seed, replica)

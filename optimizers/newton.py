@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from .. import arguments
 from .curvature import products
-from .levenberg_marquardt import DampedOptimizer
+from .trials import DampedOptimizer
 from .vectors import flat, precision, unflat
 
 

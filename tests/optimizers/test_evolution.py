@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 from sklearn.datasets import load_digits
 
 from curvezoo.optimizers.evolution import Evolution, centered_ranks
-from curvezoo.optimizers.objective import Objective
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 PAIRS = 4000
 
@@ -20,7 +20,9 @@ def estimate(loss, x, y, theta, **kwargs):
     model.compile(optimizer, loss=loss)
     model.set_weights([np.reshape(theta, (-1, 1))])
     values = tf.constant(x), tf.constant(y)
-    return tf.function(lambda: optimizer.direction(Objective(model, *values), None))()[0].numpy()[:, 0]
+    return tf.function(lambda: optimizer.direction(CompiledObjective(model, *values), None))()[0].numpy()[
+        :, 0
+    ]
 
 
 def mean_output(y, outputs):

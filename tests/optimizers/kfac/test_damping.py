@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.kfac.damping import PRIOR, SHARE, averaged_positions, first_damping, noise_floor
+from curvezoo.optimizers.kfac.damping import FIRST, PRIOR, averaged_positions, first_damping, noise_floor
 from curvezoo.optimizers.kfac.optimizer import KFAC
 from curvezoo.optimizers.kfac.preconditioners import preconditioner_of
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
@@ -46,7 +46,7 @@ def test_they_are_those_of_the_dense_matrix(fisher):
     np.testing.assert_allclose(found, norm / (32 * PRIOR), rtol=1e-12)
     mean = sum(map(np.trace, dense)) / sum(map(len, dense))
     found = first_damping(preconditioners, states, tf.float64)
-    np.testing.assert_allclose(found, SHARE * mean, rtol=1e-12)
+    np.testing.assert_allclose(found, FIRST * mean, rtol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
@@ -115,7 +115,7 @@ def last_damping(compiled, loss, y, memory, damping, steps, weights=None, **sett
     model = compiled(optimizer, model, loss, run_eagerly=steps < 10)
     for _ in range(steps):
         model.train_on_batch(X, y, sample_weight=weights)
-    [state] = optimizer._states
+    [state] = optimizer._statistics.states
     return PRIOR * float(optimizer.damping) / (np.linalg.norm(state["A"]) * np.linalg.norm(state["G"]))
 
 
@@ -151,7 +151,7 @@ def test_constant_damping_that_is_given_is_left_alone(damping, raised, compiled)
     model = compiled(optimizer, keras.Sequential([layers.Dense(3)]))
     # In one example of six inputs and three outputs F has rank two: |F| / 20 is above a tenth of tr F / 18.
     model.train_on_batch(X[:1, 0], Y[:1, 0])
-    [state] = optimizer._states
+    [state] = optimizer._statistics.states
     norm = np.linalg.norm(state["A"]) * np.linalg.norm(state["G"])
     expected = norm / PRIOR if raised else damping
     assert float(optimizer.damping) == pytest.approx(expected, rel=1e-6)

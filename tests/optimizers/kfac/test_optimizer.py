@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 from curvezoo.optimizers.curvature import products
-from curvezoo.optimizers.kfac import optimizer as optimizer_module
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
+from curvezoo.optimizers.kfac import statistics
 from curvezoo.optimizers.kfac.optimizer import KFAC
-from curvezoo.optimizers.objective import Objective
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
@@ -40,7 +40,7 @@ def gradient_of(objective):
 
 
 def factors(optimizer):
-    return [{name: np.array(v.value) for name, v in state.items()} for state in optimizer._states]
+    return [{name: np.array(v.value) for name, v in state.items()} for state in optimizer._statistics.states]
 
 
 def natural(optimizer, gradient, damping):
@@ -79,11 +79,11 @@ def test_steps_are_those_of_dense_algebra(case, compiled):
     model = compiled(KFAC(**settings), loss=loss)
     optimizer, velocity, damping = model.optimizer, 0.0, settings["damping"]
     for step in range(4):
-        objective = Objective(model, X, Y)
+        objective = CompiledObjective(model, X, Y)
         gradient, _ = gradient_of(objective)
         # Of 32 examples with at most 10 every fourth is taken.
         rows = slice(None, None, 4 if "curvature_examples" in settings else 1)
-        fisher = dense_fisher(Objective(model, X[rows], Y[rows])) * (4 if case == "sum" else 1)
+        fisher = dense_fisher(CompiledObjective(model, X[rows], Y[rows])) * (4 if case == "sum" else 1)
         before = flat(objective.values)
         model.train_on_batch(X, Y)
         g, d = flat(gradient), natural(optimizer, gradient, damping)
@@ -118,7 +118,7 @@ def test_clipping_and_decay_make_the_step_that_is_tried(compiled):
         model.train_on_batch(X, Y)
         changes[name] = [b - a for a, b in zip(before, model.get_weights(), strict=True)]
     # The next step begins with the last one, in which there is no decay.
-    for step, plain in zip(optimizer._velocity, changes["plain"], strict=True):
+    for step, plain in zip(optimizer._step_rule.last_step, changes["plain"], strict=True):
         np.testing.assert_allclose(step, plain, rtol=1e-9)
     length = np.linalg.norm(flat(changes["plain"]))
     assert length > 0.04
@@ -165,7 +165,7 @@ def test_constant_damping_looks_at_the_loss_every_ten_steps(compiled):
         model.train_on_batch(X, Y)
     loss = model.evaluate(X, Y, batch_size=len(X), verbose=0)
     model.train_on_batch(X, Y)
-    assert float(model.optimizer._loss.value) == pytest.approx(loss, rel=1e-6)
+    assert float(model.optimizer._acceptance.last_loss.value) == pytest.approx(loss, rel=1e-6)
 
 
 def test_a_loss_that_overflows_is_no_reason_to_move(compiled):
@@ -176,12 +176,12 @@ def test_a_loss_that_overflows_is_no_reason_to_move(compiled):
     model = compiled(KFAC(), model, "mse")
     x = np.linspace(-1, 1, 8, dtype="float32")[:, None]
     model.train_on_batch(x, x)
-    before, loss = model.get_weights(), float(model.optimizer._loss.value)
+    before, loss = model.get_weights(), float(model.optimizer._acceptance.last_loss.value)
     model.optimizer.iterations.assign(20)
     model.train_on_batch(x, 1e20 + x)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert float(model.optimizer._loss.value) == loss
+    assert float(model.optimizer._acceptance.last_loss.value) == loss
 
 
 def white_labels(self, distribution, outputs):
@@ -201,7 +201,7 @@ def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, damping, monke
     optimizer = KFAC(damping=damping, damping_bounds=(1e-30, 1), eigenbasis=eigenbasis, adapt_every=None)
     targets = RNG.normal(size=(32, 4))
     compiled(optimizer, model, "mse")
-    objective = Objective(model, X, targets)
+    objective = CompiledObjective(model, X, targets)
     # The dense layer from 2 to 3 has a singular G: rank 2 comes through it.
     gradient, _ = gradient_of(objective)
     fisher = dense_fisher(objective)
@@ -210,8 +210,10 @@ def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, damping, monke
         tape.watch(values := objective.values)
         outputs = objective.outputs(values)
         loss = objective.data_loss(outputs)
-    states = optimizer._update_states(objective, tf.constant(damping, tf.float64), tf.constant(True))
-    found = optimizer._precondition(gradient, *states)
+    kept, damped = optimizer._statistics, tf.constant(damping, tf.float64)
+    states = kept.update(objective, optimizer._draw, optimizer.iterations, tf.constant(True))
+    states = kept.invert(states, damped, optimizer.iterations)
+    found = kept.natural_gradient(gradient, model.trainable_variables, states, damped)
     start = 0
     for index, state in enumerate(factors(optimizer)):
         size = len(state["A"]) * len(state["G"])
@@ -264,7 +266,7 @@ def test_the_empirical_fisher_takes_the_labels_of_the_data(compiled):
 
 
 def test_each_thing_is_done_as_often_as_it_says(monkeypatch, compiled):
-    monkeypatch.setattr(optimizer_module, "EARLY", 5)
+    monkeypatch.setattr(statistics, "EARLY", 5)
     model = compiled(KFAC(0.1, statistics_every=3, inverse_every=7, adapt_every=5))
     optimizer, last = model.optimizer, None
     for step in range(16):
@@ -290,7 +292,7 @@ def test_a_step_that_raises_the_loss_is_rejected(momentum, compiled):
     for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
     np.testing.assert_allclose(float(model.optimizer.damping.value), 4e-2, rtol=1e-6)
-    assert not any(np.any(v.numpy()) for v in model.optimizer._velocity)
+    assert not any(np.any(v.numpy()) for v in model.optimizer._step_rule.last_step)
     model.optimizer.learning_rate = 0.1
     losses = [model.train_on_batch(X, Y) for _ in range(3)]
     assert losses[2] < losses[0]

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from curvezoo.losses import LaplaceNLL
 from curvezoo.optimizers.curvature import products
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 from curvezoo.optimizers.kfac.quadratic import best_coefficients, fisher_forms
-from curvezoo.optimizers.objective import Objective
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 RNG = np.random.default_rng(0)
@@ -57,7 +57,7 @@ def test_forms_are_those_of_the_dense_fisher_matrix(loss):
     )
     model.compile("sgd", loss)
     targets = np.eye(2)[RNG.integers(0, 2, 8)]
-    objective = Objective(model, RNG.normal(size=(8, 3)), targets, RNG.uniform(0.5, 2, 8))
+    objective = CompiledObjective(model, RNG.normal(size=(8, 3)), targets, RNG.uniform(0.5, 2, 8))
     values = objective.values
     sizes = [int(np.prod(v.shape)) for v in values]
 
@@ -78,7 +78,7 @@ def test_labels_are_drawn_where_the_divergence_has_no_closed_form():
     inputs = RNG.normal(size=(8, 2))
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False)])
     model.compile("sgd", LaplaceNLL(scale=0.5))
-    objective = Objective(model, inputs, np.zeros((8, 1)))
+    objective = CompiledObjective(model, inputs, np.zeros((8, 1)))
     vectors = RNG.normal(size=(3, 2))
     found = fisher_forms(
         objective,

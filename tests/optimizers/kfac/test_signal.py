@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from curvezoo.losses import CategoricalNLL, GaussianNLL
 from curvezoo.optimizers.kfac.optimizer import KFAC
-from curvezoo.optimizers.kfac.signal import SignalShare
+from curvezoo.optimizers.kfac.signal import SignalFraction
 from curvezoo.theory.noise_scale import LocalModel
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
@@ -27,7 +27,7 @@ def test_it_is_the_best_step_of_a_noisy_quadratic(batch_size):
     gradient, deviations = rng.normal(size=SIZE), rng.uniform(0.5, 2, SIZE)
     # All directions have one curvature, so that both noise scales are the same.
     curvature, rate = 3.0, 0.2
-    share = SignalShare(0.9999, variable)
+    share = SignalFraction(0.9999, variable)
     step = np.zeros(SIZE)
     for _ in range(200):
         noisy = gradient + curvature * step + deviations * rng.normal(size=SIZE) / np.sqrt(batch_size)
@@ -42,7 +42,7 @@ def test_it_is_the_best_step_of_a_noisy_quadratic(batch_size):
 
 @pytest.mark.parametrize("taken", [True, False])
 def test_only_steps_that_are_taken_and_numbers_count(taken):
-    share = SignalShare(0.5, variable)
+    share = SignalFraction(0.5, variable)
     one, yes, no = [tf.constant([1.0], tf.float64)], tf.constant(True), tf.constant(False)
     share.note(tf.constant(-1.0), tf.constant(0.5), tf.constant(taken), yes)
     # A batch of undefined numbers leaves no trace; then (-0.25 - 0.5) / -1.
@@ -53,7 +53,7 @@ def test_only_steps_that_are_taken_and_numbers_count(taken):
 
 
 def test_it_is_bounded():
-    share = SignalShare(0.0, variable)
+    share = SignalFraction(0.0, variable)
     one = tf.constant([1.0], tf.float64)
     for slope, expected in ((5.0, 1.0), (-5.0, 0.01)):
         share.note(tf.constant(-1.0), tf.constant(0.0), tf.constant(True), tf.constant(True))
@@ -61,7 +61,7 @@ def test_it_is_bounded():
 
 
 def test_a_wild_batch_is_forgotten_soon():
-    share, yes = SignalShare(0.5, variable), tf.constant(True)
+    share, yes = SignalFraction(0.5, variable), tf.constant(True)
     for signal in (-1.0, 1e30, -1.0, -1.0, -1.0, -1.0):
         share.note(tf.constant(-1.0), tf.constant(0.0), yes, yes)
         found = share.measure([tf.constant([signal], tf.float64)], [tf.constant([1.0], tf.float64)], yes)

@@ -193,7 +193,11 @@ def test_two_replicas_do_as_one(mirrored):
             model.compile(KFAC(0.5, **settings), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         losses = model.fit(batches, epochs=4, verbose=0).history["loss"]
         optimizer = model.optimizer
-        return losses, [*model.get_weights(), optimizer.damping.numpy(), optimizer._positions.numpy()]
+        return losses, [
+            *model.get_weights(),
+            optimizer.damping.numpy(),
+            optimizer._statistics.positions.numpy(),
+        ]
 
     (losses, one), (mirrored_losses, two) = trained(tf.distribute.get_strategy()), trained(mirrored)
     assert losses[3] < losses[0] and one[-1] == pytest.approx(32)

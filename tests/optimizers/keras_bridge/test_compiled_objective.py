@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.objective import Objective
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
@@ -56,11 +56,11 @@ def compiled(make, loss=None, **kwargs):
 def test_loss_at_the_weights_is_that_of_keras(make):
     """In training too: with the seeds of before, the objective drops what Keras's forward pass dropped."""
     model = compiled(make)
-    objective = Objective(model, X, Y, WEIGHTS)
+    objective = CompiledObjective(model, X, Y, WEIGHTS)
     expected = model.evaluate(X, Y, sample_weight=WEIGHTS, batch_size=12, verbose=0)
     np.testing.assert_allclose(objective.loss(objective.values), expected, rtol=1e-12)
     state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
-    objective = Objective(model, X, Y, WEIGHTS, training=True, state=state)
+    objective = CompiledObjective(model, X, Y, WEIGHTS, training=True, state=state)
     options = {} if make is WithoutTraining else {"training": True}
     with tf.GradientTape() as tape:
         expected = model.compute_loss(y=Y, y_pred=model(X, **options), sample_weight=WEIGHTS)
@@ -81,14 +81,14 @@ def test_loss_at_the_weights_is_that_of_keras(make):
 def test_trial_points_leave_the_model_alone_and_its_loss_follows_the_values():
     model = compiled(functional)
     before = [v.numpy() for v in model.variables]
-    objective = Objective(model, X, Y, training=True)
+    objective = CompiledObjective(model, X, Y, training=True)
     values = [v + 0.1 for v in objective.values]
     found = objective.loss(values)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
     for variable, value in zip(model.trainable_variables, values, strict=True):
         variable.assign(value)
-    np.testing.assert_allclose(Objective(model, X, Y, training=True).loss(values), found, rtol=1e-13)
+    np.testing.assert_allclose(CompiledObjective(model, X, Y, training=True).loss(values), found, rtol=1e-13)
 
 
 def masked():
@@ -113,7 +113,7 @@ def test_weights_of_positions_are_those_of_the_loss(make, weights, reduction):
     """Keras cannot weigh [B, T] losses with [B] but for its mean error; then it must fail for both."""
     model = compiled_sequences(make, LOSS(from_logits=True, reduction=reduction))
     y = RNG.integers(0, 3, (6, 4))
-    objective = Objective(model, SEQUENCES, y, weights)
+    objective = CompiledObjective(model, SEQUENCES, y, weights)
     outputs = objective.outputs(objective.values)
     if weights is not None and weights.ndim == 1:
         for function in (objective.data_loss, objective.position_weights):
@@ -139,7 +139,7 @@ def compiled_sequences(make, loss):
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_weights_of_examples(weights, reduction):
     model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
-    objective = Objective(model, X, Y, weights)
+    objective = CompiledObjective(model, X, Y, weights)
     outputs = objective.outputs(objective.values)
     losses = keras.ops.sparse_categorical_crossentropy(Y, outputs, from_logits=True)
     found = tf.reduce_sum(objective.position_weights(outputs) * losses)
@@ -150,7 +150,7 @@ def test_weights_of_examples(weights, reduction):
 def test_spaced_examples_stand_for_the_batch(reduction):
     """A batch of twins: sums over one of each with its weights are those over the whole."""
     model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
-    whole = Objective(model, np.repeat(X, 2, axis=0), np.repeat(Y, 2))
+    whole = CompiledObjective(model, np.repeat(X, 2, axis=0), np.repeat(Y, 2))
     size = len(whole.x)
     for part in (whole.subsample(size // 2), whole.subsample(size - 1).subsample(999), whole.subsample(size)):
         sums = []
@@ -167,7 +167,7 @@ def two_heads():
 
 def test_several_outputs_have_a_loss_but_no_distribution():
     model = compiled(two_heads, [LOSS(from_logits=True), LOSS(from_logits=True)])
-    objective = Objective(model, X, [Y, Y])
+    objective = CompiledObjective(model, X, [Y, Y])
     found = objective.loss(objective.values)
     expected = model.evaluate(X, [Y, Y], batch_size=12, verbose=0)
     np.testing.assert_allclose(found, expected[0], rtol=1e-12)
@@ -184,13 +184,16 @@ def test_several_outputs_have_a_loss_but_no_distribution():
 def test_losses_that_do_not_serve_are_refused():
     model = functional()
     model.compile("sgd")
-    for use in (Objective(model, X, Y).require_distribution, lambda: Objective(model, X, Y).data_loss(None)):
+    for use in (
+        CompiledObjective(model, X, Y).require_distribution,
+        lambda: CompiledObjective(model, X, Y).data_loss(None),
+    ):
         with pytest.raises(ValueError, match="must be compiled with a loss, got loss=None"):
             use()
     model = compiled(functional, LOSS(from_logits=True, reduction=None))
-    objective = Objective(model, X, Y)
+    objective = CompiledObjective(model, X, Y)
     with pytest.raises(ValueError, match=r"must be a scalar, got shape \(12,\)"):
         objective.loss(objective.values)
     model = compiled(functional, loss_weights=[2.0])
     with pytest.raises(ValueError, match="loss_weights must be None"):
-        Objective(model, X, Y).require_distribution()
+        CompiledObjective(model, X, Y).require_distribution()
