@@ -17,7 +17,12 @@ def compiled_loss_weights(model):
 
 
 def training_option(model, training):
-    """Returns the keyword arguments that hand `training` to a model or layer, none if it does not take it."""
+    """Returns the keyword arguments that hand `training` to a model or layer, none if it does not take it.
+
+    Args:
+        model: The model or layer.
+        training: Whether it runs in training mode.
+    """
     return {"training": training} if model._call_has_training_arg else {}
 
 
@@ -27,7 +32,12 @@ def all_layers(model):
 
 
 def sublayers(layer, recursive=False):
-    """Returns the layers inside a layer, without the layer itself."""
+    """Returns the layers inside a layer, without the layer itself.
+
+    Args:
+        layer: The layer.
+        recursive: Whether to include layers at any depth.
+    """
     return list(layer._flatten_layers(include_self=False, recursive=recursive))
 
 
@@ -47,12 +57,24 @@ def wrapped_function(loss):
 
 
 def build_symbolically(model, data):
-    """Builds a compiled model, its loss and its optimizer for a batch (x, y, sample_weight)."""
+    """Builds a compiled model, its loss and its optimizer.
+
+    Args:
+        model: The model.
+        data: A batch (x, y, sample_weight).
+    """
     model._symbolic_build(data_batch=data)
 
 
 def update_variables(strategy, function, variables, *args):
-    """Calls function(variable, *args) for each variable where it lives, from within a replica or outside."""
+    """Calls function(variable, *args) on the device of each variable, from within a replica or outside.
+
+    Args:
+        strategy: The `tf.distribute.Strategy` of the variables.
+        function: The function.
+        variables: Keras variables.
+        *args: Further arguments, the same on all replicas.
+    """
 
     def update(strategy, variables, *args):
         for variable in variables:

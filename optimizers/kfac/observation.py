@@ -63,6 +63,4 @@ def draw(distribution, predictions, seed):
     size = tf.shape(predictions)[0]
     # Noise belongs to a place in the batch: draw for the preceding replicas, too, and drop theirs.
     copies = tf.concat([[replica + 1], tf.ones([len(predictions.shape) - 1], tf.int32)], 0)
-    # Labels drawn from undefined probabilities may not exist, which would end the program.
-    predictions = tf.where(tf.math.is_finite(predictions), predictions, tf.zeros_like(predictions))
     return distribution.sample(tf.tile(predictions, copies), tf.stack(seed))[replica * size :]

@@ -6,7 +6,7 @@ from scipy import optimize
 from sklearn.datasets import load_digits
 
 from curvezoo.losses import CategoricalNLL
-from curvezoo.optimizers.hessian_free import HessianFree, _kept
+from curvezoo.optimizers.hessian_free import HessianFree, stored_steps
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
@@ -82,12 +82,15 @@ def test_steps_are_the_best_iterates_of_conjugate_gradients():
         g, matrix = gradient_and_gauss_newton(copy, x, y)
         found = iterates(matrix + damping * np.eye(len(g)), g, 0.9 * last * np.ones(len(g)), steps)
         losses = []
-        for k in _kept(steps):
+        for k in stored_steps(steps):
             assign(copy, start - found[k - 1])
             losses.append(float(CategoricalNLL()(y, copy(x))))
         # The quadratic model is trusted too far here, so that an earlier iterate is better than the last.
         assert np.argmin(losses) < len(losses) - 1
-        best, before = found[_kept(steps)[np.argmin(losses)] - 1], float(model.evaluate(x, y, verbose=0))
+        best, before = (
+            found[stored_steps(steps)[np.argmin(losses)] - 1],
+            float(model.evaluate(x, y, verbose=0)),
+        )
         taken.append(min(losses) < before)
         if taken[-1]:
             ratio = (min(losses) - before) / (-g @ best + best @ matrix @ best / 2)
@@ -102,8 +105,8 @@ def test_steps_are_the_best_iterates_of_conjugate_gradients():
 
 
 def test_iterates_are_kept_at_growing_distances():
-    assert _kept(1) == [1]
-    assert _kept(20) == [1, 2, 3, 4, 5, 7, 9, 11, 15, 19, 20]
+    assert stored_steps(1) == [1]
+    assert stored_steps(20) == [1, 2, 3, 4, 5, 7, 9, 11, 15, 19, 20]
 
 
 def test_regularized_softmax_regression_reaches_the_optimum():

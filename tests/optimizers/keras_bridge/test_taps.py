@@ -188,7 +188,7 @@ def test_both_directions_are_recorded():
 def test_recurrent_layers_need_a_tape_and_a_static_length():
     layer = layers.LSTM(3)
     layer.build((None, None, 2))
-    with pytest.raises(ValueError, match="`tape` is needed to record the recurrent layer 'lstm"):
+    with pytest.raises(ValueError, match="tape must be given to record the recurrent layer 'lstm"):
         taps.record([layer]).__enter__()
 
     @tf.function(input_signature=[tf.TensorSpec((2, None, 2), tf.float64)])
@@ -228,6 +228,6 @@ def test_a_layer_in_a_graph_of_its_own_is_refused(compiled):
         with taps.record([layer]):
             return over(lambda row: layer(row[tf.newaxis]), x)
 
-    with pytest.raises(ValueError, match="'looped' was called inside a TensorFlow loop"):
+    with pytest.raises(ValueError, match="'looped' must not be called inside a TensorFlow loop"):
         (tf.function(run) if compiled else run)()
     assert "call" not in vars(layer)
