@@ -1,4 +1,4 @@
-"""Update rules by gradients and by curvature, curvature itself, the noise scale, and schedules."""
+"""First- and second-order optimizers, curvature matrices, the gradient noise scale, and schedules."""
 
 import lazy_loader
 
@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "objective",
         "rmsprop",
         "schedules",
+        "trials",
     ],
     submod_attrs={
         "acceleration": ["Acceleration"],
@@ -28,11 +29,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "full_batch.quasi_newton": ["BFGS", "LBFGS", "fit_lbfgs"],
         "hessian_free": ["HessianFree"],
         "keras_bridge.attachment": ["ModelOptimizer"],
+        "keras_bridge.model_objective": ["ModelObjective"],
         "kfac": ["KFAC"],
         "natural_gradient": ["NaturalGradient"],
         "newton": ["Newton"],
         "noise_scale.adaptive_batch": ["AdaptiveBatch"],
         "noise_scale.callback": ["GradientNoiseScale"],
+        "objective": ["Objective"],
         "rmsprop": ["RMSProp"],
         "schedules": ["learning_rate_schedule"],
     },

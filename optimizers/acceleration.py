@@ -1,4 +1,4 @@
-"""Three stages, position, velocity and acceleration: the rule that section 4.3 wonders about."""
+"""Descent with three stages, position, velocity and acceleration: the question of section 4.3."""
 
 import keras
 import numpy as np
@@ -7,12 +7,12 @@ from keras import ops
 
 from .. import arguments
 from ..theory import descent
-from .keras_bridge.attachment import finite, select
+from .vectors import finite, select
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class Acceleration(keras.optimizers.Optimizer):
-    r"""Momentum with one stage more: a linear rule that remembers two numbers for each parameter.
+    r"""Momentum with an additional stage: a linear rule with two state variables for each parameter.
 
     With velocity v and acceleration a, both zero at first, and the gradient g at theta, an update is
 
@@ -22,11 +22,10 @@ class Acceleration(keras.optimizers.Optimizer):
         a     <-  n u + c g
 
     so that \(u^{(k)} = m u^{(k-1)} + n u^{(k-2)} + g^{(k)} + c\,g^{(k-2)}\). At n = c = 0 it is Eq. 4.3.1
-    with the corrected Eq. 4.3.2, \(\theta^{(k+1)} = \theta^{(k)} - \epsilon v^{(k+1)}\). The rate stands
-    outside the sums as it does there; `keras.optimizers.SGD` has it inside, which is the same while the rate
-    is constant.
+    with the corrected Eq. 4.3.2, \(\theta^{(k+1)} = \theta^{(k)} - \epsilon v^{(k+1)}\). As there, the rate
+    is outside the sums; `keras.optimizers.SGD` has it inside, which is the same while the rate is constant.
 
-    A gradient with a number that is not finite counts as zero for that variable.
+    A variable's gradient with an entry that is not finite counts as zero.
 
     In a quadratic potential \(\lambda \theta^2 / 2\) it multiplies (theta, v, a) by the matrix
 
@@ -34,38 +33,37 @@ class Acceleration(keras.optimizers.Optimizer):
         [ m lambda            m     1 ]
         [ (n + c) lambda      n     0 ]
 
-    of the characteristic polynomial
+    with the characteristic polynomial
 
         p(z) = (z - 1)(z^2 - m z - n) + eps lambda (z^2 + c).
 
-    It converges where all three roots lie inside the unit circle, at the rate of the largest. p(1) and p(-1)
-    need 0 < eps < 2 (1 + m - n) / (lambda (1 + c)), which generalizes Eq. 4.3.9.
+    The rule converges if all three roots lie inside the unit circle, at the rate of the largest. The signs of
+    p(1) and p(-1) require 0 < eps < 2 (1 + m - n) / (lambda (1 + c)), which generalizes Eq. 4.3.9.
 
-    **Does it take the cube root of the condition number?** At two eigenvalues, yes: p(1) is proportional to
-    lambda and lies between \((1 - r)^3\) and \((1 + r)^3\) if all roots are within r, so that no three-stage
-    rule has a better rate than \(r = (\sqrt[3]{\kappa} - 1) / (\sqrt[3]{\kappa} + 1)\), and
-    `for_two_eigenvalues` gives the one rule that has it. Between the two eigenvalues that rule is slower, its
-    rate at their mean being \(\sqrt 3\,r\): there it diverges if \(\kappa\) is above
-    \((2 + \sqrt 3)^3 = 52\). For eigenvalues all over an interval no rule that combines gradients, of any
-    number of stages, has a better rate than momentum (Eq. 4.3.14): `for_interval`. For three or more known
-    eigenvalues no closed form is given here.
+    **Does it take the cube root of the condition number?** For two eigenvalues, yes. p(1) is proportional to
+    lambda and lies between \((1 - r)^3\) and \((1 + r)^3\) if all roots are within r. So no three-stage rule
+    has a better rate than \(r = (\sqrt[3]{\kappa} - 1) / (\sqrt[3]{\kappa} + 1)\), and
+    `for_two_eigenvalues` gives the only rule that has it. Between the two eigenvalues that rule is slower: at
+    their mean its rate is \(\sqrt 3\,r\), and it diverges there if \(\kappa\) is above
+    \((2 + \sqrt 3)^3 = 52\). For eigenvalues anywhere in an interval, no rule that combines gradients, with
+    any number of stages, has a better rate than momentum (Eq. 4.3.14): see `for_interval`. For three or more
+    known eigenvalues no closed form is given here.
 
     Args:
         learning_rate: The rate eps, in units of theta^2 / loss (Eq. 4.2.2). A number of at least 0, a
             schedule, or a callable without arguments.
         momentum: m, dimensionless.
-        acceleration: n, dimensionless, in (-1, 1). With |m| < 1 - n, as required, velocity is forgotten.
-        delayed_gradient: c, dimensionless, above -1: the share of each gradient that counts again two updates
-            later.
+        acceleration: n, dimensionless, in (-1, 1). The required |m| < 1 - n makes the velocity decay.
+        delayed_gradient: c, dimensionless, above -1: the fraction of each gradient that is added again two
+            updates later.
         name: Name of the optimizer.
-        **kwargs: As in `keras.optimizers.Optimizer`: `weight_decay`, `clipnorm`, `clipvalue`,
-            `global_clipnorm`, `use_ema`, `gradient_accumulation_steps` and so on.
+        **kwargs: As in `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: If an argument is outside the above.
+        ValueError: If an argument is out of range.
 
     Example:
-        Eigenvalues 1 and 1000, of condition number 1000: the cube root beats the square root.
+        For the eigenvalues 1 and 1000, the cube root of the condition number beats the square root.
 
         >>> def distance(optimizer, updates=150):
         ...     theta = keras.Variable([1.0, 1.0])
@@ -113,7 +111,7 @@ class Acceleration(keras.optimizers.Optimizer):
         r"""Returns the fastest three-stage rule for a Hessian whose only eigenvalues are the two.
 
         With \(s = \sqrt[3]{\kappa}\) and \(r = (s - 1) / (s + 1)\), all roots are r at the smallest
-        eigenvalue and -r at the largest, so that the distance falls as k^2 r^k, if
+        eigenvalue and -r at the largest, so that the distance falls like k^2 r^k, if
 
             eps = 6 / (smallest (s + 1) (s^2 + s + 1))      m = 2 r (s^2 - 1) / (s^2 + s + 1)
             c   = r^2 / 3                                   n = -r^2 (s^2 - s + 1) / (s^2 + s + 1).
@@ -127,7 +125,7 @@ class Acceleration(keras.optimizers.Optimizer):
             An `Acceleration`.
 
         Raises:
-            ValueError: If the eigenvalues are not positive, or not in order.
+            ValueError: If the eigenvalues are not positive or not in order.
         """
         smallest, largest = _spectrum(smallest, largest)
         s = np.cbrt(largest / smallest)
@@ -142,7 +140,7 @@ class Acceleration(keras.optimizers.Optimizer):
 
     @classmethod
     def for_interval(cls, smallest, largest, **kwargs):
-        r"""Returns the fastest rule for eigenvalues all over an interval: momentum by Eq. 4.3.13.
+        r"""Returns the fastest rule for eigenvalues anywhere in an interval: momentum by Eq. 4.3.13.
 
         Its rate is \((\sqrt\kappa - 1) / (\sqrt\kappa + 1)\) at every eigenvalue of the interval.
 
@@ -155,13 +153,13 @@ class Acceleration(keras.optimizers.Optimizer):
             An `Acceleration` without the third stage.
 
         Raises:
-            ValueError: If the eigenvalues are not positive, or not in order.
+            ValueError: If the eigenvalues are not positive or not in order.
         """
         best = descent.best_momentum(*_spectrum(smallest, largest))
         return cls(best.learning_rate, momentum=best.momentum, **kwargs)
 
     def build(self, variables):
-        """Makes v, and a where the third stage is on, for each variable."""
+        """Creates v, and a if there is a third stage, for each variable."""
         if self.built:
             return
         super().build(variables)
@@ -202,7 +200,7 @@ class Acceleration(keras.optimizers.Optimizer):
 
 
 def _spectrum(smallest, largest):
-    """Returns two positive eigenvalues in order as floats."""
+    """Returns two eigenvalues as floats after checking that they are positive and in order."""
     smallest = float(arguments.positive("smallest", smallest, 0))
     largest = float(arguments.positive("largest", largest, 0))
     if smallest > largest:

@@ -1,4 +1,4 @@
-"""All examples at once, for what needs more than a batch: arrays, or a finite dataset of batches."""
+"""Data sets for computations that pass over all examples: arrays, or a finite dataset of batches."""
 
 import keras
 import numpy as np
@@ -6,17 +6,17 @@ import tensorflow as tf
 
 
 def checked(data):
-    """Returns data after checking that they are examples, a dataset as it is, arrays as a tuple.
+    """Returns data after checking their form: a dataset unchanged, arrays as a tuple.
 
     Args:
-        data: (x, y) or (x, y, sample_weight) of arrays, x possibly nested and the weights perhaps None; or a
-            `tf.data.Dataset` of batches of them.
+        data: Arrays (x, y) or (x, y, sample_weight), where x may be nested and the weights may be None; or a
+            `tf.data.Dataset` of such batches.
 
     Returns:
         The dataset, or (x, y) or (x, y, sample_weight), as given.
 
     Raises:
-        ValueError: If they are none of these, without examples, of different lengths, or endless.
+        ValueError: If they have another form, no examples, different lengths, or no end.
     """
     if isinstance(data, tf.data.Dataset):
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:

@@ -1,4 +1,4 @@
-"""Evolution: descent that only looks at losses of random neighbours, the baseline of section 4.1."""
+"""Evolution: descent by the losses of random neighbors only, the baseline of section 4.1."""
 
 import random
 
@@ -10,55 +10,55 @@ from .. import arguments
 from .keras_bridge.attachment import ModelOptimizer
 from .vectors import scaled
 
-# One generator on every device, so that a seed means the same noise.
+# The same generator on every device, so that a seed gives the same noise.
 _GENERATOR = "philox"
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class Evolution(ModelOptimizer):
-    r"""Explores random directions in pairs and moves by the combination of them that did best (Sec. 4.1).
+    r"""Explores random directions in pairs and moves by their combination, weighted by success (Sec. 4.1).
 
-    The step is that of evolution strategies with antithetic pairs. With n standard normal vectors \(e_i\) of
-    the size of all parameters together, and the loss L of the batch,
+    The rule is that of evolution strategies with antithetic pairs. With n standard normal vectors \(e_i\) of
+    the dimension D of all parameters together, and the loss L of the batch,
 
         g      =  1 / (2 n sigma) sum_i [L(theta + sigma e_i) - L(theta - sigma e_i)] e_i
         v     <-  m v + g
         theta <-  theta - eps v.
 
-    No derivative is taken: the loss need not have one. In expectation g is the gradient of the smoothed loss
-    \(\langle L(\theta + \sigma e) \rangle\), which for losses up to quadratic ones is that of L. For these
-    the covariance of g is \((|\nabla L|^2 + \nabla L \nabla L^T) / n\): with D parameters
+    No derivative is taken, and the loss need not have one. The expectation of g is the gradient of the
+    smoothed loss \(\langle L(\theta + \sigma e) \rangle\), which equals that of L for polynomials of
+    degree two. For these the covariance of g is \((|\nabla L|^2 + \nabla L \nabla L^T) / n\), so that
     \(\langle |g|^2 \rangle = (1 + (D + 1) / n) |\nabla L|^2\). In an isotropic bowl the best rate is below
-    gradient descent's by that factor, and the updates are more: "a lot worse", as the notes expect.
+    gradient descent's by that factor, and more updates are needed: "a lot worse", as the notes expect.
 
     With `ranks` the losses of a step are replaced by their ranks, mapped to [-1/2, 1/2]; equal losses share
-    their mean rank. Then only the order counts: no unit of the loss, no outlier, and a trial whose loss is
-    not a number is among the worst.
+    their mean rank. Then only the order matters: neither the unit of the loss nor outliers do, and a trial
+    whose loss is nan is among the worst.
 
-    One update costs 2 n forward passes beside Keras's own for the metrics, one after the other in one
+    One update costs 2 n forward passes in addition to Keras's own for the metrics, one after the other in one
     compiled loop. Noise is drawn again from its seed where it is needed, so that memory does not depend on
-    n. Trials of one update share the batch and the units that dropout drops. Replicas draw the same noise
-    and add up their losses, so that two of them do as one.
+    n. Trials of one update share the batch and the dropout masks. Replicas draw the same noise and sum their
+    losses, so that two of them are equivalent to one.
 
     Args:
-        learning_rate: The rate eps, in units of theta^2 / loss (Eq. 4.2.2); with `ranks` of theta^2. A number
-            of at least 0, a schedule, or a callable without arguments.
+        learning_rate: The rate eps, in units of theta^2 / loss (Eq. 4.2.2); with `ranks`, of theta^2. A
+            number of at least 0, a schedule, or a callable without arguments.
         sigma: Standard deviation of the trials, in units of theta, positive.
         pairs: Number n of pairs, at least 1.
-        ranks: Whether ranks take the place of losses.
-        momentum: The m above, dimensionless, in [0, 1). It goes on where a step is skipped, as it is when g
-            is not finite.
-        seed: Of the noise, an integer of at least 0; None draws one from Python's generator, which
-            `keras.utils.set_random_seed` seeds. Update k draws the same noise in every run. XLA
-            draws other noise from a seed than TensorFlow without it.
+        ranks: Whether ranks replace the losses.
+        momentum: The m above, dimensionless, in [0, 1). The velocity also acts in skipped steps, where g is
+            not finite.
+        seed: Seed of the noise, an integer of at least 0; None draws one from Python's generator, which
+            `keras.utils.set_random_seed` seeds. Update k draws the same noise in every run. XLA draws other
+            noise from the same seed.
         name: Name of the optimizer.
-        **kwargs: As in `ModelOptimizer`: `weight_decay`, `clipnorm`, `use_ema` and so on.
+        **kwargs: As in `ModelOptimizer`.
 
     Raises:
-        ValueError: If an argument is outside the above.
+        ValueError: If an argument is out of range.
 
     Example:
-        The number of errors has no gradient, but it can be descended.
+        The number of errors has no gradient, but evolution lowers it.
 
         >>> x = keras.random.normal((100, 2), seed=0)
         >>> y = keras.ops.cast(x[:, :1] > x[:, 1:], "float32")
@@ -76,6 +76,8 @@ class Evolution(ModelOptimizer):
         Reinforcement Learning" (2017), arXiv:1703.03864.
         Nesterov and Spokoiny, "Random Gradient-Free Minimization of Convex Functions" (2017).
     """
+
+    direction_is_final = True
 
     def __init__(
         self,
@@ -96,14 +98,14 @@ class Evolution(ModelOptimizer):
         self.seed = random.randrange(2**31) if seed is None else arguments.seed("seed", seed)
 
     def build(self, variables):
-        """Makes v for each variable where there is momentum."""
+        """Creates v for each variable if there is momentum."""
         if self.built:
             return
         super().build(variables)
         self._velocities = self.add_optimizer_variables(variables, "velocity") if self.momentum else []
 
     def apply(self, grads, trainable_variables=None):
-        """Applies an update; the gradients are not looked at, and a graph leaves them out.
+        """Applies an update; the gradients are ignored, and a compiled step does not compute them.
 
         Args:
             grads: Keras's gradients, or None for each variable.
@@ -124,7 +126,7 @@ class Evolution(ModelOptimizer):
         if self.ranks:
             losses = centered_ranks(losses)
         weights = (losses[:, 0] - losses[:, 1]) / (2 * self.pairs * self.sigma)
-        # Of trials that all failed nothing is known, and the step is skipped.
+        # Skip the step if every trial loss is non-finite.
         weights = tf.where(measured, weights, float("nan"))
 
         def add(total, trial):
@@ -134,7 +136,8 @@ class Evolution(ModelOptimizer):
 
         start = [tf.zeros_like(v) for v in values]
         direction = tf.foldl(add, (tf.range(self.pairs), weights), start, parallel_iterations=1)
-        return scaled(1 / self.replicas(), super()._clip_gradients(direction))
+        # Clipping acts on the sum over replicas, not on each replica's share.
+        return scaled(1 / self.replicas(), self.clip(direction))
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one variable.
@@ -161,10 +164,6 @@ class Evolution(ModelOptimizer):
             "seed": self.seed,
         }
 
-    def _clip_gradients(self, grads):
-        # Done already: g of all replicas is clipped, not the share of each.
-        return grads
-
     def _losses(self, objective, values):
         """Returns this replica's share of the losses at theta + sigma e_i and theta - sigma e_i, [n, 2]."""
 
@@ -190,10 +189,10 @@ class Evolution(ModelOptimizer):
 
 
 def centered_ranks(losses):
-    """Replaces numbers by their ranks from -1/2, the least, to 1/2; equal numbers share their mean rank.
+    """Returns the ranks of numbers from -1/2, the smallest, to 1/2; equal numbers share their mean rank.
 
     Args:
-        losses: Numbers of any shape, at least two; nan counts as infinite.
+        losses: A tensor of any shape with at least two entries; nan counts as infinite.
     """
     infinite = tf.constant(float("inf"), losses.dtype)
     flat = tf.reshape(tf.where(tf.math.is_nan(losses), infinite, losses), [-1])

@@ -7,55 +7,55 @@ from .. import arguments
 from .curvature import products
 from .curvature.derivatives import second_derivative
 from .curvature.solvers import conjugate_gradients
-from .levenberg_marquardt import DampedOptimizer
+from .trials import DampedOptimizer
 from .vectors import scaled, shifted
 
-# The steps whose iterates are kept grow by this ratio.
+# The ratio of successive steps after which an iterate is stored.
 SPACING = 1.3
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class HessianFree(DampedOptimizer):
-    r"""Minimizes a quadratic model of the loss in each step, as far as that lowers the loss itself.
+    r"""Minimizes a quadratic model of the loss in each step, as far as this lowers the loss itself.
 
     With the gradient g of the batch's loss and B its Gauss-Newton matrix (the first term of Eq. 4.7.4, plus
     the Hessian of the regularization), a step is
 
         d_1, d_2 ...  =  conjugate gradients on (B + lambda) d = g, from `warm_start` times the last solution,
                          until the model gains too little (`relative_progress`)
-        d     =  the one of them with the lowest loss L(theta - eps d), of those kept (backtracking)
-        theta <- theta - eps d                   if L falls; otherwise theta stays
+        d     =  the stored iterate with the lowest loss L(theta - eps d) (backtracking)
+        theta <- theta - eps d                   if L falls; otherwise theta is unchanged
         rho   =  (L(theta - eps d) - L(theta)) / (-eps g^T d + eps^2 d^T B d / 2)
         lambda <- lambda * factor if rho < 1/4,  lambda / factor if rho > 3/4  (Levenberg and Marquardt)
 
-    Gauss-Newton replaces the Hessian as it is positive semidefinite wherever the loss is convex in the
-    model's outputs, which it should be: cross-entropies of logits, squared errors and negative
-    log-likelihoods in natural parameters are. For these it is the Fisher matrix too. Iterates are kept at
-    steps spaced by factors of 1.3, and the last one.
+    The Gauss-Newton matrix replaces the Hessian because it is positive semidefinite wherever the loss is
+    convex in the model's outputs. It should be: cross-entropies of logits, squared errors and negative
+    log-likelihoods in natural parameters are, and for these it is also the Fisher matrix. Iterates are stored
+    at steps spaced by factors of 1.3, and after the last step.
 
-    It is made for large batches, of hundreds of examples or all of them: a step fits its batch closely. The
-    damping in use is `optimizer.damping`.
+    The optimizer is meant for large batches, of hundreds of examples or all of them, since a step fits its
+    batch closely. The current damping is `optimizer.damping`.
 
     Args:
         learning_rate: The rate eps, dimensionless: 1 goes to the minimum of the quadratic model. A number of
             at least 0, a schedule, or a callable without arguments.
         damping: The first lambda, in units of loss / theta^2, not negative.
-        steps: The largest number of steps of conjugate gradients, each of one product.
-        relative_progress: They stop where the model gained less than k times this share of itself in the last
-            k = max(10, steps / 10) steps; positive.
-        warm_start: They start at this share of their last result, in [0, 1].
-        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt. Otherwise it is
-            constant, but for a while after a rejected step, from which it returns to its value.
-        monotone: Whether steps that raise the loss of their batch are rejected, rather than those alone that
-            lead to an infinite or undefined loss.
-        damping_factor: By how much lambda changes at a time, above 1.
-        damping_bounds: The smallest and the largest lambda of the adaptation.
+        steps: The largest number of conjugate gradient steps, each with one product.
+        relative_progress: Conjugate gradients stop when the model gained less than k times this fraction of
+            itself in the last k = max(10, steps / 10) steps; positive.
+        warm_start: They start from this multiple of their last result, in [0, 1].
+        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt's rule. Otherwise it
+            is constant, except that a rejected step raises it for a while.
+        monotone: Whether steps that raise the loss of their batch are rejected. Otherwise only steps to an
+            infinite or undefined loss are.
+        damping_factor: The factor by which lambda changes, above 1.
+        damping_bounds: The smallest and the largest adapted lambda.
         name: Name of the optimizer.
-        **kwargs: As in `keras.optimizers.Optimizer`: `weight_decay`, `clipnorm`, `use_ema` and so on, but
-            neither `gradient_accumulation_steps` nor `loss_scale_factor`.
+        **kwargs: As in `keras.optimizers.Optimizer`, such as `weight_decay`, `clipnorm` and `use_ema`, except
+            for `gradient_accumulation_steps` and `loss_scale_factor`.
 
     Raises:
-        ValueError: If an argument is outside the above; by `compile` if the model can't be served.
+        ValueError: If an argument is out of range; on `compile`, if the model is not supported.
 
     Example:
         Least squares in one step.
@@ -96,7 +96,7 @@ class HessianFree(DampedOptimizer):
         self.relative_progress = float(arguments.positive("relative_progress", relative_progress, 0))
 
     def build(self, variables):
-        """Makes the last result of conjugate gradients, where the warm start needs it.
+        """Creates the last result of conjugate gradients, where the warm start needs it.
 
         Args:
             variables: The trainable variables.
@@ -104,7 +104,7 @@ class HessianFree(DampedOptimizer):
         if self.built:
             return
         super().build(variables)
-        self._solutions = self.add_states("solution", variables) if self.warm_start else []
+        self._solutions = self.add_states(variables, "solution") if self.warm_start else []
 
     def product(self, objective, values, tangents):
         """Returns B v of the whole batch.
@@ -121,7 +121,7 @@ class HessianFree(DampedOptimizer):
         return self.total(product)
 
     def solve(self, objective, values, gradient, damping):
-        """Returns the best of the iterates of conjugate gradients, and the last as the next start.
+        """Returns the best stored iterate of conjugate gradients, and the last one as the next start.
 
         Args:
             objective: The `Objective` of this replica's batch.
@@ -129,7 +129,7 @@ class HessianFree(DampedOptimizer):
             gradient: The gradient of the whole batch.
             damping: The damping lambda.
         """
-        found = conjugate_gradients(
+        result = conjugate_gradients(
             lambda vector: self.product(objective, values, vector),
             gradient,
             x0=scaled(self.warm_start, self._solutions) if self.warm_start else None,
@@ -137,22 +137,21 @@ class HessianFree(DampedOptimizer):
             steps=self.steps,
             tolerance=0.0,
             relative_progress=self.relative_progress,
-            keep=_kept(self.steps),
-            # A collective in a loop of the graph could deadlock the replicas.
+            keep=stored_steps(self.steps),
+            # A collective operation in a loop of the graph could deadlock the replicas.
             unroll=self.replicas() > 1,
         )
         rate = tf.cast(self.learning_rate, damping.dtype)
         losses = self.total(
             tf.map_fn(
                 lambda d: tf.cast(objective.loss(shifted(values, -rate, d)), damping.dtype),
-                found.iterates,
+                result.iterates,
                 fn_output_signature=damping.dtype,
             )
         )
         best = tf.argmin(tf.where(tf.math.is_finite(losses), losses, losses.dtype.max))
-        return [tf.gather(d, best) for d in found.iterates], [
-            *zip(self._solutions, found.solution, strict=False)
-        ]
+        memory = list(zip(self._solutions, result.solution, strict=False))
+        return [tf.gather(d, best) for d in result.iterates], memory
 
     def get_config(self):
         """Returns the arguments that rebuild this optimizer."""
@@ -164,10 +163,14 @@ class HessianFree(DampedOptimizer):
         }
 
 
-def _kept(steps):
-    """The numbers of the steps after which the iterate is kept: 1, 2, 3, 4, 5, 7, 9 ... and the last."""
-    kept, last = {steps}, 1.0
+def stored_steps(steps):
+    """Returns the numbers of the steps after which the iterate is stored: 1, 2, 3, 4, 5, 7 ... and the last.
+
+    Args:
+        steps: The largest number of steps.
+    """
+    stored, last = {steps}, 1.0
     while last < steps:
-        kept.add(round(last))
+        stored.add(round(last))
         last = max(last * SPACING, last + 1)
-    return sorted(kept)
+    return sorted(stored)

@@ -1,4 +1,4 @@
-"""Newton's method, with damping and without fear of saddles."""
+"""Newton's method, damped and optionally saddle-free."""
 
 import keras
 import numpy as np
@@ -6,52 +6,52 @@ import tensorflow as tf
 
 from .. import arguments
 from .curvature import products
-from .levenberg_marquardt import DampedOptimizer
+from .trials import DampedOptimizer
 from .vectors import flat, precision, unflat
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class Newton(DampedOptimizer):
-    r"""Steps to the stationary point of the loss's quadratic model, or away from it where it is a saddle.
+    r"""Steps to the stationary point of the loss's quadratic model, or away from it if it is a saddle.
 
     With gradient g and Hessian \(H = \sum_i h_i u_i u_i^T\) of the batch's loss, regularization included,
 
         theta <-  theta - eps sum_i u_i (u_i^T g) / (h_i + lambda)        (Eq. 4.1.2, damped)
         theta <-  theta - eps sum_i u_i (u_i^T g) / (|h_i| + lambda)      with saddle_free
 
-    The rate is dimensionless: on a quadratic loss, without damping, a step multiplies the distance from its
-    stationary point by 1 - eps (Eq. 4.1.3). For lambda far above all eigenvalues the step is gradient
-    descent of rate eps / lambda.
+    The rate is dimensionless: on a quadratic loss, without damping, a step multiplies the distance to the
+    stationary point by 1 - eps (Eq. 4.1.3). For lambda far above all eigenvalues the step is that of gradient
+    descent with the rate eps / lambda.
 
-    Where eigenvalues are negative the first rule climbs along their eigenvectors, towards saddles and maxima:
-    the notes call its meaning unclear. The second descends along every eigenvector. With `monotone` the first
-    is safe too: steps that raise the loss are rejected, and lambda grows past the negative eigenvalues.
+    Where eigenvalues are negative, the first rule climbs along their eigenvectors, towards saddles and
+    maxima: the notes call its meaning unclear. The second descends along every eigenvector. With `monotone`
+    the first is safe, too: steps that raise the loss are rejected, and lambda grows past the negative
+    eigenvalues.
 
-    Up to `dense_limit` parameters H is computed whole and diagonalized: a step costs as many Hessian-vector
-    products as there are parameters. Above, H is replaced by its projection on the Krylov space of g, H g,
-    H^2 g ... of `steps` dimensions, which holds g itself (Lanczos).
+    Up to `dense_limit` parameters H is formed and diagonalized: a step costs one Hessian-vector product for
+    each parameter. Above, H is replaced by its projection on the Krylov space spanned by g, H g, H^2 g ...,
+    of `steps` dimensions (Lanczos).
 
     Args:
         learning_rate: The rate eps, dimensionless; a number of at least 0, a schedule, or a callable without
             arguments. Above 1 the step overshoots.
-        damping: The first lambda, in units of loss / theta^2, not negative; eigenvalues far below it hardly
-            count. Without damping, directions in which the loss does not change at all are left out.
-        saddle_free: Whether eigenvalues count by their size.
+        damping: The first lambda, in units of loss / theta^2, not negative; eigenvalues far below it have
+            little effect. Without damping, directions in which the loss does not change are left out.
+        saddle_free: Whether eigenvalues are replaced by their absolute values.
         steps: Dimension of the Krylov space, at least 1.
-        dense_limit: Number of parameters up to which the whole Hessian is used, not negative.
-        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt. Otherwise it is
-            constant, but for a while after a rejected step, from which it returns to its value.
-        monotone: Whether steps that raise the loss of their batch are rejected, rather than those alone that
-            lead to an infinite or undefined loss.
-        damping_factor: By how much lambda changes at a time, above 1.
-        damping_bounds: The smallest and the largest lambda of the adaptation.
+        dense_limit: Number of parameters up to which the full Hessian is used, not negative.
+        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt's rule. Otherwise it
+            is constant, except that a rejected step raises it for a while.
+        monotone: Whether steps that raise the loss of their batch are rejected. Otherwise only steps to an
+            infinite or undefined loss are.
+        damping_factor: The factor by which lambda changes, above 1.
+        damping_bounds: The smallest and the largest adapted lambda.
         name: Name of the optimizer.
-        **kwargs: As in `keras.optimizers.Optimizer`: `weight_decay`, `clipnorm`, `use_ema` and so on, but
-            neither `gradient_accumulation_steps` nor `loss_scale_factor`.
+        **kwargs: As in `keras.optimizers.Optimizer`, such as `weight_decay`, `clipnorm` and `use_ema`, except
+            for `gradient_accumulation_steps` and `loss_scale_factor`.
 
     Raises:
-        ValueError: If an argument is outside the above; by `compile` if the model or its loss can't be
-            served.
+        ValueError: If an argument is out of range; on `compile`, if the model or its loss is not supported.
 
     Example:
         Least squares in one step.
@@ -102,7 +102,7 @@ class Newton(DampedOptimizer):
         return self.total(products.hessian_product(objective, values, tangents))
 
     def solve(self, objective, values, gradient, damping):
-        """Returns the direction of the damped Newton step, and no memory.
+        """Returns the direction of the damped Newton step; there is no state for the next one.
 
         Args:
             objective: The `Objective` of this replica's batch.
@@ -118,10 +118,10 @@ class Newton(DampedOptimizer):
         def product(vector):
             return flat(self.product(objective, values, unflat(vector, values)))
 
-        # A collective in a loop of the graph could deadlock the replicas.
+        # A collective operation in a loop of the graph could deadlock the replicas.
         basis, projected = _krylov(product, g, min(self.steps, g.shape[0]), unroll=self.replicas() > 1)
-        inside = self._divide(projected, tf.linalg.matvec(basis, g), damping)
-        return unflat(tf.linalg.matvec(basis, inside, transpose_a=True), values), []
+        coefficients = self._divide(projected, tf.linalg.matvec(basis, g), damping)
+        return unflat(tf.linalg.matvec(basis, coefficients, transpose_a=True), values), []
 
     def _divide(self, matrix, vector, damping):
         """The vector with each eigencomponent divided by the damped eigenvalue."""
@@ -129,11 +129,11 @@ class Newton(DampedOptimizer):
         matrix = tf.where(usable, matrix, tf.eye(vector.shape[0], dtype=matrix.dtype))
         eigenvalues, vectors = tf.linalg.eigh(matrix)
         divisor = (tf.abs(eigenvalues) if self.saddle_free else eigenvalues) + tf.cast(damping, matrix.dtype)
-        # Rounding makes eigenvalues of zero tiny, and the components of g along them too.
+        # Rounding turns zero eigenvalues, and the components of g along them, into tiny numbers.
         floor = vector.shape[0] * _epsilon(matrix) * tf.reduce_max(tf.abs(eigenvalues))
         inverse = tf.where(tf.abs(divisor) > floor, 1 / divisor, tf.zeros_like(divisor))
         result = tf.linalg.matvec(vectors, inverse * tf.linalg.matvec(vectors, vector, transpose_a=True))
-        # An undefined Hessian makes an undefined step, which is rejected.
+        # A Hessian that is not finite gives a step that is not finite, which is rejected.
         return tf.where(usable, result, tf.fill(tf.shape(result), tf.constant(float("nan"), result.dtype)))
 
     def get_config(self):
@@ -147,7 +147,7 @@ class Newton(DampedOptimizer):
 
 
 def _dense(product, values, rows=32):
-    """The symmetric matrix [P, P] of a product, by a few rows at a time."""
+    """The symmetric matrix [P, P] of a product, a few rows at a time."""
     size = sum(v.shape.num_elements() for v in values)
     padded = -(-size // rows) * rows
     units = tf.reshape(tf.eye(padded, size, dtype=precision(values)), [-1, rows, size])
@@ -161,8 +161,8 @@ def _dense(product, values, rows=32):
 def _krylov(product, start, steps, unroll):
     """An orthonormal basis [steps, P] of the Krylov space and the operator's projection [steps, steps].
 
-    The basis is orthogonalized against all of itself, twice. Where the space ends early, the remaining rows
-    are zero and the projection is the identity there.
+    Each new vector is orthogonalized twice against the whole basis. If the space has fewer dimensions, the
+    remaining rows are zero, and the projection is the identity there.
     """
     tiny = _epsilon(start) ** 0.75
 
@@ -192,7 +192,7 @@ def _krylov(product, start, steps, unroll):
 
 
 def _unit(vector, smallest):
-    """The vector over its length, or zero if it is not longer than that."""
+    """The vector divided by its length, or zero if it is not longer than `smallest`."""
     return tf.where(
         tf.norm(vector) > smallest, tf.math.divide_no_nan(vector, tf.norm(vector)), tf.zeros_like(vector)
     )

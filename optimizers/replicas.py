@@ -1,15 +1,15 @@
-"""Sums over the replicas of a strategy, from within one of them."""
+"""Sums over the replicas of a strategy, called within one of them."""
 
 import tensorflow as tf
 
 
 def number():
-    """Returns the number of replicas that train."""
+    """Returns the number of replicas in training."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def total(tensors):
-    """Returns the sums of tensors over the replicas; not inside control flow.
+    """Returns the sums of tensors over the replicas. It must not be called inside control flow.
 
     Args:
         tensors: A tensor, or a nest of them.

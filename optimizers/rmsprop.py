@@ -1,4 +1,4 @@
-"""RMSProp with the bias correction that its name officially lacks."""
+"""RMSProp with bias correction."""
 
 import math
 
@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from .. import arguments
-from .keras_bridge.attachment import finite, select
+from .vectors import finite, select
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -20,36 +20,35 @@ class RMSProp(keras.optimizers.Optimizer):
         V^_i     =  V_i / (1 - beta^(n+1))                                 (Eq. 4.4.2, corrected)
         theta_i <-  theta_i - eps g_i / (sqrt(V^_i) + epsilon / sqrt(1 - beta^(n+1)))     (Eq. 4.4.4)
 
-    The notes print the power n in Eq. 4.4.2, which divides by zero at the first update: \(V^{(n+1)}\) holds
+    The notes print the power n in Eq. 4.4.2, which divides by zero at the first update: \(V^{(n+1)}\) has
     n + 1 squares, whose weights sum to 1 - beta^(n+1). Eq. 4.4.4 means the \(\hat V^{(n+1)}\) that already
-    holds \(g^{(n)}\). See docs/errata.md.
+    contains \(g^{(n)}\). See docs/errata.md.
 
-    The small `epsilon` stands outside the root and is added to it before the correction: it is the "epsilon
-    hat" of Kingma and Ba and of `keras.optimizers.Adam`, to which this rule is equal at `beta_1=0`.
-    `keras.optimizers.RMSprop` has no correction and puts its epsilon inside the root.
+    The small `epsilon` is outside the root and is added to it before the correction: it is the "epsilon hat"
+    of Kingma and Ba and of `keras.optimizers.Adam`, which is the same rule at `beta_1=0`.
+    `keras.optimizers.RMSprop` has no correction and has its epsilon inside the root.
 
-    A gradient with a number that is not finite, or whose square is not, counts as zero for that variable.
+    A variable's gradient with an entry that is not finite, or whose square is not, counts as zero.
 
-    With `momentum` m the quotient takes the place of the gradient in Eq. 4.3.1 and 4.3.2: u <- m u + quotient
-    and theta <- theta - eps u. Adam differs, as it averages before it divides.
+    With `momentum` m the quotient replaces the gradient in Eq. 4.3.1 and 4.3.2: u <- m u + quotient and
+    theta <- theta - eps u. Adam differs, as it averages before it divides.
 
     Args:
-        learning_rate: The rate eps, in units of theta (Eq. 4.4.5): at a steady gradient the length of each
-            step. A number of at least 0, a schedule, or a callable without arguments.
-        beta: Memory of the mean square, dimensionless, in [0, 1): it looks back on 1 / (1 - beta) updates.
-        epsilon: Gradients far below it are not enlarged; in units of the gradient, positive.
+        learning_rate: The rate eps, in units of theta (Eq. 4.4.5): the length of each step under a constant
+            gradient. A number of at least 0, a schedule, or a callable without arguments.
+        beta: Memory of the mean square, dimensionless, in [0, 1): about 1 / (1 - beta) updates.
+        epsilon: Gradients far below it are not amplified; in units of the gradient, positive.
         momentum: The m above, dimensionless, in [0, 1).
         bias_correction: Whether V is divided by 1 - beta^(n+1). Without it the first step is longer by
             1 / sqrt(1 - beta), a factor of 32 at the default `beta`.
         name: Name of the optimizer.
-        **kwargs: As in `keras.optimizers.Optimizer`: `weight_decay`, `clipnorm`, `clipvalue`,
-            `global_clipnorm`, `use_ema`, `gradient_accumulation_steps` and so on.
+        **kwargs: As in `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: If an argument is outside the above.
+        ValueError: If an argument is out of range.
 
     Example:
-        The first step has the length of the rate, whatever the size of the gradient.
+        The length of the first step is the rate, whatever the size of the gradient.
 
         >>> theta = keras.Variable([1.0, 1.0])
         >>> RMSProp(learning_rate=0.25).apply([keras.ops.array([3000.0, -0.003])], [theta])
@@ -81,7 +80,7 @@ class RMSProp(keras.optimizers.Optimizer):
         self.bias_correction = bool(bias_correction)
 
     def build(self, variables):
-        """Makes V, and u where there is momentum, for each variable."""
+        """Creates V, and u if there is momentum, for each variable."""
         if self.built:
             return
         super().build(variables)
@@ -97,7 +96,7 @@ class RMSProp(keras.optimizers.Optimizer):
             learning_rate: The rate of this update.
         """
         rate = ops.cast(learning_rate, variable.dtype)
-        # Dense first: a sparse gradient may hold an index twice, and squares of parts don't add up.
+        # A sparse gradient may contain an index twice, whose parts must be added before they are squared.
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
         (gradient,) = select(finite([tf.square(gradient)]), [gradient])
         index = self._get_variable_index(variable)
@@ -114,7 +113,7 @@ class RMSProp(keras.optimizers.Optimizer):
         self.assign_sub(variable, rate * step)
 
     def _sum_of_weights(self, dtype):
-        """Returns 1 - beta^(n+1); by expm1, as the difference would lose four digits in single precision."""
+        """Returns 1 - beta^(n+1), by expm1 since the difference loses four digits in single precision."""
         updates = ops.cast(self.iterations + 1, dtype)
         return -ops.expm1(updates * (math.log(self.beta) if self.beta else -math.inf))
 

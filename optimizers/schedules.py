@@ -1,4 +1,4 @@
-"""Learning-rate schedules in steps, built of Keras's own."""
+"""Learning-rate schedules in steps, composed of Keras's own."""
 
 import keras
 
@@ -6,24 +6,24 @@ import keras
 def learning_rate_schedule(kind, peak, steps, warmup_steps=0):
     r"""Returns the learning rate as a function of the step.
 
-    After a linear rise over the warm-up of \(w\) steps, with \(n\) steps in all and
-    \(u = (t - w) / (n - w)\), the rate is
+    The rate rises linearly during the \(w\) steps of the warm-up. After it, with \(n\) steps in all and
+    \(u = (t - w) / (n - w)\), it is
 
     - `constant`: \(\epsilon\);
     - `cosine`: \(\epsilon\,(1 + \cos \pi u) / 2\);
-    - `step`: \(\epsilon\), a tenth of it from \(u = 1/2\), a hundredth from \(u = 3/4\).
+    - `step`: \(\epsilon\), a tenth of it from \(u = 1/2\) and a hundredth from \(u = 3/4\).
 
     Args:
         kind: `constant`, `cosine` or `step`.
-        peak: The rate \(\epsilon\) of Eq. 1.3.1, at its highest.
-        steps: Steps of the whole run.
-        warmup_steps: Steps of the linear rise from zero.
+        peak: The highest rate \(\epsilon\) of Eq. 1.3.1.
+        steps: The number of steps of the run.
+        warmup_steps: The number of steps of the linear rise from zero.
 
     Returns:
-        A `keras.optimizers.schedules.LearningRateSchedule`, or `peak` itself where it never changes.
+        A `keras.optimizers.schedules.LearningRateSchedule`, or `peak` itself where the rate is constant.
 
     Raises:
-        ValueError: If `kind` is none of the three, or the warm-up is not shorter than the run.
+        ValueError: If `kind` is unknown, or the warm-up is not shorter than the run.
 
     Example:
         >>> rate = learning_rate_schedule("cosine", 0.1, steps=100)
@@ -31,7 +31,7 @@ def learning_rate_schedule(kind, peak, steps, warmup_steps=0):
         0.05
     """
     if not 0 <= warmup_steps < steps:
-        raise ValueError(f"warmup_steps={warmup_steps} must be at least 0 and less than steps={steps}")
+        raise ValueError(f"warmup_steps must be in [0, {steps}), the number of steps, got {warmup_steps}")
     if kind == "cosine":
         rise = (
             {"initial_learning_rate": 0.0, "warmup_target": peak}
@@ -49,7 +49,7 @@ def learning_rate_schedule(kind, peak, steps, warmup_steps=0):
     elif kind == "constant":
         after = peak
     else:
-        raise ValueError(f"kind={kind!r} is not one of constant, cosine, step")
+        raise ValueError(f"kind must be one of constant, cosine, step, got {kind!r}")
     return Warmup(after, warmup_steps) if warmup_steps else after
 
 
@@ -58,8 +58,8 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule, or a constant rate, multiplied by `min(1, step / steps)`.
 
     Args:
-        after: The rate or schedule that holds after the rise.
-        steps: Steps of the rise.
+        after: The rate or schedule after the rise.
+        steps: The number of steps of the rise.
     """
 
     def __init__(self, after, steps):

@@ -1,14 +1,19 @@
-"""Optimizers that try a step on its batch before they take it, with damping that follows from it."""
+"""Optimizers that try a step on its batch before they take it, and damp the next one accordingly."""
 
 import tensorflow as tf
 
 from .. import arguments
 from .keras_bridge.attachment import ModelOptimizer
-from .vectors import shifted
+from .levenberg_marquardt import Trial, adapted_damping, raised_damping
+from .vectors import dot, finite, precision, scaled, select, shifted
+
+# After a rejected step the damping rises by this power of its factor: the step cost a batch, and damping that
+# is wrong by orders of magnitude must grow fast.
+REJECTED_POWER = 4
 
 
 class TrialOptimizer(ModelOptimizer):
-    """Base of the optimizers that try their steps: clipping and weight decay are in the step that is tried.
+    """Base class of the optimizers that try their steps. Clipping and weight decay are part of the step.
 
     Args:
         learning_rate: As in `ModelOptimizer`.
@@ -18,8 +23,11 @@ class TrialOptimizer(ModelOptimizer):
         **kwargs: As in `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: If an argument is outside the above.
+        ValueError: If an argument is out of range.
     """
+
+    direction_is_final = True
+    direction_is_decayed = True
 
     def __init__(self, learning_rate, damping, damping_bounds, name, **kwargs):
         super().__init__(learning_rate, name, **kwargs)
@@ -33,11 +41,11 @@ class TrialOptimizer(ModelOptimizer):
 
     @property
     def damping(self):
-        """The current damping lambda: a variable, and the first value before there is one."""
+        """The current damping lambda: a variable, or the first value before the optimizer is built."""
         return self._damping if self.built else self.initial_damping
 
     def build(self, variables):
-        """Makes the damping, zero until it is measured.
+        """Creates the damping, zero until it is measured.
 
         Args:
             variables: The trainable variables.
@@ -60,8 +68,10 @@ class TrialOptimizer(ModelOptimizer):
         """
         if self.weight_decay is None:
             return step
-        rates = [-rate * self.weight_decay * self._use_weight_decay(v) for v in self._trainable_variables]
-        return [shifted(s, r, v) for s, r, v in zip(step, rates, values, strict=True)]
+        return [
+            shifted(s, -rate * decay, v)
+            for s, decay, v in zip(step, self.decay_factors(), values, strict=True)
+        ]
 
     def get_config(self):
         """Returns the arguments that rebuild this optimizer."""
@@ -71,18 +81,111 @@ class TrialOptimizer(ModelOptimizer):
             "damping_bounds": list(self.damping_bounds),
         }
 
-    def clipped(self, step):
-        """Returns a step clipped as Keras clips gradients.
+
+class DampedOptimizer(TrialOptimizer):
+    r"""Base class of the optimizers that solve \((B + \lambda) d = g\) and try every step on its batch.
+
+    The step is \(s = -\epsilon (d + w \theta)\), with the weight decay w. It is taken if the loss of the
+    batch is finite there and, with `monotone`, has not risen. Otherwise theta stays the same to the last bit
+    and the damping is multiplied by the fourth power of `damping_factor`. Loss, gradient and products are
+    evaluated with the same dropout masks.
+
+    A subclass implements `solve` and `product`.
+
+    Args:
+        learning_rate: The rate eps, dimensionless: 1 goes to the minimum of the damped model.
+        damping: The first lambda, in units of loss / theta^2.
+        adaptive: Whether the damping follows the reduction ratio. Otherwise it is constant, except that a
+            rejected step raises it, and it returns to its value by `damping_factor` per step.
+        monotone: Whether steps that raise the loss of their batch are rejected. Otherwise only steps to an
+            infinite or undefined loss are.
+        damping_factor: The factor by which the damping changes, above 1.
+        damping_bounds: The smallest and the largest damping; a constant damping may be smaller.
+        name: Name of the optimizer.
+        **kwargs: As in `keras.optimizers.Optimizer`. Clipping acts on d; weight decay is part of the step
+            that is tried.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self, learning_rate, damping, adaptive, monotone, damping_factor, damping_bounds, name, **kwargs
+    ):
+        damping = float(arguments.nonnegative("damping", damping, 0))
+        super().__init__(learning_rate, damping, damping_bounds, name, **kwargs)
+        low, high = self.damping_bounds
+        if adaptive and not low <= self.initial_damping <= high:
+            raise ValueError(f"damping must be in [{low:g}, {high:g}] if adaptive, got {damping!r}")
+        if not arguments.finite("damping_factor", damping_factor, 0) > 1:
+            raise ValueError(f"damping_factor must be above 1, got {damping_factor!r}")
+        self.adaptive, self.monotone = bool(adaptive), bool(monotone)
+        self.damping_factor = float(damping_factor)
+
+    def solve(self, objective, values, gradient, damping):
+        """Returns d, the same on all replicas, and the state for the next step: pairs of variable and value.
+
+        The variables are set to the values if the step is accepted, and to zero if it is not.
 
         Args:
-            step: The step, a list of tensors.
+            objective: The `Objective` of this replica's batch.
+            values: The current values.
+            gradient: The gradient of the whole batch at them, all zero if it is not finite.
+            damping: The damping lambda.
         """
-        return super()._clip_gradients(step)
+        raise NotImplementedError
 
-    def _clip_gradients(self, grads):
-        # Done before the step was tried.
-        return grads
+    def product(self, objective, values, tangents):
+        """Returns B v of the whole batch.
 
-    def _apply_weight_decay(self, variables):
-        # In the step already.
-        pass
+        Args:
+            objective: The `Objective` of this replica's batch.
+            values: The current values.
+            tangents: The vector v, a tensor for each value.
+        """
+        raise NotImplementedError
+
+    def direction(self, objective, gradients):
+        """Returns d + w theta if the step is taken and zero otherwise, divided by the number of replicas.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+            gradients: The gradients of this replica's share of the loss.
+        """
+        values = objective.values
+        loss, gradient = self.total([objective.loss(values), gradients])
+        loss = tf.cast(loss, precision([loss, *values]))
+        grads_finite = finite([loss]) & finite(gradient)
+        gradient = select(grads_finite, gradient)
+        damping, rate = (tf.cast(t, loss.dtype) for t in (self._damping, self.learning_rate))
+        direction, memory = self.solve(objective, values, gradient, damping)
+        # The step is minus the rate times the direction, which therefore does not contain the rate.
+        direction = self.with_decay(self.clip(direction), values, -1.0)
+        curvature = dot(direction, self.product(objective, values, direction))
+        predicted = -rate * dot(gradient, direction) + rate**2 * curvature / 2
+        after = tf.cast(self.total(objective.loss(shifted(values, -rate, direction))), loss.dtype)
+        trial = Trial(loss, after, predicted, objective.resolution)
+        accepted = grads_finite & finite(direction) & trial.is_finite
+        if self.monotone:
+            accepted &= trial.not_raised
+        self._damping.assign(self._next_damping(damping, trial.ratio, accepted))
+        for variable, value in memory:
+            variable.assign(*select(accepted, [value]))
+        return scaled(1 / self.replicas(), select(accepted, direction))
+
+    def get_config(self):
+        """Returns the arguments that rebuild this optimizer."""
+        return {
+            **super().get_config(),
+            "adaptive": self.adaptive,
+            "monotone": self.monotone,
+            "damping_factor": self.damping_factor,
+        }
+
+    def _next_damping(self, damping, ratio, accepted):
+        if self.adaptive:
+            after_accepted = adapted_damping(damping, ratio, self.damping_factor, self.damping_bounds)
+        else:
+            after_accepted = tf.maximum(damping / self.damping_factor, self.initial_damping)
+        raised = raised_damping(damping, self.damping_factor**REJECTED_POWER, self.damping_bounds)
+        return tf.where(accepted, after_accepted, raised)

@@ -1,16 +1,16 @@
-"""Vectors that are nests of tensors, such as a list with a tensor for each variable, of any precisions."""
+"""Vectors that are nests of tensors, such as a list with a tensor for each variable, of mixed precision."""
 
 import math
 
 import ml_dtypes
 import tensorflow as tf
 
-# Differences of losses below so many units in the last place say nothing.
+# Differences of losses below this many units in the last place are rounding errors.
 ROUNDING = 16
 
 
 def dot(a, b):
-    """Returns the scalar product of two vectors, in the widest of their precisions and at least float32.
+    """Returns the scalar product of two vectors, in the higher of their precisions and at least float32.
 
     Args:
         a: One vector, a tensor or a nest of tensors.
@@ -18,7 +18,7 @@ def dot(a, b):
     """
     dtype = precision([a, b])
     a, b = ([tf.cast(tf.reshape(t, [-1]), dtype) for t in tf.nest.flatten(vector)] for vector in (a, b))
-    # Without the products as a tensor.
+    # A contraction does not store the elementwise products.
     return tf.add_n([tf.tensordot(x, y, 1) for x, y in zip(a, b, strict=True)])
 
 
@@ -46,14 +46,14 @@ def unflat(tensor, like):
 
     Args:
         tensor: The tensor.
-        like: Tensors or variables of the wanted shapes and types.
+        like: Tensors or variables whose shapes and types the result has.
     """
     parts = tf.split(tensor, [math.prod(t.shape) for t in like])
     return [tf.cast(tf.reshape(part, t.shape), t.dtype) for part, t in zip(parts, like, strict=True)]
 
 
 def precision(vector):
-    """Returns the type of a vector's sums: float64 if any tensor has it, and otherwise float32.
+    """Returns the type in which a vector is summed: float64 if any of its tensors has it, else float32.
 
     Args:
         vector: The vector, a tensor or a nest of tensors.
@@ -62,7 +62,7 @@ def precision(vector):
 
 
 def resolution(dtype):
-    """Returns the distance from 1 to the next number of a floating type.
+    """Returns the distance from 1 to the next larger number of a floating-point type.
 
     Args:
         dtype: The type, or its name.
@@ -71,13 +71,35 @@ def resolution(dtype):
 
 
 def at_least_float32(tensor):
-    """Returns a tensor as float64 if it is so, and otherwise as float32.
+    """Returns a float64 tensor unchanged and any other as float32.
 
     Args:
-        tensor: The tensor, of a floating type.
+        tensor: The tensor, of a floating-point type.
     """
     tensor = tf.convert_to_tensor(tensor)
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
+
+
+def finite(vector):
+    """Returns whether all entries of a vector are finite, a boolean scalar.
+
+    Args:
+        vector: The vector, a tensor or a nest of tensors.
+    """
+    # The sum of finite entries may overflow, which must not count.
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in tf.nest.flatten(vector)])
+
+
+def select(flag, tensors, otherwise=None):
+    """Returns the tensors where the flag is set, and others, zero by default, where it is not.
+
+    Args:
+        flag: A boolean scalar.
+        tensors: A list of tensors.
+        otherwise: A list of tensors of the same shapes.
+    """
+    # A condition passes tensors on, whereas an elementwise choice copies them.
+    return tf.cond(flag, lambda: list(tensors), lambda: otherwise or [tf.zeros_like(t) for t in tensors])
 
 
 def scaled(factor, vector):
@@ -87,7 +109,7 @@ def scaled(factor, vector):
         factor: The scalar.
         vector: The vector, a tensor or a nest of tensors.
     """
-    # A Python number takes the tensor's precision; a cast would round it to single precision first.
+    # A Python number takes the tensor's precision, while a cast would round it to single precision first.
     return tf.nest.map_structure(
         lambda t: (tf.cast(factor, t.dtype) if tf.is_tensor(factor) else factor) * t, vector
     )

@@ -26,7 +26,7 @@ from .. import arguments, optimizers
 from ..losses.binary import BernoulliNLL
 from ..losses.classification import CategoricalNLL
 from ..optimizers.full_batch.optimizer import CompiledFunction, FullBatchOptimizer
-from ..optimizers.objective import Objective
+from ..optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 SOLVED = 1e-4
 """The excess loss, nats an example, below which a training ends."""
@@ -294,7 +294,7 @@ class _Trainer:
 
     def _flat_function(self):
         """The loss as a compiled function of one vector, and the vector to begin at."""
-        objective = Objective(self.model, self.x, self.y, training=True)
+        objective = CompiledObjective(self.model, self.x, self.y, training=True)
         shapes = [weight.shape for weight in self.weights]
         sizes = [weight.size for weight in self.weights]
 

@@ -67,6 +67,8 @@ class OutputDistribution:
             outputs: Outputs of the model, [B, ..., D].
             seed: Two integers, a seed of `tf.random.stateless_uniform`.
         """
+        # Labels drawn from undefined probabilities may not exist, which would end the program.
+        outputs = tf.where(tf.math.is_finite(outputs), outputs, tf.zeros_like(outputs))
         return tf.stop_gradient(self.make(tf.stop_gradient(outputs)).sample(seed=seed))
 
     def nll(self, targets, outputs):

@@ -59,7 +59,7 @@ def gauss_newton_product(objective, values, tangents):
     def curve(outputs, output_tangents):
         return second_derivative(objective.data_loss, outputs, output_tangents)
 
-    return _through_outputs(objective, values, tangents, curve)
+    return _through(objective.outputs, values, tangents, curve)
 
 
 def fisher_product(objective, values, tangents):
@@ -81,7 +81,7 @@ def fisher_product(objective, values, tangents):
     def curve(outputs, output_tangents):
         return distribution.fisher_product(outputs, output_tangents, objective.nll_weights(outputs))
 
-    return _through_outputs(objective, values, tangents, curve)
+    return _through(objective.predictions, values, tangents, curve)
 
 
 def sampled_fisher_product(objective, values, tangents, seed, samples=1):
@@ -124,7 +124,7 @@ def sampled_fisher_product(objective, values, tangents, seed, samples=1):
         )
         return total
 
-    return _through_outputs(objective, values, tangents, curve)
+    return _through(objective.predictions, values, tangents, curve)
 
 
 def empirical_fisher_product(objective, values, tangents):
@@ -151,12 +151,12 @@ def empirical_fisher_product(objective, values, tangents):
         roots = tf.sqrt(objective.nll_weights(outputs))
 
         def examples(f):
-            losses = roots * distribution.nll(objective.y, f)
+            losses = roots * distribution.nll(objective.targets, f)
             return tf.reduce_sum(losses, axis=list(range(1, losses.shape.rank)))
 
         return _outer_product(examples, outputs, output_tangents)
 
-    return _through_outputs(objective, values, tangents, curve)
+    return _through(objective.predictions, values, tangents, curve)
 
 
 def score_product(distribution, targets, outputs, tangents, weights):
@@ -172,11 +172,11 @@ def score_product(distribution, targets, outputs, tangents, weights):
     return _outer_product(lambda f: distribution.nll(targets, f), outputs, tangents, weights)
 
 
-def _through_outputs(objective, values, tangents, curve):
-    """Returns J^T curve(J v)."""
+def _through(function, values, tangents, curve):
+    """Returns J^T curve(J v) with the Jacobian J of a function of the values."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
-        outputs = objective.outputs(values)
+        outputs = function(values)
     cotangents = curve(outputs, push_forward(tape, outputs, values, tangents))
     return pull_back(tape, outputs, values, cotangents)
 

@@ -6,7 +6,7 @@ import types
 import keras
 import tensorflow as tf
 
-from ..objective import stateless_call
+from ..keras_bridge.stateless import stateless_call
 
 # The class that `compile` wraps functions in; it has no public name.
 _LossFunction = keras.losses.MeanSquaredError.__base__

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from ... import arguments
 from ..all_examples import checked
-from ..objective import Objective, loss_resolution
+from ..keras_bridge.compiled_objective import CompiledObjective
+from ..keras_bridge.model_objective import loss_resolution
 from ..vectors import flat, resolution, unflat
 
 MEAN, SUM, WEIGHTED_MEAN = "sum_over_batch_size", "sum", "mean_with_sample_weight"
@@ -107,7 +108,7 @@ class FullBatchLoss:
     def _add(self, position, batch):
         """Returns a microbatch's contributions to the loss and its gradient."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        objective = Objective(self.model, x, y, sample_weight, self.training, self.state)
+        objective = CompiledObjective(self.model, x, y, sample_weight, self.training, self.state)
         count, weight = _sizes(batch)
         fraction = tf.cast(count, self.dtype) / self.examples
         factor = {SUM: 1.0, MEAN: fraction, WEIGHTED_MEAN: tf.cast(weight, self.dtype) / self.weight}[

@@ -1,13 +1,12 @@
 """Optimizers that see the model and the batch, under Keras's own `compile` and `fit`.
 
-Keras hands an optimizer gradients, and nothing else. Curvature needs the outputs' distribution, activations,
-or the loss at another point. Importing this module therefore adds one line to `compile`: a
-`ModelOptimizer` is given the model. `train_step` then notes its batch before it runs, so that
-`apply` finds the model, the batch and the gradients together. Everything else is Keras's own: the loop, the
-forward pass, metrics, callbacks, strategies, clipping, weight decay and checkpoints.
+Keras hands an optimizer nothing but gradients. Curvature also needs the distribution of the outputs,
+activations, or the loss at another point. Importing this module therefore extends `compile`, which then
+attaches a `ModelOptimizer` to the model. The attached `train_step` stores its batch before it runs, so that
+`apply` has the model, the batch and the gradients at the same time. Everything else remains Keras's own: the
+loop, the forward pass, metrics, callbacks, strategies, clipping, weight decay and checkpoints.
 """
 
-import functools
 import threading
 import weakref
 
@@ -15,44 +14,57 @@ import keras
 import tensorflow as tf
 
 from ... import arguments
-from ..objective import Objective
 from ..replicas import number, total
+from ..vectors import finite, select
+from . import patches
+from .compiled_objective import OWN_OBJECTIVE, CompiledObjective, has_own_objective, objective_of
+from .internals import all_layers, update_variables
 
 
 class ModelOptimizer(keras.optimizers.Optimizer):
-    """Base of the optimizers whose update depends on more than the gradient.
+    """Base class of the optimizers whose update depends on more than the gradient.
 
-    A subclass implements `direction`, which takes the place of the gradient in `update_step`; the default
-    `update_step` subtracts the learning rate times the direction. It keeps its state in variables made by
-    `add_state` in `build`, so that checkpoints hold it.
+    A subclass implements `direction`, which replaces the gradient in `update_step`; the default `update_step`
+    subtracts the learning rate times the direction. It creates its state with `add_state` in `build`, so that
+    checkpoints contain it.
 
-    A step whose gradient or direction is not finite on some replica is skipped: its direction is zero on all,
-    and no weight decays. If it is the gradient, averages like batch norm's return to what they were before
-    the batch.
+    A step whose gradient or direction is not finite on some replica is skipped on all of them: the direction
+    is zero and no weight decays. If the gradient is not finite, averages such as batch norm's also return to
+    their values before the batch.
 
     Args:
         learning_rate: As in `keras.optimizers.Optimizer`.
         name: Name of the optimizer.
         **kwargs: As in `keras.optimizers.Optimizer`. Clipping and weight decay act on the direction.
 
+    Attributes:
+        needs_distribution: Whether `compile` refuses losses that are not a negative log-likelihood.
+        direction_is_final: Whether `direction` returns a direction that is already clipped, by `clip`.
+        direction_is_decayed: Whether the direction already contains the weight decay.
+
     Raises:
         ValueError: If `gradient_accumulation_steps` or `loss_scale_factor` is given, or the rate is negative.
     """
+
+    needs_distribution = False
+    direction_is_final = False
+    direction_is_decayed = False
 
     def __init__(self, learning_rate, name, **kwargs):
         for argument in ("gradient_accumulation_steps", "loss_scale_factor"):
             if kwargs.get(argument) is not None:
                 raise ValueError(
                     f"{argument} must be None for {type(self).__name__}, got {kwargs[argument]!r}: "
-                    "its direction belongs to the batch at hand"
+                    "its direction belongs to a single batch"
                 )
         if not callable(learning_rate):
             learning_rate = float(arguments.nonnegative("learning_rate", learning_rate, 0))
         super().__init__(learning_rate, name=name, **kwargs)
         self._model = None
         self._batches = threading.local()
+        self._state_names = set()
 
-    # Not a property: Keras saves what it finds in an optimizer's attributes, and would go round in circles.
+    # A method, not a property: Keras saves what it finds in an optimizer's attributes and would recurse.
     def compiled_model(self):
         """Returns the compiled model.
 
@@ -71,28 +83,35 @@ class ModelOptimizer(keras.optimizers.Optimizer):
             model: The model that is compiled.
 
         Raises:
-            ValueError: If the model has a `train_step` or `compute_loss` of its own, or scaled losses, or a
-                batch norm that is synchronized among replicas.
+            ValueError: If the model overrides `train_step` or `compute_loss` without a `curvature_objective`,
+                if the compiled loss is not a negative log-likelihood and the optimizer needs one, or if a
+                batch norm is synchronized among replicas.
         """
-        for method in ("train_step", "compute_loss"):
-            if method in vars(model) or getattr(type(model), method) is not getattr(keras.Model, method):
-                raise ValueError(
-                    f"{type(self).__name__} needs Keras's own {method}, "
-                    f"but {type(model).__name__} overrides it"
-                )
-        synchronized = [
-            layer.name for layer in model._flatten_layers() if getattr(layer, "synchronized", False)
-        ]
+        self._require_known_loss(model)
+        synchronized = [layer.name for layer in all_layers(model) if getattr(layer, "synchronized", False)]
         if synchronized and model.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError(
                 f"{type(self).__name__} evaluates the model inside conditions, where replicas can't "
                 f"synchronize: got BatchNormalization {synchronized[0]!r} with synchronized=True"
             )
-        # A weak reference: a strong one would make the model a part of the optimizer's checkpoint.
+        # A strong reference would make the model part of the optimizer's checkpoint.
         self._model = weakref.ref(model)
 
+    def _require_known_loss(self, model):
+        """Raises ValueError unless the loss of the model's train step is known, with its distribution."""
+        for method in ("train_step", "compute_loss"):
+            overridden = getattr(type(model), method) is not getattr(keras.Model, method)
+            if method in vars(model) or (overridden and not has_own_objective(model)):
+                raise ValueError(
+                    f"{type(self).__name__} needs Keras's own {method}, but {type(model).__name__} overrides "
+                    f"it: give the model a method {OWN_OBJECTIVE}(self, **batch) that returns its loss as a "
+                    "curvezoo.optimizers.ModelObjective (docs/optimizers.md, A loss of your own)"
+                )
+        if self.needs_distribution and not has_own_objective(model):
+            CompiledObjective(model, None).require_distribution()
+
     def train_step(self, model, data):
-        """Runs Keras's train step on a batch that `apply` can read.
+        """Runs the model's train step on a batch that `apply` can read.
 
         Args:
             model: The model.
@@ -106,7 +125,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
                 f"{type(self).__name__} must train the model that it was compiled with last, "
                 f"{self.compiled_model().name!r}, got {model.name!r}: give each model an optimizer of its own"
             )
-        # The state before the step, with the seeds that its dropout draws from.
+        # The state before the step contains the seeds from which its dropout draws.
         state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
         self._batches.data = data, state
         try:
@@ -118,12 +137,12 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """Turns gradients into a direction and applies it.
 
         Args:
-            grads: This replica's gradients of the loss that is divided by the number of replicas.
+            grads: This replica's gradients of the loss divided by the number of replicas.
             trainable_variables: Their variables.
 
         Raises:
-            ValueError: If there is no batch, since `apply` was called outside `fit` and `train_on_batch`, or
-                the trainable variables are not those the optimizer was built for.
+            ValueError: If there is no batch, because `apply` was called outside `fit` and `train_on_batch`,
+                or the trainable variables are not those that the optimizer was built for.
         """
         model, data = self.compiled_model(), getattr(self._batches, "data", None)
         if data is None:
@@ -142,18 +161,20 @@ class ModelOptimizer(keras.optimizers.Optimizer):
             )
         grads = [_dense(g, v) for g, v in zip(grads, variables, strict=True)]
         batch, state = data
-        objective = Objective(model, *keras.utils.unpack_x_y_sample_weight(batch), training=True, state=state)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        objective = objective_of(model, x, y, sample_weight, training=True, state=state)
         direction = self.direction(objective, grads)
         averages = _averages(model, state)
-        # Not every optimizer looks at the gradients: what the batch did to averages tells of it, too.
-        sound = finite(grads) & tf.reduce_all([_stays_finite(v.value, old) for v, old in averages])
-        grads_finite, accepted = tf.unstack(self.all_replicas([sound, sound & finite(direction)]))
+        # Some optimizers ignore the gradients: averages that the batch made infinite reveal it, too.
+        batch_finite = finite(grads) & tf.reduce_all([_stays_finite(v.value, old) for v, old in averages])
+        flags = [batch_finite, batch_finite & finite(direction)]
+        batch_finite, accepted = tf.unstack(self.all_replicas(flags))
         self._batches.accepted = accepted
-        self._restore(averages, grads_finite)
+        _restore(averages, batch_finite)
         super().apply(select(accepted, direction), variables)
 
     def direction(self, objective, gradients):
-        """Returns what takes the place of the gradients; the replicas' directions are summed.
+        """Returns the tensors that replace the gradients; Keras sums them over the replicas.
 
         Args:
             objective: The `Objective` of this replica's batch.
@@ -172,17 +193,43 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         self.assign_sub(variable, keras.ops.cast(learning_rate, variable.dtype) * gradient)
 
     def add_state(self, name, shape=(), initializer="zeros", dtype=None):
-        """Returns a variable that every replica assigns the same value to.
+        """Returns a new variable that every replica assigns the same value to.
 
         Args:
-            name: Its name.
+            name: Its name. A number is appended if there is one of that name: HDF5 files need unique names.
             shape: Its shape.
             initializer: Its initializer, as in Keras.
             dtype: Its type; `floatx` by default.
         """
-        return self.add_variable(shape, initializer, dtype, aggregation="only_first_replica", name=name)
+        unique, count = name.replace("/", "_"), 1
+        while unique in self._state_names:
+            count += 1
+            unique = f"{name}_{count}".replace("/", "_")
+        self._state_names.add(unique)
+        return self.add_variable(shape, initializer, dtype, aggregation="only_first_replica", name=unique)
 
-    # Here too, since subclasses need them at many places.
+    def add_states(self, variables, name):
+        """Returns a new variable of the shape and type of each given variable.
+
+        Args:
+            variables: The variables.
+            name: What the new variables are, appended to the variables' names.
+        """
+        return [self.add_state(f"{v.path}_{name}", v.shape, dtype=v.dtype) for v in variables]
+
+    def clip(self, tensors):
+        """Returns tensors clipped as Keras clips gradients.
+
+        Args:
+            tensors: A list of tensors, one for each trainable variable.
+        """
+        return super()._clip_gradients(tensors)
+
+    def decay_factors(self):
+        """Returns the weight decay of each trainable variable, zero for excluded ones, in units of theta."""
+        return [self.weight_decay * self._use_weight_decay(v) for v in self._trainable_variables]
+
+    # Also methods, since subclasses need them in many places.
     replicas, total = staticmethod(number), staticmethod(total)
 
     @classmethod
@@ -194,14 +241,12 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """
         return cls.total(tf.cast(flag, tf.int32)) >= cls.replicas()
 
-    def _restore(self, averages, grads_finite):
-        """Keeps a batch of undefined numbers out of averages, such as batch norm's."""
-        for variable, value in averages:
-            variable.assign(tf.where(grads_finite, tf.convert_to_tensor(variable.value), value))
+    def _clip_gradients(self, grads):
+        return grads if self.direction_is_final else super()._clip_gradients(grads)
 
     def _apply_weight_decay(self, variables):
-        # As Keras does it, but for steps that are skipped.
-        if self.weight_decay is None:
+        # Keras's rule, except for skipped steps.
+        if self.weight_decay is None or self.direction_is_decayed:
             return
         accepted, rate = self._batches.accepted, tf.convert_to_tensor(self.learning_rate)
 
@@ -210,35 +255,8 @@ class ModelOptimizer(keras.optimizers.Optimizer):
                 factors = [tf.cast(factor, variable.dtype) for factor in (self.weight_decay, rate)]
                 variable.assign_sub(variable * factors[0] * factors[1])
 
-        def decay_all(strategy, variables, rate):
-            for variable in variables:
-                strategy.extended.update(variable.value, decay, args=(rate,), group=False)
-
-        merge_call = tf.__internal__.distribute.interim.maybe_merge_call
         rate = tf.where(accepted, rate, tf.zeros_like(rate))
-        merge_call(decay_all, self._distribution_strategy, variables, rate)
-
-
-def finite(tensors):
-    """Returns whether all numbers of all tensors are finite, a boolean scalar.
-
-    Args:
-        tensors: A list of tensors.
-    """
-    # A sum is finite only if its terms are, but an overflow of finite terms must not reject a step.
-    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in tensors])
-
-
-def select(flag, tensors, otherwise=None):
-    """Returns the tensors if the flag is set, and others, zero by default, if it is not.
-
-    Args:
-        flag: A boolean scalar.
-        tensors: A list of tensors.
-        otherwise: A list of tensors of the same shapes.
-    """
-    # A condition hands them on as they are, where a choice by element copies them.
-    return tf.cond(flag, lambda: list(tensors), lambda: otherwise or [tf.zeros_like(t) for t in tensors])
+        update_variables(self._distribution_strategy, decay, variables, rate)
 
 
 def _averages(model, state):
@@ -249,8 +267,14 @@ def _averages(model, state):
 
 
 def _stays_finite(value, before):
-    """Whether what was finite is so still; a mask may have had infinite entries from the start."""
+    """Whether entries that were finite still are; a mask may contain infinite entries from the start."""
     return tf.reduce_all(tf.math.is_finite(value) | ~tf.math.is_finite(before))
+
+
+def _restore(averages, batch_finite):
+    """Resets averages such as batch norm's after a batch that is not finite."""
+    for variable, value in averages:
+        variable.assign(tf.where(batch_finite, tf.convert_to_tensor(variable.value), value))
 
 
 def _dense(gradient, variable):
@@ -259,9 +283,24 @@ def _dense(gradient, variable):
     return tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
 
 
-def _attach(model, optimizer):
-    """Makes `train_step` the optimizer's if it attaches to models, and Keras's otherwise."""
-    if isinstance(vars(model).get("train_step"), _TrainStep):
+class _TrainStep:
+    """The train step of a model that is compiled with a `ModelOptimizer`."""
+
+    def __init__(self, optimizer, model):
+        self.optimizer, self.model = optimizer, weakref.ref(model)
+
+    def __call__(self, data):
+        return self.optimizer.train_step(self.model(), data)
+
+
+def _is_attached(model):
+    return isinstance(vars(model).get("train_step"), _TrainStep)
+
+
+def _attach(model):
+    """Gives the model the optimizer's `train_step` if that is a `ModelOptimizer`, and otherwise its own."""
+    optimizer = model.optimizer
+    if _is_attached(model):
         del vars(model)["train_step"]
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if not isinstance(inner, ModelOptimizer):
@@ -276,24 +315,20 @@ def _attach(model, optimizer):
     vars(model)["train_step"] = _TrainStep(optimizer, model)
 
 
-class _TrainStep:
-    """The train step of a model that is compiled with a `ModelOptimizer`."""
+def _prepare(model):
+    """Attaches and builds the optimizer before the train step is traced.
 
-    def __init__(self, optimizer, model):
-        self.optimizer, self.model = optimizer, weakref.ref(model)
-
-    def __call__(self, data):
-        return self.optimizer.train_step(self.model(), data)
-
-
-def _attach_late(model):
-    """Attaches the optimizer of a `compile` that was looked up before this module was imported.
-
-    Python looks up `model.compile` first, and imports this module with the optimizer among its arguments.
+    `model.compile` is looked up before its arguments are evaluated, and one of them may be what imports this
+    module: such a model is still to be attached. Variables that were made in a trace would cost a second one.
     """
     optimizer = getattr(model, "optimizer", None)
-    if isinstance(optimizer, ModelOptimizer) and not isinstance(vars(model).get("train_step"), _TrainStep):
-        _attach(model, optimizer)
+    if not isinstance(optimizer, ModelOptimizer):
+        return
+    if not _is_attached(model):
+        _attach(model)
+    if not optimizer.built and model.built and optimizer.compiled_model() is model:
+        with model.distribute_strategy.scope():
+            _build(optimizer, model.trainable_weights)
 
 
 def _build(optimizer, variables):
@@ -301,35 +336,4 @@ def _build(optimizer, variables):
         optimizer.build(variables)
 
 
-def _build_early(model):
-    """Builds the optimizer before the train step is traced: variables made in a trace cost a second one."""
-    optimizer = getattr(model, "optimizer", None)
-    if not isinstance(optimizer, ModelOptimizer) or optimizer.built or not model.built:
-        return
-    if optimizer.compiled_model() is model:
-        with model.distribute_strategy.scope():
-            _build(optimizer, model.trainable_weights)
-
-
-def _extend_keras():
-    compiler, maker = (
-        next(cls for cls in keras.Model.__mro__ if name in vars(cls))
-        for name in ("compile", "make_train_function")
-    )
-    original_compile, original_make = compiler.compile, maker.make_train_function
-
-    @functools.wraps(original_compile)
-    def compile(self, *args, **kwargs):
-        original_compile(self, *args, **kwargs)
-        _attach(self, self.optimizer)
-
-    @functools.wraps(original_make)
-    def make_train_function(self, *args, **kwargs):
-        _attach_late(self)
-        _build_early(self)
-        return original_make(self, *args, **kwargs)
-
-    compiler.compile, maker.make_train_function = compile, make_train_function
-
-
-_extend_keras()
+patches.install(after_compile=_attach, before_train_function=_prepare)

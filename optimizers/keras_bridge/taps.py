@@ -1,12 +1,13 @@
-"""What goes into a model's layers, recorded while it runs: inputs a and pre-activations s.
+"""Records the inputs a and pre-activations s of a model's layers while it runs.
 
 A Keras optimizer sees gradients only. Kronecker factors and per-example gradients need, for each layer, its
 input a and the gradient g = dLoss/ds with respect to its pre-activation s: the gradient of a dense kernel
-is the sum over examples of a g^T. `record` collects both without a change to the model; g is then
+is the sum over examples of a g^T. `record` collects both without changing the model; g is then
 `tape.gradient(loss, call.preactivation)`.
 
-A recurrent layer is unrolled while it is recorded. Its cell's bias is replaced by bias + delta_t, delta_t a
-watched zero for each example and time step: the gradient with respect to delta_t is the pre-activation's.
+A recurrent layer is unrolled while it is recorded. Its cell's bias is replaced by bias + delta_t, with a
+watched zero delta_t for each example and time step. The gradient with respect to delta_t is that with respect
+to the pre-activation.
 
 Legend: B batch, T time steps, D features, n columns of a cell's kernel.
 """
@@ -19,12 +20,14 @@ import threading
 import keras
 import tensorflow as tf
 
+from .internals import recomputes_activations
+
 KERNEL, RECURRENT_KERNEL = "kernel", "recurrent_kernel"
 
 _ABSENT = object()
 _LOCK = threading.RLock()
 _HOOKS = {}
-# One replica of a MirroredStrategy is one thread; it may halt in the middle of a call while another runs.
+# Each replica of a MirroredStrategy runs in a thread of its own, which may pause in the middle of a call.
 _THREAD = threading.local()
 
 
@@ -35,8 +38,8 @@ class Call:
     Attributes:
         layer: The layer.
         inputs: Its first tensor argument, a.
-        preactivation: What enters its activation (its output where it has none), s.
-        training: Whether the layer was told that it trains; `False` if its `call` has no such argument.
+        preactivation: The input of its activation, s; its output where it has no activation.
+        training: The layer's `training` argument; `False` if its `call` has none.
         role: `kernel`, or `recurrent_kernel` where `inputs` is a recurrent layer's previous state [B, units].
         args: The positional arguments of the call.
         kwargs: Its keyword arguments, as Keras completes them.
@@ -53,22 +56,22 @@ class Call:
 
 @contextlib.contextmanager
 def record(layers, tape=None):
-    """Records the calls of layers; whatever happens, the layers are as before on exit.
+    """Records the calls of layers. On exit the layers are always restored.
 
-    Enter it where the model runs: under a strategy in the replica's own function, since a recording sees
-    the calls of its thread only.
+    Enter it where the model runs, under a strategy in the replica's own function: a recording sees only the
+    calls of its thread.
 
     Args:
         layers: Layers with weights of their own, or recurrent layers.
-        tape: `tf.GradientTape` that shall differentiate by pre-activations even where it does not watch the
-            variables; needed for recurrent layers.
+        tape: The `tf.GradientTape` that differentiates with respect to pre-activations. It is needed for
+            recurrent layers, and where the tape does not watch the variables.
 
     Yields:
-        A dict of each layer to the list of its `Call`s, in order; a layer called twice has two.
+        A dict from each layer to the list of its `Call`s, in order; a layer called twice has two.
 
     Raises:
         ValueError: If there is a recurrent layer and no tape, its number of time steps is not static, or a
-            layer ran inside a loop, a condition or a function, whose tensors cannot be used outside.
+            layer ran inside a loop, a condition or a function, whose tensors cannot be used outside it.
 
     Example:
         >>> import keras, tensorflow as tf
@@ -83,7 +86,7 @@ def record(layers, tape=None):
     if tape is None:
         for layer in records:
             if recurrent_cell(layer) is not None:
-                raise ValueError(f"`tape` is needed to record the recurrent layer {layer.name!r}")
+                raise ValueError(f"tape must be given to record the recurrent layer {layer.name!r}, got None")
     listeners = _thread_list("listeners")
     with contextlib.ExitStack() as stack:
         for layer in records:
@@ -95,12 +98,15 @@ def record(layers, tape=None):
 
 
 def recurrent_cell(layer):
-    """Returns the cell of a recurrent layer whose kernels `record` can tell apart, else `None`.
+    """Returns the cell of a recurrent layer whose kernels `record` can separate, else `None`.
 
-    These are Keras's SimpleRNN, LSTM and GRU, and RNN with one of their cells; not a subclass that computes
-    otherwise, a GRU with `reset_after=False` (a column of its recurrent kernel sees the state times the
-    reset gate, another the state), `implementation=1`, which LSTM and GRU take for recurrent dropout, nor
-    one that recomputes its activations in the backward pass.
+    These are Keras's SimpleRNN, LSTM and GRU, and RNN with one of their cells. Excluded are subclasses that
+    compute something else, GRU with `reset_after=False` (some columns of its recurrent kernel multiply the
+    state times the reset gate, others the state), `implementation=1`, which LSTM and GRU use for recurrent
+    dropout, and layers that recompute their activations in the backward pass.
+
+    Args:
+        layer: The layer.
     """
     known = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.RNN)
     if not any(
@@ -113,19 +119,19 @@ def recurrent_cell(layer):
     cell = layer.cell
     if not any(type(cell).call is kind.call for kind in cells):
         return None
-    gates_apart = getattr(cell, "implementation", 2) != 2 or not getattr(cell, "reset_after", True)
-    recomputed = any(getattr(one, "_remat_mode", None) is not None for one in (layer, cell))
-    return None if gates_apart or recomputed else cell
+    separate_gates = getattr(cell, "implementation", 2) != 2 or not getattr(cell, "reset_after", True)
+    recomputed = recomputes_activations(layer) or recomputes_activations(cell)
+    return None if separate_gates or recomputed else cell
 
 
 def _check_graphs(records):
-    here = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    current = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
     for layer, calls in records.items():
         tensors = [x for call in calls for x in keras.tree.flatten(call.preactivation) if tf.is_tensor(x)]
-        if any(getattr(x, "graph", None) is not here for x in tensors):
+        if any(getattr(x, "graph", None) is not current for x in tensors):
             raise ValueError(
-                f"The layer {layer.name!r} was called inside a TensorFlow loop, condition or function, where "
-                "it cannot be recorded"
+                f"layer {layer.name!r} must not be called inside a TensorFlow loop, condition or function, "
+                "where it cannot be recorded"
             )
 
 
@@ -141,7 +147,7 @@ def _listeners(layer):
 
 @contextlib.contextmanager
 def _hooked(layer):
-    """Hooks a layer once, however many recordings of however many threads overlap."""
+    """Hooks a layer once, however many recordings in however many threads overlap."""
     with _LOCK:
         count, stack = _HOOKS.get(layer, (0, None))
         if stack is None:
@@ -162,7 +168,7 @@ def _hooked(layer):
 
 @contextlib.contextmanager
 def _replaced(target, **values):
-    """Sets attributes past Keras's trackers, and brings the old ones back."""
+    """Sets attributes without Keras's tracking, and restores the old ones."""
     saved = {name: target.__dict__.get(name, _ABSENT) for name in values}
     for name, value in values.items():
         object.__setattr__(target, name, value)
@@ -236,8 +242,8 @@ def _static_call(layer, call):
     def checked(sequences, *args, **kwargs):
         if sequences.shape[1] is None:
             raise ValueError(
-                f"The number of time steps must be static to record the recurrent layer {layer.name!r}: give "
-                f"`keras.Input` or the data set a fixed length. Received: shape={tuple(sequences.shape)}"
+                f"the number of time steps must be static to record the recurrent layer {layer.name!r}, got "
+                f"shape {tuple(sequences.shape)}: give keras.Input or the data set a fixed length"
             )
         return call(sequences, *args, **kwargs)
 
@@ -269,13 +275,13 @@ def _tapped_step(layer, cell, call):
 
 
 def _zeros_per_example(cell, inputs):
-    """Zeros [B, n] to differentiate by: one, or one for each kernel of a GRU, which has two biases."""
+    """Zeros [B, n] to differentiate with respect to: one tensor, or two for a GRU, which has two biases."""
     shape = (tf.shape(inputs)[0], cell.recurrent_kernel.shape[-1])
     return [tf.zeros(shape, cell.compute_dtype) for _ in range(2 if hasattr(cell, "reset_after") else 1)]
 
 
 def _bias_per_example(cell, deltas):
-    """The cell's bias plus a delta for each example, [B, n] or a GRU's [2, B, n]."""
+    """The cell's bias plus a delta for each example, [B, n], or [2, B, n] for a GRU."""
     per_example = deltas[0] if len(deltas) == 1 else tf.concat([d[tf.newaxis] for d in deltas], 0)
     if not cell.use_bias:
         return per_example

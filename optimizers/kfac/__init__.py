@@ -1,25 +1,22 @@
-"""Kronecker-factored curvature: blocks of the Fisher matrix by layer, their inverses, and the optimizer."""
+"""Kronecker-factored curvature: preconditioners of the Fisher matrix's blocks, and the optimizer K-FAC."""
 
 import lazy_loader
+
+# Importing K-FAC fails at once, with one clear message, where Keras does not support it.
+from .. import keras_bridge  # noqa: F401
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
-        "block",
-        "blocks",
-        "convolution",
-        "dense",
-        "diagonal",
-        "einsum",
-        "embedding",
-        "kronecker",
-        "normalization",
+        "acceptance",
+        "damping",
+        "observation",
         "optimizer",
         "preconditioners",
         "quadratic",
-        "recurrent",
-        "support",
-        "vector",
+        "signal",
+        "statistics",
+        "step",
     ],
-    submod_attrs={"block": ["Block"], "blocks": ["blocks_of"], "optimizer": ["KFAC"]},
+    submod_attrs={"optimizer": ["KFAC"]},
 )

@@ -1,16 +1,16 @@
-r"""The first damping, and the least that the noise of batches calls for.
+r"""The first damping, and the smallest one that the noise of batches calls for.
 
-In a direction where F has the eigenvalue f, the gradient of a batch of B positions is f Delta, with the
-distance Delta to the best value, and noise of the variance f / B, if labels scatter as the model says. Where
-Delta has the variance \(\sigma^2\) beforehand, its best estimate (Wiener's filter) is
+In a direction where F has the eigenvalue f, the gradient of a batch of B positions is f Delta, where Delta is
+the distance to the optimum, plus noise of variance f / B, if labels scatter as the model predicts. If Delta
+has the prior variance \(\sigma^2\), its best estimate (Wiener's filter) is
 
     Delta ~ gradient / (f + lambda)        lambda = 1 / (B sigma^2)
 
-Less damping fits noise. How far there is to go is not known: \(\sigma^2\) is taken for `PRIOR` / |F|, with
-the Frobenius norm, which is at least F's largest eigenvalue. It serves many networks and batch sizes.
+Less damping fits noise. The distance is not known: \(\sigma^2\) is set to `PRIOR` / |F|, with the Frobenius
+norm, which is at least F's largest eigenvalue. This value serves many networks and batch sizes.
 
-Where positions have weights w in the loss, F is their sum of w F_i and the noise has the variance that is the
-sum of w^2 F_i. In units of the sum of w this is the above with B = (sum w)^2 / sum w^2.
+Where positions have weights w in the loss, F is the sum of w F_i, and the noise has the variance
+sum w^2 F_i. In units of the sum of w this is the above with B = (sum w)^2 / sum w^2.
 """
 
 import math
@@ -18,13 +18,13 @@ import math
 import tensorflow as tf
 
 # The first damping, in units of the mean eigenvalue of F.
-SHARE = 0.1
+FIRST = 0.1
 # The variance sigma^2, in units of 1 / |F|.
 PRIOR = 20.0
 
 
 def averaged_positions(positions, weights, weight):
-    """Returns the average of B after one more batch, and the same as before if that has no weights.
+    """Returns the average of B after one more batch; unchanged if that has no weights.
 
     Args:
         positions: The average before.
@@ -32,13 +32,13 @@ def averaged_positions(positions, weights, weight):
         weight: The weight of the new batch in the average.
     """
     total, squares = tf.unstack(tf.cast(weights, positions.dtype))
-    found = tf.math.divide_no_nan(total**2, squares)
-    usable = tf.math.is_finite(found) & (found > 0)
-    return tf.where(usable, positions + weight * (found - positions), positions)
+    count = tf.math.divide_no_nan(total**2, squares)
+    usable = tf.math.is_finite(count) & (count > 0)
+    return tf.where(usable, positions + weight * (count - positions), positions)
 
 
 def noise_floor(preconditioners, states, positions):
-    """Returns |F| / (`PRIOR` B), and zero where that is no finite number.
+    """Returns |F| / (`PRIOR` B), or zero where that is not finite.
 
     Args:
         preconditioners: The `Preconditioner`s.
@@ -51,7 +51,7 @@ def noise_floor(preconditioners, states, positions):
 
 
 def first_damping(preconditioners, states, dtype):
-    """Returns `SHARE` of F's mean eigenvalue, and 1 where F is zero.
+    """Returns `FIRST` times F's mean eigenvalue, or 1 where F is zero.
 
     Args:
         preconditioners: The `Preconditioner`s.
@@ -60,4 +60,4 @@ def first_damping(preconditioners, states, dtype):
     """
     traces = [tf.cast(p.trace(s), dtype) for p, s in zip(preconditioners, states, strict=True)]
     mean = tf.add_n(traces) / sum(math.prod(v.shape) for p in preconditioners for v in p.block.variables)
-    return tf.where(mean > 0, SHARE * mean, tf.ones_like(mean))
+    return tf.where(mean > 0, FIRST * mean, tf.ones_like(mean))

@@ -1,17 +1,18 @@
-r"""Damped inverses of the blocks of the Fisher matrix, amortised over many steps.
+r"""Damped inverses of the blocks of the Fisher matrix, amortized over many steps.
 
-A preconditioner keeps a block's state, a dict of tensors, and multiplies gradients by \((F + \lambda)^{-1}\):
+A preconditioner defines a block's state, a dict of tensors, and multiplies gradients by an approximation of
+\((F + \lambda)^{-1}\):
 
     diagonal          F ~ diag(d)    M / (d + lambda)
     full              F              (F + lambda)^-1 M
     kronecker         F ~ A (x) G    (A + pi sqrt(lambda))^-1 M (G + sqrt(lambda) / pi)^-1
     eigenbasis        F ~ U S U^T    U_A [(U_A^T M U_G) / (S + lambda)] U_G^T,  U = U_A (x) U_G
 
-The product of the two damped factors exceeds A (x) G + lambda by cross terms; pi, the root of the ratio of
-the factors' mean eigenvalues, makes the two terms equal in trace norm, and their sum smallest (Martens and
-Grosse 2015, section 6.3). The eigenbasis needs no such split. Its S starts as the products of the
-eigenvalues, and is averaged with the second moments of the examples' gradients in that basis (George et al.
-2018): no diagonal in the basis is nearer to F.
+The product of the two damped factors exceeds A (x) G + lambda by two cross terms. The square root pi of the
+ratio of the factors' mean eigenvalues makes them equal in trace norm, which minimizes their sum (Martens and
+Grosse 2015, section 6.3). The eigenbasis needs no such split. Its S starts as the products of the eigenvalues
+and is averaged with the second moments of the examples' gradients in that basis, the diagonal that is closest
+to F (George et al. 2018).
 
 Legend: B examples, m rows and n columns of a block's matrix M of gradients, d numbers of a vector.
 
@@ -24,9 +25,9 @@ References:
 import numpy as np
 import tensorflow as tf
 
-from ..keras_bridge.attachment import finite
+from ..vectors import finite
 
-# Damping of an inverse is at least so many units in the last place of the matrix's trace.
+# The damping of an inverse is at least this many units in the last place of the matrix's trace.
 ROUNDING = 4
 
 
@@ -34,7 +35,7 @@ def preconditioner_of(block, eigenbasis=False):
     """Returns the preconditioner of a block.
 
     Args:
-        block: A block of `blocks`.
+        block: A `Block` of a layer.
         eigenbasis: Whether Kronecker factors are inverted in their eigenbasis.
     """
     if block.kind == "kronecker":
@@ -43,7 +44,7 @@ def preconditioner_of(block, eigenbasis=False):
 
 
 class DiagonalPreconditioner:
-    """F ~ diag(d), with nothing to keep but d; and the base of the others.
+    """F ~ diag(d), whose state is d alone; also the base class of the others.
 
     Args:
         block: The block.
@@ -59,7 +60,7 @@ class DiagonalPreconditioner:
 
     @property
     def averaged(self):
-        """Names of the tensors that replicas average; the others follow from them."""
+        """Names of the tensors that are averaged over replicas; the others follow from them."""
         return list(self.block.shapes)
 
     def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
@@ -68,16 +69,16 @@ class DiagonalPreconditioner:
         Args:
             state: The state.
             calls: The layer's `taps.Call`s.
-            gradients: As in `blocks.Block.statistics`.
-            weight: The weight of the new batch in the averages. If its statistics are not finite it has none.
-            replicas: Number of replicas, each of which sees a share of the batch.
-            share: Weight of this replica's means among those of all, whose mean is 1.
+            gradients: As in `Block.statistics`.
+            weight: The weight of the new batch in the averages; zero if its statistics are not finite.
+            replicas: The number of replicas, each of which sees a share of the batch.
+            share: The weight of this replica's means; the mean of all replicas' weights is 1.
         """
         fresh = self.block.statistics(calls, gradients)
         return {**state, **self._average(state, fresh, weight, replicas, share)}
 
     def refresh(self, state, damping):
-        """Returns the state with inverses of the present averages.
+        """Returns the state with inverses of the current averages.
 
         Args:
             state: The state.
@@ -112,8 +113,8 @@ class DiagonalPreconditioner:
         return matrix / (state["d"] + damping)
 
     def _average(self, state, fresh, weight, replicas, share):
-        """The moving averages; scaled so that their mean over the replicas is the whole batch's."""
-        usable = finite(fresh.values())
+        """The running averages, scaled such that their mean over the replicas is the whole batch's."""
+        usable = finite(fresh)
         averages = {}
         for name, tensor in fresh.items():
             whole = tf.cast(share if name == "A" else replicas, tensor.dtype) * tensor
@@ -123,7 +124,7 @@ class DiagonalPreconditioner:
 
 
 class FullPreconditioner(DiagonalPreconditioner):
-    """F as it is, with its inverse."""
+    """The full block F and its inverse."""
 
     @property
     def shapes(self):
@@ -148,7 +149,7 @@ class FullPreconditioner(DiagonalPreconditioner):
 
 
 class KroneckerPreconditioner(DiagonalPreconditioner):
-    """F ~ A (x) G, each factor inverted with its share of the damping."""
+    """F ~ A (x) G, each factor inverted with its part of the damping."""
 
     @property
     def shapes(self):
@@ -179,7 +180,7 @@ class KroneckerPreconditioner(DiagonalPreconditioner):
 
 
 class EigenbasisPreconditioner(KroneckerPreconditioner):
-    """F ~ U S U^T in the eigenbasis of A (x) G; the basis of a diagonal A is left out."""
+    """F ~ U S U^T in the eigenbasis of A (x) G; a diagonal A needs no basis."""
 
     @property
     def shapes(self):
@@ -193,11 +194,11 @@ class EigenbasisPreconditioner(KroneckerPreconditioner):
 
     @property
     def averaged(self):
-        """Names of the tensors that replicas average; the others follow from them."""
+        """Names of the tensors that are averaged over replicas; the others follow from them."""
         return [*self.block.shapes, "S"]
 
     def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
-        """Returns the state after a batch, whose second moments are averaged since the last new basis."""
+        """Returns the state after a batch; second moments are averaged since the last new basis."""
         bases = state.get("A_basis"), state["G_basis"]
         moments = {"S": self.block.second_moments(calls, gradients, *bases)}
         batches = state["batches"] + 1
@@ -206,13 +207,13 @@ class EigenbasisPreconditioner(KroneckerPreconditioner):
         return {**averages, **moments, "batches": batches}
 
     def refresh(self, state, damping):
-        """Returns the state in the eigenbasis of the present factors."""
+        """Returns the state in the eigenbasis of the current factors."""
         a, g = state["A"], state["G"]
         values, basis = tf.linalg.eigh(g)
         fresh = {"G_basis": basis, "batches": tf.zeros_like(state["batches"])}
         if "A_basis" in state:
             a, fresh["A_basis"] = tf.linalg.eigh(a)
-        # Rounding may leave eigenvalues of semidefinite matrices below zero.
+        # Rounding may make eigenvalues of semidefinite matrices negative.
         fresh["S"] = tf.nn.relu(a)[:, None] * tf.nn.relu(values)
         return {**state, **fresh}
 
@@ -233,7 +234,7 @@ def factor_balance(a, g):
     """
     mean_a, mean_g = (_trace(factor) / factor.shape[0] for factor in (a, g))
     usable = (mean_a > 0) & (mean_g > 0)
-    # Roots first: the ratio may overflow.
+    # Take the roots first, since the ratio may overflow.
     return tf.where(usable, tf.sqrt(mean_a) / tf.sqrt(tf.where(usable, mean_g, 1)), 1)
 
 
@@ -246,7 +247,7 @@ def _inverse(matrix, damping):
     """The inverse of a positive semidefinite matrix, or of its diagonal, plus the damping."""
     if matrix.shape.rank == 1:
         return 1 / (matrix + damping)
-    # TensorFlow ends the program at a matrix that is singular to rounding.
+    # TensorFlow raises an error for a matrix that is singular to rounding.
     rounding = np.finfo(matrix.dtype.as_numpy_dtype).eps
     damping = tf.maximum(damping, ROUNDING * rounding * _trace(matrix))
     return tf.linalg.inv(matrix + damping * tf.eye(matrix.shape[0], dtype=matrix.dtype))

@@ -5,8 +5,9 @@ that minimizes the quadratic model
 
     M(s) = g^T s + s^T (F + lambda) s / 2
 
-solves two linear equations (Martens and Grosse 2015, section 7): a learning rate and a momentum at once. Of F
-they need d^T F d, d^T F v and v^T F v alone, and two forward derivatives of the outputs give them.
+solves two linear equations (Martens and Grosse 2015, section 7). They give a learning rate and a momentum at
+once. They contain F only in d^T F d, d^T F v and v^T F v, for which two forward derivatives of the outputs
+suffice.
 """
 
 import tensorflow as tf
@@ -15,7 +16,7 @@ from ..curvature.derivatives import push_forward
 from ..curvature.products import score_product
 from ..vectors import dot, precision
 
-# Sine squared of the angle, in the metric of F + lambda, below which the last step adds nothing.
+# The squared sine of the angle between d and v, in the metric of F + lambda, below which v is left out.
 PARALLEL = 1e-6
 
 
@@ -26,22 +27,22 @@ def fisher_forms(objective, values, vectors, draw):
     closed form.
 
     Args:
-        objective: An `Objective` whose loss has a distribution.
+        objective: An `Objective` with a predictive distribution.
         values: The trainable values.
         vectors: A list of vectors, each a list with a tensor for each value.
-        draw: Function of the distribution and the outputs that returns labels.
+        draw: Function of the distribution and its parameters that returns labels.
     """
     distribution = objective.distribution
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
-        outputs = objective.outputs(values)
-    tangents = [push_forward(tape, outputs, values, vector) for vector in vectors]
-    weights = objective.nll_weights(outputs)
-    if distribution.has_closed_form(outputs):
-        products = [distribution.fisher_product(outputs, tangent, weights) for tangent in tangents]
+        predictions = objective.predictions(values)
+    tangents = [push_forward(tape, predictions, values, vector) for vector in vectors]
+    weights = objective.nll_weights(predictions)
+    if distribution.has_closed_form(predictions):
+        products = [distribution.fisher_product(predictions, tangent, weights) for tangent in tangents]
     else:
-        labels = draw(distribution, outputs)
-        products = [score_product(distribution, labels, outputs, tangent, weights) for tangent in tangents]
+        labels = draw(distribution, predictions)
+        products = [score_product(distribution, labels, predictions, t, weights) for t in tangents]
     dtype = precision(values)
     return tf.stack([tf.stack([tf.reduce_sum(tf.cast(u * f, dtype)) for f in products]) for u in tangents])
 

@@ -1,63 +1,114 @@
-"""The statistics of a batch: a backward pass of labels drawn from the model, and the averages after it."""
+"""First part of a K-FAC step: running averages of the factors of F, their inverses, and when each is due."""
 
 import tensorflow as tf
 
-from ..keras_bridge import taps
+from .. import replicas
 from ..vectors import precision
+from .damping import averaged_positions
+from .observation import observe
+
+# The first statistics come from few examples, and their inverses age fast: all of the first EARLY steps
+# update the averages, and each power of two among them the inverses.
+EARLY = 20
 
 
-def observe(preconditioners, part, labels, states, weight, replicas=1, share=1.0):
-    """Returns the preconditioners' states after one more batch of this replica's, and its weights.
-
-    The latter are the sums over positions of w and of w^2, with their weights w in the loss, a tensor [2].
-
-    Args:
-        preconditioners: The `Preconditioner`s.
-        part: The `Objective` of the examples.
-        labels: Labels, or a function of the distribution and the outputs that draws them.
-        states: A state for each.
-        weight: The weight of the batch in the averages.
-        replicas: Number of replicas, over which the states are then averaged.
-        share: This replica's weight in the mean over replicas of their means.
-    """
-    distribution, values = part.distribution, part.values
-    variables = part.model.trainable_variables
-    blocks = [p.block for p in preconditioners]
-    tapped = [block.layer for block in blocks if block.differentiates == "calls"]
-    with tf.GradientTape() as tape, taps.record(tapped, tape) as records:
-        tape.watch(values)
-        outputs = part.outputs(values)
-        targets = labels(distribution, outputs) if callable(labels) else labels
-        weights = part.nll_weights(outputs)
-        loss = tf.reduce_sum(tf.sqrt(weights) * distribution.nll(targets, outputs))
-    value_of = {id(v): value for v, value in zip(variables, values, strict=True)}
-    calls = [records.get(block.layer, []) for block in blocks]
-    points = [
-        [call.preactivation for call in called]
-        if block.differentiates == "calls"
-        else [value_of[id(v)] for v in block.variables]
-        for block, called in zip(blocks, calls, strict=True)
-    ]
-    quadruples = zip(preconditioners, states, calls, tape.gradient(loss, points), strict=True)
-    states = [p.observe(state, *seen, weight, replicas, share) for p, state, *seen in quadruples]
-    weights = tf.cast(weights, precision(values))
-    # The weights of a share of the batch are such that their sum is the whole batch's.
-    squares = tf.cast(part.share, weights.dtype) * tf.reduce_sum(weights**2)
-    return states, tf.stack([tf.reduce_sum(weights), squares])
-
-
-def draw(distribution, outputs, seed):
-    """Returns labels that the model deems likely; the same ones however the batch is split among replicas.
+class Statistics:
+    """The state of each layer's preconditioner.
 
     Args:
-        distribution: The `OutputDistribution`.
-        outputs: This replica's outputs, [B, ..., D]; all replicas must have as many, for the same labels.
-        seed: Two integers.
+        preconditioners: The `Preconditioner`s, one for each block of F.
+        decay: Memory of the averages at each update. The first updates are averaged with equal weights.
+        update_every: Steps from one update of the averages to the next.
+        inverse_every: Steps from one inversion to the next.
+        counts_positions: Whether to average the number of positions of a batch.
+        add_state: Function of a name, a shape and a type that returns a new variable.
     """
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    size = tf.shape(outputs)[0]
-    # Noise belongs to a place in the batch: those of the replicas before are drawn too, and left.
-    copies = tf.concat([[replica + 1], tf.ones([len(outputs.shape) - 1], tf.int32)], 0)
-    # Of undefined probabilities, labels may be drawn that do not exist, and end the program.
-    outputs = tf.where(tf.math.is_finite(outputs), outputs, tf.zeros_like(outputs))
-    return distribution.sample(tf.tile(outputs, copies), tf.stack(seed))[replica * size :]
+
+    def __init__(self, preconditioners, decay, update_every, inverse_every, counts_positions, add_state):
+        self.preconditioners, self.decay = preconditioners, decay
+        self.update_every, self.inverse_every = update_every, inverse_every
+        self.states = [
+            {
+                name: add_state(f"{p.block.variables[0].path}_{name}", shape, dtype=p.block.dtype.name)
+                for name, shape in p.shapes.items()
+            }
+            for p in preconditioners
+        ]
+        self.updates, self.inverses_stale = add_state("statistics_updates"), add_state("inverses_stale")
+        self.positions = add_state("positions") if counts_positions else None
+
+    def update(self, examples, labels, iteration, grads_finite):
+        """Returns the states as tensors, with this batch in the averages if an update is due.
+
+        Args:
+            examples: The `Objective` of this replica's examples.
+            labels: Labels, or a function of the distribution and its parameters that draws them.
+            iteration: The number of steps so far.
+            grads_finite: Whether the batch's gradient is finite; otherwise the batch is left out.
+        """
+        states = [{name: tf.convert_to_tensor(v) for name, v in state.items()} for state in self.states]
+        due = grads_finite & ((iteration % self.update_every == 0) | (iteration < EARLY))
+        weight = tf.maximum(1 / (self.updates + 1), 1 - self.decay)
+        share = _share_of_inputs(examples)
+
+        def updated():
+            return observe(self.preconditioners, examples, labels, states, weight, share)
+
+        states, weights = tf.cond(due, updated, lambda: (states, tf.zeros([2], precision(examples.values))))
+        self.updates.assign_add(tf.cast(due, self.updates.dtype))
+        if replicas.number() > 1:
+            # Once per step and outside of the condition, where collectives are not allowed.
+            for preconditioner, state in zip(self.preconditioners, states, strict=True):
+                sums = replicas.total({name: state[name] for name in preconditioner.averaged})
+                state.update({name: tensor / replicas.number() for name, tensor in sums.items()})
+        if self.positions is not None:
+            positions = averaged_positions(self.positions, replicas.total(weights), weight)
+            self.positions.assign(positions)
+        return states
+
+    def invert(self, states, damping, iteration):
+        """Stores the states, and returns them with new inverses if these are due.
+
+        Args:
+            states: What `update` returned.
+            damping: The damping lambda of this step.
+            iteration: The number of steps so far.
+        """
+
+        def inverted():
+            pairs = zip(self.preconditioners, states, strict=True)
+            return [p.refresh(s, tf.cast(damping, p.block.dtype)) for p, s in pairs]
+
+        early = (iteration < EARLY) & (tf.bitwise.bitwise_and(iteration, iteration - 1) == 0)
+        due = (iteration % self.inverse_every == 0) | early | (self.inverses_stale > 0)
+        states = tf.cond(due, inverted, lambda: states)
+        tf.nest.map_structure(lambda variable, value: variable.assign(value), self.states, states)
+        return states
+
+    def mark_stale(self, stale):
+        """Makes an inversion due at the next step, if `stale`, whatever `inverse_every` is."""
+        self.inverses_stale.assign(tf.cast(stale, self.inverses_stale.dtype))
+
+    def natural_gradient(self, gradients, variables, states, damping):
+        """Returns (F + lambda)^-1 g, a tensor for each variable.
+
+        Args:
+            gradients: The gradient g, a tensor for each variable.
+            variables: The trainable variables.
+            states: The states with their inverses.
+            damping: The damping lambda.
+        """
+        gradient_of = {id(v): g for v, g in zip(variables, gradients, strict=True)}
+        for p, state in zip(self.preconditioners, states, strict=True):
+            matrix = p.block.matrix([gradient_of[id(v)] for v in p.block.variables])
+            natural = p.precondition(matrix, state, tf.cast(damping, matrix.dtype))
+            gradient_of.update(zip(map(id, p.block.variables), p.block.unmatrix(natural), strict=True))
+        return [tf.cast(gradient_of[id(v)], v.dtype) for v in variables]
+
+
+def _share_of_inputs(examples):
+    """This replica's weight in the mean over replicas of their means: zero if it has no examples."""
+    if replicas.number() == 1:
+        return 1.0
+    occupied = tf.cast(examples.size > 0, tf.float32)
+    return replicas.number() * occupied / tf.maximum(replicas.total(occupied), 1.0)

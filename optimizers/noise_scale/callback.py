@@ -10,6 +10,8 @@ import tensorflow as tf
 from ... import arguments
 from ...theory.noise_scale import RunningNoiseScale, two_batch_estimates
 from ..keras_bridge.batch_callback import BatchCallback
+from ..keras_bridge.compiled_objective import OWN_OBJECTIVE, has_own_objective
+from ..keras_bridge.internals import build_symbolically, compiled_loss
 from ..layer_rules import per_example
 from . import estimators as noise_estimators
 
@@ -46,7 +48,8 @@ class GradientNoiseScale(BatchCallback):
     distinguishable from zero.
 
     The loss of an example includes its sample weight. The loss is the compiled one, even if a custom
-    `train_step` computes another. |G|^2 and tr Sigma are in units of loss^2 / theta^2 for a loss that
+    `train_step` computes another, unless the model returns its own from `curvature_objective`
+    (`ModelObjective`). |G|^2 and tr Sigma are in units of loss^2 / theta^2 for a loss that
     averages over examples; for a sum over examples only their ratio is meaningful.
 
     If the batch is far smaller than the noise scale, a single batch contains little information about |G|^2.
@@ -71,7 +74,8 @@ class GradientNoiseScale(BatchCallback):
 
     Raises:
         ValueError: If an argument is not valid; in `fit`, if a batch is too small (two examples for B_simple,
-            four for B_noise), or the model does not support the method or overrides `compute_loss`.
+            four for B_noise), or the model does not support the method, or overrides `compute_loss` without
+            a `curvature_objective`.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype("float32")
@@ -158,11 +162,11 @@ class GradientNoiseScale(BatchCallback):
         """Starts to intercept batches, and finds the current step of the training."""
         super().on_train_begin(logs)
         if self._measured is not self.model:
-            self._measured = self.model
+            self._measured, self._functions = self.model, None
             self._simple, self._curved = _Series(self.decay), _Series(self.decay)
         # The measurements are compiled again only if the model was.
-        if self._loss is not self.model._compile_loss:
-            self._loss, self._functions = self.model._compile_loss, None
+        if self._loss is not compiled_loss(self.model):
+            self._loss, self._functions = compiled_loss(self.model), None
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         # This counts batches; with gradient accumulation, `iterations` counts updates.
         self._begin = self._done = int(keras.ops.convert_to_numpy(optimizer._iterations))
@@ -218,14 +222,15 @@ class GradientNoiseScale(BatchCallback):
     def _prepare(self, data):
         """Returns the compiled measurements of B_simple and B_noise, given the first batch of a training."""
         model, count = self.model, self.microbatches
-        if type(model).compute_loss is not keras.Model.compute_loss:
+        if type(model).compute_loss is not keras.Model.compute_loss and not has_own_objective(model):
             raise ValueError(
-                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: the "
-                "noise scale is measured for the compiled loss"
+                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: give it "
+                f"a method {OWN_OBJECTIVE}(self, **batch) that returns its loss as a "
+                "curvezoo.optimizers.ModelObjective"
             )
         if model.distribute_strategy.num_replicas_in_sync == 1:
             # `fit` builds model, loss and optimizer only in its first step.
-            model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(data))
+            build_symbolically(model, keras.utils.unpack_x_y_sample_weight(data))
         method = self._chosen_method()
         return (
             self._compiled(lambda batch: noise_estimators.squares(method, model, batch, count)),

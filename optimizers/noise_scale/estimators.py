@@ -23,8 +23,9 @@ import tensorflow as tf
 
 from .. import replicas
 from ..curvature.products import hessian_product
+from ..keras_bridge.compiled_objective import objective_of
+from ..keras_bridge.stateless import trainable_values
 from ..layer_rules import per_example
-from ..objective import Objective
 from ..vectors import at_least_float32, dot, precision
 
 
@@ -76,7 +77,7 @@ def _piece_squares(model, data, pieces):
     size = _size(data)
     pieces = tf.minimum(pieces, size)
     cut = size // tf.maximum(pieces, 1)
-    values = Objective(model, None).values
+    values = trainable_values(model)
 
     def add(index, gradients, total):
         piece = _gradient(_objective(model, _piece(data, index, pieces, cut), index), values)
@@ -109,7 +110,7 @@ def curved(model, data, pieces):
     size = _size(data) // 2
     pieces = tf.minimum(pieces // 2, size)
     cut = size // tf.maximum(pieces, 1)
-    values = Objective(model, None).values
+    values = trainable_values(model)
     halves = [_piece(data, index, 2, size) for index in range(2)]
     forms = [_forms(model, *pair, values, pieces, cut) for pair in (halves, halves[::-1])]
     small, big = (sum(form) / 2 for form in zip(*forms, strict=True))
@@ -158,7 +159,7 @@ def _objective(model, data, index=None):
     state = None
     if index is not None:
         state = [_reseeded(v, index) for v in model.non_trainable_variables]
-    return Objective(model, *keras.utils.unpack_x_y_sample_weight(data), training=True, state=state)
+    return objective_of(model, *keras.utils.unpack_x_y_sample_weight(data), training=True, state=state)
 
 
 def _reseeded(variable, index):

@@ -8,7 +8,7 @@ from curvezoo.optimizers.keras_bridge import taps
 
 @pytest.fixture
 def double_precision_rates():
-    """The learning rate is a variable of the default type, and so are weights by the default policy."""
+    """Learning rates have the default type, and weights that of the default policy."""
     floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
@@ -18,7 +18,7 @@ def double_precision_rates():
 
 
 def train(optimizer, epochs=3, model=None, dtype=None, **compiled):
-    """Trains a small classifier with an embedding, or goes on with a model; returns it and its losses."""
+    """Trains a small classifier with an embedding, or the given model; returns it and its losses."""
     rng = np.random.default_rng(0)
     tokens, labels = rng.integers(0, 10, (64, 4)), rng.integers(0, 3, 64)
     if model is None:
@@ -36,7 +36,7 @@ def fit():
 
 
 def tanh_network(*middle, regularizer=None):
-    """A classifier of six numbers, with layers of one's own in the middle."""
+    """A classifier of six numbers, with the given layers in the middle."""
     keras.utils.set_random_seed(3)
     first = keras.layers.Dense(8, "tanh", kernel_regularizer=regularizer)
     model = keras.Sequential([keras.Input((6,)), first, *middle, keras.layers.Dense(3)])

@@ -1,3 +1,5 @@
+"""Acceleration against powers of its matrix, the theory of three-stage rules, and Keras's SGD."""
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from curvezoo.optimizers.acceleration import Acceleration
 from curvezoo.theory import three_stage
 
-# Exact in single precision, to which Keras rounds SGD's momentum even for variables of double precision.
+# Exact in single precision, to which Keras rounds SGD's momentum even for double-precision variables.
 MOMENTUM = 0.875
 
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
 
 def minimize(optimizer, hessian, start, updates):
-    """Parameters [updates + 1, D] on the quadratic of a Hessian [D, D], in double precision."""
+    """The parameters [updates + 1, D] on a quadratic with the Hessian [D, D], in double precision."""
     theta = keras.Variable(start, dtype="float64")
     values = [theta.numpy()]
     for _ in range(updates):
@@ -26,7 +28,7 @@ def minimize(optimizer, hessian, start, updates):
 
 
 def matrix(rule, eigenvalue):
-    """What one update does to (theta, v, a), column by column from the update equations."""
+    """The matrix of one update on (theta, v, a), column by column from the update equations."""
     columns = []
     for theta, v, a in np.eye(3):
         g = eigenvalue * theta
@@ -42,7 +44,7 @@ def matrix(rule, eigenvalue):
 
 
 def polynomial(rule, eigenvalue):
-    """The characteristic polynomial of the docstring, from the highest power."""
+    """The characteristic polynomial of the docstring, highest power first."""
     free = np.polymul([1, -1], [1, -rule.momentum, -rule.acceleration])
     return np.polyadd(free, float(rule.learning_rate) * eigenvalue * np.array([1, 0, rule.delayed_gradient]))
 
@@ -56,7 +58,7 @@ def cube_root_rate(kappa):
 
 
 def rotated(eigenvalues, seed=0):
-    """A Hessian with these eigenvalues, and its eigenvectors in columns."""
+    """A Hessian with these eigenvalues, and its eigenvectors as columns."""
     q = np.linalg.qr(np.random.default_rng(seed).normal(size=(len(eigenvalues),) * 2))[0]
     return q @ np.diag(eigenvalues) @ q.T, q
 
@@ -72,7 +74,7 @@ RULES = {
 @pytest.mark.equation("4.3.1")
 @pytest.mark.equation("4.3.2")
 @pytest.mark.parametrize("momentum", [0.0, MOMENTUM])
-def test_without_the_third_stage_it_is_sgd_with_momentum(momentum):
+def test_without_the_third_stage_it_equals_sgd_with_momentum(momentum):
     rng = np.random.default_rng(0)
     ours, theirs = Acceleration(0.01, momentum), keras.optimizers.SGD(0.01, momentum=momentum)
     a, b = (keras.Variable(np.ones(5), dtype="float64") for _ in range(2))
@@ -84,7 +86,7 @@ def test_without_the_third_stage_it_is_sgd_with_momentum(momentum):
 
 @pytest.mark.equation("4.3.2")
 @pytest.mark.equation("4.3.6")
-def test_the_printed_index_of_the_velocity_is_another_rule_than_the_one_that_the_notes_analyse():
+def test_the_printed_velocity_index_is_not_the_rule_that_the_notes_analyze():
     eps, m, eigenvalue = 0.3, 0.5, 1.0
     printed = np.array([[1, -eps], [eigenvalue, m]])
     meant = np.array([[1 - eps * eigenvalue, -m * eps], [eigenvalue, m]])
@@ -95,14 +97,14 @@ def test_the_printed_index_of_the_velocity_is_another_rule_than_the_one_that_the
     ours = minimize(Acceleration(eps, m), np.array([[eigenvalue]]), [1.0], 20)[:, 0]
     np.testing.assert_allclose(ours, values, rtol=1e-12)
     np.testing.assert_allclose(ours, [np.linalg.matrix_power(meant, k)[0, 0] for k in range(21)], atol=1e-12)
-    # As printed, theta moves by the velocity before last: no momentum is then not plain descent.
+    # As printed, theta moves by the old velocity: without momentum this is not gradient descent.
     assert np.linalg.matrix_power(printed, 1)[0, 0] == 1.0 != pytest.approx(ours[1])
     assert np.linalg.det(printed) == pytest.approx(m + eps * eigenvalue)
     assert np.linalg.det(meant) == pytest.approx(m)
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_on_a_quadratic_the_path_is_the_power_of_the_matrix(name):
+def test_the_path_on_a_quadratic_is_given_by_powers_of_the_matrix(name):
     eigenvalues, start = np.array([0.1, 1.0, 3.0, 10.0]), np.array([1.0, -2.0, 0.5, 3.0])
     hessian, q = rotated(eigenvalues)
     rule = Acceleration(*RULES[name])
@@ -115,7 +117,7 @@ def test_on_a_quadratic_the_path_is_the_power_of_the_matrix(name):
 
 @pytest.mark.parametrize("eigenvalue", [0.1, 10.0])
 @pytest.mark.parametrize("name", RULES)
-def test_the_documented_matrix_and_polynomial_are_those_of_the_update(name, eigenvalue):
+def test_the_documented_matrix_and_polynomial_match_the_update(name, eigenvalue):
     eps, m, n, c = RULES[name]
     step = matrix(Acceleration(*RULES[name]), eigenvalue)
     documented = [[1 - eps * eigenvalue, -eps, 0], [m * eigenvalue, m, 1], [(n + c) * eigenvalue, n, 0]]
@@ -127,12 +129,12 @@ def test_the_documented_matrix_and_polynomial_are_those_of_the_update(name, eige
 def test_for_two_eigenvalues_all_roots_are_equal_at_each(kappa):
     rule, r = Acceleration.for_two_eigenvalues(0.3, 0.3 * kappa), cube_root_rate(kappa)
     np.testing.assert_allclose(polynomial(rule, 0.3), np.poly([r, r, r]), rtol=1e-12, atol=1e-12)
-    # The coefficient of z^2 is a difference of numbers that grow like the cube of s - 1 over s.
+    # Cancellation in the coefficient of z^2 grows with the condition number.
     np.testing.assert_allclose(polynomial(rule, 0.3 * kappa), np.poly([-r, -r, -r]), rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("kappa", [1.5, 1e3])
-def test_for_two_eigenvalues_is_the_rule_of_theory(kappa):
+def test_for_two_eigenvalues_equals_the_rule_of_theory(kappa):
     ours = Acceleration.for_two_eigenvalues(0.3, 0.3 * kappa)
     theirs = three_stage.two_eigenvalues(0.3, 0.3 * kappa, 3)
     eps = float(ours.learning_rate)
@@ -149,20 +151,20 @@ def test_for_two_eigenvalues_is_the_rule_of_theory(kappa):
 )
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_no_three_stage_rule_beats_the_cube_root_at_two_eigenvalues(kappa, m, n, q):
-    # Any rule with three stages: three coefficients of the gradients in place of (eps, 0, eps c).
+    # A general three-stage rule has any three coefficients of the gradients in place of (eps, 0, eps c).
     free = np.polymul([1, -1], [1, -m, -n])
     slowest = max(np.max(np.abs(np.roots(np.polyadd(free, np.array(q) * x)))) for x in (1.0, kappa))
-    # Roots of a cubic that meet are found to the cube root of the rounding.
+    # Triple roots of a cubic are accurate to the cube root of the rounding error.
     assert slowest >= cube_root_rate(kappa) - 1e-4
 
 
-def test_the_distance_at_two_eigenvalues_falls_as_the_cube_root_says_and_momentum_as_the_square_root():
+def test_two_eigenvalues_converge_at_the_cube_root_rate():
     kappa, updates = 1000.0, 200
     hessian, _ = rotated([1.0, 1.0, kappa, kappa])
     third = minimize(Acceleration.for_two_eigenvalues(1.0, kappa), hessian, np.ones(4), updates)
     second = minimize(Acceleration.for_interval(1.0, kappa), hessian, np.ones(4), updates)
     fall = np.linalg.norm(third[1:], axis=1) ** (1 / np.arange(1, updates + 1))
-    # k^2 r^k, up to a factor: its k-th root exceeds r by at most 2 log k / k + log(100) / k.
+    # The k-th root of k^2 r^k, up to a factor of 100, exceeds r by at most 2 log k / k + log(100) / k.
     assert np.log(fall[-1] / cube_root_rate(kappa)) < (2 * np.log(updates) + np.log(100)) / updates
     assert np.log(fall[-1] / cube_root_rate(kappa)) > 0
     root = np.sqrt(kappa)
@@ -184,23 +186,23 @@ def test_between_the_two_eigenvalues_the_cube_root_is_lost(kappa):
 
 @pytest.mark.equation("4.3.13")
 @pytest.mark.parametrize("kappa", [1.0, 4.0, 100.0])
-def test_momentum_has_one_rate_all_over_the_interval(kappa):
+def test_momentum_has_the_same_rate_across_the_interval(kappa):
     rule, root = Acceleration.for_interval(0.3, 0.3 * kappa), np.sqrt(kappa)
-    # Two roots that meet at the ends are found to the square root of the rounding.
+    # Double roots at the ends are accurate to the square root of the rounding error.
     for eigenvalue in np.linspace(0.3, 0.3 * kappa, 21):
         assert rate(rule, eigenvalue) == pytest.approx((root - 1) / (root + 1), abs=1e-7)
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_the_rate_is_bounded_as_documented(name):
+def test_the_documented_bound_of_the_rate_is_sharp(name):
     _, m, n, c = RULES[name]
     edge = 2 * (1 + m - n) / (1 + c)
-    # At the edge -1 is a root, and beyond it one is below.
+    # At the edge -1 is a root, and beyond it a root is below -1.
     assert np.polyval(polynomial(Acceleration(edge, m, n, c), 1.0), -1.0) == pytest.approx(0, abs=1e-12)
     assert rate(Acceleration(1.01 * edge, m, n, c), 1.0) > 1
 
 
-def test_a_saved_run_goes_on_exactly(fit, tmp_path):
+def test_a_saved_run_resumes_exactly(fit, tmp_path):
     schedule = keras.optimizers.schedules.CosineDecay(0.2, 12)
     options = {"weight_decay": 0.01, "global_clipnorm": 0.3, "gradient_accumulation_steps": 3}
     whole, _ = fit(Acceleration(schedule, 0.9, -0.2, 0.3, **options), 3)
@@ -218,7 +220,7 @@ def test_a_saved_run_goes_on_exactly(fit, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_fit_compiles_with_xla_and_equals_sgd_under_every_option_of_the_base_class(fit):
+def test_fit_under_xla_equals_sgd_with_options_of_the_base_class(fit):
     options = {"weight_decay": 0.01, "clipnorm": 0.3, "use_ema": True}
     ours, losses = fit(Acceleration(0.1, MOMENTUM, **options), 3, jit_compile=True)
     sgd, _ = fit(keras.optimizers.SGD(0.1, momentum=MOMENTUM, **options), 3, jit_compile=True)
@@ -227,11 +229,11 @@ def test_fit_compiles_with_xla_and_equals_sgd_under_every_option_of_the_base_cla
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
 
-def test_sparse_gradients_are_dense_ones():
+def test_sparse_gradients_equal_dense_ones():
     sparse = tf.IndexedSlices(
         tf.constant([[1.0], [2.0], [-4.0]]), tf.constant([1, 1, 0]), tf.constant([3, 1])
     )
-    found = []
+    actual = []
     for gradient in (sparse, tf.convert_to_tensor(sparse)):
         theta, optimizer = (
             keras.Variable(np.zeros((3, 1)), dtype="float32"),
@@ -239,10 +241,12 @@ def test_sparse_gradients_are_dense_ones():
         )
         for _ in range(3):
             optimizer.apply([gradient], [theta])
-        found.append(theta.numpy())
-    np.testing.assert_array_equal(*found)
+        actual.append(theta.numpy())
+    np.testing.assert_array_equal(*actual)
     # u = g, then 1.5 g, then (0.75 - 0.2 + 1 + 0.5) g.
-    np.testing.assert_allclose(found[0][:, 0], 0.1 * (1 + 1.5 + 2.05) * np.array([4.0, -3.0, 0.0]), rtol=1e-6)
+    np.testing.assert_allclose(
+        actual[0][:, 0], 0.1 * (1 + 1.5 + 2.05) * np.array([4.0, -3.0, 0.0]), rtol=1e-6
+    )
 
 
 def test_mixed_precision_skips_an_overflow_and_trains(fit):
@@ -270,13 +274,13 @@ def test_mixed_precision_skips_an_overflow_and_trains(fit):
         ({"decoupled": True}, "not recognized: {'decoupled': True}"),
     ],
 )
-def test_a_bad_argument_is_named(arguments, message):
+def test_invalid_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         Acceleration(**arguments)
 
 
 @pytest.mark.parametrize("make", [Acceleration.for_two_eigenvalues, Acceleration.for_interval])
-def test_bad_eigenvalues_are_named(make):
+def test_invalid_eigenvalues_are_named(make):
     with pytest.raises(ValueError, match="smallest must be positive, got 0"):
         make(0.0, 1.0)
     with pytest.raises(ValueError, match="largest must be finite, got inf"):

@@ -1,4 +1,4 @@
-"""Oracles: closed moments of Gaussian noise, SciPy's ranks, NumPy's recursions, one device for two."""
+"""Evolution against closed moments of Gaussian noise, SciPy's ranks and NumPy's recursions."""
 
 import keras
 import numpy as np
@@ -8,48 +8,50 @@ from scipy.stats import rankdata
 from sklearn.datasets import load_digits
 
 from curvezoo.optimizers.evolution import Evolution, centered_ranks
-from curvezoo.optimizers.objective import Objective
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 PAIRS = 4000
 
 
 def estimate(loss, x, y, theta, **kwargs):
-    """The estimate of the gradient of a loss of x theta, without ranks."""
+    """The estimated gradient of a loss of x theta, without ranks."""
     model = keras.Sequential([keras.Input((len(theta),)), keras.layers.Dense(1, use_bias=False)])
     optimizer = Evolution(**({"pairs": PAIRS, "ranks": False, "seed": 0} | kwargs))
     model.compile(optimizer, loss=loss)
     model.set_weights([np.reshape(theta, (-1, 1))])
     values = tf.constant(x), tf.constant(y)
-    return tf.function(lambda: optimizer.direction(Objective(model, *values), None))()[0].numpy()[:, 0]
+    return tf.function(lambda: optimizer.direction(CompiledObjective(model, *values), None))()[0].numpy()[
+        :, 0
+    ]
 
 
 def mean_output(y, outputs):
     return outputs
 
 
-def assert_estimates(found, gradient):
-    """The covariance of e (e . a) is |a|^2 + a a^T."""
+def assert_estimates(actual, gradient):
+    """Checks an estimate by the covariance of e (e . a), which is |a|^2 + a a^T."""
     error = np.sqrt((gradient @ gradient + gradient**2) / PAIRS)
-    assert np.all(np.abs(found - gradient) < 4 * error)
-    assert np.abs(found - gradient).max() > 0.1 * error.max()
-    # The mean square of D deviations is 1 with a variance of about 2 / D.
-    assert abs(np.mean(((found - gradient) / error) ** 2) - 1) < 4 * np.sqrt(2 / len(gradient))
+    assert np.all(np.abs(actual - gradient) < 4 * error)
+    assert np.abs(actual - gradient).max() > 0.1 * error.max()
+    # The mean square of D standardized deviations is 1 with a variance of about 2 / D.
+    assert abs(np.mean(((actual - gradient) / error) ** 2) - 1) < 4 * np.sqrt(2 / len(gradient))
 
 
-def test_of_a_linear_loss_the_estimate_has_the_gradient_for_its_mean(double_precision_rates):
+def test_the_estimate_on_a_linear_loss_is_unbiased(double_precision_rates):
     a = np.linspace(-1, 2, 8)
-    found = estimate(mean_output, a[None], np.zeros((1, 1)), np.ones(8), sigma=0.3)
-    assert_estimates(found, a)
+    actual = estimate(mean_output, a[None], np.zeros((1, 1)), np.ones(8), sigma=0.3)
+    assert_estimates(actual, a)
 
-    # A constant cancels in every pair, wherever theta is and whatever sigma.
+    # A constant cancels in every pair, at any theta and sigma.
     def doubled(y, outputs):
         return 1e3 + 2 * outputs
 
     other = estimate(doubled, a[None], np.zeros((1, 1)), np.zeros(8), sigma=5.0)
-    np.testing.assert_allclose(other, 2 * found, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(other, 2 * actual, rtol=1e-9, atol=1e-10)
 
 
-def test_of_a_quadratic_loss_too_at_any_sigma(double_precision_rates):
+def test_the_estimate_on_a_quadratic_loss_is_unbiased_at_any_sigma(double_precision_rates):
     rng = np.random.default_rng(0)
     x, y, theta = rng.normal(size=(20, 6)), rng.normal(size=(20, 1)), rng.normal(size=6)
     gradient = 2 * x.T @ (x @ theta - y[:, 0]) / 20
@@ -58,18 +60,18 @@ def test_of_a_quadratic_loss_too_at_any_sigma(double_precision_rates):
     np.testing.assert_allclose(near, far, rtol=1e-8)
 
 
-def test_of_a_quartic_loss_it_is_the_gradient_of_the_smoothed_one(double_precision_rates):
+def test_the_estimate_on_a_quartic_loss_is_the_smoothed_gradient(double_precision_rates):
     theta, sigma = 0.7, 0.5
-    found = estimate(lambda y, t: t**4 / 4, np.ones((1, 1)), np.zeros((1, 1)), [theta], sigma=sigma)[0]
-    # <(t + sigma e)^4> / 4 has the slope t^3 + 3 sigma^2 t; a pair gives t^3 e^2 + t sigma^2 e^4.
+    actual = estimate(lambda y, t: t**4 / 4, np.ones((1, 1)), np.zeros((1, 1)), [theta], sigma=sigma)[0]
+    # <(t + sigma e)^4> / 4 has the slope t^3 + 3 sigma^2 t; one pair gives t^3 e^2 + t sigma^2 e^4.
     smoothed = theta**3 + 3 * sigma**2 * theta
     square = 3 * theta**6 + 2 * 15 * theta**4 * sigma**2 + 105 * theta**2 * sigma**4
     error = np.sqrt((square - smoothed**2) / PAIRS)
-    assert abs(found - smoothed) < 4 * error < 10 * error < smoothed - theta**3
+    assert abs(actual - smoothed) < 4 * error < 10 * error < smoothed - theta**3
 
 
 @pytest.mark.parametrize("shape", [(2,), (5, 2), (40, 2)])
-def test_ranks_are_scipys_with_ties_shared_and_not_a_number_worst(shape):
+def test_ranks_equal_scipys_and_nan_ranks_worst(shape):
     rng = np.random.default_rng(1)
     losses = rng.integers(0, 6, shape).astype(float)
     expected = (rankdata(losses) - 1) / (losses.size - 1) - 0.5
@@ -80,7 +82,7 @@ def test_ranks_are_scipys_with_ties_shared_and_not_a_number_worst(shape):
 
 
 def small(optimizer, loss="mse", noisy=False, **kwargs):
-    """A net, with dropout and batch norm where it is noisy, and 64 examples."""
+    """A network, with dropout and batch norm if it is noisy, and 64 examples."""
     rng = np.random.default_rng(2)
     x = rng.normal(size=(64, 4)).astype("float32")
     y = np.sin(x @ rng.normal(size=(4, 1))).astype("float32")
@@ -104,7 +106,7 @@ def assert_equal_weights(first, second, **tolerance):
         np.testing.assert_allclose(a, b, **({"rtol": 0, "atol": 0} | tolerance))
 
 
-def test_with_ranks_no_increasing_map_of_the_loss_changes_anything():
+def test_ranks_are_invariant_under_increasing_maps_of_the_loss():
     def cubed(y, outputs):
         return 100 + 1000 * keras.ops.mean(keras.ops.square(y - outputs))
 
@@ -112,7 +114,7 @@ def test_with_ranks_no_increasing_map_of_the_loss_changes_anything():
     assert_equal_weights(plain, mapped)
 
 
-def test_equal_seeds_give_equal_runs_and_every_update_draws_afresh():
+def test_equal_seeds_give_equal_runs_and_updates_draw_new_noise():
     first, again, other = (run(Evolution(pairs=4, seed=seed), 1)[0] for seed in (3, 3, 4))
     assert_equal_weights(first, again)
     assert np.abs(first.get_weights()[0] - other.get_weights()[0]).max() > 1e-3
@@ -127,7 +129,7 @@ def test_equal_seeds_give_equal_runs_and_every_update_draws_afresh():
     assert np.abs(first - second).max() > 0.1
 
 
-def test_no_seed_draws_one_that_keras_fixes():
+def test_without_a_seed_one_is_drawn_that_keras_can_fix():
     keras.utils.set_random_seed(5)
     first, second = Evolution(), Evolution()
     keras.utils.set_random_seed(5)
@@ -135,7 +137,7 @@ def test_no_seed_draws_one_that_keras_fixes():
     assert Evolution.from_config(first.get_config()).get_config() == first.get_config()
 
 
-def test_a_saved_run_goes_on_exactly(tmp_path):
+def test_a_saved_run_resumes_exactly(tmp_path):
     schedule = keras.optimizers.schedules.CosineDecay(0.02, 12)
     options = {"pairs": 4, "seed": 0, "weight_decay": 0.01, "global_clipnorm": 3.0}
     whole, _ = run(Evolution(schedule, **options), 3)
@@ -150,7 +152,7 @@ def test_a_saved_run_goes_on_exactly(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_momentum_and_weight_decay_are_those_of_the_equations(double_precision_rates):
+def test_momentum_and_weight_decay_follow_the_equations(double_precision_rates):
     def path(theta, **kwargs):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, use_bias=False)])
         model.compile(Evolution(0.1, pairs=4, ranks=False, seed=0, **kwargs), mean_output)
@@ -162,7 +164,7 @@ def test_momentum_and_weight_decay_are_those_of_the_equations(double_precision_r
         return np.array(steps)
 
     theta = np.array([[1.0], [2.0], [3.0]])
-    # A linear loss has the same gradient everywhere, and its estimates depend on the update alone.
+    # The gradient of a linear loss is constant, and its estimates depend on the update only.
     estimates = -np.diff(path(theta, momentum=0.0), axis=0) / 0.1
     v, expected, decayed = 0.0, [theta], [theta]
     for g in estimates:
@@ -173,7 +175,7 @@ def test_momentum_and_weight_decay_are_those_of_the_equations(double_precision_r
     np.testing.assert_allclose(path(theta, momentum=0.0, weight_decay=0.3), decayed, rtol=1e-6)
 
 
-def test_trials_leave_batch_norm_and_dropout_as_one_forward_pass_does():
+def test_trials_do_not_change_the_state_of_batch_norm_and_dropout():
     ours, reference = (
         run(o, 1, 64, noisy=True, run_eagerly=True)[0]
         for o in (Evolution(pairs=6), keras.optimizers.SGD(0.1))
@@ -200,7 +202,7 @@ def test_it_learns_digits():
     assert model.evaluate(x[1500:], y[1500:], verbose=0)[1] > 0.75
 
 
-def test_a_loss_without_a_gradient_is_descended():
+def test_a_loss_without_a_gradient_is_minimized():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 5)).astype("float32")
     y = (x @ rng.normal(size=(5, 1)) > 0).astype("float32")
@@ -226,7 +228,7 @@ def test_a_loss_that_is_not_finite_moves_nothing():
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_batch_of_undefined_numbers_leaves_no_trace():
+def test_a_batch_with_nan_changes_nothing():
     for ranks in (False, True):
         optimizer = Evolution(pairs=2, ranks=ranks, momentum=0, weight_decay=0.1)
         model, x, y = small(optimizer, noisy=True, run_eagerly=True)
@@ -270,11 +272,11 @@ def test_two_logical_devices_equal_one(mirrored):
         ({"gradient_accumulation_steps": 2}, "gradient_accumulation_steps must be None for Evolution"),
     ],
 )
-def test_bad_arguments_are_named(arguments, message):
+def test_invalid_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         Evolution(**arguments)
 
 
-def test_without_a_model_it_says_what_it_needs():
+def test_applying_without_a_model_is_refused():
     with pytest.raises(ValueError, match="Evolution needs a model"):
         Evolution().apply([tf.zeros(2)], [keras.Variable([1.0, 2.0])])

@@ -1,3 +1,5 @@
+"""Hessian-free steps against textbook conjugate gradients and SciPy's optimum."""
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from scipy import optimize
 from sklearn.datasets import load_digits
 
 from curvezoo.losses import CategoricalNLL
-from curvezoo.optimizers.hessian_free import HessianFree, _kept
+from curvezoo.optimizers.hessian_free import HessianFree, stored_steps
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
@@ -33,7 +35,7 @@ def assign(model, theta):
 
 
 def gradient_and_gauss_newton(model, x, y):
-    """Of the mean cross-entropy, from the outputs' Jacobian."""
+    """Gradient and Gauss-Newton matrix of the mean cross-entropy, from the Jacobian of the outputs."""
     with tf.GradientTape() as tape:
         logits = model(x)
     parts = tape.jacobian(logits, model.trainable_variables)
@@ -45,15 +47,15 @@ def gradient_and_gauss_newton(model, x, y):
 
 
 def iterates(matrix, b, x, steps):
-    """Conjugate gradients as in the textbook."""
+    """The iterates of textbook conjugate gradients."""
     r = b - matrix @ x
-    p, found = r, []
+    p, actual = r, []
     for _ in range(steps):
         a = (r @ r) / (p @ matrix @ p)
         x, rest = x + a * p, r - a * matrix @ p
         p, r = rest + (rest @ rest) / (r @ r) * p, rest
-        found.append(x)
-    return found
+        actual.append(x)
+    return actual
 
 
 def test_a_convex_quadratic_takes_one_step():
@@ -63,7 +65,7 @@ def test_a_convex_quadratic_takes_one_step():
     errors = []
     for damping in (1e-2, 1e-4, 1e-8):
         model = network()
-        model.compile(HessianFree(damping=damping), "mse")
+        model.compile(HessianFree(damping=damping), "mse", run_eagerly=True)
         model.train_on_batch(x, y)
         errors.append(np.abs(np.vstack(model.get_weights()) - optimum).max())
     assert errors[0] > 50 * errors[1] and errors[1] > 1e3 * errors[2]
@@ -80,19 +82,22 @@ def test_steps_are_the_best_iterates_of_conjugate_gradients():
     for _ in range(6):
         assign(copy, start)
         g, matrix = gradient_and_gauss_newton(copy, x, y)
-        found = iterates(matrix + damping * np.eye(len(g)), g, 0.9 * last * np.ones(len(g)), steps)
+        actual = iterates(matrix + damping * np.eye(len(g)), g, 0.9 * last * np.ones(len(g)), steps)
         losses = []
-        for k in _kept(steps):
-            assign(copy, start - found[k - 1])
+        for k in stored_steps(steps):
+            assign(copy, start - actual[k - 1])
             losses.append(float(CategoricalNLL()(y, copy(x))))
-        # The quadratic model is trusted too far here, so that an earlier iterate is better than the last.
+        # At this small damping an earlier iterate is better than the last.
         assert np.argmin(losses) < len(losses) - 1
-        best, before = found[_kept(steps)[np.argmin(losses)] - 1], float(model.evaluate(x, y, verbose=0))
+        best, before = (
+            actual[stored_steps(steps)[np.argmin(losses)] - 1],
+            float(model.evaluate(x, y, verbose=0)),
+        )
         taken.append(min(losses) < before)
         if taken[-1]:
             ratio = (min(losses) - before) / (-g @ best + best @ matrix @ best / 2)
             damping *= 1.5 if ratio < 0.25 else 1 / 1.5 if ratio > 0.75 else 1.0
-            start, last = start - best, found[-1]
+            start, last = start - best, actual[-1]
         else:
             damping, last = 1.5**4 * damping, 0.0
         model.train_on_batch(x, y)
@@ -101,9 +106,9 @@ def test_steps_are_the_best_iterates_of_conjugate_gradients():
     assert {True, False} == set(taken)
 
 
-def test_iterates_are_kept_at_growing_distances():
-    assert _kept(1) == [1]
-    assert _kept(20) == [1, 2, 3, 4, 5, 7, 9, 11, 15, 19, 20]
+def test_iterates_are_stored_at_growing_distances():
+    assert stored_steps(1) == [1]
+    assert stored_steps(20) == [1, 2, 3, 4, 5, 7, 9, 11, 15, 19, 20]
 
 
 def test_regularized_softmax_regression_reaches_the_optimum():
@@ -122,7 +127,7 @@ def test_regularized_softmax_regression_reaches_the_optimum():
     assert model.evaluate(x, y, verbose=0) == pytest.approx(expected, abs=1e-8)
 
 
-def test_it_trains_digits_in_fewer_steps_than_descent():
+def test_it_trains_digits_in_fewer_steps_than_sgd():
     x, y = load_digits(return_X_y=True)
     x, scores = x / 16, {}
     for name, make in {"hessian free": HessianFree, "sgd": lambda: keras.optimizers.SGD(0.5)}.items():
@@ -141,6 +146,6 @@ def test_it_trains_digits_in_fewer_steps_than_descent():
         ({"steps": 1.5}, "steps must be an integer of at least 1, got 1.5"),
     ],
 )
-def test_a_bad_argument_is_named(arguments, message):
+def test_invalid_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         HessianFree(**arguments)

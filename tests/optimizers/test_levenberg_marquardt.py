@@ -1,4 +1,4 @@
-"""Damping and rejection, and what the three optimizers that have them share."""
+"""Levenberg and Marquardt's rule, and trials of steps in the three optimizers that solve damped systems."""
 
 import keras
 import numpy as np
@@ -59,22 +59,22 @@ def test_damping_stays_within_its_bounds():
 
 @pytest.fixture
 def ratios(monkeypatch):
-    """The ratios of the steps taken in a test, which runs eagerly."""
-    found = []
+    """The reduction ratios of the steps of a test that runs eagerly."""
+    actual = []
 
     def recorded(before, after, predicted):
-        found.append(float(reduction_ratio(before, after, predicted)))
+        actual.append(float(reduction_ratio(before, after, predicted)))
         return reduction_ratio(before, after, predicted)
 
     monkeypatch.setattr(levenberg_marquardt, "reduction_ratio", recorded)
-    return found
+    return actual
 
 
 @pytest.mark.parametrize("damping", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("rule", ALL)
 def test_the_ratio_is_one_on_a_quadratic_at_any_damping(rule, damping, ratios):
     x, _ = data()
-    # No regularization: that is no part of the Fisher matrix.
+    # Without regularization, which is not part of the Fisher matrix.
     model = network()
     model.compile(rule(0.7, damping=damping, adaptive=True), "mse", run_eagerly=True)
     model.fit(x, x[:, :3] ** 3, batch_size=len(x), epochs=3, verbose=0)
@@ -83,19 +83,19 @@ def test_the_ratio_is_one_on_a_quadratic_at_any_damping(rule, damping, ratios):
 
 
 @pytest.mark.parametrize("rule", ALL)
-def test_losses_and_gradient_are_those_of_one_dropout_mask(rule, ratios):
+def test_losses_and_gradients_share_one_dropout_mask(rule, ratios):
     x, y = data()
-    hidden = keras.layers.Dense(16, "tanh"), keras.layers.Dropout(0.5)
+    hidden = keras.layers.Dense(6, "tanh"), keras.layers.Dropout(0.5)
     model = compiled(rule(0.5, damping=1e4, adaptive=True), *hidden, run_eagerly=True)
     for _ in range(3):
         model.train_on_batch(x, y)
-    # Steps are so short that the loss changes by a part in 10^5: other masks would change it by far more.
+    # The steps change the loss by only 1 in 10^5. Different masks would change it far more.
     np.testing.assert_allclose(ratios, 1.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
 @pytest.mark.parametrize("rule", ALL)
-def test_a_bad_batch_or_rate_changes_nothing_but_the_damping(rule, adaptive):
+def test_a_bad_batch_or_rate_changes_only_the_damping(rule, adaptive):
     x, y = data()
     model = compiled(rule(damping=0.01, adaptive=adaptive), keras.layers.Dense(4, "tanh"))
     model.train_on_batch(x, y)
@@ -112,7 +112,7 @@ def test_a_bad_batch_or_rate_changes_nothing_but_the_damping(rule, adaptive):
     for a, b in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert float(model.optimizer.damping) == pytest.approx(damping * 1.5**16)
-    # And training goes on from there.
+    # Training continues from there.
     model.optimizer.learning_rate = rate
     losses = [float(model.train_on_batch(x, y)) for _ in range(40)]
     assert losses[-1] < losses[0] and np.all(np.diff(losses) <= 0)
@@ -121,7 +121,7 @@ def test_a_bad_batch_or_rate_changes_nothing_but_the_damping(rule, adaptive):
 
 
 @pytest.mark.parametrize("rule", ALL)
-def test_a_rise_of_the_loss_is_taken_only_where_that_is_allowed(rule):
+def test_steps_that_raise_the_loss_are_taken_only_if_allowed(rule):
     x, y = data()
     for monotone in (True, False):
         model = compiled(rule(30.0, damping=0.1, adaptive=False, monotone=monotone))
@@ -131,7 +131,7 @@ def test_a_rise_of_the_loss_is_taken_only_where_that_is_allowed(rule):
 
 
 def build_everything():
-    """Batch norm, a regularizer and an embedding's sparse gradient; of dropout, Keras saves no state."""
+    """Has batch norm, a regularizer and a sparse gradient, but no dropout, whose state Keras does not save."""
     keras.utils.set_random_seed(0)
     tokens = keras.Input((4,), dtype="int32")
     h = keras.layers.Flatten()(keras.layers.Embedding(6, 2)(tokens))
@@ -140,15 +140,15 @@ def build_everything():
 
 
 def settings(rule):
-    common = {"adaptive": True, "weight_decay": 1e-3, "global_clipnorm": 5.0, "use_ema": True}
+    common = {"adaptive": True, "weight_decay": 1e-3, "global_clipnorm": 5.0, "use_ema": True, "steps": 4}
     schedule = keras.optimizers.schedules.CosineDecay(0.5, 40)
     if rule is NaturalGradient:
         return rule(schedule, momentum=0.5, warm_start=0.5, fisher="sampled", kl_limit=0.1, **common)
-    return rule(schedule, **common)
+    return rule(schedule, **common, **({"dense_limit": 0} if rule is Newton else {}))
 
 
 @pytest.mark.parametrize("rule", ALL)
-def test_a_saved_run_goes_on_exactly(rule, tmp_path):
+def test_a_saved_run_resumes_exactly(rule, tmp_path):
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     rng = np.random.default_rng(0)
@@ -159,10 +159,11 @@ def test_a_saved_run_goes_on_exactly(rule, tmp_path):
         return model.fit(tokens, labels, batch_size=32, epochs=3, shuffle=False, verbose=0).history["loss"]
 
     model = build_everything()
-    model.compile(settings(rule), CategoricalNLL(), metrics=["accuracy"])
+    model.compile(settings(rule), CategoricalNLL(), metrics=["accuracy"], run_eagerly=True)
     first = fit(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
+    loaded.run_eagerly = True
     assert type(loaded.optimizer) is rule
     assert loaded.optimizer.get_config() == model.optimizer.get_config()
     second = fit(model)
@@ -175,7 +176,7 @@ def test_a_saved_run_goes_on_exactly(rule, tmp_path):
 
 
 @pytest.mark.parametrize("rule", ALL)
-def test_clipping_and_decay_make_the_step_that_is_tried(rule):
+def test_clipping_and_decay_are_part_of_the_tried_step(rule):
     (x, y), changes = data(), {}
     pure = {"damping": 0.1, "adaptive": False, "monotone": False}
     for name, options in {
@@ -196,8 +197,8 @@ def test_clipping_and_decay_make_the_step_that_is_tried(rule):
 
 
 @pytest.mark.parametrize("rule", ALL)
-def test_a_loss_in_single_precision_does_not_reject_steps_of_weights_in_double(rule):
-    """At the optimum the loss changes by its rounding alone, which says nothing of the steps."""
+def test_single_precision_losses_do_not_reject_steps_of_double_weights(rule):
+    """At the optimum the loss changes by rounding errors only, which must not reject steps."""
     keras.config.set_floatx("float32")
     x, y = data()
     model = keras.Sequential([keras.Input((4,), dtype="float64"), keras.layers.Dense(3, dtype="float64")])
@@ -228,7 +229,8 @@ def test_two_replicas_equal_one(make, mirrored):
         with strategy.scope():
             dense = keras.layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.01))
             model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, "tanh"), dense])
-            model.compile(make(), CategoricalNLL())
+            # Eagerly where that is possible, since compiling takes longer than the steps.
+            model.compile(make(), CategoricalNLL(), run_eagerly=strategy is not mirrored)
         for inputs in (x, bad, x):
             batches = tf.data.Dataset.from_tensor_slices((inputs, y)).batch(32)
             model.fit(batches, epochs=2, verbose=0)
@@ -255,13 +257,13 @@ def test_two_replicas_equal_one(make, mirrored):
     ],
 )
 @pytest.mark.parametrize("rule", ALL)
-def test_a_bad_argument_is_named(rule, arguments, message):
+def test_invalid_arguments_are_named(rule, arguments, message):
     with pytest.raises(ValueError, match=message):
         rule(**{"adaptive": False, **arguments})
 
 
 @pytest.mark.parametrize("rule", ALL)
-def test_a_loss_that_is_no_scalar_is_refused(rule):
+def test_a_loss_that_is_not_a_scalar_is_refused(rule):
     x, y = data()
     model = network()
     with pytest.raises(ValueError, match="scalar"):

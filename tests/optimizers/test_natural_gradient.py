@@ -1,3 +1,5 @@
+"""Natural-gradient steps against dense Fisher matrices, and their invariance under reparametrization."""
+
 import keras
 import numpy as np
 import pytest
@@ -28,9 +30,10 @@ def flat(arrays):
 
 
 def step(model, optimizer, x, y, loss=None, steps=1):
-    """Takes steps on the whole data; returns the change of the parameters as one vector."""
+    """Takes steps on all data; returns the change of the parameters as one vector."""
     before = flat(model.get_weights())
-    model.compile(optimizer, loss or CategoricalNLL())
+    # Eagerly, since compiling takes longer than a few steps.
+    model.compile(optimizer, loss or CategoricalNLL(), run_eagerly=steps < 10)
     model.fit(x, y, batch_size=len(x), epochs=steps, shuffle=False, verbose=0)
     return flat(model.get_weights()) - before
 
@@ -49,7 +52,7 @@ def softmax(logits):
 
 
 def gradient_and_fisher(model, x, y):
-    """By Eq. 4.6.16 to the letter: a sum over all examples and labels of the scores' outer products."""
+    """By Eq. 4.6.16 itself, a sum over all examples and labels of the scores' outer products."""
     jac, p = jacobian(model, x), softmax(model(x).numpy())
     scores = jac - np.einsum("bk,bkp->bp", p, jac)[:, None]  # of each label, [B, K, P]
     fisher = np.einsum("bk,bkp,bkq->pq", p, scores, scores) / len(x)
@@ -59,7 +62,7 @@ def gradient_and_fisher(model, x, y):
 @pytest.mark.equation("4.6.17")
 @pytest.mark.parametrize("damping", [1e-3, 0.5])
 @pytest.mark.parametrize("widths", [(), (5,)], ids=["softmax regression", "mlp"])
-def test_a_step_solves_the_dense_fisher_matrix(widths, damping):
+def test_a_step_solves_the_dense_fisher_system(widths, damping):
     (x, y), model = data(), network(widths)
     g, fisher = gradient_and_fisher(model, x, y)
     expected = -0.7 * np.linalg.solve(fisher + damping * np.eye(len(g)), g)
@@ -67,12 +70,12 @@ def test_a_step_solves_the_dense_fisher_matrix(widths, damping):
     np.testing.assert_allclose(taken, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
 
 
-def test_the_squared_error_of_a_deep_linear_network_gives_the_gauss_newton_step():
+def test_a_deep_linear_network_takes_the_gauss_newton_step():
     x, _ = data()
     y = np.random.default_rng(1).normal(size=(len(x), 2))
     model = network((3, 2), outputs=2, activation="linear", bias=False)
     jac, rest = jacobian(model, x), model(x).numpy() - y
-    # Keras also averages over the two outputs.
+    # Keras averages over the two outputs as well.
     matrix = 2 / rest.size * np.einsum("bkp,bkq->pq", jac, jac)
     g = 2 / rest.size * np.einsum("bk,bkp->p", rest, jac)
     expected = -np.linalg.solve(matrix + 1e-2 * np.eye(len(g)), g)
@@ -92,8 +95,8 @@ def test_units_of_the_inputs_do_not_matter():
 
 
 @keras.saving.register_keras_serializable("test_natural_gradient")
-class Reparameterised(keras.layers.Layer):
-    """Logits x K with K = sinh(Phi) or, mixed by a matrix, K = M Phi: other coordinates."""
+class Reparametrized(keras.layers.Layer):
+    """Logits x K in other coordinates Phi: K = sinh(Phi), or K = M Phi with a matrix M."""
 
     def __init__(self, kernel, mix=None, **kwargs):
         super().__init__(**kwargs)
@@ -116,47 +119,47 @@ def logits_after(optimizer, coordinates, kernel, x, y, steps):
         rng = np.random.default_rng(2)
         mix = np.linalg.qr(rng.normal(size=(kernel.size,) * 2))[0] * np.linspace(0.5, 2.0, kernel.size)
         mix = mix if coordinates == "linear" else None
-        layer = Reparameterised(kernel, mix)
+        layer = Reparametrized(kernel, mix)
     model = keras.Sequential([keras.Input((x.shape[1],)), layer])
     step(model, optimizer, x, y, steps=steps)
     return softmax(model(x).numpy())
 
 
-def test_linear_coordinates_of_a_softmax_model_do_not_matter_at_all():
+def test_linear_reparametrization_changes_nothing():
     x, y = data()
     kernel = np.random.default_rng(3).normal(size=(3, 4))
 
-    def apart(make):
+    def difference(make):
         plain, mixed = (logits_after(make(), c, kernel, x, y, 3) for c in ("plain", "linear"))
         return np.abs(plain - mixed).max()
 
-    assert apart(lambda: NaturalGradient(0.5, **EXACT)) < 1e-6
-    assert apart(lambda: keras.optimizers.SGD(0.1)) > 1e-2
+    assert difference(lambda: NaturalGradient(0.5, **EXACT)) < 1e-6
+    assert difference(lambda: keras.optimizers.SGD(0.1)) > 1e-2
 
 
-def order(apart, rate):
-    """The power of eps with which a difference falls, from eps halved; the time eps * steps is what it is."""
-    return np.log2(apart(rate) / apart(rate / 2))
+def order(difference, rate):
+    """The power of eps with which a difference falls, measured by halving eps."""
+    return np.log2(difference(rate) / difference(rate / 2))
 
 
 @pytest.mark.parametrize("rule", ["natural", "sgd"])
-def test_curved_coordinates_matter_to_second_order_only(rule):
+def test_nonlinear_reparametrization_matters_at_second_order_only(rule):
     x, y = data()
     kernel = np.random.default_rng(3).normal(size=(3, 4))
 
-    def apart(rate):
+    def difference(rate):
         make = keras.optimizers.SGD if rule == "sgd" else lambda rate: NaturalGradient(rate, **EXACT)
         plain, curved = (logits_after(make(rate), c, kernel, x, y, 1) for c in ("plain", "sinh"))
         return np.abs(plain - curved).max()
 
-    assert order(apart, 0.02) == pytest.approx(1 if rule == "sgd" else 2, abs=0.1)
+    assert order(difference, 0.02) == pytest.approx(1 if rule == "sgd" else 2, abs=0.1)
 
 
 @pytest.mark.parametrize("rule", ["natural", "sgd"])
-def test_rescaled_layers_of_a_relu_network_move_alike_to_first_order(rule):
+def test_rescaling_relu_layers_matters_at_second_order_only(rule):
     x, y = data(80)
 
-    def apart(rate):
+    def difference(rate):
         predictions = []
         for scale in (1.0, 4.0):
             model = network((4,), activation="relu")
@@ -167,10 +170,10 @@ def test_rescaled_layers_of_a_relu_network_move_alike_to_first_order(rule):
             predictions.append(softmax(model(x).numpy()))
         return np.abs(np.subtract(*predictions)).max()
 
-    assert order(apart, 2e-3) == pytest.approx(1 if rule == "sgd" else 2, abs=0.15)
+    assert order(difference, 2e-3) == pytest.approx(1 if rule == "sgd" else 2, abs=0.15)
 
 
-def test_momentum_adds_up_directions():
+def test_momentum_sums_directions():
     (x, y), model = data(), network()
     velocity, theta = 0.0, flat(model.get_weights())
     copy = network()
@@ -183,7 +186,7 @@ def test_momentum_adds_up_directions():
     np.testing.assert_allclose(flat(model.get_weights()), theta, rtol=0, atol=1e-8)
 
 
-def test_the_divergence_of_a_step_has_a_limit():
+def test_kl_limit_bounds_the_divergence_of_a_step():
     (x, y), model = data(), network((5,))
     g, fisher = gradient_and_fisher(model, x, y)
     settings = {**EXACT, "damping": 1e-3}
@@ -191,7 +194,7 @@ def test_the_divergence_of_a_step_has_a_limit():
     assert taken @ fisher @ taken / 2 == pytest.approx(1e-3, rel=1e-6)
     free = np.linalg.solve(fisher + 1e-3 * np.eye(len(g)), -g)
     np.testing.assert_allclose(taken / np.linalg.norm(taken), free / np.linalg.norm(free), atol=1e-7)
-    # The next step's momentum is that of the shortened one.
+    # The momentum of the next step is that of the shortened step.
     model = network((5,))
     first = step(model, NaturalGradient(1.0, kl_limit=1e-3, momentum=0.5, **settings), x, y)
     g, fisher = gradient_and_fisher(model, x, y)
@@ -200,18 +203,18 @@ def test_the_divergence_of_a_step_has_a_limit():
     model.train_on_batch(x, y)
     expected = u * np.sqrt(1e-3 / (u @ fisher @ u / 2))
     np.testing.assert_allclose(flat(model.get_weights()) - before, expected, rtol=1e-6)
-    # A short step is left alone.
+    # A short step is unchanged.
     a, b = (step(network((5,)), NaturalGradient(0.01, kl_limit=k, damping=0.1), x, y) for k in (1.0, None))
     np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def test_the_warm_start_goes_on_where_the_last_step_stopped():
+def test_the_warm_start_continues_the_last_solution():
     (x, y), model = data(), network((5,))
     g, fisher = gradient_and_fisher(model, x, y)
     exact = np.linalg.solve(fisher + 0.1 * np.eye(len(g)), g)
 
     def error(warm_start):
-        # At the rate zero the problem stays the same.
+        # At a rate of zero the linear system stays the same.
         optimizer = NaturalGradient(0.0, damping=0.1, steps=4, warm_start=warm_start)
         step(model, optimizer, x, y, steps=30)
         return np.linalg.norm(flat([v.numpy() for v in optimizer._solutions]) - exact) / np.linalg.norm(exact)
@@ -226,7 +229,7 @@ def test_the_sampled_fisher_averages_to_the_exact_one():
     exact, sampled = (
         step(network(), NaturalGradient(1.0, fisher=f, **settings), x, y) for f in ("exact", "sampled")
     )
-    # 4,000 labels: entries of F have relative errors of 1 to 2 %.
+    # With 4,000 labels the entries of F have relative errors of 1 to 2 %.
     assert 1e-6 < np.linalg.norm(sampled - exact) / np.linalg.norm(exact) < 0.1
 
 
@@ -242,7 +245,17 @@ def test_a_distribution_without_closed_form_is_sampled():
         model.fit(x, y, verbose=0)
 
 
-def test_it_trains_digits_in_fewer_steps_than_descent():
+def test_a_batch_with_nan_is_skipped_with_sampled_labels():
+    """No labels are drawn from undefined probabilities, which would end the program."""
+    (x, y), model = data(), network()
+    step(model, NaturalGradient(fisher="sampled"), x, y)
+    before = model.get_weights()
+    model.train_on_batch(np.where(np.arange(len(x))[:, None] == 3, np.nan, x), y)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_it_trains_digits_in_fewer_steps_than_sgd():
     (x, y), scores = load_digits(return_X_y=True), {}
     x = x / 16
     for name, make in {"natural": NaturalGradient, "sgd": lambda: keras.optimizers.SGD(0.1)}.items():
@@ -265,7 +278,7 @@ def test_it_trains_digits_in_fewer_steps_than_descent():
         ({"seed": -1}, "seed must be an integer of at least 0, got -1"),
     ],
 )
-def test_a_bad_argument_is_named(arguments, message):
+def test_invalid_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         NaturalGradient(**arguments)
 

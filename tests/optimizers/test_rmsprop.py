@@ -1,3 +1,5 @@
+"""RMSProp against the sums of section 4.4, Keras's Adam and Keras's RMSprop."""
+
 import keras
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import tensorflow as tf
 from curvezoo.optimizers.acceleration import Acceleration
 from curvezoo.optimizers.rmsprop import RMSProp
 
-# Exact in single precision, to which Keras rounds its betas even for variables of double precision.
+# Exact in single precision, to which Keras rounds its betas even for double-precision variables.
 BETAS = [0.0, 0.875, 1 - 2.0**-10]
 
 
@@ -16,7 +18,7 @@ def gradients(steps=40, size=5, seed=0):
 
 
 def trajectory(optimizer, grads):
-    """Parameters [steps + 1, size] under given gradients, from 1, in double precision."""
+    """The parameters [steps + 1, size] under given gradients, starting at 1, in double precision."""
     theta = keras.Variable(np.ones(grads.shape[1]), dtype="float64")
     values = [theta.numpy()]
     for g in grads:
@@ -26,7 +28,7 @@ def trajectory(optimizer, grads):
 
 
 def corrected(grads, rate, beta, momentum=0.0):
-    """The rule of section 4.4 with the power n + 1 and without any epsilon, from the sums that it means."""
+    """The rule of section 4.4 with the power n + 1 and no epsilon, from explicit sums."""
     theta, u, values = np.ones(grads.shape[1]), 0.0, [np.ones(grads.shape[1])]
     for n in range(len(grads)):
         weights = beta ** np.arange(n, -1.0, -1)
@@ -40,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
 @pytest.mark.parametrize("epsilon", [1e-7, 0.1])
 @pytest.mark.parametrize("beta", BETAS)
-def test_it_is_adam_without_a_first_average(beta, epsilon):
+def test_it_equals_adam_without_a_first_moment(beta, epsilon):
     ours = trajectory(RMSProp(0.01, beta=beta, epsilon=epsilon), gradients())
     adam = trajectory(keras.optimizers.Adam(0.01, beta_1=0.0, beta_2=beta, epsilon=epsilon), gradients())
     np.testing.assert_allclose(ours, adam, rtol=0, atol=1e-12)
@@ -48,8 +50,8 @@ def test_it_is_adam_without_a_first_average(beta, epsilon):
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("beta", BETAS)
-def test_without_the_correction_it_is_keras_rmsprop_but_for_where_epsilon_stands(beta, momentum):
-    # Too small to matter inside the root or outside.
+def test_without_correction_it_equals_keras_rmsprop_up_to_epsilon(beta, momentum):
+    # Negligible both inside and outside the root.
     settings = {"momentum": momentum, "epsilon": 1e-30}
     ours = trajectory(RMSProp(0.01, beta=beta, bias_correction=False, **settings), gradients())
     theirs = trajectory(keras.optimizers.RMSprop(0.01, rho=beta, **settings), gradients())
@@ -67,13 +69,13 @@ def test_it_divides_by_the_root_of_the_weighted_mean_of_squares(beta, momentum):
 
 @pytest.mark.equation("4.4.2")
 @pytest.mark.parametrize("beta", BETAS)
-def test_a_constant_gradient_gives_steps_of_one_length_from_the_first(beta):
+def test_a_constant_gradient_gives_steps_of_constant_length(beta):
     g = np.tile([1e3, -2.0, 1e-3], (30, 1))
     steps = np.diff(trajectory(RMSProp(0.25, beta=beta, epsilon=1e-30), g), axis=0)
     np.testing.assert_allclose(steps, -0.25 * np.sign(g), rtol=1e-10)
     without = np.diff(trajectory(RMSProp(0.25, beta=beta, epsilon=1e-30, bias_correction=False), g), axis=0)
     np.testing.assert_allclose(without[0] / steps[0], 1 / np.sqrt(1 - beta), rtol=1e-10)
-    # As printed, with the power n, the mean of unit squares would be infinite at first and then 1 + beta.
+    # With the printed power n, the mean of unit squares would be infinite at first and then 1 + beta.
     total = 1 - beta ** np.arange(1.0, 31.0)
     with np.errstate(divide="ignore"):
         printed = total / (1 - beta ** np.arange(30.0))
@@ -82,18 +84,18 @@ def test_a_constant_gradient_gives_steps_of_one_length_from_the_first(beta):
 
 @pytest.mark.equation("4.4.3")
 @pytest.mark.parametrize("beta", [0.5, 0.9, 0.999])
-def test_the_last_square_weighs_as_in_a_mean_at_first_and_as_in_a_moving_average_later(beta):
+def test_weights_go_from_a_plain_mean_to_a_moving_average(beta):
     g2 = gradients(3000, 1)[:, 0] ** 2
     v = mean = 0.0
     for n, square in enumerate(g2):
         weight = (1 - beta) / (1 - beta ** (n + 1))
         assert weight == pytest.approx(1 / np.sum(beta ** np.arange(n + 1.0)), rel=1e-10)
-        # The corrected recursion: what was there is divided too.
+        # In the corrected recursion the old mean is divided, too.
         mean, v = weight * square + (1 - weight) * mean, beta * v + (1 - beta) * square
         assert mean == pytest.approx(v / (1 - beta ** (n + 1)), rel=1e-10)
         largest = max(1 / (n + 1), 1 - beta)
         assert largest <= weight * (1 + 1e-12) and weight <= largest / (1 - np.exp(-1))
-    # As printed, with n terms and the second term undivided, a constant square of 1 has another mean.
+    # With the printed n terms and the second term undivided, a constant square of 1 has another mean.
     n = np.arange(1, 100.0)
     printed = (1 - beta) / (1 - beta**n) + beta * (1 - beta**n)
     assert np.max(np.abs(printed - 1)) > 0.2
@@ -103,10 +105,10 @@ def test_the_last_square_weighs_as_in_a_mean_at_first_and_as_in_a_moving_average
 def test_the_rate_has_the_unit_of_the_parameters():
     settings = {"beta": 0.9, "epsilon": 1e-30}
     base = trajectory(RMSProp(0.01, **settings), gradients())
-    # Another unit of the loss, which multiplies every gradient, changes nothing ...
+    # A change of the unit of the loss multiplies every gradient and changes nothing.
     scaled = trajectory(RMSProp(0.01, **settings), 1e4 * gradients())
     np.testing.assert_allclose(scaled, base, rtol=1e-12)
-    # ... and one of theta, which divides every gradient, the steps in proportion to the rate.
+    # A change of the unit of theta divides every gradient; the steps scale with the rate.
     wide = trajectory(RMSProp(1.0, **settings), gradients() / 100)
     np.testing.assert_allclose(np.diff(wide, axis=0), 100 * np.diff(base, axis=0), rtol=1e-9)
 
@@ -114,25 +116,25 @@ def test_the_rate_has_the_unit_of_the_parameters():
 def test_single_precision_corrects_to_its_last_digits():
     theta = keras.Variable(np.zeros(1), dtype="float32")
     RMSProp(1.0, beta=0.9999).apply([keras.ops.ones(1, "float32")], [theta])
-    # The difference 1 - 0.9999 is wrong by 2e-4 in single precision; its root by half of that.
+    # The difference 1 - 0.9999 has a relative error of 2e-4 in single precision, and its root half of it.
     np.testing.assert_allclose(theta.numpy(), -1.0, rtol=1e-5)
 
 
-def test_repeated_indices_of_a_sparse_gradient_add_before_they_are_squared():
+def test_repeated_sparse_indices_are_added_before_squaring():
     sparse = tf.IndexedSlices(
         tf.constant([[1.0], [2.0], [-4.0]]), tf.constant([1, 1, 0]), tf.constant([3, 1])
     )
-    found = []
+    actual = []
     for gradient in (sparse, tf.convert_to_tensor(sparse)):
         theta, optimizer = keras.Variable(np.zeros((3, 1)), dtype="float32"), RMSProp(0.1, beta=0.5)
         for _ in range(3):
             optimizer.apply([gradient], [theta])
-        found.append(theta.numpy())
-    np.testing.assert_array_equal(*found)
-    np.testing.assert_allclose(found[0][:, 0], [0.3, -0.3, 0.0], rtol=1e-5)
+        actual.append(theta.numpy())
+    np.testing.assert_array_equal(*actual)
+    np.testing.assert_allclose(actual[0][:, 0], [0.3, -0.3, 0.0], rtol=1e-5)
 
 
-def test_a_saved_run_goes_on_exactly(fit, tmp_path):
+def test_a_saved_run_resumes_exactly(fit, tmp_path):
     def settings():
         return RMSProp(
             keras.optimizers.schedules.CosineDecay(0.05, 12),
@@ -143,7 +145,7 @@ def test_a_saved_run_goes_on_exactly(fit, tmp_path):
             use_ema=True,
         )
 
-    # The end of a fit puts the average into the weights, so that both runs stop after the first epoch.
+    # The end of a fit copies the average into the weights, so both runs stop after the first epoch.
     part, _ = fit(settings(), 1)
     part, _ = fit(None, 1, part)
     again, _ = fit(settings(), 1)
@@ -159,12 +161,12 @@ def test_a_saved_run_goes_on_exactly(fit, tmp_path):
     assert int(loaded.optimizer.iterations) == 8
 
 
-def test_fit_compiles_with_xla_and_equals_adam_under_every_option_of_the_base_class(fit):
+def test_fit_under_xla_equals_adam_with_options_of_the_base_class(fit):
     settings = {"weight_decay": 0.01, "clipnorm": 0.3, "use_ema": True, "gradient_accumulation_steps": 2}
     ours, losses = fit(RMSProp(0.05, beta=0.875, **settings), jit_compile=True)
     adam, _ = fit(keras.optimizers.Adam(0.05, beta_1=0.0, beta_2=0.875, **settings), jit_compile=True)
     assert losses[-1] < losses[0]
-    # Every index of the embedding's batch gradient is dense under XLA, in Adam too.
+    # Under XLA the embedding's gradient is dense, for Adam as well.
     for a, b in zip(ours.get_weights(), adam.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
 
@@ -221,7 +223,7 @@ def test_two_replicas_equal_one_for_both_first_order_rules(make, mirrored):
         ({"decoupled": True}, "not recognized: {'decoupled': True}"),
     ],
 )
-def test_a_bad_argument_is_named(arguments, message):
+def test_invalid_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         RMSProp(**arguments)
 

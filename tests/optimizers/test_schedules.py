@@ -1,3 +1,5 @@
+"""Schedules against their formulas."""
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ def rates(schedule, steps):
     return np.array([float(schedule(t)) if callable(schedule) else schedule for t in range(steps)])
 
 
-def test_cosine_with_warmup_is_its_formula():
+def test_cosine_with_warmup_follows_its_formula():
     t, w, n, peak = np.arange(100), 10, 100, 0.3
     expected = np.where(t < w, peak * t / w, peak * (1 + np.cos(np.pi * (t - w) / (n - w))) / 2)
     np.testing.assert_allclose(
@@ -17,27 +19,27 @@ def test_cosine_with_warmup_is_its_formula():
     )
 
 
-def test_steps_fall_tenfold_at_a_half_and_three_quarters():
-    found = rates(learning_rate_schedule("step", 1.0, 100), 100)
-    np.testing.assert_allclose(found[[0, 50, 51, 75, 76, 99]], [1, 1, 0.1, 0.1, 0.01, 0.01], rtol=1e-6)
+def test_steps_fall_tenfold_at_one_half_and_three_quarters():
+    actual = rates(learning_rate_schedule("step", 1.0, 100), 100)
+    np.testing.assert_allclose(actual[[0, 50, 51, 75, 76, 99]], [1, 1, 0.1, 0.1, 0.01, 0.01], rtol=1e-6)
 
 
 def test_constant_rises_linearly_through_the_warmup():
-    found = rates(learning_rate_schedule("constant", 2.0, 100, 4), 10)
-    np.testing.assert_allclose(found, [0, 0.5, 1, 1.5, 2, 2, 2, 2, 2, 2], rtol=1e-6)
+    actual = rates(learning_rate_schedule("constant", 2.0, 100, 4), 10)
+    np.testing.assert_allclose(actual, [0, 0.5, 1, 1.5, 2, 2, 2, 2, 2, 2], rtol=1e-6)
     assert learning_rate_schedule("constant", 2.0, 100) == 2.0
 
 
 @pytest.mark.parametrize("kind", ["cosine", "step", "constant"])
-def test_survives_an_optimizers_config(kind):
+def test_schedules_survive_an_optimizers_config(kind):
     schedule = learning_rate_schedule(kind, 0.1, 50, 5)
     optimizer = keras.optimizers.SGD(schedule)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     np.testing.assert_array_equal(rates(schedule, 50), rates(again._learning_rate, 50))
 
 
-def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="kind='linear' is not one of"):
+def test_invalid_arguments_are_named():
+    with pytest.raises(ValueError, match="kind must be one of constant, cosine, step, got 'linear'"):
         learning_rate_schedule("linear", 0.1, 10)
-    with pytest.raises(ValueError, match="warmup_steps=10 must be at least 0 and less than steps=10"):
+    with pytest.raises(ValueError, match=r"warmup_steps must be in \[0, 10\), the number of steps, got 10"):
         learning_rate_schedule("cosine", 0.1, 10, 10)

@@ -1,7 +1,8 @@
-"""Optimizers that see the model: with the gradient as direction, they are Keras's SGD to the bit."""
+"""Optimizers that see the model: with the gradient as direction they equal Keras's SGD to the last bit."""
 
 import copy
 import pickle
+import re
 
 import keras
 import numpy as np
@@ -101,7 +102,7 @@ MODES = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_gradient_as_direction_is_gradient_descent(mode):
+def test_with_the_gradient_as_direction_training_equals_sgd(mode):
     train, settings = MODES[mode]
     results = []
     for kind in (Descent, keras.optimizers.SGD):
@@ -109,7 +110,7 @@ def test_the_gradient_as_direction_is_gradient_descent(mode):
         model = compiled(optimizer, metrics=["accuracy"], weighted_metrics=["accuracy"], **settings)
         results.append((model, train(model)))
     if mode == "compiled":
-        # XLA rounds as it groups operations.
+        # XLA groups operations differently, and so rounds differently.
         np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-5)
         for a, b in zip(*(weights(model) for model, _ in results), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
@@ -119,7 +120,7 @@ def test_the_gradient_as_direction_is_gradient_descent(mode):
 
 
 def test_a_step_is_traced_once():
-    """Variables that are made in a trace would cost a second one."""
+    """Variables that were created in a trace would cost a second one."""
     traces = []
 
     class Counting(Descent):
@@ -131,7 +132,7 @@ def test_a_step_is_traced_once():
     assert traces == [6]
 
 
-def test_a_later_compile_detaches():
+def test_compiling_another_optimizer_detaches_the_first():
     plain = compiled(keras.optimizers.Adam(0.01))
     model = compiled(Descent())
     assert "train_step" in vars(model)
@@ -146,7 +147,7 @@ def test_a_later_compile_detaches():
 @pytest.mark.parametrize("make", [network, Subclassed])
 @pytest.mark.parametrize("optimizer", [Descent, keras.optimizers.Adam])
 def test_models_are_saved_and_loaded_with_their_optimizer(make, optimizer, tmp_path):
-    """A loaded model, a copy and a pickle go on as the first one does."""
+    """A loaded model, a copy and a pickle continue like the original."""
     model = compiled(optimizer(0.05), make, run_eagerly=True)
     model.train_on_batch(X, Y)
     model.save(tmp_path / "model.keras")
@@ -154,7 +155,7 @@ def test_models_are_saved_and_loaded_with_their_optimizer(make, optimizer, tmp_p
     others.append(pickle.loads(pickle.dumps(model)))
     for other in others:
         if make is Subclassed:
-            # Keras leaves models with a compile of their own to be compiled by hand.
+            # Keras does not compile models that override compile.
             other.compile(optimizer(0.05, name=model.optimizer.name), model.loss)
             other.optimizer.build(other.trainable_variables)
         assert type(other.optimizer) is optimizer
@@ -197,14 +198,16 @@ class OwnLoss(keras.Sequential):
 
 
 @pytest.mark.parametrize(("kind", "method"), [(OwnStep, "train_step"), (OwnLoss, "compute_loss")])
-def test_models_with_a_step_or_loss_of_their_own_are_refused(kind, method):
-    with pytest.raises(
-        ValueError, match=f"Descent needs Keras's own {method}, but {kind.__name__} overrides"
-    ):
+def test_models_that_override_the_step_or_loss_are_refused(kind, method):
+    message = (
+        f"Descent needs Keras's own {method}, but {kind.__name__} overrides it: give the model a method "
+        "curvature_objective(self, **batch) that returns its loss as a curvezoo.optimizers.ModelObjective"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
         compiled(Descent(), lambda: kind([layers.Dense(3)]))
 
 
-def test_a_step_of_one_model_is_refused():
+def test_a_train_step_set_on_an_instance_is_refused():
     model = network()
     model.train_step = lambda data: {}
     with pytest.raises(ValueError, match="needs Keras's own train_step, but Sequential overrides"):
@@ -225,12 +228,12 @@ def test_scaled_losses_are_refused():
 
 
 @pytest.mark.parametrize("argument", ["gradient_accumulation_steps", "loss_scale_factor"])
-def test_arguments_that_part_batch_and_gradient_are_refused(argument):
+def test_arguments_that_separate_batch_and_gradient_are_refused(argument):
     with pytest.raises(ValueError, match=f"{argument} must be None for Descent, got 2"):
         Descent(**{argument: 2})
 
 
-def test_an_optimizer_of_two_models_is_refused():
+def test_training_with_the_optimizer_of_another_model_is_refused():
     first = compiled(Descent(0.1))
     second = compiled(first.optimizer)
     with pytest.raises(ValueError, match="must train the model that it was compiled with last"):
@@ -238,7 +241,7 @@ def test_an_optimizer_of_two_models_is_refused():
     second.train_on_batch(X, Y)
 
 
-def test_a_whole_number_is_a_rate():
+def test_an_integer_is_a_valid_rate():
     assert float(Descent(1).learning_rate) == 1.0
 
 
@@ -257,7 +260,7 @@ def test_gradients_without_their_batch_are_refused():
         Descent().apply(gradients, model.trainable_variables)
 
 
-def test_a_changed_model_is_refused():
+def test_changed_trainable_variables_are_refused():
     model = compiled(Descent(), run_eagerly=True)
     model.train_on_batch(X, Y)
     model.layers[0].trainable = False
@@ -270,8 +273,8 @@ def test_a_changed_model_is_refused():
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_a_batch_of_undefined_numbers_leaves_no_trace(eager):
-    """Neither in weights, which do not decay, nor in batch norm's averages; the next batch is learned."""
+def test_a_batch_with_nan_changes_neither_weights_nor_averages(eager):
+    """Weights do not decay either, and the next batch is learned from."""
     results = []
     for bad in (True, False):
         model = compiled(Descent(**SETTINGS), run_eagerly=eager)

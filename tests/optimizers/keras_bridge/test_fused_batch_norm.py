@@ -1,3 +1,5 @@
+"""The fused kernel against Keras's own batch norm."""
+
 import keras
 import numpy as np
 import pytest
@@ -30,10 +32,10 @@ def run(kernel, images, trainable=True):
 
 
 @pytest.mark.parametrize("trainable", [True, False])
-def test_the_fused_kernel_is_kerass_batch_norm(images, trainable):
-    found = run(kernels.fused_batch_norm, images, trainable)
+def test_the_fused_kernel_equals_kerass_batch_norm(images, trainable):
+    actual = run(kernels.fused_batch_norm, images, trainable)
     expected = run(None, images, trainable)
-    for a, b in zip(found, expected, strict=True):
+    for a, b in zip(actual, expected, strict=True):
         a, b = np.asarray(a), np.asarray(b)
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
 
@@ -55,7 +57,7 @@ def test_the_kernel_is_used_for_images_in_training_only(monkeypatch):
         BatchNormalization.use_fused_kernel(kernels.fused_batch_norm)
 
 
-def test_saves_and_loads_as_itself(tmp_path):
+def test_the_layer_is_saved_and_loaded(tmp_path):
     model = keras.Sequential([keras.Input((4, 4, 2)), BatchNormalization()])
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")

@@ -1,4 +1,4 @@
-"""Recorded inputs and pre-activations against the layers' own algebra, and layers as they were after."""
+"""Recorded inputs and pre-activations against the layers' own algebra, and restored layers."""
 
 import json
 
@@ -41,8 +41,8 @@ def kernel_gradient(calls, gradients):
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("activation", ["tanh", "softmax", None, "layer"])
-def test_a_kernel_gradient_is_made_of_inputs_and_preactivation_gradients(activation, compiled):
-    """With a layer called twice, which is two calls."""
+def test_kernel_gradients_follow_from_inputs_and_preactivation_gradients(activation, compiled):
+    """A layer that is called twice has two calls."""
     activation = layers.LeakyReLU(dtype="float64") if activation == "layer" else activation
     tied = layers.Dense(3, activation=activation)
     out = layers.Dense(2)
@@ -61,7 +61,7 @@ def test_a_kernel_gradient_is_made_of_inputs_and_preactivation_gradients(activat
     np.testing.assert_allclose(assembled, expected, rtol=1e-12)
 
 
-def test_a_preactivation_is_differentiable_where_the_tape_watches_no_variable():
+def test_preactivations_are_watched_even_if_no_variable_is():
     layer = layers.Dense(2, activation="tanh")
     x = values((4, 3))
     layer(x)
@@ -84,7 +84,7 @@ class Subclassed(keras.Model):
         return self.out(inputs=self.norm(x, training=training))
 
 
-def test_nested_layers_keywords_and_training():
+def test_nested_layers_keyword_inputs_and_training_flags_are_recorded():
     model = Subclassed()
     x = values((2, 4, 5))
     model(x)
@@ -100,7 +100,7 @@ def test_nested_layers_keywords_and_training():
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_layers_and_a_saved_model_are_as_before(fails, tmp_path):
+def test_recording_restores_layers_and_saved_models(fails, tmp_path):
     inputs = keras.Input((4, 3))
     x = layers.LSTM(2, return_sequences=True, name="lstm")(inputs)
     model = keras.Model(inputs, layers.Dense(2, activation="tanh", name="dense")(x))
@@ -129,7 +129,7 @@ def test_layers_and_a_saved_model_are_as_before(fails, tmp_path):
     np.testing.assert_allclose(loaded(x), model(x), rtol=1e-12)
 
 
-def test_a_layer_that_raises_leaves_nothing_behind():
+def test_a_layer_that_raises_is_restored():
     dense = layers.Dense(2)
     dense(values((2, 3)))
     before = attributes(dense)
@@ -155,7 +155,7 @@ CELLS = {
 
 @pytest.mark.parametrize("name", CELLS)
 def test_recurrent_kernels_have_a_call_for_each_time_step(name):
-    """The kernels' gradients are the sums over time of a g^T, and the outputs the plain layer's."""
+    """The kernels' gradients are the sums over time of a g^T, and the outputs are unchanged."""
     kind, options = CELLS[name]
     layer = kind(3, seed=SEED, **options)
     x = values((4, 5, 2))
@@ -188,7 +188,7 @@ def test_both_directions_are_recorded():
 def test_recurrent_layers_need_a_tape_and_a_static_length():
     layer = layers.LSTM(3)
     layer.build((None, None, 2))
-    with pytest.raises(ValueError, match="`tape` is needed to record the recurrent layer 'lstm"):
+    with pytest.raises(ValueError, match="tape must be given to record the recurrent layer 'lstm"):
         taps.record([layer]).__enter__()
 
     @tf.function(input_signature=[tf.TensorSpec((2, None, 2), tf.float64)])
@@ -203,7 +203,7 @@ def test_recurrent_layers_need_a_tape_and_a_static_length():
 @pytest.mark.parametrize(
     "kind, options", [(layers.GRU, {"reset_after": False}), (layers.LSTM, {"implementation": 1})]
 )
-def test_cells_whose_gates_see_different_inputs_have_no_recurrent_calls(kind, options):
+def test_cells_with_separate_gate_inputs_are_not_supported(kind, options):
     assert taps.recurrent_cell(kind(2, **options)) is None
     assert taps.recurrent_cell(kind(2)) is not None
 
@@ -213,13 +213,13 @@ class Changed(layers.LSTM):
         return super().call(-sequences, **kwargs)
 
 
-def test_a_subclass_that_computes_otherwise_is_no_recurrent_layer_of_ours():
+def test_subclasses_with_another_call_are_not_supported():
     assert taps.recurrent_cell(Changed(2)) is None
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_layer_in_a_graph_of_its_own_is_refused(compiled):
-    """Its tensors mean nothing outside, and a gradient with respect to them would be missing."""
+def test_a_layer_called_inside_a_loop_is_refused(compiled):
+    """Its tensors cannot be used outside the loop, and a gradient with respect to them would be missing."""
     layer, x = layers.Dense(2, name="looped"), values((4, 3))
     layer(x)
 
@@ -228,6 +228,6 @@ def test_a_layer_in_a_graph_of_its_own_is_refused(compiled):
         with taps.record([layer]):
             return over(lambda row: layer(row[tf.newaxis]), x)
 
-    with pytest.raises(ValueError, match="'looped' was called inside a TensorFlow loop"):
+    with pytest.raises(ValueError, match="'looped' must not be called inside a TensorFlow loop"):
         (tf.function(run) if compiled else run)()
     assert "call" not in vars(layer)

@@ -1,4 +1,4 @@
-"""The damping that noise calls for: against Wiener's filter, dense matrices and the weights of the loss."""
+"""The noise floor of the damping, against Wiener's filter, dense matrices and the weights of the loss."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.kfac.damping import PRIOR, SHARE, averaged_positions, first_damping, noise_floor
+from curvezoo.optimizers.kfac.damping import FIRST, PRIOR, averaged_positions, first_damping, noise_floor
 from curvezoo.optimizers.kfac.optimizer import KFAC
 from curvezoo.optimizers.kfac.preconditioners import preconditioner_of
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
@@ -39,26 +39,27 @@ def fisher():
     return preconditioners, states, dense
 
 
-def test_they_are_those_of_the_dense_matrix(fisher):
+def test_first_damping_and_noise_floor_equal_those_of_the_dense_matrix(fisher):
     preconditioners, states, dense = fisher
-    found = noise_floor(preconditioners, states, tf.constant(32.0, tf.float64))
+    actual = noise_floor(preconditioners, states, tf.constant(32.0, tf.float64))
     norm = np.sqrt(sum(np.sum(block**2) for block in dense))
-    np.testing.assert_allclose(found, norm / (32 * PRIOR), rtol=1e-12)
+    np.testing.assert_allclose(actual, norm / (32 * PRIOR), rtol=1e-12)
     mean = sum(map(np.trace, dense)) / sum(map(len, dense))
-    found = first_damping(preconditioners, states, tf.float64)
-    np.testing.assert_allclose(found, SHARE * mean, rtol=1e-12)
+    actual = first_damping(preconditioners, states, tf.float64)
+    np.testing.assert_allclose(actual, FIRST * mean, rtol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
-def test_the_floor_filters_noise_best(scale, fisher):
-    """The squared error of distances of the variance PRIOR / |F| has no slope there, and none if the loss is
-    multiplied, which multiplies F and weights and leaves distances alone.
+def test_the_noise_floor_minimizes_the_filtered_error(scale, fisher):
+    """The squared error of distances with variance PRIOR / |F| is stationary there, at any scale of the loss.
+
+    A factor of the loss multiplies F and the weights, and leaves the distances unchanged.
     """
     preconditioners, states, dense = fisher
     weights = np.random.default_rng(1).uniform(0, 2, 32)
     weights /= np.sum(weights)
     values = np.concatenate([np.linalg.eigvalsh(block) for block in dense])
-    # The gradient's noise is a sum of w^2 F_i, with F_i = F for each example.
+    # The covariance of the gradient's noise is the sum of w^2 F_i, with F_i = F for each example.
     noise, variance = np.sum((scale * weights) ** 2) * values, PRIOR / np.linalg.norm(values)
     states = [{n: t if n == "A" else scale * t for n, t in state.items()} for state in states]
     sums = tf.constant([np.sum(scale * weights), np.sum((scale * weights) ** 2)], tf.float64)
@@ -72,13 +73,13 @@ def test_the_floor_filters_noise_best(scale, fisher):
 
 def test_the_number_of_positions_is_averaged():
     batch = tf.constant([1.0, 1 / 32], tf.float64)
-    found = averaged_positions(tf.constant(8.0, tf.float64), batch, 0.25)
-    np.testing.assert_allclose(found, 0.75 * 8 + 0.25 * 32, rtol=1e-12)
-    for none in ([0.0, 0.0], [np.inf, 1.0], [np.nan, 1.0]):
-        assert float(averaged_positions(found, tf.constant(none, tf.float64), 0.25)) == float(found)
+    actual = averaged_positions(tf.constant(8.0, tf.float64), batch, 0.25)
+    np.testing.assert_allclose(actual, 0.75 * 8 + 0.25 * 32, rtol=1e-12)
+    for unusable in ([0.0, 0.0], [np.inf, 1.0], [np.nan, 1.0]):
+        assert float(averaged_positions(actual, tf.constant(unusable, tf.float64), 0.25)) == float(actual)
 
 
-def test_numbers_that_are_not_finite_set_no_floor(fisher):
+def test_infinite_statistics_set_no_noise_floor(fisher):
     preconditioners, states, _ = fisher
     infinite = [{name: np.inf * tensor for name, tensor in state.items()} for state in states]
     for case, positions in ((infinite, 4.0), (states, 0.0)):
@@ -91,7 +92,7 @@ X, Y = RNG.normal(size=(32, 4, 5)), RNG.integers(0, 3, (32, 4))
 SMOOTH = RNG.uniform(0, 1, (32, 4, 3))
 WEIGHTS = RNG.uniform(0, 2, (32, 4))
 CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy
-# Examples of four positions each.
+# Each example has four positions.
 CASES = {
     "mean": (CROSS_ENTROPY(from_logits=True), Y, {}, 128),
     "sum": (CROSS_ENTROPY(from_logits=True, reduction="sum"), Y, {}, 128),
@@ -115,43 +116,43 @@ def last_damping(compiled, loss, y, memory, damping, steps, weights=None, **sett
     model = compiled(optimizer, model, loss, run_eagerly=steps < 10)
     for _ in range(steps):
         model.train_on_batch(X, y, sample_weight=weights)
-    [state] = optimizer._states
+    [state] = optimizer._statistics.states
     return PRIOR * float(optimizer.damping) / (np.linalg.norm(state["A"]) * np.linalg.norm(state["G"]))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_damping_is_at_least_that_of_noise(case, compiled):
+def test_the_damping_is_at_least_the_noise_floor(case, compiled):
     loss, y, settings, positions = CASES[case]
     weights = WEIGHTS if case == "weights" else None
-    found = last_damping(compiled, loss, y, 0.9, 1e-8, 2, weights, **settings)
+    actual = last_damping(compiled, loss, y, 0.9, 1e-8, 2, weights, **settings)
     # The step may have changed it by a factor of 0.95.
-    assert 0.94 < positions * found < 1.06
+    assert 0.94 < positions * actual < 1.06
     assert positions * last_damping(compiled, loss, y, None, 1e-8, 2, weights, **settings) < 0.01
 
 
-def test_it_falls_to_that_and_no_lower(compiled):
-    """Of least squares the quadratic model is exact, so that the damping falls in each step."""
-    found = {memory: 128 * last_damping(compiled, "mse", SMOOTH, memory, 1.0, 200) for memory in (0.9, None)}
-    assert 0.94 < found[0.9] < 1.06 and found[None] < 0.5, found
+def test_the_damping_falls_to_the_noise_floor_and_no_further(compiled):
+    """The quadratic model of least squares is exact, so that the damping falls in each step."""
+    actual = {memory: 128 * last_damping(compiled, "mse", SMOOTH, memory, 1.0, 200) for memory in (0.9, None)}
+    assert 0.94 < actual[0.9] < 1.06 and actual[None] < 0.5, actual
 
 
-def test_a_short_last_batch_does_not_lift_it(compiled):
+def test_a_short_last_batch_does_not_raise_the_damping(compiled):
     model = compiled(KFAC(0.1, damping=1e-8, adapt_every=1), keras.Sequential([layers.Dense(3)]))
     for _ in range(15):
         model.train_on_batch(X[:, 0], Y[:, 0])
     before = float(model.optimizer.damping)
     model.train_on_batch(X[:2, 0], Y[:2, 0])
-    # By the batch alone it would rise sixteenfold.
+    # The last batch alone would raise it by a factor of 16.
     assert float(model.optimizer.damping) < 1.5 * before
 
 
 @pytest.mark.parametrize(("damping", "raised"), [(1e-6, False), (None, True)])
-def test_constant_damping_that_is_given_is_left_alone(damping, raised, compiled):
+def test_a_given_constant_damping_has_no_noise_floor(damping, raised, compiled):
     optimizer = KFAC(0.1, damping=damping, adapt_every=None)
     model = compiled(optimizer, keras.Sequential([layers.Dense(3)]))
-    # In one example of six inputs and three outputs F has rank two: |F| / 20 is above a tenth of tr F / 18.
+    # With one example of six inputs and three outputs F has rank 2: |F| / 20 exceeds a tenth of tr F / 18.
     model.train_on_batch(X[:1, 0], Y[:1, 0])
-    [state] = optimizer._states
+    [state] = optimizer._statistics.states
     norm = np.linalg.norm(state["A"]) * np.linalg.norm(state["G"])
     expected = norm / PRIOR if raised else damping
     assert float(optimizer.damping) == pytest.approx(expected, rel=1e-6)

@@ -1,4 +1,4 @@
-"""K-FAC's steps against dense algebra, its statistics against exact ones, and what it refuses."""
+"""K-FAC's steps and statistics against dense algebra and closed forms, and what it refuses."""
 
 import keras
 import numpy as np
@@ -7,9 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 from curvezoo.optimizers.curvature import products
-from curvezoo.optimizers.kfac import optimizer as optimizer_module
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
+from curvezoo.optimizers.kfac import statistics as statistics_module
 from curvezoo.optimizers.kfac.optimizer import KFAC
-from curvezoo.optimizers.objective import Objective
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
@@ -31,6 +31,19 @@ def dense_fisher(objective):
     return np.array(rows)
 
 
+def softmax_fisher(weights, x):
+    """The Fisher matrix of two dense layers, tanh and softmax, from the closed form of the Jacobian."""
+    w, b, v, c = weights
+    h = np.tanh(x @ w + b)
+    p = np.array(tf.nn.softmax(h @ v + c))
+    inner = np.einsum("bh,hk->bkh", 1 - h**2, v)
+    outer = np.broadcast_to(np.eye(3), (len(x), 3, 3))
+    parts = np.einsum("bi,bkh->bkih", x, inner), inner, np.einsum("bh,bkl->bkhl", h, outer), outer
+    jacobian = np.concatenate([part.reshape(len(x), 3, -1) for part in parts], -1)
+    curvature = np.einsum("bk,kl->bkl", p, np.eye(3)) - np.einsum("bk,bl->bkl", p, p)
+    return np.einsum("bki,bkl,blj->ij", jacobian, curvature, jacobian) / len(x)
+
+
 def gradient_of(objective):
     values = objective.values
     with tf.GradientTape() as tape:
@@ -40,7 +53,7 @@ def gradient_of(objective):
 
 
 def factors(optimizer):
-    return [{name: np.array(v.value) for name, v in state.items()} for state in optimizer._states]
+    return [{name: np.array(v.value) for name, v in state.items()} for state in optimizer._statistics.states]
 
 
 def natural(optimizer, gradient, damping):
@@ -51,8 +64,8 @@ def natural(optimizer, gradient, damping):
         balance = np.sqrt(np.trace(a) / len(a) / (np.trace(g) / len(g)))
         left = np.linalg.inv(a + balance * root * np.eye(len(a)))
         right = np.linalg.inv(g + root / balance * np.eye(len(g)))
-        found = left @ np.vstack([kernel, bias]) @ right
-        pieces += [found[:-1], found[-1]]
+        actual = left @ np.vstack([kernel, bias]) @ right
+        pieces += [actual[:-1], actual[-1]]
     return flat(pieces)
 
 
@@ -70,8 +83,8 @@ STEPS = {
 
 @pytest.mark.equation("4.6.17")
 @pytest.mark.parametrize("case", STEPS)
-def test_steps_are_those_of_dense_algebra(case, compiled):
-    """Four steps: the factors are the optimizer's own, the Fisher matrix and the rest are computed anew."""
+def test_steps_equal_those_of_dense_algebra(case, compiled):
+    """Of four steps, the factors are the optimizer's, and the Fisher matrix and the rest are recomputed."""
     settings = {"damping": 0.5, "inverse_every": 1, "noise_memory": None, **STEPS[case]}
     loss = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="sum" if case == "sum" else "sum_over_batch_size"
@@ -79,11 +92,11 @@ def test_steps_are_those_of_dense_algebra(case, compiled):
     model = compiled(KFAC(**settings), loss=loss)
     optimizer, velocity, damping = model.optimizer, 0.0, settings["damping"]
     for step in range(4):
-        objective = Objective(model, X, Y)
+        objective = CompiledObjective(model, X, Y)
         gradient, _ = gradient_of(objective)
-        # Of 32 examples with at most 10 every fourth is taken.
+        # At most 10 of 32 examples means every fourth one.
         rows = slice(None, None, 4 if "curvature_examples" in settings else 1)
-        fisher = dense_fisher(Objective(model, X[rows], Y[rows])) * (4 if case == "sum" else 1)
+        fisher = softmax_fisher(model.get_weights(), X[rows]) * (32 if case == "sum" else 1)
         before = flat(objective.values)
         model.train_on_batch(X, Y)
         g, d = flat(gradient), natural(optimizer, gradient, damping)
@@ -104,7 +117,7 @@ def test_steps_are_those_of_dense_algebra(case, compiled):
         damping = float(optimizer.damping.value)
 
 
-def test_clipping_and_decay_make_the_step_that_is_tried(compiled):
+def test_clipping_and_decay_are_part_of_the_tried_step(compiled):
     changes = {}
     for name, options in {
         "plain": {},
@@ -117,8 +130,8 @@ def test_clipping_and_decay_make_the_step_that_is_tried(compiled):
         before = model.get_weights()
         model.train_on_batch(X, Y)
         changes[name] = [b - a for a, b in zip(before, model.get_weights(), strict=True)]
-    # The next step begins with the last one, in which there is no decay.
-    for step, plain in zip(optimizer._velocity, changes["plain"], strict=True):
+    # The stored last step contains no decay.
+    for step, plain in zip(optimizer._step_rule.last_step, changes["plain"], strict=True):
         np.testing.assert_allclose(step, plain, rtol=1e-9)
     length = np.linalg.norm(flat(changes["plain"]))
     assert length > 0.04
@@ -129,7 +142,7 @@ def test_clipping_and_decay_make_the_step_that_is_tried(compiled):
 
 
 def test_xla_takes_the_same_steps(compiled):
-    """With the labels of the data: XLA draws others from the same seed."""
+    """With the labels of the data, since XLA draws other labels from the same seed."""
     settings = {"damping": 0.1, "curvature_examples": 10, "fisher": "empirical"}
     plain, compiled_by_xla = (
         compiled(KFAC(0.5, **settings), run_eagerly=False, jit_compile=jit) for jit in (False, True)
@@ -146,7 +159,7 @@ def test_constant_damping_returns_after_a_rejected_step(compiled):
     model.train_on_batch(X, Y)
     assert float(model.optimizer.damping.value) == 0.1
     weights = model.get_weights()
-    # So far a step raises the loss of its batch, and is tried since it promises much.
+    # Such a long step raises the loss of its batch, and is tried because of its predicted change.
     model.optimizer.learning_rate = 1e4
     model.train_on_batch(X, Y)
     for a, b in zip(weights, model.get_weights(), strict=True):
@@ -158,51 +171,51 @@ def test_constant_damping_returns_after_a_rejected_step(compiled):
     assert float(model.optimizer.damping.value) == 0.1
 
 
-def test_constant_damping_looks_at_the_loss_every_ten_steps(compiled):
-    """What counts as a far step is a share of the loss as it is now, and not of the first one."""
+def test_constant_damping_evaluates_the_loss_every_ten_steps(compiled):
+    """Far steps are relative to a recent loss, not to the first one."""
     model = compiled(KFAC(0.1, adapt_every=None))
     for _ in range(10):
         model.train_on_batch(X, Y)
     loss = model.evaluate(X, Y, batch_size=len(X), verbose=0)
     model.train_on_batch(X, Y)
-    assert float(model.optimizer._loss.value) == pytest.approx(loss, rel=1e-6)
+    assert float(model.optimizer._acceptance.last_loss.value) == pytest.approx(loss, rel=1e-6)
 
 
-def test_a_loss_that_overflows_is_no_reason_to_move(compiled):
-    """The square of a large number is infinite in single precision, its slope is not."""
+def test_an_overflowing_loss_moves_nothing(compiled):
+    """The square of a large number is infinite in single precision, while its gradient is not."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
     model = compiled(KFAC(), model, "mse")
     x = np.linspace(-1, 1, 8, dtype="float32")[:, None]
     model.train_on_batch(x, x)
-    before, loss = model.get_weights(), float(model.optimizer._loss.value)
+    before, loss = model.get_weights(), float(model.optimizer._acceptance.last_loss.value)
     model.optimizer.iterations.assign(20)
     model.train_on_batch(x, 1e20 + x)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert float(model.optimizer._loss.value) == loss
+    assert float(model.optimizer._acceptance.last_loss.value) == loss
 
 
 def white_labels(self, distribution, outputs):
-    """Labels of a unit Gaussian whose noise has the covariance 1 in the batch at hand, exactly."""
+    """Labels of a unit Gaussian whose noise has exactly unit covariance in this batch."""
     noise = np.linalg.qr(np.random.default_rng(5).normal(size=outputs.shape))[0] * np.sqrt(len(outputs))
     return tf.stop_gradient(outputs + noise)
 
 
 @pytest.mark.parametrize(("eigenbasis", "damping"), [(False, 1e-16), (True, 1e-3)])
-def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, damping, monkeypatch, compiled):
-    """Under squared errors g does not depend on a, so that each block of F is A (x) G, and so its inverse.
+def test_in_deep_linear_networks_it_equals_block_gauss_newton(eigenbasis, damping, monkeypatch, compiled):
+    """Under squared errors g does not depend on a, so that each block of F is exactly A (x) G.
 
-    The eigenbasis damps as the block does, and two factors do so in the limit of no damping only.
+    The eigenbasis adds the damping to the block; two damped factors do so only in the limit of no damping.
     """
     monkeypatch.setattr(KFAC, "_draw", white_labels)
     model = keras.Sequential([keras.Input((5,)), layers.Dense(2), layers.Dense(3), layers.Dense(4)])
     optimizer = KFAC(damping=damping, damping_bounds=(1e-30, 1), eigenbasis=eigenbasis, adapt_every=None)
     targets = RNG.normal(size=(32, 4))
     compiled(optimizer, model, "mse")
-    objective = Objective(model, X, targets)
-    # The dense layer from 2 to 3 has a singular G: rank 2 comes through it.
+    objective = CompiledObjective(model, X, targets)
+    # The dense layer from 2 to 3 has a singular G of rank 2.
     gradient, _ = gradient_of(objective)
     fisher = dense_fisher(objective)
     optimizer.build(model.trainable_variables)
@@ -210,8 +223,10 @@ def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, damping, monke
         tape.watch(values := objective.values)
         outputs = objective.outputs(values)
         loss = objective.data_loss(outputs)
-    states = optimizer._update_states(objective, tf.constant(damping, tf.float64), tf.constant(True))
-    found = optimizer._precondition(gradient, *states)
+    statistics, damped = optimizer._statistics, tf.constant(damping, tf.float64)
+    states = statistics.update(objective, optimizer._draw, optimizer.iterations, tf.constant(True))
+    states = statistics.invert(states, damped, optimizer.iterations)
+    actual = statistics.natural_gradient(gradient, model.trainable_variables, states, damped)
     start = 0
     for index, state in enumerate(factors(optimizer)):
         size = len(state["A"]) * len(state["G"])
@@ -222,14 +237,14 @@ def test_in_deep_linear_nets_it_is_block_gauss_newton(eigenbasis, damping, monke
             expected, tolerance = np.linalg.solve(block + damping * np.eye(size), g), 1e-8
         else:
             expected, tolerance = np.linalg.pinv(block, rcond=1e-9, hermitian=True) @ g, 1e-6
-        natural = flat(found[2 * index : 2 * index + 2])
+        natural = flat(actual[2 * index : 2 * index + 2])
         np.testing.assert_allclose(natural, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
         start += size
     assert start == len(fisher) and loss > 0
 
 
 def exact_factors(model, x):
-    """A and G of two dense layers and softmax, labels averaged in closed form."""
+    """A and G of two dense layers and softmax, with labels averaged in closed form."""
     (w, b), (v, c) = (layer.get_weights() for layer in model.layers)
     h = np.tanh(x @ w + b)
     p = np.array(tf.nn.softmax(h @ v + c))
@@ -241,7 +256,7 @@ def exact_factors(model, x):
 
 
 def test_sampled_factors_are_unbiased(compiled):
-    """3,200 labels at fixed weights: within 10 % of the closed form; those of the data are elsewhere."""
+    """3,200 labels at fixed weights give the closed form within 10 %."""
     model = compiled(KFAC(0.0, decay=0.999, statistics_every=1, inverse_every=1000, adapt_every=None))
     model.run_eagerly = False
     before = model.get_weights()
@@ -254,17 +269,17 @@ def test_sampled_factors_are_unbiased(compiled):
 
 
 @pytest.mark.equation("4.6.18")
-def test_the_empirical_fisher_takes_the_labels_of_the_data(compiled):
+def test_the_empirical_fisher_uses_the_labels_of_the_data(compiled):
     model = compiled(KFAC(0.0, fisher="empirical", adapt_every=None))
     score = np.array(tf.nn.softmax(model(X))) - np.eye(3)[Y]
     model.train_on_batch(X, Y)
-    found, exact = factors(model.optimizer)[1]["G"], exact_factors(model, X)[1][1]
-    np.testing.assert_allclose(found, score.T @ score / 32, rtol=1e-10)
-    assert np.linalg.norm(found - exact) > 0.3 * np.linalg.norm(exact)
+    actual, exact = factors(model.optimizer)[1]["G"], exact_factors(model, X)[1][1]
+    np.testing.assert_allclose(actual, score.T @ score / 32, rtol=1e-10)
+    assert np.linalg.norm(actual - exact) > 0.3 * np.linalg.norm(exact)
 
 
-def test_each_thing_is_done_as_often_as_it_says(monkeypatch, compiled):
-    monkeypatch.setattr(optimizer_module, "EARLY", 5)
+def test_updates_inversions_and_adaptations_follow_their_intervals(monkeypatch, compiled):
+    monkeypatch.setattr(statistics_module, "EARLY", 5)
     model = compiled(KFAC(0.1, statistics_every=3, inverse_every=7, adapt_every=5))
     optimizer, last = model.optimizer, None
     for step in range(16):
@@ -274,30 +289,30 @@ def test_each_thing_is_done_as_often_as_it_says(monkeypatch, compiled):
             changed = {name for name in now if not np.array_equal(now[name], last[name])}
             expected = {"damping"} if step % 5 == 0 else set()
             expected |= {"G"} if step % 3 == 0 or step < 5 else set()
-            # In the first five steps at the powers of two, too.
+            # Within the first five steps, also at the powers of two.
             expected |= {"A_inverse", "G_inverse"} if step in (1, 2, 4, 7, 14) else set()
-            # A is the same in each batch of the same examples.
+            # A is the same for the same examples.
             assert changed - {"A"} == expected, step
         last = now
 
 
 @pytest.mark.parametrize("momentum", [None, 0.9])
 def test_a_step_that_raises_the_loss_is_rejected(momentum, compiled):
-    """At a hundred times the best rate: weights stay to the last bit and the damping is four times higher."""
+    """At a hundred times the best rate, weights are unchanged and the damping is four times higher."""
     model = compiled(KFAC(100.0, damping=1e-2, momentum=momentum))
     before = model.get_weights()
     model.train_on_batch(X, Y)
     for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
     np.testing.assert_allclose(float(model.optimizer.damping.value), 4e-2, rtol=1e-6)
-    assert not any(np.any(v.numpy()) for v in model.optimizer._velocity)
+    assert not any(np.any(v.numpy()) for v in model.optimizer._step_rule.last_step)
     model.optimizer.learning_rate = 0.1
     losses = [model.train_on_batch(X, Y) for _ in range(3)]
     assert losses[2] < losses[0]
 
 
-def test_far_steps_are_tried_whenever_they_come(compiled):
-    """Not only every 1,000 steps, at which the damping adapts."""
+def test_far_steps_are_always_tried(compiled):
+    """And not only every 1,000 steps, at which the damping adapts."""
     model = compiled(KFAC(0.5, damping=1e-3, adapt_every=1000))
     model.train_on_batch(X, Y)
     before = model.get_weights()
@@ -308,11 +323,11 @@ def test_far_steps_are_tried_whenever_they_come(compiled):
 
 
 @pytest.mark.parametrize(("due", "adapt_every"), [(21, 5), (40, None)])
-def test_a_batch_of_undefined_numbers_leaves_no_trace(due, adapt_every, compiled):
+def test_a_batch_with_nan_changes_nothing(due, adapt_every, compiled):
     model = compiled(KFAC(0.5, weight_decay=0.01, adapt_every=adapt_every))
     model.train_on_batch(X, Y)
     before = model.get_weights(), [v.numpy() for v in model.optimizer.variables[1:]]
-    # Neither statistics nor inverses are due in one of the steps, and both in the other.
+    # In one of the steps neither statistics nor inverses are due, and in the other both are.
     model.optimizer.iterations.assign(due)
     model.train_on_batch(np.where(np.arange(32)[:, None] == 3, np.nan, X), Y)
     after = model.get_weights(), [v.numpy() for v in model.optimizer.variables[1:]]
@@ -323,7 +338,7 @@ def test_a_batch_of_undefined_numbers_leaves_no_trace(due, adapt_every, compiled
     assert losses[2] < losses[0]
 
 
-def test_what_cannot_be_served_is_refused_by_compile(compiled):
+def test_compile_refuses_unsupported_losses(compiled):
     with pytest.raises(ValueError, match=r"negative log-likelihood of a distribution, got .*supported are"):
         compiled(KFAC(), loss="mae")
     with pytest.raises(ValueError, match="must be compiled with a loss, got loss=None"):
@@ -379,8 +394,8 @@ def test_invalid_arguments_are_named(argument):
         KFAC(**{argument: INVALID[argument]})
 
 
-def test_the_first_damping_is_a_share_of_the_mean_eigenvalue(compiled):
-    """A tenth of tr F / P, which for Kronecker factors is tr A tr G; measured once there is a gradient."""
+def test_the_first_damping_is_a_tenth_of_the_mean_eigenvalue(compiled):
+    """tr F / P is tr A tr G / P for Kronecker factors. It is measured at the first finite gradient."""
     optimizer = KFAC(adapt_every=None)
     model = compiled(optimizer)
     model.train_on_batch(np.nan * X, Y)

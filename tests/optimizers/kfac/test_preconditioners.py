@@ -18,13 +18,13 @@ M = RNG.normal(size=(3, 2))
 
 
 def block(kind, **statistics):
-    """Its statistics are what it is called with."""
+    """A block whose statistics are its calls."""
     shapes = {name: np.shape(value) for name, value in statistics.items()}
     return types.SimpleNamespace(kind=kind, shapes=shapes, statistics=lambda calls, gradients: calls)
 
 
 def observed(preconditioner, *batches, replicas=1):
-    """The state after batches, each averaged with the ones before."""
+    """The state after batches that are averaged with equal weights."""
     state = {name: tf.zeros(shape, tf.float64) for name, shape in preconditioner.shapes.items()}
     for number, batch in enumerate(batches, start=1):
         tensors = {name: tf.constant(value) for name, value in batch.items()}
@@ -32,22 +32,22 @@ def observed(preconditioner, *batches, replicas=1):
     return preconditioner.refresh(state, DAMPING)
 
 
-def test_diagonal():
+def test_a_diagonal_block_is_inverted():
     d, gradient = RNG.uniform(0, 2, 4), RNG.normal(size=4)
     preconditioner = preconditioner_of(block("diagonal", d=d))
-    found = preconditioner.precondition(gradient, observed(preconditioner, {"d": d}), DAMPING)
-    np.testing.assert_allclose(found, np.linalg.solve(np.diag(d) + 0.3 * np.eye(4), gradient), rtol=1e-12)
+    actual = preconditioner.precondition(gradient, observed(preconditioner, {"d": d}), DAMPING)
+    np.testing.assert_allclose(actual, np.linalg.solve(np.diag(d) + 0.3 * np.eye(4), gradient), rtol=1e-12)
 
 
-def test_full():
+def test_a_full_block_is_inverted():
     gradient = RNG.normal(size=3)
     preconditioner = preconditioner_of(block("full", F=A))
-    found = preconditioner.precondition(gradient, observed(preconditioner, {"F": A}), DAMPING)
-    np.testing.assert_allclose(found, np.linalg.solve(A + 0.3 * np.eye(3), gradient), rtol=1e-12)
+    actual = preconditioner.precondition(gradient, observed(preconditioner, {"F": A}), DAMPING)
+    np.testing.assert_allclose(actual, np.linalg.solve(A + 0.3 * np.eye(3), gradient), rtol=1e-12)
 
 
 @pytest.mark.parametrize("a", [A, np.diag(A)], ids=["full", "diagonal"])
-def test_kronecker(a):
+def test_a_kronecker_block_is_inverted_factor_by_factor(a):
     """The dense matrix is the product of the damped factors, which exceeds F + damping by the cross terms."""
     preconditioner = preconditioner_of(block("kronecker", A=a, G=G))
     state = observed(preconditioner, {"A": a, "G": G})
@@ -59,12 +59,12 @@ def test_kronecker(a):
     cross = dense - np.kron(full, G) - 0.3 * np.eye(6)
     expected = balance * root * np.kron(np.eye(3), G) + root / balance * np.kron(full, np.eye(2))
     np.testing.assert_allclose(cross, expected, atol=1e-12)
-    found = preconditioner.precondition(M, state, DAMPING)
-    np.testing.assert_allclose(np.ravel(found), np.linalg.solve(dense, M.ravel()), rtol=1e-11)
+    actual = preconditioner.precondition(M, state, DAMPING)
+    np.testing.assert_allclose(np.ravel(actual), np.linalg.solve(dense, M.ravel()), rtol=1e-11)
 
 
-def test_the_balance_makes_cross_terms_equal_and_their_sum_smallest():
-    """In trace norm; any other split of the damping has larger cross terms."""
+def test_the_balance_minimizes_the_sum_of_the_cross_terms():
+    """The cross terms are equal in trace norm, and any other split of the damping has a larger sum."""
 
     def norms(balance):
         return [balance * np.trace(np.kron(np.eye(3), G)), np.trace(np.kron(A, np.eye(2))) / balance]
@@ -77,36 +77,36 @@ def test_the_balance_makes_cross_terms_equal_and_their_sum_smallest():
 
 @pytest.mark.parametrize("eigenbasis", [False, True])
 @pytest.mark.parametrize("zero", ["A", "G", "AG"])
-def test_zero_factors_leave_the_damping(eigenbasis, zero):
-    """As behind units that are never on, or in front of units that the loss does not see: F = 0."""
+def test_zero_factors_are_inverted_as_the_damping_alone(eigenbasis, zero):
+    """F = 0, as for units that are never active, or that the loss does not depend on."""
     factors = {name: 0 * value if name in zero else value for name, value in {"A": A, "G": G}.items()}
     made = block("kronecker", **factors)
     made.second_moments = lambda calls, gradients, rows, columns: tf.zeros((3, 2), tf.float64)
     preconditioner = preconditioner_of(made, eigenbasis)
-    found = preconditioner.precondition(M, observed(preconditioner, factors), DAMPING)
+    actual = preconditioner.precondition(M, observed(preconditioner, factors), DAMPING)
     if eigenbasis:
-        np.testing.assert_allclose(found, M / 0.3, rtol=1e-12)
+        np.testing.assert_allclose(actual, M / 0.3, rtol=1e-12)
     else:
         damped = [factors[name] + np.sqrt(0.3) * np.eye(len(factors[name])) for name in "AG"]
         expected = np.linalg.inv(damped[0]) @ M @ np.linalg.inv(damped[1])
-        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1e-18, 1.0, 1e18])
-def test_no_factor_is_too_singular_in_single_precision(scale):
-    """Inputs that are all alike, with damping below rounding, and scales whose ratio overflows."""
+def test_singular_factors_have_finite_inverses_in_single_precision(scale):
+    """Identical inputs, with damping below rounding, and scales whose ratio overflows."""
     one = np.ones((3, 3), "float32")
     preconditioner = preconditioner_of(block("kronecker", A=one, G=one))
     state = {name: tf.zeros(shape) for name, shape in preconditioner.shapes.items()}
     state = {**state, "A": tf.constant(one * scale), "G": tf.constant(one / scale)}
     state = preconditioner.refresh(state, tf.constant(1e-20))
-    found = preconditioner.precondition(tf.eye(3), state, 1e-20)
-    assert np.isfinite(found).all()
+    actual = preconditioner.precondition(tf.eye(3), state, 1e-20)
+    assert np.isfinite(actual).all()
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_averages_of_batches_leave_out_those_that_are_not_finite(replicas):
-    """A is averaged over replicas, and G summed: each replica's G counts that many times in their mean."""
+def test_averages_skip_batches_that_are_not_finite(replicas):
+    """A is averaged over replicas and G is summed, so that each replica's G is multiplied by their number."""
     preconditioner = preconditioner_of(block("kronecker", A=A, G=G))
     batches = [{"A": A, "G": G}, {"A": 3 * A, "G": 5 * G}]
     state = observed(preconditioner, *batches, replicas=replicas)
@@ -147,11 +147,11 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_eigenbasis_measures_second_moments(case):
-    """S is the mean of the first products of eigenvalues and each later batch's sum over examples."""
-    found = [CASES[case](seed) for seed in range(3)]
-    preconditioner = preconditioner_of(found[0][0], eigenbasis=True)
+    """S is the mean of the first products of eigenvalues and the later batches' sums over examples."""
+    actual = [CASES[case](seed) for seed in range(3)]
+    preconditioner = preconditioner_of(actual[0][0], eigenbasis=True)
     state = {name: tf.zeros(shape, tf.float64) for name, shape in preconditioner.shapes.items()}
-    state = preconditioner.observe(state, *found[0][1:], 1.0)
+    state = preconditioner.observe(state, *actual[0][1:], 1.0)
     state = preconditioner.refresh(state, DAMPING)
     a, g = np.array(state["A"]), np.array(state["G"])
     a = a if a.ndim == 2 else np.diag(a)
@@ -159,9 +159,9 @@ def test_the_eigenbasis_measures_second_moments(case):
     products = np.outer(np.diag(rows.T @ a @ rows), np.diag(columns.T @ g @ columns))
     np.testing.assert_allclose(state["S"], products, rtol=1e-10, atol=1e-14)
     moments = [products]
-    for _, calls, gradients in found[1:]:
+    for _, calls, gradients in actual[1:]:
         state = preconditioner.observe(state, calls, gradients, 0.5)
-        each = np.array(found[0][0].per_example(calls, gradients))
+        each = np.array(actual[0][0].per_example(calls, gradients))
         moments.append(((rows.T @ each @ columns) ** 2).sum(0))
         np.testing.assert_allclose(state["S"], np.mean(moments, 0), rtol=1e-10, atol=1e-14)
         np.testing.assert_array_equal(state["G_basis"], columns)
@@ -173,7 +173,7 @@ def test_the_eigenbasis_measures_second_moments(case):
 
 
 def test_the_eigenbasis_is_exact_where_fisher_is_a_product():
-    """One example: F = a a^T (x) g g^T, in the moments as in the products; any damping."""
+    """For one example F = a a^T (x) g g^T, both by moments and by products, at any damping."""
     layer = keras.layers.Dense(2)
     layer.build((None, 2))
     a, g = RNG.normal(size=(1, 2)), RNG.normal(size=(1, 2))

@@ -1,4 +1,4 @@
-"""K-FAC under `fit`: what it learns, on hostile input, resumed, and on two devices."""
+"""K-FAC under `fit`: learning, hostile input, saving and resuming, two devices."""
 
 import keras
 import numpy as np
@@ -41,8 +41,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("eigenbasis", [False, True])
 @pytest.mark.parametrize("case", HOSTILE)
-def test_weights_are_finite_whatever_comes(case, eigenbasis, compiled):
-    """In single precision, with a layer that is dead from the start and batches of 15, 2 and 1."""
+def test_weights_stay_finite_on_hostile_input(case, eigenbasis, compiled):
+    """In single precision, with a layer that is inactive from the start and batches of 15, 2 and 1."""
     settings, x, y = HOSTILE[case]
     dead = layers.Dense(3, "relu", bias_initializer=keras.initializers.Constant(-1e9), dtype="float32")
     inputs = keras.Input((5,), dtype="float32")
@@ -52,9 +52,9 @@ def test_weights_are_finite_whatever_comes(case, eigenbasis, compiled):
     model = compiled(KFAC(eigenbasis=eigenbasis, **settings), keras.Model(inputs, outputs))
     x = x.astype("float32")
     start = model.evaluate(x, y, verbose=0)
-    model.fit(x[:30], y[:30], batch_size=15, epochs=2, verbose=0)
+    model.fit(x[:30], y[:30], batch_size=15, verbose=0)
     end = model.evaluate(x, y, verbose=0)
-    # Of so few examples little can be learned about the others.
+    # So few examples teach little about the others.
     for count in (2, 1):
         model.train_on_batch(x[:count], y[:count])
     for variable in [*model.variables, *model.optimizer.variables]:
@@ -68,31 +68,31 @@ def test_training_resumes_exactly(settings, tmp_path, compiled):
         model.fit(X, Y, batch_size=8, epochs=epochs, shuffle=False, verbose=0)
 
     straight, first = (compiled(KFAC(0.3, damping=0.1, **settings)) for _ in range(2))
-    fit(straight, 4)
-    fit(first, 2)
+    fit(straight, 2)
+    fit(first, 1)
     first.save(tmp_path / "model.keras")
     second = keras.models.load_model(tmp_path / "model.keras")
     assert second.optimizer.get_config() == first.optimizer.get_config()
     for a, b in zip(second.optimizer.variables, first.optimizer.variables, strict=True):
         np.testing.assert_array_equal(a, b)
     second.run_eagerly = True
-    fit(second, 2)
+    fit(second, 1)
     for a, b in zip(second.get_weights(), straight.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 class Killed(Exception):
-    """What ends a training from outside."""
+    """Ends a training from outside."""
 
 
-def test_a_killed_training_goes_on_from_its_backup(compiled, tmp_path):
-    """Keras's own `BackupAndRestore` in a new process's model: the losses are those of an undisturbed run."""
+def test_a_killed_training_resumes_from_its_backup(compiled, tmp_path):
+    """With Keras's `BackupAndRestore`, a new model continues with the losses of an undisturbed run."""
 
     def fit(*callbacks):
         model = compiled(KFAC(0.3, damping=0.1))
         callbacks = [keras.callbacks.BackupAndRestore(tmp_path), *callbacks]
-        kept = model.fit(X, Y, batch_size=8, epochs=4, shuffle=False, verbose=0, callbacks=callbacks)
-        return model, kept.history["loss"]
+        history = model.fit(X, Y, batch_size=16, epochs=4, shuffle=False, verbose=0, callbacks=callbacks)
+        return model, history.history["loss"]
 
     def kill(epoch, logs):
         if epoch == 2:
@@ -107,6 +107,23 @@ def test_a_killed_training_goes_on_from_its_backup(compiled, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_checkpoint_in_hdf5_restores_the_optimizer(compiled, tmp_path):
+    """HDF5 files need unique variable names, also for layers of one name and layers with several blocks."""
+    tokens = keras.Input((3,), dtype="int32")
+    x = layers.LSTM(4)(layers.LayerNormalization()(layers.Embedding(11, 4)(tokens)))
+    for _ in range(2):
+        x = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="dense")])(x)
+    model = compiled(KFAC(eigenbasis=True), keras.Model(tokens, layers.Dense(3)(x)))
+    data = RNG.integers(0, 11, (16, 3)), RNG.integers(0, 3, 16)
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "c.h5")
+    model.fit(*data, batch_size=8, shuffle=False, verbose=0, callbacks=[checkpoint])
+    loaded = keras.models.load_model(tmp_path / "c.h5")
+    paths = [v.path for v in model.optimizer.variables]
+    assert len(set(paths)) == len(paths) and "kfac/lstm_lstm_cell_recurrent_kernel_A" in paths
+    for a, b in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def mixture():
     """A layer of each kind, and one that has no block of its own."""
     tokens = keras.Input((3,), dtype="int32")
@@ -117,8 +134,8 @@ def mixture():
     return keras.Model(tokens, layers.Dense(3)(layers.SimpleRNN(5)(layers.Dropout(0.1)(x))))
 
 
-def test_layers_of_all_kinds_train_together(compiled):
-    """Full-batch, to a loss that the best of a constant's predictions does not reach."""
+def test_all_kinds_of_layers_train_together(compiled):
+    """With full batches, to a loss that no constant prediction reaches."""
     tokens = np.random.default_rng(1).integers(0, 11, (64, 3))
     labels = tokens[:, 0] % 3
     model = compiled(KFAC(eigenbasis=True), mixture(), run_eagerly=False)
@@ -145,26 +162,35 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_it_learns_fast_untuned(problem, compiled):
-    """Its defaults reach in 4 epochs a loss that SGD with momentum does not at the best of its rates."""
+def test_defaults_beat_tuned_sgd_in_four_epochs(problem, compiled):
+    """They reach a loss that SGD with momentum does not reach at the best of four rates."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     make, loss, targets = PROBLEMS[problem]
     x = (load_digits().data / 16).astype("float32")
     targets = x if targets is None else targets
 
-    def final_loss(optimizer):
-        model = compiled(optimizer, make(), loss, run_eagerly=False)
+    def final_loss(model):
+        # The seed of the order of the examples.
+        keras.utils.set_random_seed(1)
         model.fit(x, targets, batch_size=256, epochs=4, verbose=0)
-        return model.evaluate(x, targets, batch_size=len(x), verbose=0)
+        return float(model.loss(targets, model(x)))
 
-    best = np.nanmin([final_loss(keras.optimizers.SGD(rate, momentum=0.9)) for rate in (0.1, 0.3, 1.0, 3.0)])
-    assert final_loss(KFAC()) < (0.8 if loss else 0.5) * best
+    # One compiled model for all rates, since compiling takes longer than training.
+    descent = compiled(keras.optimizers.SGD(momentum=0.9), make(), loss, run_eagerly=False)
+    descent.optimizer.build(descent.trainable_variables)
+    start, best = [v.numpy() for v in (*descent.variables, *descent.optimizer.variables)], np.inf
+    for rate in (0.1, 0.3, 1.0, 3.0):
+        for variable, value in zip((*descent.variables, *descent.optimizer.variables), start, strict=True):
+            variable.assign(value)
+        descent.optimizer.learning_rate = rate
+        best = np.fmin(best, final_loss(descent))
+    assert final_loss(compiled(KFAC(), make(), loss, run_eagerly=False)) < (0.8 if loss else 0.5) * best
 
 
 @pytest.mark.parametrize("name", ["softmax_digits", "mlp_digits", "cnn_digits"])
-def test_it_trains_the_zoo_untuned(name):
-    """With dropout and batch norm, in 6 epochs to below half the training loss of the recipe's Adam."""
+def test_defaults_train_the_zoo_better_than_its_adam(name):
+    """With dropout and batch norm, 6 epochs reach less than half the training loss of the recipe's Adam."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
     digits = load_digits()
@@ -175,12 +201,12 @@ def test_it_trains_the_zoo_untuned(name):
         model = zoo.build(name)
         model.compile(optimizer, CategoricalNLL())
         model.fit(x, y, batch_size=256, epochs=6, verbose=0)
-        final.append(model.evaluate(x, y, batch_size=len(x), verbose=0))
+        final.append(float(model.loss(y, model(x))))
     assert final[0] < final[1] / 2
 
 
-def test_two_replicas_do_as_one(mirrored):
-    """With sampled labels, too: a label's noise belongs to its place in the batch."""
+def test_two_replicas_equal_one(mirrored):
+    """Also with sampled labels, since a label's noise belongs to its place in the batch."""
     settings = {"curvature_examples": 8, "adapt_every": 3, "eigenbasis": True, "kl_clip": 0.01}
     settings |= {"damping": 0.1, "statistics_every": 1, "noise_memory": 0.8, "weight_decay": 0.01}
     batches = tf.data.Dataset.from_tensor_slices((RNG.normal(size=(64, 5)), RNG.integers(0, 3, 64))).batch(32)
@@ -193,7 +219,11 @@ def test_two_replicas_do_as_one(mirrored):
             model.compile(KFAC(0.5, **settings), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         losses = model.fit(batches, epochs=4, verbose=0).history["loss"]
         optimizer = model.optimizer
-        return losses, [*model.get_weights(), optimizer.damping.numpy(), optimizer._positions.numpy()]
+        return losses, [
+            *model.get_weights(),
+            optimizer.damping.numpy(),
+            optimizer._statistics.positions.numpy(),
+        ]
 
     (losses, one), (mirrored_losses, two) = trained(tf.distribute.get_strategy()), trained(mirrored)
     assert losses[3] < losses[0] and one[-1] == pytest.approx(32)

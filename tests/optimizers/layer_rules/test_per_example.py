@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from curvezoo.layers import UnitVarianceDense
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 from curvezoo.optimizers.layer_rules import per_example
-from curvezoo.optimizers.objective import Objective
 
 B = 5
 
@@ -39,7 +39,7 @@ def batch(model, seed=0, vocabulary=None):
 
 
 def gradient_of(model, x, y, weight=None):
-    objective = Objective(model, x, y, weight)
+    objective = CompiledObjective(model, x, y, weight)
     with tf.GradientTape() as tape:
         values = objective.values
         tape.watch(values)
@@ -132,7 +132,7 @@ MODELS = {
 
 
 def squared_norms(model, x, y, weight=None):
-    return per_example.squared_norms(Objective(model, x, y, weight))
+    return per_example.squared_norms(CompiledObjective(model, x, y, weight))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -244,7 +244,7 @@ def test_batch_statistics_couple_the_examples():
     model = MODELS["batch norm, inference"]()
     assert per_example.batch_coupling(model) == model.layers[1].name
     with pytest.raises(ValueError, match=r"layer 'batch_normal.*' couples the examples"):
-        per_example.squared_norms(Objective(model, *batch(model), training=True))
+        per_example.squared_norms(CompiledObjective(model, *batch(model), training=True))
     model.layers[1].trainable = False
     assert per_example.batch_coupling(model) is None
 
@@ -254,5 +254,5 @@ def test_a_frozen_batch_norm_does_not_couple_the_examples():
     model.layers[1].trainable = False
     model.compile("sgd", "mse")
     x, y = batch(model)
-    norms, *_ = per_example.squared_norms(Objective(model, x, y, training=True))
+    norms, *_ = per_example.squared_norms(CompiledObjective(model, x, y, training=True))
     np.testing.assert_allclose(norms, norms_one_by_one(model, x, y), rtol=1e-10)

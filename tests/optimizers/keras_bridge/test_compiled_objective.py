@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.objective import Objective
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
@@ -16,7 +16,7 @@ LOSS = keras.losses.SparseCategoricalCrossentropy
 
 
 class WithoutFlags(keras.Model):
-    """Does not hand `training` to its layers, and calls one twice, whose activations are penalized."""
+    """A model that does not hand `training` to its layers, and calls a penalized layer twice."""
 
     def __init__(self):
         super().__init__()
@@ -53,14 +53,14 @@ def compiled(make, loss=None, **kwargs):
 
 
 @pytest.mark.parametrize("make", [functional, WithoutFlags, WithoutTraining])
-def test_loss_at_the_weights_is_that_of_keras(make):
-    """In training too: with the seeds of before, the objective drops what Keras's forward pass dropped."""
+def test_the_loss_at_the_current_weights_equals_kerass(make):
+    """Also in training: with the seeds before the step, the objective drops the same units as Keras did."""
     model = compiled(make)
-    objective = Objective(model, X, Y, WEIGHTS)
+    objective = CompiledObjective(model, X, Y, WEIGHTS)
     expected = model.evaluate(X, Y, sample_weight=WEIGHTS, batch_size=12, verbose=0)
     np.testing.assert_allclose(objective.loss(objective.values), expected, rtol=1e-12)
     state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
-    objective = Objective(model, X, Y, WEIGHTS, training=True, state=state)
+    objective = CompiledObjective(model, X, Y, WEIGHTS, training=True, state=state)
     options = {} if make is WithoutTraining else {"training": True}
     with tf.GradientTape() as tape:
         expected = model.compute_loss(y=Y, y_pred=model(X, **options), sample_weight=WEIGHTS)
@@ -71,24 +71,24 @@ def test_loss_at_the_weights_is_that_of_keras(make):
         tape.watch(values)
         loss = objective.loss(values)
     np.testing.assert_allclose(loss, expected, rtol=1e-12)
-    for found, wanted in zip(tape.gradient(loss, values), gradients, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-13)
+    for actual, expected in zip(tape.gradient(loss, values), gradients, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-13)
     assert objective.loss(values) == loss
     for variable, value in zip(model.non_trainable_variables, after, strict=True):
         np.testing.assert_array_equal(variable, value)
 
 
-def test_trial_points_leave_the_model_alone_and_its_loss_follows_the_values():
+def test_trial_points_do_not_change_the_model():
     model = compiled(functional)
     before = [v.numpy() for v in model.variables]
-    objective = Objective(model, X, Y, training=True)
+    objective = CompiledObjective(model, X, Y, training=True)
     values = [v + 0.1 for v in objective.values]
-    found = objective.loss(values)
+    actual = objective.loss(values)
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
     for variable, value in zip(model.trainable_variables, values, strict=True):
         variable.assign(value)
-    np.testing.assert_allclose(Objective(model, X, Y, training=True).loss(values), found, rtol=1e-13)
+    np.testing.assert_allclose(CompiledObjective(model, X, Y, training=True).loss(values), actual, rtol=1e-13)
 
 
 def masked():
@@ -109,11 +109,11 @@ REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"]
     "weights", [None, RNG.uniform(0, 2, 6), RNG.uniform(0, 2, (6, 4))], ids=["1", "B", "BT"]
 )
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_weights_of_positions_are_those_of_the_loss(make, weights, reduction):
-    """Keras cannot weigh [B, T] losses with [B] but for its mean error; then it must fail for both."""
+def test_position_weights_reproduce_the_loss(make, weights, reduction):
+    """Keras cannot weight [B, T] losses with [B]; then both must fail."""
     model = compiled_sequences(make, LOSS(from_logits=True, reduction=reduction))
     y = RNG.integers(0, 3, (6, 4))
-    objective = Objective(model, SEQUENCES, y, weights)
+    objective = CompiledObjective(model, SEQUENCES, y, weights)
     outputs = objective.outputs(objective.values)
     if weights is not None and weights.ndim == 1:
         for function in (objective.data_loss, objective.position_weights):
@@ -121,11 +121,11 @@ def test_weights_of_positions_are_those_of_the_loss(make, weights, reduction):
                 function(outputs)
         return
     losses = keras.ops.sparse_categorical_crossentropy(y, tf.convert_to_tensor(outputs), from_logits=True)
-    found = objective.position_weights(outputs)
-    assert found.shape == (6, 4)
-    np.testing.assert_allclose(tf.reduce_sum(found * losses), objective.data_loss(outputs), rtol=1e-13)
+    actual = objective.position_weights(outputs)
+    assert actual.shape == (6, 4)
+    np.testing.assert_allclose(tf.reduce_sum(actual * losses), objective.data_loss(outputs), rtol=1e-13)
     if make is masked:
-        np.testing.assert_array_equal(np.array(found) == 0, ~SEQUENCES.any(-1))
+        np.testing.assert_array_equal(np.array(actual) == 0, ~SEQUENCES.any(-1))
 
 
 def compiled_sequences(make, loss):
@@ -137,20 +137,20 @@ def compiled_sequences(make, loss):
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_weights_of_examples(weights, reduction):
+def test_example_weights_reproduce_the_loss(weights, reduction):
     model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
-    objective = Objective(model, X, Y, weights)
+    objective = CompiledObjective(model, X, Y, weights)
     outputs = objective.outputs(objective.values)
     losses = keras.ops.sparse_categorical_crossentropy(Y, outputs, from_logits=True)
-    found = tf.reduce_sum(objective.position_weights(outputs) * losses)
-    np.testing.assert_allclose(found, objective.data_loss(outputs), rtol=1e-13)
+    actual = tf.reduce_sum(objective.position_weights(outputs) * losses)
+    np.testing.assert_allclose(actual, objective.data_loss(outputs), rtol=1e-13)
 
 
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
-def test_spaced_examples_stand_for_the_batch(reduction):
-    """A batch of twins: sums over one of each with its weights are those over the whole."""
+def test_sums_over_a_subsample_estimate_those_over_the_batch(reduction):
+    """In a batch of twins, weighted sums over one of each pair equal those over the whole batch."""
     model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
-    whole = Objective(model, np.repeat(X, 2, axis=0), np.repeat(Y, 2))
+    whole = CompiledObjective(model, np.repeat(X, 2, axis=0), np.repeat(Y, 2))
     size = len(whole.x)
     for part in (whole.subsample(size // 2), whole.subsample(size - 1).subsample(999), whole.subsample(size)):
         sums = []
@@ -167,10 +167,10 @@ def two_heads():
 
 def test_several_outputs_have_a_loss_but_no_distribution():
     model = compiled(two_heads, [LOSS(from_logits=True), LOSS(from_logits=True)])
-    objective = Objective(model, X, [Y, Y])
-    found = objective.loss(objective.values)
+    objective = CompiledObjective(model, X, [Y, Y])
+    actual = objective.loss(objective.values)
     expected = model.evaluate(X, [Y, Y], batch_size=12, verbose=0)
-    np.testing.assert_allclose(found, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(actual, expected[0], rtol=1e-12)
     noted = [v.numpy() for v in model.metrics_variables]
     objective.loss([v + 1 for v in objective.values])
     for variable, value in zip(model.metrics_variables, noted, strict=True):
@@ -181,16 +181,19 @@ def test_several_outputs_have_a_loss_but_no_distribution():
         objective.position_weights(objective.outputs(objective.values))
 
 
-def test_losses_that_do_not_serve_are_refused():
+def test_unsupported_losses_are_refused():
     model = functional()
     model.compile("sgd")
-    for use in (Objective(model, X, Y).require_distribution, lambda: Objective(model, X, Y).data_loss(None)):
+    for use in (
+        CompiledObjective(model, X, Y).require_distribution,
+        lambda: CompiledObjective(model, X, Y).data_loss(None),
+    ):
         with pytest.raises(ValueError, match="must be compiled with a loss, got loss=None"):
             use()
     model = compiled(functional, LOSS(from_logits=True, reduction=None))
-    objective = Objective(model, X, Y)
+    objective = CompiledObjective(model, X, Y)
     with pytest.raises(ValueError, match=r"must be a scalar, got shape \(12,\)"):
         objective.loss(objective.values)
     model = compiled(functional, loss_weights=[2.0])
     with pytest.raises(ValueError, match="loss_weights must be None"):
-        Objective(model, X, Y).require_distribution()
+        CompiledObjective(model, X, Y).require_distribution()

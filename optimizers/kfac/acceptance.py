@@ -1,0 +1,104 @@
+"""Third part of a K-FAC step: the damping, trials of the step on its batch, and whether it is taken."""
+
+import tensorflow as tf
+
+from .. import replicas
+from ..levenberg_marquardt import Trial, adapted_damping, raised_damping
+from ..vectors import dot, finite, shifted
+from .damping import first_damping, noise_floor
+from .quadratic import fisher_forms
+
+# The factor of the damping after a rejected step.
+REJECTED = 4.0
+# The damping may fall by this factor per step.
+PATIENCE = 0.95
+# Steps from one trial to the next where the damping is constant.
+TRIED_EVERY = 10
+# A step is also tried if its divergence, or its change of the loss to first order, exceeds this fraction of
+# the loss at the last trial.
+RISKY = 0.1
+
+
+class Acceptance:
+    """Accepts or rejects steps and sets the damping.
+
+    Args:
+        damping: The variable of the damping lambda.
+        initial_damping: The damping that was given, or None if it is measured.
+        bounds: The smallest and the largest damping.
+        adapt_every: Steps from one trial and change of the damping to the next; None for constant damping.
+        add_state: Function of a name that returns a new variable.
+    """
+
+    def __init__(self, damping, initial_damping, bounds, adapt_every, add_state):
+        self.damping, self.bounds, self.adapt_every = damping, bounds, adapt_every
+        # A constant damping that was given is exempt from the noise floor.
+        self.has_noise_floor = adapt_every is not None or initial_damping is None
+        self.last_loss, self.first_damping = add_state("last_trial_loss"), add_state("first_damping")
+
+    def damping_for(self, statistics, states, dtype, grads_finite):
+        """Returns the damping of this step.
+
+        Args:
+            statistics: The `Statistics`.
+            states: Their states with this batch.
+            dtype: Type of the result.
+            grads_finite: Whether the batch's gradient is finite.
+        """
+        damping = tf.cast(self.damping, dtype)
+        damping = tf.where(damping > 0, damping, first_damping(statistics.preconditioners, states, dtype))
+        if statistics.positions is not None and self.has_noise_floor:
+            floor = noise_floor(statistics.preconditioners, states, statistics.positions)
+            damping = tf.maximum(damping, tf.cast(floor, dtype))
+        damping = tf.clip_by_value(damping, *self.bounds)
+        first = tf.cast(damping, self.first_damping.dtype)
+        unset = grads_finite & (self.first_damping == 0)
+        self.first_damping.assign(tf.where(unset, first, self.first_damping))
+        return damping
+
+    def judge(self, objective, examples, gradients, step, divergence, damping, iteration, grads_finite, draw):
+        """Returns whether the step is taken, and adapts the damping.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+            examples: The `Objective` of the examples on which the exact F is evaluated.
+            gradients: The gradient of the whole batch, zero if it is not finite.
+            step: The step with its weight decay.
+            divergence: The divergence of the step without weight decay, in units of the loss.
+            damping: The damping lambda of this step.
+            iteration: The number of steps so far.
+            grads_finite: Whether the batch's gradient is finite.
+            draw: Function of the distribution and its parameters that returns labels.
+        """
+        values, dtype = objective.values, damping.dtype
+        due = iteration % (self.adapt_every or TRIED_EVERY) == 0
+        linear_change = dot(gradients, step)
+        # Saturated predictions have no divergence, however large the predicted change of the loss is.
+        risky = RISKY * tf.abs(tf.cast(self.last_loss, dtype))
+        tried = due | (tf.maximum(divergence, tf.abs(linear_change)) > risky)
+
+        def measured():
+            form = fisher_forms(examples, values, [step], draw)[0, 0]
+            losses = objective.loss(values), objective.loss(shifted(values, 1.0, step))
+            return [tf.cast(number, dtype) for number in (*losses, form, dot(step, step))]
+
+        *shares, squared = tf.cond(tried, measured, lambda: [tf.zeros([], dtype)] * 4)
+        before, after, form = replicas.total(shares)
+        predicted = linear_change + form / 2 + damping * squared / 2
+        trial = Trial(before, after, predicted, objective.resolution)
+        accepted = finite(step) & (~tried | (trial.is_finite & trial.not_raised))
+        loss_known = tried & grads_finite & trial.is_finite
+        self.last_loss.assign(tf.where(loss_known, tf.cast(before, self.last_loss.dtype), self.last_loss))
+        following = tf.where(
+            accepted,
+            self._damping_after_accepted(damping, trial.ratio, due),
+            raised_damping(damping, REJECTED, self.bounds),
+        )
+        self.damping.assign(tf.where(grads_finite, following, tf.cast(self.damping, dtype)))
+        return accepted
+
+    def _damping_after_accepted(self, damping, ratio, due):
+        if self.adapt_every is None:
+            return tf.maximum(PATIENCE * damping, tf.cast(self.first_damping, damping.dtype))
+        factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
+        return tf.where(due, adapted_damping(damping, ratio, factor, self.bounds), damping)

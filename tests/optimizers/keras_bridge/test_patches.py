@@ -1,0 +1,57 @@
+"""What importing the optimizers changes in Keras, and that a context manager undoes it."""
+
+import keras
+import pytest
+
+from curvezoo.layers import BatchNormalization
+from curvezoo.optimizers.keras_bridge import patches, unpatched
+from curvezoo.optimizers.keras_bridge.attachment import ModelOptimizer
+from curvezoo.optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
+
+METHODS = ("compile", "make_train_function")
+
+
+class Failure(Exception):
+    """An error inside the block."""
+
+
+@pytest.fixture
+def kernel():
+    BatchNormalization.use_fused_kernel(fused_batch_norm)
+    yield
+    BatchNormalization.use_fused_kernel(fused_batch_norm)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_block_has_kerass_own_methods_and_ends_with_the_patched_ones(fails, kernel):
+    patched = [getattr(keras.Model, name) for name in METHODS]
+    originals = [method.__wrapped__ for method in patched]
+    try:
+        with unpatched():
+            assert [getattr(keras.Model, name) for name in METHODS] == originals
+            assert BatchNormalization._fused_kernel is None
+            if fails:
+                raise Failure
+    except Failure:
+        assert fails
+    assert [getattr(keras.Model, name) for name in METHODS] == patched
+    assert BatchNormalization._fused_kernel is fused_batch_norm
+
+
+def test_optimizers_are_attached_outside_of_the_block_only():
+    for block, attached in ((unpatched(), False), (None, True)):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        if block:
+            with block:
+                model.compile(ModelOptimizer(0.1, "own"), "mse")
+        else:
+            model.compile(ModelOptimizer(0.1, "own"), "mse")
+        assert ("train_step" in vars(model)) is attached
+
+
+def test_methods_are_wrapped_once_however_often_they_are_installed():
+    before = [getattr(keras.Model, name) for name in METHODS]
+    patches.install(lambda model: None, lambda model: None)
+    assert [getattr(keras.Model, name) for name in METHODS] == before
+    for name, method in zip(METHODS, before, strict=True):
+        assert method.__wrapped__ is patches._ORIGINALS[name][1]
