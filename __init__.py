@@ -7,6 +7,8 @@ The rooms load on first use, so that ``import curvezoo`` costs milliseconds and 
 
 import lazy_loader
 
+from . import registration as _registration
+
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
@@ -24,3 +26,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "zoo",
     ],
 )
+
+_registration.install()
