@@ -11,20 +11,6 @@ from . import registration as _registration
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=[
-        "data",
-        "figures",
-        "layers",
-        "losses",
-        "optimizers",
-        "publishing",
-        "studies",
-        "theory",
-        "training",
-        "zoo",
-    ],
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _registration.install()

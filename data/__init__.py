@@ -5,13 +5,4 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["augmentation"],
-    submod_attrs={
-        "arrays": ["from_arrays"],
-        "loading": ["load", "provenance"],
-        "specs": ["Spec", "names", "spec"],
-        "splits": ["Splits"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

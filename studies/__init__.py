@@ -2,8 +2,4 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["noise_scale", "optimizer_comparison"],
-    submod_attrs={"gradient_check": ["gradient_check"]},
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

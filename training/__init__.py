@@ -2,12 +2,4 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["checkpoints", "strategies"],
-    submod_attrs={
-        "recipe": ["Recipe"],
-        "runs": ["train"],
-        "strategies": ["make_strategy"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
