@@ -18,13 +18,14 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGES = re.findall(r"^    (curvezoo[.\w]*)$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
 TYPES = {
     "curvezoo.__version__": r"str",
-    "curvezoo.optimizers.KFAC": r"def \(.*\) -> curvezoo\.optimizers\.kfac\.optimizer\.KFAC",
-    "losses.GaussianNLL": r"def \(.*\) -> curvezoo\.losses\.regression\.GaussianNLL",
-    "training.Recipe": r"def \(.*\) -> curvezoo\.training\.recipe\.Recipe",
+    "curvezoo.optimizers.KFAC": r"def \(.+ damping: float \| None .+\) -> curvezoo\..+\.KFAC",
+    "optimizers.GradientNoiseScale": r"def \(.+ every: int .+\) -> curvezoo\..+\.GradientNoiseScale",
+    "losses.GaussianNLL": r"def \(.+\) -> curvezoo\.losses\.regression\.GaussianNLL",
+    "theory.information.entropy": r"def \(p: .+ base: float \| None =\) -> numpy\.ndarray.+ \| numpy\.float64",
 }
 SCRIPT = f"""
 import curvezoo
-from curvezoo import losses, optimizers, theory, training, zoo
+from curvezoo import losses, optimizers, theory
 {chr(10).join(f"reveal_type({name})" for name in TYPES)}
 curvezoo.optimizers.NoSuchName
 """
