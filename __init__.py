@@ -1,8 +1,9 @@
 """curvezoo: Kaplan's "Notes on Contemporary Machine Learning for Physicists" as working Keras 3 software.
 
-The rooms load on first use, so that ``import curvezoo`` costs milliseconds and no TensorFlow:
-``theory``, ``data``, ``layers``, ``losses``, ``optimizers``, ``publishing``, ``training``, ``zoo``,
-``studies``, ``figures``.
+Importing curvezoo takes milliseconds and imports neither Keras nor TensorFlow. Its packages load on first
+use: ``theory``, ``data``, ``layers``, ``losses``, ``optimizers``, ``publishing``, ``training``, ``zoo``,
+``studies`` and ``figures``. Keras finds their classes by name, so ``keras.models.load_model`` reads models
+that use them.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Keras layers and initializers: blocks, normalization, residuals, sampling; any Keras backend."""
+"""Layers and initializers for every Keras backend: blocks, normalization, residual networks, sampling."""
 
 import lazy_loader
 

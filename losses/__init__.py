@@ -1,4 +1,4 @@
-"""Likelihoods, priors, divergences and scores: what models are fitted with, and what judges them."""
+"""Likelihoods, priors and divergences as objectives, and scores of probabilistic predictions."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Cards, SavedModels, accounting of parameters and operations, measures, and the page about a model."""
+"""Publishing trained models: cards, SavedModels, parameter and FLOP counts, scores, and the HTML page."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Measurements of many runs that a user makes on a model."""
+"""Measurements over many training runs: the noise scale, optimizers compared, gradients checked."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The notes' results for arrays in NumPy and SciPy: closed forms, exact sums, quadrature."""
+"""Results of the notes as functions of arrays: closed forms, exact sums and quadrature in NumPy and SciPy."""
 
 import lazy_loader
 
