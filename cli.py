@@ -8,6 +8,8 @@ import shlex
 import sys
 import traceback
 
+from . import quiet
+
 _DEFAULT_MODEL = "mlp_digits"
 _RESUMABLE = ("train", "noise-scale")
 
@@ -43,19 +45,8 @@ def main(argv=None):
 
 
 def _load_tensorflow():
-    """Imports TensorFlow without the lines that its libraries print on stderr while they load."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    before = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        import tensorflow
-
-        tensorflow.config.list_physical_devices()
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
+    """Imports TensorFlow without its start-up messages, and turns its Python warnings off."""
+    quiet.load_tensorflow()
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 

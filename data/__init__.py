@@ -5,20 +5,4 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["images"],
-    submod_attrs={
-        "images": [
-            "Spec",
-            "augmentation",
-            "from_arrays",
-            "from_folder",
-            "load",
-            "names",
-            "provenance",
-            "spec",
-        ],
-        "splits": ["Splits"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

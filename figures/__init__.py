@@ -15,3 +15,7 @@ belongs to the figure. By convention, `measure` computes the numbers, `plot` dra
 does both. Measurements that two figures share have a file of their own, without a `FIGURE`. The catalogue
 finds all files by itself.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

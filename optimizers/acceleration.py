@@ -7,6 +7,7 @@ from keras import ops
 
 from .. import arguments
 from ..theory import descent
+from .schedules import LearningRate
 from .vectors import finite, select
 
 
@@ -85,11 +86,11 @@ class Acceleration(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.9,
-        acceleration=0.0,
-        delayed_gradient=0.0,
-        name="acceleration",
+        learning_rate: LearningRate = 0.01,
+        momentum: float = 0.9,
+        acceleration: float = 0.0,
+        delayed_gradient: float = 0.0,
+        name: str = "acceleration",
         **kwargs,
     ):
         if not callable(learning_rate):

@@ -8,6 +8,7 @@ from keras import ops
 
 from .. import arguments
 from .keras_bridge.attachment import ModelOptimizer
+from .schedules import LearningRate
 from .vectors import scaled
 
 # The same generator on every device, so that a seed gives the same noise.
@@ -81,13 +82,13 @@ class Evolution(ModelOptimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        sigma=0.1,
-        pairs=32,
-        ranks=True,
-        momentum=0.9,
-        seed=None,
-        name="evolution",
+        learning_rate: LearningRate = 0.01,
+        sigma: float = 0.1,
+        pairs: int = 32,
+        ranks: bool = True,
+        momentum: float = 0.9,
+        seed: int | None = None,
+        name: str = "evolution",
         **kwargs,
     ):
         super().__init__(learning_rate, name, **kwargs)

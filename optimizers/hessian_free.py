@@ -7,6 +7,7 @@ from .. import arguments
 from .curvature import products
 from .curvature.derivatives import second_derivative
 from .curvature.solvers import conjugate_gradients
+from .schedules import LearningRate
 from .trials import DampedOptimizer
 from .vectors import scaled, shifted
 
@@ -76,16 +77,16 @@ class HessianFree(DampedOptimizer):
 
     def __init__(
         self,
-        learning_rate=1.0,
-        damping=1e-2,
-        steps=50,
-        relative_progress=5e-4,
-        warm_start=0.95,
-        adaptive=True,
-        monotone=True,
-        damping_factor=1.5,
-        damping_bounds=(1e-8, 1e8),
-        name="hessian_free",
+        learning_rate: LearningRate = 1.0,
+        damping: float = 1e-2,
+        steps: int = 50,
+        relative_progress: float = 5e-4,
+        warm_start: float = 0.95,
+        adaptive: bool = True,
+        monotone: bool = True,
+        damping_factor: float = 1.5,
+        damping_bounds: tuple[float, float] = (1e-8, 1e8),
+        name: str = "hessian_free",
         **kwargs,
     ):
         super().__init__(

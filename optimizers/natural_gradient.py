@@ -1,11 +1,14 @@
 """The natural gradient, by conjugate gradients on Fisher-vector products (section 4.6)."""
 
+from typing import Literal
+
 import keras
 import tensorflow as tf
 
 from .. import arguments
 from .curvature import products
 from .curvature.solvers import conjugate_gradients
+from .schedules import LearningRate
 from .trials import DampedOptimizer
 from .vectors import dot, scaled, shifted
 
@@ -86,20 +89,20 @@ class NaturalGradient(DampedOptimizer):
 
     def __init__(
         self,
-        learning_rate=0.3,
-        damping=1e-2,
-        momentum=0.0,
-        kl_limit=None,
-        steps=10,
-        tolerance=1e-3,
-        warm_start=0.0,
-        fisher="exact",
-        seed=0,
-        adaptive=False,
-        monotone=True,
-        damping_factor=1.5,
-        damping_bounds=(1e-8, 1e8),
-        name="natural_gradient",
+        learning_rate: LearningRate = 0.3,
+        damping: float = 1e-2,
+        momentum: float = 0.0,
+        kl_limit: float | None = None,
+        steps: int = 10,
+        tolerance: float = 1e-3,
+        warm_start: float = 0.0,
+        fisher: Literal["exact", "sampled"] = "exact",
+        seed: int = 0,
+        adaptive: bool = False,
+        monotone: bool = True,
+        damping_factor: float = 1.5,
+        damping_bounds: tuple[float, float] = (1e-8, 1e8),
+        name: str = "natural_gradient",
         **kwargs,
     ):
         super().__init__(

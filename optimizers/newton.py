@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from .. import arguments
 from .curvature import products
+from .schedules import LearningRate
 from .trials import DampedOptimizer
 from .vectors import flat, precision, unflat
 
@@ -72,16 +73,16 @@ class Newton(DampedOptimizer):
 
     def __init__(
         self,
-        learning_rate=1.0,
-        damping=1e-2,
-        saddle_free=False,
-        steps=30,
-        dense_limit=500,
-        adaptive=True,
-        monotone=True,
-        damping_factor=1.5,
-        damping_bounds=(1e-8, 1e8),
-        name="newton",
+        learning_rate: LearningRate = 1.0,
+        damping: float = 1e-2,
+        saddle_free: bool = False,
+        steps: int = 30,
+        dense_limit: int = 500,
+        adaptive: bool = True,
+        monotone: bool = True,
+        damping_factor: float = 1.5,
+        damping_bounds: tuple[float, float] = (1e-8, 1e8),
+        name: str = "newton",
         **kwargs,
     ):
         super().__init__(

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from .. import arguments
+from .schedules import LearningRate
 from .vectors import finite, select
 
 
@@ -63,12 +64,12 @@ class RMSProp(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta=0.999,
-        epsilon=1e-7,
-        momentum=0.0,
-        bias_correction=True,
-        name="rmsprop",
+        learning_rate: LearningRate = 0.001,
+        beta: float = 0.999,
+        epsilon: float = 1e-7,
+        momentum: float = 0.0,
+        bias_correction: bool = True,
+        name: str = "rmsprop",
         **kwargs,
     ):
         if not callable(learning_rate):

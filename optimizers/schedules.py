@@ -1,9 +1,17 @@
 """Learning-rate schedules in steps, composed of Keras's own."""
 
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
 import keras
 
+# What the optimizers accept as a learning rate: a number, a schedule, or a function without arguments.
+LearningRate: TypeAlias = float | Callable[[], float] | keras.optimizers.schedules.LearningRateSchedule
 
-def learning_rate_schedule(kind, peak, steps, warmup_steps=0):
+
+def learning_rate_schedule(
+    kind: Literal["constant", "cosine", "step"], peak: float, steps: int, warmup_steps: int = 0
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     r"""Returns the learning rate as a function of the step.
 
     The rate rises linearly during the \(w\) steps of the warm-up. After it, with \(n\) steps in all and

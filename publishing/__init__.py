@@ -1,9 +1,5 @@
-"""Cards, SavedModels, accounting of parameters and operations, measures, and the page about a model."""
+"""Publishing trained models: cards, SavedModels, parameter and FLOP counts, scores, and the HTML page."""
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["accounting", "cards", "files", "measures", "page", "saved_model"],
-    submod_attrs={"accounting": ["account"], "saved_model": ["load"]},
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,7 +16,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .. import layers
 from . import cards
 from .files import replacing, write_json
 
@@ -142,9 +141,6 @@ def load(name_or_path, model=""):
     if not config.is_file():
         names = [path.name.removesuffix(".config.json") for path in folder.glob("*.config.json")]
         raise ValueError(f"model must be one of {', '.join(names) or 'none'} in {folder}, got {model!r}")
-    # Keras knows a class by its registered name once its module was imported.
-    for name in layers.__all__:
-        getattr(layers, name)
     loaded = json.loads(config.read_text())
     loaded.pop("compile_config", None)
     network = keras.saving.deserialize_keras_object(loaded, safe_mode=True)

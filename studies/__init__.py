@@ -1,9 +1,5 @@
-"""Measurements of many runs that a user makes on a model."""
+"""Measurements over many training runs: the noise scale, optimizers compared, gradients checked."""
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["noise_scale", "optimizer_comparison"],
-    submod_attrs={"gradient_check": ["gradient_check"]},
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""The package as a user meets it: quick to import, nothing heavy before it is needed."""
+"""The package imports quickly, and imports nothing heavy before it is needed."""
 
 import subprocess
 import sys
@@ -24,17 +24,17 @@ def run(code):
         "from curvezoo import cli; cli.main(['equations'])",
     ],
 )
-def test_light_uses_load_nothing_heavy(use):
+def test_light_calls_import_nothing_heavy(use):
     code = f"import sys, curvezoo; {use}; print([m for m in {HEAVY} if m in sys.modules])"
     assert run(code).splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("code", ["import curvezoo", "from curvezoo.cli import main; main(['list'])"])
-def test_starts_within_half_a_second_more_than_python(code):
+def test_importing_and_listing_take_less_than_half_a_second(code):
     def seconds(code):
         begin = time.perf_counter()
         run(code)
         return time.perf_counter() - begin
 
-    # The least of several runs: other work on the machine can only add.
+    # The minimum of several runs, since other work on the machine can only add time.
     assert min(seconds(code) for _ in range(4)) - min(seconds("pass") for _ in range(4)) < 0.5

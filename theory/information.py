@@ -8,14 +8,20 @@ is [X, Y]. Each of the arguments `x`, `y` and `given` is an axis or a tuple of a
 the remaining axes are summed over.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.typing import ArrayLike
 from scipy.special import entr, rel_entr, xlogy
 
 from .. import arguments
 
+# One axis of a table, or several.
+Axes: TypeAlias = int | tuple[int, ...]
 
-def in_base(nats, base=None):
+
+def in_base(nats: ArrayLike, base: float | None = None):
     """Converts an amount of information from nats.
 
     Args:
@@ -36,7 +42,7 @@ def in_base(nats, base=None):
     return nats / np.log(base)
 
 
-def entropy(p, axis=-1, base=None):
+def entropy(p: ArrayLike, axis: Axes | None = -1, base: float | None = None) -> np.ndarray | np.float64:
     """Returns S = -sum_i p_i log p_i, Eq. 2.1.4.
 
     Args:
@@ -58,7 +64,7 @@ def entropy(p, axis=-1, base=None):
     return _amount(entr(p).sum(axis=axis), base)
 
 
-def perplexity(p, axis=-1):
+def perplexity(p: ArrayLike, axis: Axes | None = -1) -> np.ndarray | np.float64:
     """Returns e^S, the number of equally likely outcomes with the same entropy as p, Eq. 2.6.4.
 
     The notes write 2^S with S in bits, which is the same number.
@@ -76,7 +82,9 @@ def perplexity(p, axis=-1):
     return np.exp(entropy(p, axis))
 
 
-def cross_entropy(p, q, axis=-1, base=None):
+def cross_entropy(
+    p: ArrayLike, q: ArrayLike, axis: Axes | None = -1, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns -sum_i p_i log q_i = S(p) + D_KL(p||q), the mean code length under a model q.
 
     Args:
@@ -95,7 +103,9 @@ def cross_entropy(p, q, axis=-1, base=None):
     return _amount(-xlogy(p, q).sum(axis=axis), base)
 
 
-def kl_divergence(p, q, axis=-1, base=None):
+def kl_divergence(
+    p: ArrayLike, q: ArrayLike, axis: Axes | None = -1, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns D_KL(p||q) = sum_i p_i log(p_i / q_i), Eq. 2.3.3, which is never negative (Eq. 2.3.4).
 
     Args:
@@ -114,7 +124,9 @@ def kl_divergence(p, q, axis=-1, base=None):
     return _amount(rel_entr(p, q).sum(axis=axis), base)
 
 
-def jensen_shannon(p, q, axis=-1, base=None):
+def jensen_shannon(
+    p: ArrayLike, q: ArrayLike, axis: Axes | None = -1, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns D_KL(p||m) / 2 + D_KL(q||m) / 2 with m = (p + q) / 2, Eq. 3.6.2.
 
     Its square root is a metric.
@@ -140,7 +152,9 @@ def jensen_shannon(p, q, axis=-1, base=None):
     return _amount((rel_entr(2 * p, total) + rel_entr(2 * q, total)).sum(axis=axis) / 4, base)
 
 
-def joint_entropy(joint, x=None, base=None):
+def joint_entropy(
+    joint: ArrayLike, x: Axes | None = None, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns the entropy S(X) of some of the variables of a joint table, by default of all.
 
     For example, strong subadditivity S(X,Y) + S(Y,Z) >= S(Y) + S(X,Y,Z) reads
@@ -163,7 +177,9 @@ def joint_entropy(joint, x=None, base=None):
     return _amount(_entropy(joint, x), base)
 
 
-def conditional_entropy(joint, x=0, given=1, base=None):
+def conditional_entropy(
+    joint: ArrayLike, x: Axes = 0, given: Axes = 1, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns S(X|Y) = S(X,Y) - S(Y) = -sum_xy p(x,y) log p(x|y), Eqs. 2.5.1 and 2.5.2.
 
     Args:
@@ -184,7 +200,9 @@ def conditional_entropy(joint, x=0, given=1, base=None):
     return _amount(_entropy(joint, x + given) - _entropy(joint, given), base)
 
 
-def mutual_information(joint, x=0, y=1, base=None):
+def mutual_information(
+    joint: ArrayLike, x: Axes = 0, y: Axes = 1, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns I(X,Y) = S(X) + S(Y) - S(X,Y) = D_KL(p(x,y) || p(x) p(y)), Eqs. 2.5.3 and 2.5.4.
 
     It is computed from the three entropies in a quarter of the time of the divergence. The rounding error is
@@ -208,7 +226,9 @@ def mutual_information(joint, x=0, y=1, base=None):
     return _amount(_entropy(joint, x) + _entropy(joint, y) - _entropy(joint, x + y), base)
 
 
-def conditional_mutual_information(joint, x, y, given, base=None):
+def conditional_mutual_information(
+    joint: ArrayLike, x: Axes, y: Axes, given: Axes, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns I(X,Z|Y) = S(X,Y) + S(Y,Z) - S(Y) - S(X,Y,Z), not negative by strong subadditivity (Sec. 2.5).
 
     Args:
@@ -231,7 +251,9 @@ def conditional_mutual_information(joint, x, y, given, base=None):
     return _amount(pairs - _entropy(joint, given) - _entropy(joint, x + y + given), base)
 
 
-def conditional_kl_divergence(p, q, given=0, base=None):
+def conditional_kl_divergence(
+    p: ArrayLike, q: ArrayLike, given: Axes = 0, base: float | None = None
+) -> np.ndarray | np.float64:
     """Returns sum_x p(x) D_KL(p(Y|x) || q(Y|x)), the increase of the divergence from observing Y (Eq. 2.5.6).
 
     It equals D_KL(p(x,y)||q(x,y)) - D_KL(p(x)||q(x)) if these are finite, which proves Eq. 2.5.5.

@@ -7,11 +7,4 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["catalogue", "classifiers"],
-    submod_attrs={
-        "catalogue": ["names", "recipe", "describe"],
-        "models": ["build", "evaluate", "load", "train"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

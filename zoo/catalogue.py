@@ -3,6 +3,7 @@
 import fnmatch
 import functools
 import importlib
+from typing import Any
 
 from .. import arguments
 from ..publishing import cards
@@ -22,7 +23,7 @@ def _recipes():
     return {recipe.name: recipe for module in modules for recipe in module.RECIPES}
 
 
-def names(pattern="*"):
+def names(pattern: str = "*") -> list[str]:
     """Returns the names of all models, or of those that match a wildcard pattern such as `resnet*`."""
     return [name for name in _recipes() if fnmatch.fnmatchcase(name, pattern)]
 
@@ -43,7 +44,7 @@ def recipe(name):
     return recipes[arguments.known_name("model", name, recipes)]
 
 
-def describe(name):
+def describe(name: str) -> dict[str, Any]:
     """Returns what is known of a model: its recipe's settings and, where it is published, its card.
 
     Args:

@@ -1,16 +1,34 @@
 """Building, training, loading and measuring the zoo's models."""
 
+from __future__ import annotations
+
 import dataclasses
+import os
 import pathlib
 import re
 import shlex
+from typing import TYPE_CHECKING, Any
 
 from .. import data as data_room
+from .. import quiet
 from ..publishing import cards
 from . import catalogue
 
+if TYPE_CHECKING:
+    import keras
 
-def build(name, *, data=None, classes=None, input_shape=None, **overrides):
+    from ..data import Splits
+    from ..training.runs import Run
+
+
+def build(
+    name: str,
+    *,
+    data: str | os.PathLike | Splits | None = None,
+    classes: int | None = None,
+    input_shape: tuple[int, ...] | None = None,
+    **overrides,
+) -> keras.Model:
     """Returns a model of the zoo with new weights.
 
     Args:
@@ -33,6 +51,7 @@ def build(name, *, data=None, classes=None, input_shape=None, **overrides):
         if key.removeprefix("model.") not in types:
             valid = ", ".join(["data", "classes", "input_shape", *types])
             raise ValueError(f"{name} is not built with {key!r}; valid: {valid}")
+    quiet.load_keras()
     spec = splits.spec if splits is not None else recipe.data.spec()
     return recipe.override(overrides).model.build(_reshaped(spec, classes, input_shape))
 
@@ -50,7 +69,7 @@ def _reshaped(spec, classes, input_shape):
     return dataclasses.replace(spec, shape=shape, mean=(mean,) * channels, std=(std,) * channels)
 
 
-def load(name, *, classes=None):
+def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
     """Loads a published model, trained.
 
     Args:
@@ -65,6 +84,7 @@ def load(name, *, classes=None):
     Raises:
         ValueError: If there is no such model, a file is missing or corrupted, or the model has no such layer.
     """
+    quiet.load_keras()
     from ..publishing import saved_model
 
     model = saved_model.load(name)
@@ -96,17 +116,17 @@ def with_new_head(model, classes):
 
 
 def train(
-    name,
-    out=None,
+    name: str,
+    out: str | os.PathLike | None = None,
     *,
-    data=None,
+    data: str | os.PathLike | Splits | None = None,
     callbacks=(),
-    strategy="default",
-    data_dir=None,
-    resume=False,
-    progress=True,
+    strategy: str = "default",
+    data_dir: str | os.PathLike | None = None,
+    resume: bool = False,
+    progress: bool = True,
     **overrides,
-):
+) -> Run:
     """Trains a model by its recipe.
 
     Args:
@@ -129,7 +149,7 @@ def train(
     Raises:
         ValueError: If a name or a value is not valid; the message says what is.
     """
-    from ..training import folders, runs
+    from ..training import folders
 
     recipe = catalogue.recipe(name)
     folder = pathlib.Path(out).expanduser() if out else default_folder(name, resume)
@@ -137,6 +157,9 @@ def train(
         recipe = recipe.restored(folders.saved_settings(folder, name))
     recipe, splits = _with_data(recipe, data)
     recipe = recipe.override(overrides)
+    quiet.load_tensorflow()
+    from ..training import runs
+
     return runs.train(
         recipe,
         folder,
@@ -196,7 +219,13 @@ def _command(recipe, strategy):
     return shlex.join(words)
 
 
-def evaluate(name, *, data=None, data_dir=None, **options):
+def evaluate(
+    name: str | os.PathLike,
+    *,
+    data: str | os.PathLike | Splits | None = None,
+    data_dir: str | os.PathLike | None = None,
+    **options,
+) -> dict[str, Any]:
     """Measures a published model on its data set's test split.
 
     Args:
@@ -214,11 +243,12 @@ def evaluate(name, *, data=None, data_dir=None, **options):
         ValueError: If there is no such model, its files are damaged, the data does not fit it, or its
             measure has no such option.
     """
+    folder = cards.folder_of(name)
+    card = cards.read(folder)
+    quiet.load_tensorflow()
     from ..publishing import saved_model
     from ..training.kinds import kind_of
 
-    folder = cards.folder_of(name)
-    card = cards.read(folder)
     kind = kind_of(card)
     model = saved_model.load(folder)
     evaluation = kind.measure_published(card, model, data, data_dir, options)

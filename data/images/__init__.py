@@ -2,13 +2,4 @@
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=["augmentation", "corruption"],
-    submod_attrs={
-        "arrays": ["from_arrays"],
-        "folder": ["from_folder"],
-        "loading": ["load", "provenance"],
-        "specs": ["Spec", "names", "spec"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

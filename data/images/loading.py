@@ -1,26 +1,33 @@
 """Loading an image set by name."""
 
+from __future__ import annotations
+
 import dataclasses
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ... import arguments
 from .sampling import Sampling
 from .specs import spec as spec_of
 
+if TYPE_CHECKING:
+    from ..splits import Splits
+
 _IMAGE_SIZE = 224
 
 
 def load(
-    name,
-    batch_size=128,
-    data_dir=None,
-    seed=0,
+    name: str,
+    batch_size: int = 128,
+    data_dir: str | os.PathLike | None = None,
+    seed: int = 0,
     *,
-    subset=None,
-    random_labels=0.0,
-    augment=(),
-    image_size=None,
-):
+    subset: int | None = None,
+    random_labels: float = 0.0,
+    augment: Sequence[str] = (),
+    image_size: int | None = None,
+) -> Splits:
     """Loads a data set as training, validation and test splits.
 
     Args:

@@ -171,12 +171,12 @@ _SPECS = {
 }
 
 
-def names():
+def names() -> list[str]:
     """Returns the names that `load` takes, a list of strings, smallest set first."""
     return list(_SPECS)
 
 
-def spec(name):
+def spec(name: str) -> Spec:
     """Looks up the fixed facts of a data set.
 
     Args:

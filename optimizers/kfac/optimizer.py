@@ -4,12 +4,14 @@ Legend: B examples of a batch, P trainable numbers, m rows and n columns of a la
 """
 
 import math
+from typing import Literal
 
 import keras
 import tensorflow as tf
 
 from ... import arguments
 from ..layer_rules.blocks import FALLBACKS, blocks_of
+from ..schedules import LearningRate
 from ..trials import TrialOptimizer
 from ..vectors import finite, precision, scaled, select
 from .acceptance import Acceptance
@@ -122,22 +124,22 @@ class KFAC(TrialOptimizer):
 
     def __init__(
         self,
-        learning_rate=1.0,
-        damping=None,
-        momentum=None,
-        decay=0.95,
-        fisher="sampled",
-        eigenbasis=False,
-        curvature_examples=256,
-        statistics_every=4,
-        inverse_every=20,
-        adapt_every=10,
-        damping_bounds=(1e-8, 1e8),
-        noise_memory=0.95,
-        kl_clip=None,
-        fallback="diagonal",
-        seed=0,
-        name="kfac",
+        learning_rate: LearningRate = 1.0,
+        damping: float | None = None,
+        momentum: float | None = None,
+        decay: float = 0.95,
+        fisher: Literal["sampled", "empirical"] = "sampled",
+        eigenbasis: bool = False,
+        curvature_examples: int = 256,
+        statistics_every: int = 4,
+        inverse_every: int = 20,
+        adapt_every: int | None = 10,
+        damping_bounds: tuple[float, float] = (1e-8, 1e8),
+        noise_memory: float | None = 0.95,
+        kl_clip: float | None = None,
+        fallback: Literal["diagonal", "raise"] = "diagonal",
+        seed: int = 0,
+        name: str = "kfac",
         **kwargs,
     ):
         super().__init__(learning_rate, damping, damping_bounds, name, **kwargs)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from ... import arguments
 from ...theory.trade_off import advised_batch_size
 from ..keras_bridge.batch_callback import BatchCallback, callbacks_between
+from .callback import GradientNoiseScale
 
 
 class AdaptiveBatch(BatchCallback):
@@ -74,7 +75,14 @@ class AdaptiveBatch(BatchCallback):
         S. L. Smith et al., Don't Decay the Learning Rate, Increase the Batch Size, arXiv:1711.00489.
     """
 
-    def __init__(self, noise, high, excess=1.0, growth=2, every=None):
+    def __init__(
+        self,
+        noise: GradientNoiseScale,
+        high: int,
+        excess: float = 1.0,
+        growth: int = 2,
+        every: int | None = None,
+    ):
         super().__init__()
         if not isinstance(noise, BatchCallback) or not hasattr(noise, "noise_scale"):
             raise ValueError(f"noise must be a GradientNoiseScale, got {noise!r}")

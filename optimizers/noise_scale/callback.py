@@ -2,6 +2,7 @@ r"""The gradient noise scale of any Keras model, measured during training (Sec. 
 
 import itertools
 import math
+import os
 
 import keras
 import numpy as np
@@ -91,7 +92,13 @@ class GradientNoiseScale(BatchCallback):
     """
 
     def __init__(
-        self, method="auto", every=EVERY, hessian_every=None, microbatches=8, decay=0.95, log_dir=None
+        self,
+        method: str = "auto",
+        every: int = EVERY,
+        hessian_every: int | None = None,
+        microbatches: int = 8,
+        decay: float = 0.95,
+        log_dir: str | os.PathLike | None = None,
     ):
         super().__init__()
         if method not in METHODS:

@@ -100,9 +100,7 @@ def test_a_regularizer_acts_on_the_normalised_weights():
 
 
 def test_bad_layers_are_named():
-    with pytest.raises(
-        ValueError, match=r"layer must be a Dense, Conv1D, Conv2D or Conv3D, got .*Embedding"
-    ):
+    with pytest.raises(ValueError, match=r"layer must be a Dense, Conv1D, Conv2D or Conv3D, got .*Embedding"):
         layers.WeightNormalization(keras.layers.Embedding(3, 2))
     with pytest.raises(ValueError, match="layer must not start with a zero kernel"):
         layers.WeightNormalization(keras.layers.Dense(3, kernel_initializer="zeros"))

@@ -1,0 +1,9 @@
+from . import augmentation as augmentation
+from . import corruption as corruption
+from .arrays import from_arrays as from_arrays
+from .folder import from_folder as from_folder
+from .loading import load as load
+from .loading import provenance as provenance
+from .specs import Spec as Spec
+from .specs import names as names
+from .specs import spec as spec

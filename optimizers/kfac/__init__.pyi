@@ -1,0 +1,10 @@
+from . import acceptance as acceptance
+from . import damping as damping
+from . import observation as observation
+from . import optimizer as optimizer
+from . import preconditioners as preconditioners
+from . import quadratic as quadratic
+from . import signal as signal
+from . import statistics as statistics
+from . import step as step
+from .optimizer import KFAC as KFAC

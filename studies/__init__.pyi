@@ -1,0 +1,3 @@
+from . import noise_scale as noise_scale
+from . import optimizer_comparison as optimizer_comparison
+from .gradient_check import gradient_check as gradient_check

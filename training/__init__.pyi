@@ -1,0 +1,13 @@
+from . import checkpoints as checkpoints
+from . import learner as learner
+from . import parts as parts
+from . import settings as settings
+from . import strategies as strategies
+from .learner import EarlyStopping as EarlyStopping
+from .learner import Learner as Learner
+from .learner import Resources as Resources
+from .recipe import Recipe as Recipe
+from .runs import Run as Run
+from .runs import train as train
+from .strategies import make_strategy as make_strategy
+from .supervised import Supervised as Supervised

@@ -1,0 +1,10 @@
+from . import catalogue as catalogue
+from . import classifiers as classifiers
+from . import denoisers as denoisers
+from .catalogue import describe as describe
+from .catalogue import names as names
+from .catalogue import recipe as recipe
+from .models import build as build
+from .models import evaluate as evaluate
+from .models import load as load
+from .models import train as train
