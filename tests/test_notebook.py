@@ -74,9 +74,9 @@ def test_a_notebook_loads_a_model_and_data_without_a_word_on_stderr():
     done = run(
         "import sys\n"
         "from curvezoo import data, quiet, zoo\n"
-        "assert quiet.load_tensorflow() is quiet.load_tensorflow() is sys.modules['tensorflow']\n"
         "model = zoo.load('softmax_digits')\n"
         "images, labels = next(iter(data.load('digits').test))\n"
+        "assert quiet.load_tensorflow() is quiet.load_tensorflow() is sys.modules['tensorflow']\n"
         "print(model(images[:5]).shape)\n"
         "print('after', file=sys.stderr)"
     )

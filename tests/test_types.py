@@ -26,11 +26,12 @@ TYPES = {
     "curvezoo.optimizers.KFAC": r"def \(.+ damping: float \| None .+\) -> curvezoo\..+\.KFAC",
     "optimizers.GradientNoiseScale": r"def \(.+ every: int .+\) -> curvezoo\..+\.GradientNoiseScale",
     "losses.GaussianNLL": r"def \(.+\) -> curvezoo\.losses\.regression\.GaussianNLL",
+    "zoo.load": r"def \(name: .+ classes: int \| None =\) -> .+",
     "theory.information.entropy": rf"def \(p: .+ base: float \| None =\) -> {NUMBERS}",
 }
 SCRIPT = f"""
 import curvezoo
-from curvezoo import losses, optimizers, theory
+from curvezoo import losses, optimizers, theory, zoo
 {chr(10).join(f"reveal_type({name})" for name in TYPES)}
 curvezoo.optimizers.NoSuchName
 """
