@@ -87,5 +87,5 @@ class Supervised(Recipe):
         given = None if data is None or isinstance(data, str) else data
         images = Images(data if isinstance(data, str) else card["recipe"]["data"]["name"])
         measure.check(model, given.spec if given else images.spec())
-        splits = objective.prepare(images.load(0, data_dir, given), 0)
+        splits = objective.prepare(images.load_to_measure(data_dir, given), 0)
         return measure.measure(model, splits, images.describe(splits.spec, data_dir), **options)

@@ -21,7 +21,7 @@ def from_folder(
     validation_fraction=0.1,
     test_fraction=0.1,
     name=None,
-    batch_size=128,
+    batch_size=None,
     seed=0,
     subset=None,
     random_labels=0.0,
@@ -46,7 +46,7 @@ def from_folder(
         validation_fraction: Fraction of each class's images that are for validation, in (0, 1).
         test_fraction: Fraction of each class's images that are for testing, in (0, 1).
         name: Name of the set; `None` for that of the folder.
-        batch_size: Examples per training batch.
+        batch_size: Examples per training batch; by default 128, or all if there are fewer.
         seed: As for `load`.
         subset: As for `load`.
         random_labels: As for `load`.
@@ -67,8 +67,10 @@ def from_folder(
     arguments.number("validation_fraction", validation_fraction, 0, 1, bounds="()")
     arguments.number("test_fraction", test_fraction, 0, 1, bounds="()")
     labels, files = _listed(root, validation_fraction, test_fraction)
-    sampling = Sampling(batch_size, seed, subset, random_labels, augment)
-    sampling.check(sum(map(len, files["train"])))
+    train = sum(map(len, files["train"]))
+    if batch_size is None:
+        batch_size = min(Sampling.batch_size, subset or train, train)
+    Sampling(batch_size, seed, subset, random_labels, augment).check(train)
     # TensorFlow is imported only here, so that a wrong argument is reported at once.
     from . import files as image_files
 

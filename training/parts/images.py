@@ -53,6 +53,17 @@ class Images(Part):
             return data.from_folder(self.name, **batches)
         return data.load(self.name, data_dir=data_dir, **batches)
 
+    def load_to_measure(self, data_dir=None, splits=None):
+        """Returns the `Splits` for measuring a trained model, to which no training setting applies.
+
+        Args:
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+            splits: The caller's own `Splits`, returned unchanged.
+        """
+        if splits is not None:
+            return splits
+        return data.from_folder(self.name) if self._is_folder() else data.load(self.name, data_dir=data_dir)
+
     def spec(self):
         """Returns the data set's `Spec`."""
         if self._is_folder():
