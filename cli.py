@@ -130,6 +130,7 @@ def _train(arguments):
 
     keys = ("data", "strategy", "data_dir", "resume")
     options = {key: getattr(arguments, key) for key in keys}
+    options["data"] = options["data"] or settings.pop("data", None)
     try:
         run = zoo.train(arguments.name, arguments.out, **options, **settings)
     except runs.WorkerLost as error:

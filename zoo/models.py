@@ -9,8 +9,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from .. import arguments, quiet
 from .. import data as data_room
-from .. import quiet
 from ..publishing import cards
 from . import catalogue
 
@@ -103,8 +103,6 @@ def with_new_head(model, classes):
     """
     import keras
 
-    from .. import arguments
-
     arguments.integer("classes", classes, 2)
     head = model.layers[-1]
     if head.name != "logits" or not isinstance(head, keras.layers.Dense):
@@ -178,11 +176,11 @@ def _with_data(recipe, data):
     if data is None:
         return recipe, None
     if isinstance(data, str | pathlib.Path):
-        if str(data) not in data_room.names() and not pathlib.Path(data).expanduser().is_dir():
-            raise ValueError(
-                f"data must be a data set or a folder of images by class, got {str(data)!r}; "
-                f"data sets: {', '.join(data_room.names())}"
-            )
+        if not pathlib.Path(data).expanduser().is_dir():
+            try:
+                arguments.known_name("data set", str(data), data_room.names())
+            except ValueError as error:
+                raise ValueError(f"{error}; or a folder of images by class") from None
         return recipe.override({"data.name": str(data)}), None
     if not hasattr(data, "with_batches"):
         raise ValueError(
