@@ -70,9 +70,9 @@ def require(name, array, valid, rule):
 
 
 def integer(name, value, low, high=None):
-    """Returns `value` as an `int` after checking that it is an integer in [low, high], or of at least `low`.
+    """Returns `value` as an `int` after checking that it is an integer of at least `low` and at most `high`.
 
-    Neither `True` nor `2.0` is an integer.
+    Neither `True` nor `2.0` is an integer. `None` stands for no upper limit.
     """
     valid = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not valid or value < low or (high is not None and value > high):
@@ -171,7 +171,7 @@ def one_of(name, value, valid):
 
 
 def distinct_names(name, values, valid):
-    """Returns `values` as a tuple after checking that they are different names, all of them valid.
+    """Returns `values` as a tuple after checking that they are distinct valid names.
 
     Args:
         name: The argument's name, for the message.
@@ -179,7 +179,8 @@ def distinct_names(name, values, valid):
         valid: The valid names.
 
     Raises:
-        ValueError: If it is not; for a name that is not valid, as `one_of`.
+        ValueError: If `values` is neither a tuple nor a list, or a name occurs twice; as `one_of` for a name
+            that is not valid.
     """
     valid = tuple(valid)
     if not isinstance(values, tuple | list):

@@ -207,7 +207,7 @@ def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gra
         ValueError: If there are fewer than two widths, or one is not a positive integer.
     """
     if len(widths) < 2:
-        raise ValueError(f"widths must hold those of the data and of at least one layer, got {widths}")
+        raise ValueError(f"widths must hold the width of the data and of at least one layer, got {widths}")
     layers = [dense(*pair, bias=bias, batch=batch) for pair in pairwise(widths)]
     return network(layers, data_gradient=data_gradient)
 

@@ -153,7 +153,7 @@ def moment_by_groupings(cumulants, order):
     """
     cumulants = _numbers("cumulants", cumulants, 0)
     if cumulants.ndim != 1 or len(cumulants) <= integer("order", order, 0):
-        raise ValueError(f"cumulants must be those of orders 0 to {order}, got shape {cumulants.shape}")
+        raise ValueError(f"cumulants must have the orders 0 to {order}, got shape {cumulants.shape}")
     terms = groupings(order)
     return sum(ways * math.prod(cumulants[n] ** count for n, count in p.items()) for p, ways in terms)
 
@@ -220,7 +220,9 @@ def sample_cumulants(sample, order=4):
     if integer("order", order, 1) > 4:
         raise ValueError(f"order must be at most 4, got {order}")
     if not sample.ndim or sample.shape[-1] < order:
-        raise ValueError(f"sample must hold {order} values or more for order {order}, got {sample.shape}")
+        raise ValueError(
+            f"sample must hold at least {order} values for order {order}, got shape {sample.shape}"
+        )
     mean = sample.mean(axis=-1)
     # Powers of the values themselves would cancel in the sums if the mean is far from zero.
     deviations = sample - mean[..., None]

@@ -196,8 +196,7 @@ def variance_of_median(law, n):
 
     The median of N = 2 m + 1 examples is the quantile at u, where u has the density Beta(m + 1, m + 1). For
     large N the variance is 1 / (4 N p(median)^2): pi / 2 times that of the mean for Gaussian data and half of
-    it for Laplace data. For Cauchy data it is finite for N >= 5, while the mean has infinite variance for
-    every N.
+    it for Laplace data. For Cauchy data it is finite for N >= 5, unlike that of the mean.
 
     Args:
         law: A frozen continuous distribution of `scipy.stats` with `ppf` and `isf`.

@@ -5,8 +5,8 @@ For a density q_theta(x) with parameters theta, the score s_mu = d log q_theta(x
 
     F_{mu nu} = <s_mu s_nu> = d_mu d_nu D_KL(q_{theta_0} || q_theta)      (Eq. 2.3.7).
 
-Both require a support that does not depend on theta. F is positive semidefinite, but not always positive
-definite as the notes say. Their score S of Eq. 2.3.8 omits the gradient that Eq. 3.4.9 has. See
+Both require a support that does not depend on theta. Contrary to the notes, F is positive semidefinite and
+not always positive definite. Their score S of Eq. 2.3.8 omits the gradient that Eq. 3.4.9 has. See
 docs/errata.md.
 
 `by_quadrature`, `by_sum` and `monte_carlo` take any log density; `curvezoo.theory.families` has closed forms.
@@ -121,7 +121,7 @@ def by_sum(log_probability, theta, outcomes, analytic=False):
     Args:
         log_probability: Function (x, theta) -> log q_theta(x), [N].
         theta: Parameters, [P].
-        outcomes: All outcomes, or enough of them for a probability of 1 - 1e-7, [N] or [N, D].
+        outcomes: All outcomes, or enough for a total probability of 1 - 1e-7, [N] or [N, D].
         analytic: As in `score`.
 
     Returns:
@@ -270,7 +270,7 @@ def jacobian(function, theta, analytic=False, name="function", unit=np.inf):
         analytic: Whether `function` accepts complex theta and is analytic in it.
         name: The name of the function in messages.
         unit: A significant change of the function over max(1, |theta_i|). It is an error if the rounding
-            error of the slopes exceeds 1e-5 of it and of the largest slope. By default it never is.
+            error of the slopes exceeds 1e-5 of it and of the largest slope. By default there is no limit.
 
     Returns:
         The derivatives, with the shape of the array and a last axis [P].
