@@ -163,7 +163,7 @@ trees = st.recursive(st.just(LEAF), branches_over, max_leaves=25)
 
 @pytest.mark.equation("2.2.3")
 @given(tree=trees)
-@runs
+@settings(runs, max_examples=50)
 def test_the_entropy_of_the_leaves_is_the_weighted_sum_over_the_nodes(tree):
     leaves = sequences.leaf_probabilities(tree)
     assert leaves.sum() == pytest.approx(1, rel=1e-13)

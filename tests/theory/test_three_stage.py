@@ -9,7 +9,7 @@ from scipy.special import eval_chebyt
 from curvezoo.theory import descent, three_stage
 from curvezoo.theory.three_stage import Rule
 
-runs = settings(max_examples=150, deadline=None, derandomize=True)
+runs = settings(max_examples=80, deadline=None, derandomize=True)
 
 
 def run(rule, curvature, steps, center=0.0):

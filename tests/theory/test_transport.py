@@ -266,7 +266,7 @@ def test_the_divergence_vanishes_for_equal_clouds_and_is_closer_to_the_cost():
     assert far == pytest.approx(a @ cost @ b - (a @ cost_x @ a + b @ cost_y @ b) / 2, rel=1e-3)
 
 
-@settings(PROPERTY, max_examples=20)
+@settings(PROPERTY, max_examples=12)
 @given(samples(dimensions=2), st.sampled_from([0.5, 2.0]))
 def test_the_divergence_is_never_negative(sets, epsilon):
     (x, p), (y, q), _ = sets
