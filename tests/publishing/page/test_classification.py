@@ -105,7 +105,10 @@ def test_reliability_diagram_draws_the_filled_bins():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: confusion_matrix([0, 1], [0, 5], ["a", "b"]), r"predictions\[1\] must be from 0 to 1, got 5"),
+        (
+            lambda: confusion_matrix([0, 1], [0, 5], ["a", "b"]),
+            r"predictions\[1\] must be from 0 to 1, got 5",
+        ),
         (lambda: confusion_matrix([0, 3], [0, 1], ["a", "b"]), r"labels\[1\] must be from 0 to 1, got 3"),
         (lambda: confusion_matrix([0, 1], [0], ["a", "b"]), r"predictions must have shape \(2,\)"),
         (lambda: classification.displayable(np.zeros((3, 64))), "images must have shape"),
