@@ -260,9 +260,9 @@ first, second = model.predict(logits, batch_size=20000, verbose=0), np.asarray(m
 model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=True)
 model.fit(logits, logits, batch_size=5000, epochs=1, verbose=0)
 kernel = model.trainable_weights[0]
-model.compile(keras.optimizers.SGD(10.0), "mse", jit_compile=True)
+model.optimizer.learning_rate = 10.0
 before = np.asarray(kernel)
-model.fit(logits[:100], logits[:100], batch_size=50, epochs=1, verbose=0)
+model.fit(logits[:10000], logits[:10000], batch_size=5000, epochs=1, verbose=0)
 relaxed = np.asarray(gumbel(logits, training=True))
 draws = np.asarray(sampling.GaussianSampling(seed=2)([logits, logits]))
 straight = np.asarray(sampling.StraightThrough()(logits))
