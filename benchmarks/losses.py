@@ -1,13 +1,13 @@
-"""Likelihoods, information measures and Sinkhorn's algorithm beside their peers, in one run.
+"""Likelihoods, information measures and Sinkhorn's algorithm compared with their peers, in one run.
 
     python -m pip install pot
     python benchmarks/losses.py [--rounds 15] [--batch 2048] [--outputs 64]
 
-A likelihood is timed forward and backward (the mean over the batch and its gradient by the predictions) in a
-`tf.function`, both sides with the same setting of XLA, against the plain expression of the same mathematics
-in Keras or TensorFlow Probability. Keras's own losses leave out the constants and take the mean over outputs.
-Pairs are timed in turns, each side first in every other round; the ratio is the median of the ratios of the
-rounds, with their quartiles: below 1 curvezoo is the faster one.
+A likelihood is timed forward and backward (the mean over the batch and its gradient with respect to the
+predictions) in a `tf.function`, and compared with the plain expression in Keras or TensorFlow Probability
+with the same XLA setting. Keras's losses omit the constants and average over the outputs. The two are timed
+in turns, and each comes first in every other round. The ratio is the median over the rounds, with quartiles;
+below 1 curvezoo is faster.
 """
 
 import argparse
@@ -38,12 +38,12 @@ COMPONENTS, DF = 5, 4.0
 
 
 def scale_of(raw):
-    """The scale of a log-scale, with the floor that curvezoo's losses have."""
+    """Returns the scale of a log-scale, with the floor of curvezoo's losses."""
     return tf.maximum(tf.exp(raw), 1e-12)
 
 
 def rows_of(law, predicted=False):
-    """The plain expression by TFP: minus the log-density of rows, averaged over the batch."""
+    """Returns the plain TFP expression: minus the log-density of rows, averaged over the batch."""
 
     def loss(y, p):
         location, raw = tf.split(p, 2, axis=-1) if predicted else (p, None)
@@ -54,7 +54,7 @@ def rows_of(law, predicted=False):
 
 
 def mixture(y, p):
-    """The plain expression of a Gaussian mixture by TFP."""
+    """Returns the loss of a Gaussian mixture as a plain TFP expression."""
     logits, parts = p[..., :COMPONENTS], p[..., COMPONENTS:]
     parts = tf.reshape(parts, (tf.shape(p)[0], COMPONENTS, -1))
     location, raw = tf.split(parts, 2, axis=-1)
@@ -63,7 +63,7 @@ def mixture(y, p):
 
 
 def likelihoods(batch, outputs):
-    """Name to (targets, predictions, ours, name of the plain expression, plain expression)."""
+    """Returns {name: (targets, predictions, our loss, name of the peer, plain expression)}."""
     rng = np.random.default_rng(0)
 
     def normal(*shape):
@@ -107,7 +107,7 @@ def likelihoods(batch, outputs):
 
 
 def compiled(loss, y, p, jit):
-    """A call without arguments: the loss and its gradient, waited for."""
+    """Returns a function without arguments that computes the loss and its gradient and waits for them."""
 
     @tf.function(jit_compile=jit)
     def step(y, p):
@@ -119,7 +119,7 @@ def compiled(loss, y, p, jit):
     return lambda: step(y, p)[1].numpy()
 
 
-def compare(ours, theirs, rounds, least=0.02):
+def compare(ours, theirs, rounds, min_seconds=0.02):
     """Returns (our median ms, their median ms, quartiles of the ratio ours / theirs)."""
     pair = (ours, theirs)
     for function in pair:
@@ -127,7 +127,7 @@ def compare(ours, theirs, rounds, least=0.02):
         function()
     begin = time.perf_counter()
     ours()
-    calls = max(1, round(least / (time.perf_counter() - begin)))
+    calls = max(1, round(min_seconds / (time.perf_counter() - begin)))
     times = ([], [])
     for index in range(rounds):
         for side in (0, 1) if index % 2 else (1, 0):
@@ -147,7 +147,7 @@ def report(name, peer, setting, result):
 
 
 def information_measures(rounds):
-    """Times entropy, KL and mutual information of a million cells against scipy.stats.entropy."""
+    """Times entropy, KL and mutual information of a million cells, and scipy.stats.entropy."""
     rng = np.random.default_rng(1)
     p, q = rng.dirichlet(np.ones(1_000_000), 2)
     joint = p.reshape(1000, 1000)
@@ -167,7 +167,7 @@ def information_measures(rounds):
 
 
 def sinkhorn(rounds, points=1000, tolerance=1e-9):
-    """Times Sinkhorn's algorithm on clouds in the plane against POT, with the same stopping error."""
+    """Times Sinkhorn's algorithm and POT on point clouds in the plane, with the same tolerance."""
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(points, 2)), rng.normal(size=(points, 2)) + 1.0
     a, b = rng.dirichlet(np.ones(points), 2)
@@ -179,7 +179,7 @@ def sinkhorn(rounds, points=1000, tolerance=1e-9):
             return transport.sinkhorn(a, b, cost, regularization, **settings).plan
 
         def theirs(regularization=regularization):
-            # POT looks at its marginals every tenth iteration and stops by their Euclidean error.
+            # POT checks its marginals in every tenth iteration and stops on their Euclidean error.
             return ot.sinkhorn(a, b, cost, regularization, stopThr=tolerance, numItermax=10_000)
 
         np.testing.assert_allclose(ours(), theirs(), atol=1e-9)

@@ -1,11 +1,11 @@
-"""t-SNE of all 1,797 digits beside scikit-learn's exact method, in one run.
+"""t-SNE of all 1,797 digits with curvezoo and with scikit-learn's exact method, in one run.
 
     python benchmarks/sne.py [--rounds 3]
 
-Rounds alternate between the two, each in a process of its own. Both have perplexity 30, 1,000 iterations,
-exaggeration 12 for the first 250 and the same principal components to begin with, their defaults. The time is
-that of the whole call, from pixels to points; the final KL of both is computed in float64 by one function,
-`curvezoo.theory.sne.tsne_loss_and_gradient`, with p calibrated to 1e-5.
+Rounds alternate between the two, each in its own process. Both use their defaults: perplexity 30, 1,000
+iterations, exaggeration 12 for the first 250, and the same principal components as the start. The time is
+that of the whole call, from pixels to points. The final KL of both is computed in float64 by the same
+function, `curvezoo.theory.sne.tsne_loss_and_gradient`, with p calibrated to 1e-5.
 """
 
 import argparse
@@ -39,7 +39,7 @@ VARIANTS = {"curvezoo": curvezoo_points, PEER: sklearn_points}
 
 
 def measure(variant):
-    """Returns (points, wall seconds, processor seconds) of one embedding; the imports come before."""
+    """Returns (points, wall seconds, processor seconds) of one embedding, without the imports."""
     x = load_digits().data
     VARIANTS[variant](x[:100])
     wall, processor = time.perf_counter(), time.process_time()

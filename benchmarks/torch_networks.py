@@ -1,4 +1,4 @@
-"""The zoo's three benchmark networks in PyTorch, layer by layer the same, with one training step."""
+"""The three benchmark networks of the zoo in PyTorch, identical layer by layer, with a training step."""
 
 import torch
 from torch import nn
@@ -6,19 +6,19 @@ from torch.nn import functional
 
 
 def convolution(inputs, outputs, stride=1, kernel=3):
-    """Convolution without bias, then batch norm."""
+    """Returns a convolution without bias, followed by batch norm."""
     affine = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [affine, nn.BatchNorm2d(outputs, momentum=0.1)]
 
 
 def mlp():
-    """784-512-512-10 with ReLU: the recipe `mlp_mnist`."""
+    """Returns the network of the recipe `mlp_mnist`: 784-512-512-10 with ReLU."""
     hidden = [m for i in (784, 512) for m in (nn.Linear(i, 512), nn.ReLU())]
     return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(512, 10))
 
 
 def cnn():
-    """Two stages of two convolutions, 2x2 maxima, one hidden layer: the recipe `cnn_mnist`."""
+    """Returns the network of `cnn_mnist`: two stages of two convolutions and pooling, one hidden layer."""
     stages = []
     for inputs, outputs in ((1, 32), (32, 64)):
         stages += [
@@ -33,7 +33,7 @@ def cnn():
 
 
 class Block(nn.Module):
-    """Basic residual block, version 1, with a projection where the shape changes."""
+    """Basic residual block, version 1, with a projection if the shape changes."""
 
     def __init__(self, inputs, outputs, stride):
         super().__init__()
@@ -44,12 +44,12 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Sequential(*convolution(inputs, outputs, stride, 1))
 
     def forward(self, x):
-        """phi(x + F(x))."""
+        """Returns phi(x + F(x))."""
         return functional.relu(self.shortcut(x) + self.residual(x), inplace=True)
 
 
 def resnet20():
-    """ResNet-20, version 1: the recipe `resnet20_cifar10`."""
+    """Returns the network of the recipe `resnet20_cifar10`: ResNet-20, version 1."""
     blocks, inputs = [], 16
     for outputs, stride in ((16, 1), (32, 2), (64, 2)):
         blocks += [Block(inputs, outputs, stride), Block(outputs, outputs, 1), Block(outputs, outputs, 1)]
@@ -66,13 +66,13 @@ NETWORKS = {
 
 
 def training_step(name, batch_size, layout="contiguous", foreach=None):
-    """Returns a function of no arguments that makes one step of training, and the network's parameter count.
+    """Returns a function without arguments that makes a training step, and the number of parameters.
 
     Args:
         name: A key of `NETWORKS`.
-        batch_size: Examples a step.
+        batch_size: Examples per step.
         layout: `contiguous` or `channels_last`.
-        foreach: The optimizer's own argument of that name; `None` is PyTorch's default.
+        foreach: Argument of the optimizer; `None` for PyTorch's default.
     """
     torch.manual_seed(0)
     make, shape = NETWORKS[name]

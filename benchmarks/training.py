@@ -1,12 +1,12 @@
-"""Training speed of three recipes beside the same networks in PyTorch, in one run.
+"""Training speed of three recipes and of the same networks in PyTorch, in one run.
 
     python -m pip install torch
     python benchmarks/training.py [--rounds 5] [--steps 20] [--networks mlp_mnist,...]
 
-Every variant lives in a process of its own, asleep while another is measured, so that no two share the
-cores or a thread pool. Rounds alternate between the variants; the figure is the median over all steps of all
-rounds. A step is forward, backward and update on a batch in memory, with the recipe's batch size and
-precision; curvezoo's is the compiled function that `fit` calls, metrics included.
+Every variant runs in its own process, which sleeps while another is measured, so that they share neither
+cores nor a thread pool. Rounds alternate between the variants; the result is the median over the steps of all
+rounds. A step consists of the forward pass, backward pass and update on a batch in memory, with the recipe's
+batch size and precision. curvezoo's step is the compiled function that `fit` calls, with its metrics.
 """
 
 import argparse
@@ -33,7 +33,7 @@ VARIANTS = {
 
 
 def curvezoo_step(name, settings):
-    """Returns a function that makes one step by the recipe, its steps a call, and the parameter count."""
+    """Returns a function that trains with a recipe, its steps per call, and the number of parameters."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -64,7 +64,7 @@ def curvezoo_step(name, settings):
 
 
 def work(name, variant):
-    """Measures on request: a line with a count on stdin is answered with that many step times in ms."""
+    """Answers each line on stdin, a count, with that many step times in ms."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     peer, *words = variant.split()
@@ -90,7 +90,7 @@ def work(name, variant):
 
 
 def measure(name, rounds, steps):
-    """Runs all variants of a network in turns; returns their step times in ms."""
+    """Runs all variants of a network in turns and returns their step times in ms."""
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     workers = {
         variant: subprocess.Popen(
@@ -105,7 +105,7 @@ def measure(name, rounds, steps):
     }
     parameters = {variant: int(worker.stdout.readline()) for variant, worker in workers.items()}
     if len(set(parameters.values())) != 1:
-        raise RuntimeError(f"{name}: the networks are not the same: {parameters}")
+        raise RuntimeError(f"the variants of {name} must have equally many parameters, got {parameters}")
     times = {variant: [] for variant in workers}
     for _ in range(rounds):
         for variant, worker in workers.items():
@@ -121,7 +121,9 @@ def main():
     """Prints a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20, help="a round and variant; tenfold for the MLP")
+    parser.add_argument(
+        "--steps", type=int, default=20, help="steps per round and variant; ten times as many for the MLP"
+    )
     parser.add_argument("--networks", default=",".join(VARIANTS))
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -130,7 +132,7 @@ def main():
         return
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "torch")}
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
-    print("| network | variant | median ms/step | fastest round | curvezoo's speed over it |")
+    print("| network | variant | median ms/step | fastest round | time over curvezoo's |")
     print("|---|---|---|---|---|")
     for name in arguments.networks.split(","):
         steps = arguments.steps * (10 if name.startswith("mlp") else 1)

@@ -4,6 +4,7 @@ Legend: B batch, H height, W width, C channels. Image sets yield `(images, label
 [0, 1] and int32 [B]. `images.corruption.noisy_splits` yields (noisy images, targets).
 """
 
+import functools
 import html
 import itertools
 
@@ -36,12 +37,6 @@ class Splits:
         self.test = test
         self.batches = batches
         self._rebuild = rebuild
-        passes = itertools.count()
-        # A Python counter: tf.data's own seeds would mix in the global seed.
-        number = tf.data.Dataset.from_generator(
-            lambda: iter([next(passes)]), output_signature=tf.TensorSpec([], tf.int64)
-        )
-        self.train = self._run(number, 1)
 
     def __repr__(self):
         fields = ", ".join(f"{name}={value!r}" for name, value in self._facts().items())
@@ -87,6 +82,16 @@ class Splits:
                 "with_batches needs splits made by load, from_arrays or from_folder; these were not"
             )
         return self._rebuild(**settings)
+
+    @functools.cached_property
+    def train(self):
+        """The training split as a dataset of one epoch, the next one in each iteration."""
+        passes = itertools.count()
+        # A Python counter, because the seeds of tf.data depend on the global seed.
+        number = tf.data.Dataset.from_generator(
+            lambda: iter([next(passes)]), output_signature=tf.TensorSpec([], tf.int64)
+        )
+        return self._run(number, 1)
 
     def _run(self, numbers, count):
         options = tf.data.Options()

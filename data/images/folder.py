@@ -36,7 +36,7 @@ def from_folder(
     validation images. So the splits do not depend on `seed`, on the machine or on the order of the files.
 
     Images are PNG, JPEG, BMP or GIF files (the first frame); other files, and hidden ones, are ignored.
-    Transparency is dropped.
+    Transparency is dropped and the EXIF orientation ignored.
 
     Args:
         path: The folder.
@@ -72,10 +72,10 @@ def from_folder(
         batch_size = min(Sampling.batch_size, subset or train, train)
     Sampling(batch_size, seed, subset, random_labels, augment).check(train)
     # TensorFlow is imported only here, so that a wrong argument is reported at once.
-    from . import files as image_files
+    from . import decoding
 
     paths = [path for split in _SPLITS for of_class in files[split] for path in of_class]
-    images = image_files.read(paths, size, channels)
+    images = decoding.read(paths, size, channels)
     pairs, first = [], 0
     for split in _SPLITS:
         classes = [label for label, of_class in enumerate(files[split]) for _ in of_class]
@@ -106,7 +106,7 @@ def _listed(root, validation_fraction, test_fraction):
     if "train" not in folders:
         misplaced = [name for name in ("validation", "test") if name in folders]
         if misplaced:
-            raise ValueError(f"path must have a folder train beside {misplaced[0]}, got {str(root)!r}")
+            raise ValueError(f"path must have a folder train if it has {misplaced[0]}, got {str(root)!r}")
         labels = _class_names(root)
         given = {"train": [_images(root / label) for label in labels]}
     else:

@@ -1,4 +1,4 @@
-"""Image records of prepared data sets, parsed and decoded.
+"""Image records of prepared data sets: parsing and decoding.
 
 Legend: N examples, H height, W width, C channels.
 """
@@ -27,57 +27,57 @@ def parsed(records):
     return examples["image"], tf.cast(examples["label"], tf.int32)
 
 
-def _encoded(found, split):
-    files = [instruction.filename for instruction in found.info.splits[split].file_instructions]
-    # Parsing whole batches of records is several times faster than as_dataset, which parses one by one.
+def _encoded(prepared, split):
+    files = [instruction.filename for instruction in prepared.info.splits[split].file_instructions]
+    # Parsing batches of records is several times faster than as_dataset, which parses them one by one.
     return tf.data.TFRecordDataset(files).batch(_READ_BATCH).map(parsed, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _decoded(found, split, shape):
+def _decoded(prepared, split, shape):
     def decode(encoded, label):
         image = tf.io.decode_image(encoded, channels=shape[-1], expand_animations=False)
         return tf.ensure_shape(image, shape), label
 
-    examples = _encoded(found, split).unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    return examples.batch(found.info.splits[split].num_examples).get_single_element()
+    examples = _encoded(prepared, split).unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return examples.batch(prepared.info.splits[split].num_examples).get_single_element()
 
 
 @functools.lru_cache(maxsize=1)
 def _arrays(spec, data_dir):
-    found = builder(spec.name, data_dir)
-    check_sizes(found, spec)
+    prepared = builder(spec.name, data_dir)
+    check_sizes(prepared, spec)
     try:
         with tf.device("CPU:0"):
-            images, labels = _decoded(found, "train", spec.shape)
-            test = _decoded(found, test_split(spec.name), spec.shape)
+            images, labels = _decoded(prepared, "train", spec.shape)
+            test = _decoded(prepared, test_split(spec.name), spec.shape)
     except tf.errors.OpError as error:
         raise ValueError(
-            f"name={spec.name!r} under {found.data_dir} cannot be read ({type(error).__name__}): "
-            "prepare it again."
+            f"data set {spec.name!r} under {prepared.data_dir} cannot be read ({type(error).__name__}); "
+            "prepare it again"
         ) from error
     cut = spec.train
     return (images[:cut], labels[:cut]), (images[cut:], labels[cut:]), test
 
 
 def arrays(spec, data_dir):
-    """Decodes a whole data set into memory; the last one decoded is kept for the next call.
+    """Decodes a whole data set into memory and caches the last one.
 
     Args:
-        spec: Its `Spec`; the last `spec.validation` images of the published training split are the
-            validation split.
+        spec: The `Spec` of the data set; the last `spec.validation` images of the published training split
+            become the validation split.
         data_dir: Folder of prepared data sets, or `None`.
 
     Returns:
         Pairs `(images, labels)` for training, validation and test: uint8 [N, H, W, C] and int32 [N].
 
     Raises:
-        ValueError: If the set is not there, not whole, or not readable.
+        ValueError: If the set is missing, incomplete or not readable.
     """
     return _arrays(spec, data_dir or os.environ.get("TFDS_DATA_DIR"))
 
 
 def encoding(spec, data_dir):
-    """Says how the first stored training image is encoded.
+    """Returns how the first stored training image is encoded.
 
     Args:
         spec: The `Spec` of the data set.
@@ -87,7 +87,7 @@ def encoding(spec, data_dir):
         `PNG, exact`, `JPEG copies` (of images that were not published as JPEG) or `JPEG, as published`.
 
     Raises:
-        ValueError: If the set is not there or the encoding is neither.
+        ValueError: If the set is missing or the images are neither PNG nor JPEG.
     """
     images, _ = next(iter(_encoded(builder(spec.name, data_dir), "train").take(1)))
     first = images[0].numpy()
@@ -95,4 +95,6 @@ def encoding(spec, data_dir):
         return "PNG, exact"
     if first.startswith(b"\xff\xd8"):
         return "JPEG, as published" if spec.name == "imagenet2012" else "JPEG copies"
-    raise ValueError(f"name={spec.name!r}: images are neither PNG nor JPEG but begin with {first[:4]!r}.")
+    raise ValueError(
+        f"images of {spec.name!r} must be PNG or JPEG files, got one that begins with {first[:4]!r}"
+    )

@@ -127,7 +127,7 @@ def _shuffled(shards, table, size, sampling, steps):
             shards.read, _SHARDS_AT_ONCE, block_length=16, num_parallel_calls=tf.data.AUTOTUNE
         )
         records = records.filter(lambda position, _: tf.gather(table, position) != _EXCLUDED)
-        # Blocks and a stateless key: the seeds of Dataset.shuffle would mix in the global seed.
+        # Blocks with a stateless key, because the seeds of Dataset.shuffle depend on the global seed.
         return records.batch(_SHUFFLE_BLOCK).enumerate().map(mix).prefetch(1).unbatch()
 
     def epoch(number):

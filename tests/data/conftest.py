@@ -1,4 +1,4 @@
-"""Small prepared copies of published data sets, written by TensorFlow Datasets itself from made images."""
+"""Small copies of published data sets, prepared by TensorFlow Datasets from generated images."""
 
 import dataclasses
 from unittest import mock
@@ -11,7 +11,7 @@ from curvezoo.data.images import specs
 
 
 def _prepare(name, folder, examples, file_format="tfrecord", shards=None):
-    """Prepares ``name`` under ``folder`` from {split: [example, ...]} in place of a download."""
+    """Prepares `name` under `folder` from {split: [example, ...]} instead of a download."""
     builder = tfds.builder(name, data_dir=folder)
     generators = {split: list(enumerate(rows)) for split, rows in examples.items()}
     config = tfds.download.DownloadConfig(try_download_gcs=False, num_shards=shards)
@@ -47,7 +47,7 @@ def mnist_folder(tmp_path_factory, mnist_examples):
 
 @pytest.fixture
 def small_mnist(monkeypatch):
-    """The spec of the small copy: 100 training, 30 validation and 40 test images."""
+    """Returns the spec of the small copy: 100 training, 30 validation and 40 test images."""
     small = dataclasses.replace(specs.spec("mnist"), train=100, validation=30, test=40)
     monkeypatch.setitem(specs._SPECS, "mnist", small)
     return small

@@ -13,18 +13,18 @@ from curvezoo.data import prepared
 from curvezoo.data.images import records
 
 
-def in_tfds_order(folder, split):
+def read_by_tfds(folder, split):
     examples = tfds.builder("mnist", data_dir=folder).as_dataset(split=split)
     rows = list(examples.as_numpy_iterator())
     return np.stack([row["image"] for row in rows]), np.array([row["label"] for row in rows])
 
 
-def test_the_splits_are_those_of_tfds(small_mnist, mnist_folder):
-    images, labels = in_tfds_order(mnist_folder, "train")
+def test_splits_equal_those_read_by_tfds(small_mnist, mnist_folder):
+    images, labels = read_by_tfds(mnist_folder, "train")
     published = (
         (images[:100], labels[:100]),
         (images[100:], labels[100:]),
-        in_tfds_order(mnist_folder, "test"),
+        read_by_tfds(mnist_folder, "test"),
     )
     read = records.arrays(small_mnist, str(mnist_folder))
     for (got_images, got_labels), (images, labels) in zip(read, published, strict=True):
@@ -32,25 +32,27 @@ def test_the_splits_are_those_of_tfds(small_mnist, mnist_folder):
         np.testing.assert_array_equal(got_labels, labels)
 
 
-def test_shards_are_read_in_their_order(small_mnist, mnist_examples, prepare, tmp_path):
+def test_shards_are_read_in_order(small_mnist, mnist_examples, prepare, tmp_path):
     prepare("mnist", tmp_path, mnist_examples, shards=4)
     assert len(list((tmp_path / "mnist" / "3.0.1").glob("*train.tfrecord*"))) == 4
-    published, _ = in_tfds_order(tmp_path, "train[-30:]")
+    published, _ = read_by_tfds(tmp_path, "train[-30:]")
     np.testing.assert_array_equal(records.arrays(small_mnist, str(tmp_path))[1][0], published)
 
 
-def test_the_environment_names_the_folder_and_pixels_are_exact(small_mnist, mnist_folder, monkeypatch):
+def test_the_environment_variable_sets_the_folder_and_pixels_are_exact(
+    small_mnist, mnist_folder, monkeypatch
+):
     monkeypatch.setenv("TFDS_DATA_DIR", str(mnist_folder))
     images, labels = next(iter(data.load("mnist", batch_size=10).test))
-    published, published_labels = in_tfds_order(mnist_folder, "test")
+    published, published_labels = read_by_tfds(mnist_folder, "test")
     np.testing.assert_array_equal(images, published.astype("float32") / np.float32(255))
     np.testing.assert_array_equal(labels, published_labels)
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "imagenet2012"])
-def test_an_unpreparable_set_fails_fast_in_one_line_and_leaves_nothing(name, tmp_path, monkeypatch):
+def test_a_set_that_cannot_be_prepared_fails_fast_in_one_line_and_leaves_no_file(name, tmp_path, monkeypatch):
     def offline(self, *, download_config, **options):
-        # Asking the tfds bucket is what takes minutes on a machine without network.
+        # Without network, requests to the tfds bucket would take minutes.
         assert not download_config.try_download_gcs
         raise OSError("Network is unreachable\nsecond line")
 
@@ -68,7 +70,7 @@ def test_an_unpreparable_set_fails_fast_in_one_line_and_leaves_nothing(name, tmp
     assert not list(tmp_path.rglob("*.tfrecord*"))
 
 
-def test_a_preparation_that_breaks_half_way_does_not_count_as_prepared(small_mnist, tmp_path, monkeypatch):
+def test_an_interrupted_preparation_does_not_count_as_prepared(small_mnist, tmp_path, monkeypatch):
     def breaking(self, manager):
         def rows():
             yield 0, {"image": np.zeros((28, 28, 1), np.uint8), "label": 0}
@@ -84,7 +86,7 @@ def test_a_preparation_that_breaks_half_way_does_not_count_as_prepared(small_mni
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "mnist" in path.name]
 
 
-def test_without_network_no_download_is_begun(tmp_path, monkeypatch):
+def test_no_download_starts_without_network(tmp_path, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{taken.getsockname()[1]}/images.gz"
@@ -94,7 +96,7 @@ def test_without_network_no_download_is_begun(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_that_answers_with_an_error_is_reached():
+def test_a_server_that_answers_with_an_error_counts_as_reachable():
     class Forbidding(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self):
             self.send_error(403)
@@ -114,26 +116,26 @@ def test_imagenet_without_its_archives_asks_for_manual_download(tmp_path):
         data.load("imagenet2012", data_dir=tmp_path)
 
 
-def test_a_copy_of_another_size_is_refused(mnist_folder):
-    with pytest.raises(ValueError, match="130 examples in 'train' where 60000 were published"):
+def test_a_copy_of_another_size_is_rejected(mnist_folder):
+    with pytest.raises(ValueError, match="must have the published 60000 examples in 'train', got 130"):
         data.load("mnist", data_dir=mnist_folder)
 
 
-def test_a_truncated_copy_is_refused(small_mnist, mnist_examples, prepare, tmp_path):
+def test_a_truncated_copy_is_rejected(small_mnist, mnist_examples, prepare, tmp_path):
     prepare("mnist", tmp_path, mnist_examples)
     (shard,) = (tmp_path / "mnist" / "3.0.1").glob("*train.tfrecord*")
     shard.write_bytes(shard.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"cannot be read \(.*\): prepare it again"):
+    with pytest.raises(ValueError, match=r"cannot be read \(.*\); prepare it again"):
         data.load("mnist", data_dir=tmp_path, batch_size=10)
 
 
-def test_another_file_format_is_refused(small_mnist, mnist_examples, prepare, tmp_path):
+def test_another_file_format_is_rejected(small_mnist, mnist_examples, prepare, tmp_path):
     prepare("mnist", tmp_path, mnist_examples, file_format="array_record")
-    with pytest.raises(ValueError, match="prepared as array_record"):
+    with pytest.raises(ValueError, match="must be prepared with file_format='tfrecord', got 'array_record'"):
         data.load("mnist", data_dir=tmp_path, batch_size=10)
 
 
-def test_provenance_tells_jpeg_copies_from_exact_pixels(mnist_folder, tmp_path):
+def test_provenance_distinguishes_jpeg_copies_from_exact_pixels(mnist_folder, tmp_path):
     assert data.provenance("digits") == "embedded"
     assert data.provenance("mnist", mnist_folder) == "PNG, exact"
     folder = tmp_path / "mnist" / "3.0.1"

@@ -1,4 +1,4 @@
-"""Runs a test on each `case` of backend_worker.py, or on each `model_name`, classifiers included."""
+"""Runs a test for each `case` of backend_worker.py, or for each `model_name`, models of the zoo included."""
 
 import importlib.util
 import pathlib

@@ -5,7 +5,7 @@ from scipy.signal import correlate2d
 from curvezoo import layers
 
 
-def test_filters_slide_over_all_channels_as_scipy_correlates_them():
+def test_a_convolution_is_scipys_correlation_summed_over_channels():
     rng = np.random.default_rng(0)
     image = rng.normal(size=(1, 7, 6, 3))
     block = layers.ConvBlock(4, kernel_size=3, dtype="float64")
@@ -27,7 +27,7 @@ def test_a_stride_keeps_every_second_position():
     assert strided.compute_output_shape((None, 9, 9, 3)) == (None, 4, 4, 4)
 
 
-def test_the_weights_of_the_notes_example_are_200_by_16():
+def test_the_weight_matrix_of_the_notes_example_is_200_by_16():
     block = layers.ConvBlock(16, kernel_size=5)
     block.build((None, 8, 8, 8))
     assert block.affine.kernel.numpy().reshape(-1, 16).shape == (200, 16)
@@ -49,7 +49,7 @@ def test_batch_norm_runs_over_positions_and_examples():
     np.testing.assert_allclose(outputs.std(axis=(0, 1, 2)), 1, atol=1e-4)
 
 
-def test_bad_arguments_are_named():
+def test_an_error_names_the_wrong_argument():
     with pytest.raises(
         ValueError, match="normalization must be one of None, batch, layer, weight, got 'group'"
     ):

@@ -26,7 +26,7 @@ def test_a_dense_block_is_the_relu_of_an_affine_map():
 
 
 @pytest.mark.equation("5.1.1")
-def test_softmax_is_the_stable_form_where_the_first_one_overflows():
+def test_softmax_is_stable_where_the_printed_form_overflows():
     logits = np.array([[1000.0, 999.0, -1000.0], [0.3, -2.0, 1.0]])
     block = layers.DenseBlock(3, "softmax", kernel_initializer="identity", dtype="float64")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -44,7 +44,7 @@ def test_the_sigmoid_is_the_softmax_over_a_logit_and_zero():
 
 
 @pytest.mark.parametrize("q", [0.0, 0.1, 0.7])
-def test_the_notes_leaky_form_is_keras_leaky_relu(q):
+def test_the_leaky_form_of_the_notes_is_keras_leaky_relu(q):
     x = rows(5, 7)
     leaky = keras.layers.LeakyReLU(negative_slope=q)
     block = with_weights(layers.DenseBlock(4, leaky, dtype="float64"), x)
@@ -54,7 +54,7 @@ def test_the_notes_leaky_form_is_keras_leaky_relu(q):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_order_is_affine_batch_norm_activation(training):
+def test_batch_norm_is_between_the_affine_map_and_the_activation(training):
     x = rows(6, 3)
     block = layers.DenseBlock(4, "tanh", normalization="batch", dtype="float64")
     block.build(x.shape)
@@ -75,7 +75,7 @@ def test_only_batch_norm_replaces_the_bias(normalization, weights):
     assert any(w.path.endswith("affine/bias") for w in block.weights) == (normalization != "batch")
 
 
-def test_dropout_zeroes_a_share_and_keeps_the_mean_while_training_only():
+def test_dropout_zeroes_a_fraction_and_keeps_the_mean_in_training_only():
     block = layers.DenseBlock(1000, None, dropout=0.25, kernel_initializer="ones")
     x = np.ones((20, 1))
     np.testing.assert_array_equal(block(x), 1)
@@ -98,6 +98,6 @@ def test_default_weights_are_fan_in():
         ({"activation": "relux"}, "relux"),
     ],
 )
-def test_bad_arguments_are_named(arguments, words):
+def test_an_error_names_the_wrong_argument(arguments, words):
     with pytest.raises(ValueError, match=words):
         layers.DenseBlock(4, **arguments)

@@ -19,13 +19,13 @@ VARIANCES = [
 @pytest.mark.equation("5.1.11")
 @pytest.mark.equation("5.1.12")
 @pytest.mark.parametrize("scheme, shape, variance", VARIANCES)
-def test_weights_are_the_standard_normal_draw_times_the_root_of_the_printed_variance(scheme, shape, variance):
+def test_weights_are_standard_normal_draws_times_the_printed_deviation(scheme, shape, variance):
     unit = np.asarray(keras.initializers.RandomNormal(stddev=1.0, seed=3)(shape))
     drawn = np.asarray(getattr(layers, scheme)(seed=3)(shape))
     np.testing.assert_allclose(drawn, unit * np.sqrt(variance), rtol=1e-5)
     assert drawn.var() == pytest.approx(variance, rel=0.05)
     assert layers.standard_deviation(shape, scheme) == pytest.approx(np.sqrt(variance), rel=1e-12)
-    # A truncated normal stops at 2.28 of its standard deviations.
+    # A truncated normal distribution ends at 2.28 of its standard deviations.
     assert np.abs(drawn).max() > 3.5 * np.sqrt(variance)
 
 
@@ -45,11 +45,11 @@ def test_gain_multiplies_the_standard_deviation(scheme):
 
 
 @pytest.mark.parametrize("sublayers", [1, 2, 3])
-def test_residual_gains_multiply_to_one_over_the_root_of_the_depth(sublayers):
+def test_the_product_of_residual_gains_is_one_over_the_root_of_the_depth(sublayers):
     assert layers.residual_gain(9, sublayers) ** sublayers == pytest.approx(1 / 3)
 
 
-def test_bad_arguments_are_named():
+def test_an_error_names_the_wrong_argument():
     with pytest.raises(ValueError, match="scheme must be one of fan_in, fan_out, fan_avg, got 'fan'"):
         layers.variance_scaling("fan")
     with pytest.raises(ValueError, match=r"shape must have at least two axes, as a kernel has, got \(3,\)"):

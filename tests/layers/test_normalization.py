@@ -33,7 +33,7 @@ def test_the_default_epsilon_keeps_a_dead_layer_finite():
     np.testing.assert_array_equal(layers.batch_normalization()(zeros, training=True), 0)
 
 
-def test_a_trained_batch_norm_treats_a_single_point_with_the_accumulated_moments():
+def test_a_trained_batch_norm_normalizes_with_the_accumulated_moments():
     norm = layers.batch_normalization(dtype="float64")
     for _ in range(3):
         norm(X, training=True)
@@ -49,6 +49,6 @@ def test_layer_norm_does_not_depend_on_the_batch():
     np.testing.assert_allclose(norm(X)[:1], norm(X[:1]), rtol=1e-13)
 
 
-def test_bad_kind_is_named():
+def test_an_error_names_an_unknown_kind():
     with pytest.raises(ValueError, match="normalization must be one of None, batch, layer, got 'group'"):
         layers.activation_normalization("group")

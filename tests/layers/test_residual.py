@@ -25,14 +25,14 @@ def normalize(x, norm):
     return norm.gamma.numpy() * (x - mean) / np.sqrt(variance + 1e-5) + norm.beta.numpy()
 
 
-def pre(x, norm):
+def preactivate(x, norm):
     return np.maximum(0, normalize(np.asarray(x), norm))
 
 
 @pytest.mark.equation("5.1.14")
 def test_version_1_is_the_relu_of_the_sum():
     layer = block(4, version=1)
-    x = pre(convolve(X, layer.convolutions[0]), layer.norms[0])
+    x = preactivate(convolve(X, layer.convolutions[0]), layer.norms[0])
     f = normalize(np.asarray(convolve(x, layer.convolutions[1])), layer.norms[1])
     np.testing.assert_allclose(layer(X, training=True), np.maximum(0, X + f), atol=1e-10)
     np.testing.assert_allclose(layer.residual(X, training=True), f, atol=1e-10)
@@ -41,8 +41,8 @@ def test_version_1_is_the_relu_of_the_sum():
 @pytest.mark.equation("5.1.13")
 def test_version_2_adds_a_preactivated_branch_to_the_untouched_input():
     layer = block(4)
-    f = convolve(pre(X, layer.norms[0]), layer.convolutions[0])
-    f = np.asarray(convolve(pre(f, layer.norms[1]), layer.convolutions[1]))
+    f = convolve(preactivate(X, layer.norms[0]), layer.convolutions[0])
+    f = np.asarray(convolve(preactivate(f, layer.norms[1]), layer.convolutions[1]))
     np.testing.assert_allclose(layer(X, training=True), X + f, atol=1e-10)
 
 
@@ -59,14 +59,14 @@ def test_version_1_bottleneck_with_projection():
 
 def test_version_2_projects_the_preactivated_input():
     layer = block(8, strides=2)
-    first = pre(X, layer.norms[0])
-    f = pre(convolve(first, layer.convolutions[0], 2), layer.norms[1])
+    first = preactivate(X, layer.norms[0])
+    f = preactivate(convolve(first, layer.convolutions[0], 2), layer.norms[1])
     expected = convolve(first, layer.projection, 2) + convolve(f, layer.convolutions[1])
     np.testing.assert_allclose(layer(X, training=True), expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_option_a_subsamples_and_pads_with_zero_channels(version):
+def test_the_pad_shortcut_subsamples_and_adds_zero_channels(version):
     layer = block(6, strides=2, version=version, shortcut="pad", normalization=None)
     shortcut = np.zeros((3, 3, 3, 6))
     shortcut[..., :4] = X[:, ::2, ::2]
@@ -124,12 +124,12 @@ def test_residual_scale_divides_the_initial_branch_by_the_root_of_the_depth(
         )
         layer.build(X.shape)
         branches.append(np.asarray(layer.residual(X, training=True)))
-    # Batch norm's epsilon is the only thing that does not scale.
+    # Only batch norm's epsilon does not scale.
     np.testing.assert_allclose(branches[1], branches[0] / 3, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("sublayers", [1, 2, 3])
-def test_each_dense_sublayer_carries_an_equal_share_of_the_scale(sublayers):
+def test_the_dense_sublayers_have_equal_parts_of_the_residual_scale(sublayers):
     layer = layers.ResidualDense(sublayers, depth=16, residual_scale=True)
     layer.build((None, 600))
     for matrix in layer.matrices:
@@ -146,11 +146,11 @@ def test_each_dense_sublayer_carries_an_equal_share_of_the_scale(sublayers):
         ({"residual_scale": True}, "depth must be an integer of at least 1, got None"),
     ],
 )
-def test_bad_arguments_are_named(arguments, words):
+def test_an_error_names_the_wrong_argument(arguments, words):
     with pytest.raises(ValueError, match=words):
         layers.ResidualBlock(4, **arguments)
 
 
-def test_padding_cannot_remove_channels():
+def test_the_pad_shortcut_cannot_remove_channels():
     with pytest.raises(ValueError, match="4 input channels for 2 output channels"):
         layers.ResidualBlock(2, shortcut="pad").build(X.shape)

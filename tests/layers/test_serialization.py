@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 
-def test_a_saved_model_returns_with_the_same_outputs_penalties_and_shapes(worker, tmp_path, case):
+def test_a_loaded_model_has_the_same_outputs_penalties_and_shapes(worker, tmp_path, case):
     model = worker.build(case)
     rng = np.random.default_rng(0)
     model.set_weights([w + 0.1 * rng.uniform(size=w.shape) for w in model.get_weights()])

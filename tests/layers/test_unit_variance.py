@@ -9,7 +9,7 @@ SCALES = {"fan_in": np.sqrt(2 / 6), "fan_out": np.sqrt(2 / 4), "fan_avg": np.sqr
 X = np.random.default_rng(0).normal(size=(5, 6))
 
 
-def pair(scheme):
+def equivalent_layers(scheme):
     ours = layers.UnitVarianceDense(4, scheme=scheme, activation="tanh", dtype="float64")
     keras_layer = keras.layers.Dense(4, activation="tanh", dtype="float64")
     ours.build(X.shape)
@@ -21,12 +21,12 @@ def pair(scheme):
 
 
 @pytest.mark.parametrize("scheme", SCALES)
-def test_the_function_is_that_of_the_rescaled_weights(scheme):
-    ours, keras_layer = pair(scheme)
+def test_outputs_are_those_of_the_rescaled_weights(scheme):
+    ours, keras_layer = equivalent_layers(scheme)
     np.testing.assert_allclose(ours(X), keras_layer(X), rtol=1e-12)
 
 
-def test_a_scale_that_is_a_power_of_two_changes_no_bit():
+def test_a_scale_that_is_a_power_of_two_is_exact():
     x = np.random.default_rng(0).normal(size=(5, 8)).astype("float32")
     ours, keras_layer = layers.UnitVarianceDense(4), keras.layers.Dense(4)
     ours.build(x.shape)
@@ -36,8 +36,8 @@ def test_a_scale_that_is_a_power_of_two_changes_no_bit():
 
 
 @pytest.mark.parametrize("scheme", SCALES)
-def test_the_gradient_of_the_unit_weights_is_the_scale_times_that_of_the_weights(scheme):
-    ours, keras_layer = pair(scheme)
+def test_the_gradient_of_unit_weights_is_the_scale_times_that_of_the_weights(scheme):
+    ours, keras_layer = equivalent_layers(scheme)
     gradients = []
     for layer in (ours, keras_layer):
         with tf.GradientTape() as tape:
@@ -48,8 +48,8 @@ def test_the_gradient_of_the_unit_weights_is_the_scale_times_that_of_the_weights
 
 
 @pytest.mark.parametrize("scheme", SCALES)
-def test_a_step_of_rate_r_is_a_step_of_rate_r_times_the_scale_squared(scheme):
-    ours, keras_layer = pair(scheme)
+def test_a_step_of_rate_r_on_unit_weights_has_rate_r_times_scale_squared(scheme):
+    ours, keras_layer = equivalent_layers(scheme)
     for layer, rate in ((ours, 0.01), (keras_layer, 0.01 * SCALES[scheme] ** 2)):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(layer(X) ** 3)
@@ -75,6 +75,6 @@ def test_weights_start_at_unit_variance(layer):
     assert kernel.mean() == pytest.approx(0.0, abs=4 / np.sqrt(kernel.size))
 
 
-def test_bad_scheme_is_named():
+def test_an_error_names_an_unknown_scheme():
     with pytest.raises(ValueError, match="scheme must be one of fan_in, fan_out, fan_avg, got 'fan'"):
         layers.UnitVarianceDense(4, scheme="fan")

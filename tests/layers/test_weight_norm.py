@@ -26,7 +26,7 @@ def test_weights_are_g_times_v_over_its_root_mean_square():
 
 
 @pytest.mark.equation("5.1.2")
-def test_the_printed_root_of_the_plain_sum_is_imaginary_for_half_of_all_draws_and_not_scale_free():
+def test_the_printed_root_is_imaginary_for_half_of_all_draws_and_scales_with_v():
     draws = np.random.default_rng(0).normal(size=(2000, 20))
     with np.errstate(invalid="ignore"):
         printed = draws / np.sqrt(draws.mean(axis=1, keepdims=True))
@@ -40,7 +40,7 @@ def test_the_printed_root_of_the_plain_sum_is_imaginary_for_half_of_all_draws_an
     np.testing.assert_allclose(layer(X), before, rtol=1e-12)
 
 
-def test_per_unit_is_salimans_and_kingma_with_g_in_units_of_the_root_of_n():
+def test_per_unit_g_is_that_of_salimans_and_kingma_over_the_root_of_n():
     layer = dense(per_unit=True)
     g = np.array([0.5, 1.0, -2.0, 3.0])
     layer.g.assign(g)
@@ -50,7 +50,7 @@ def test_per_unit_is_salimans_and_kingma_with_g_in_units_of_the_root_of_n():
 
 
 @pytest.mark.parametrize("per_unit", [False, True])
-def test_the_layer_starts_as_the_one_it_wraps(per_unit):
+def test_the_layer_starts_as_the_layer_that_it_wraps(per_unit):
     plain = keras.layers.Conv2D(4, 3, strides=2, activation="tanh", dtype="float64")
     plain.build(IMAGES.shape)
     plain.bias.assign(np.arange(4.0))
@@ -64,7 +64,7 @@ def test_the_layer_starts_as_the_one_it_wraps(per_unit):
 
 
 @pytest.mark.parametrize("per_unit", [False, True])
-def test_gradients_are_those_of_the_formula(per_unit):
+def test_gradients_equal_finite_differences(per_unit):
     import tensorflow as tf
 
     layer = dense(per_unit)
@@ -92,14 +92,14 @@ def test_gradients_are_those_of_the_formula(per_unit):
     np.testing.assert_allclose(np.sum(gradients[1] * g), numeric, rtol=1e-6)
 
 
-def test_a_regularizer_acts_on_the_normalised_weights():
+def test_a_regularizer_applies_to_the_normalized_weights():
     layer = dense(kernel_regularizer=keras.regularizers.L2(0.1))
     layer.g.assign(2.0)
     layer(X)
     np.testing.assert_allclose(sum(layer.losses), 0.1 * 20 * 4.0, rtol=1e-6)
 
 
-def test_bad_layers_are_named():
+def test_an_error_names_the_wrong_layer():
     with pytest.raises(ValueError, match=r"layer must be a Dense, Conv1D, Conv2D or Conv3D, got .*Embedding"):
         layers.WeightNormalization(keras.layers.Embedding(3, 2))
     with pytest.raises(ValueError, match="layer must not start with a zero kernel"):

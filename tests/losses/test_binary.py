@@ -17,10 +17,10 @@ def batch():
     return rng.integers(0, 2, (8, 3)), rng.normal(scale=4.0, size=(8, 3))
 
 
-def test_is_minus_the_log_probability_summed_over_the_outputs(batch):
+def test_the_loss_is_minus_the_log_probability_summed_over_outputs(batch):
     labels, logits = batch
-    law = tfp.distributions.Bernoulli(logits=tf.constant(logits))
-    exact = -law.log_prob(labels.astype(float)).numpy().sum(axis=-1)
+    bernoulli = tfp.distributions.Bernoulli(logits=tf.constant(logits))
+    exact = -bernoulli.log_prob(labels.astype(float)).numpy().sum(axis=-1)
     loss = BernoulliNLL(reduction=None, dtype="float64")
     np.testing.assert_allclose(loss(labels, logits), exact, rtol=1e-13)
     np.testing.assert_allclose(BernoulliNLL(dtype="float64")(labels, logits), exact.mean(), rtol=1e-13)
@@ -28,7 +28,7 @@ def test_is_minus_the_log_probability_summed_over_the_outputs(batch):
     np.testing.assert_allclose(BernoulliNLL(dtype="float64")(labels, logits), 3 * theirs, rtol=1e-13)
 
 
-def test_a_soft_label_gives_the_cross_entropy_least_at_its_frequency():
+def test_a_soft_label_gives_a_cross_entropy_with_its_minimum_at_the_label():
     loss = BernoulliNLL(dtype="float64")
     frequency = 0.37
     for p in (0.1, 0.37, 0.99):
@@ -39,7 +39,7 @@ def test_a_soft_label_gives_the_cross_entropy_least_at_its_frequency():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_huge_logits_are_safe_with_their_gradients(dtype):
+def test_huge_logits_have_finite_losses_and_gradients(dtype):
     logits = tf.constant([1e4, -1e4, 1e4, -1e4, 30.0, 0.0], dtype)
     labels = np.array([1.0, 0.0, 0.0, 1.0, 1.0, 0.25])
     with tf.GradientTape() as tape:
@@ -51,7 +51,7 @@ def test_huge_logits_are_safe_with_their_gradients(dtype):
     np.testing.assert_allclose(gradient, expit(np.float64(logits)) - labels, rtol=1e-5, atol=3e-16)
 
 
-def test_reductions_weights_and_axes(batch):
+def test_reductions_and_weights_are_explicit_sums_over_all_axes(batch):
     labels, logits = batch
     each = np.asarray(BernoulliNLL(reduction=None, dtype="float64")(labels, logits))
     weights = np.linspace(0.0, 2.0, 8)
@@ -89,7 +89,7 @@ def test_half_precision_logits_are_summed_in_float32(half, batch):
         np.testing.assert_allclose(value, exact, rtol=2e-6)
 
 
-def test_trains_a_model_that_survives_saving(tmp_path):
+def test_a_model_trains_and_survives_saving(tmp_path):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(2)
     x = rng.normal(size=(256, 2)).astype("float32")
@@ -128,12 +128,12 @@ def test_a_last_axis_of_one_may_be_missing(batch):
         ([float("nan")], np.zeros(1), r"y_true\[0\] must be finite, got nan"),
     ],
 )
-def test_refuses_wrong_shapes_and_labels(labels, logits, message):
+def test_wrong_shapes_and_labels_are_rejected(labels, logits, message):
     with pytest.raises(ValueError, match=message):
         BernoulliNLL()(labels, logits)
 
 
-def test_the_distribution_has_minus_the_loss_as_log_density_also_of_frequencies():
+def test_the_distribution_has_minus_the_loss_as_log_density_for_soft_labels():
     rng = np.random.default_rng(7)
     labels, logits = rng.uniform(size=(5, 3)), rng.normal(scale=3.0, size=(5, 3))
     loss = BernoulliNLL(dtype="float64")

@@ -1,4 +1,4 @@
-"""Oracles: examples summed by hand, scikit-learn's metrics, made data whose calibration is known."""
+"""Oracles: sums by hand, scikit-learn's metrics, and generated data with known calibration."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from curvezoo.losses.calibration import (
 
 
 def draw_labels(rng, probabilities):
-    """Draw each label from its own row of probabilities."""
+    """Draws each label from its row of probabilities."""
     return (rng.random((len(probabilities), 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
 
 
@@ -30,8 +30,8 @@ def calibrated():
     return logits, draw_labels(rng, softmax(logits, axis=1))
 
 
-def test_hand_example():
-    # Confidences 0.9 and 0.8 share the bin (0.5, 1] with one right of two; 0.4 is right in (0, 0.5].
+def test_curve_error_and_score_of_an_example_equal_sums_by_hand():
+    # Confidences 0.9 (correct) and 0.8 (wrong) are in the bin (0.5, 1], 0.4 (correct) in (0, 0.5].
     probabilities = np.array([[0.9, 0.1, 0.0], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]])
     labels = np.array([0, 2, 2])
     curve = reliability_curve(probabilities, labels, bins=2)
@@ -53,7 +53,7 @@ def test_bins_are_closed_on_the_right():
     assert np.isnan(curve.confidence[0])
 
 
-def test_certain_and_wrong_is_the_worst_score():
+def test_certain_and_wrong_predictions_have_the_worst_score():
     probabilities = np.array([[1.0, 0.0], [1.0, 0.0]])
     assert expected_calibration_error(probabilities, [1, 1]) == 1.0
     assert brier_score(probabilities, [1, 1]) == 2.0
@@ -61,7 +61,7 @@ def test_certain_and_wrong_is_the_worst_score():
     assert brier_score(probabilities, [0, 0]) == 0.0
 
 
-def test_calibrated_predictions_have_an_error_that_vanishes_with_the_examples(calibrated):
+def test_the_error_of_calibrated_predictions_decreases_with_more_examples(calibrated):
     logits, labels = calibrated
     probabilities = softmax(logits, axis=1)
     few = expected_calibration_error(probabilities[:400], labels[:400])
@@ -72,7 +72,7 @@ def test_calibrated_predictions_have_an_error_that_vanishes_with_the_examples(ca
 
 
 @pytest.mark.parametrize("bins", [5, 20])
-def test_a_calibrated_model_scores_the_mean_of_a_half_normal_in_each_bin(bins):
+def test_a_calibrated_model_has_a_half_normal_gap_in_each_bin(bins):
     rng = np.random.default_rng(1)
     first = rng.uniform(0.5, 1.0, 4000)
     probabilities = np.column_stack([first, 1 - first])
@@ -80,18 +80,18 @@ def test_a_calibrated_model_scores_the_mean_of_a_half_normal_in_each_bin(bins):
     errors = [expected_calibration_error(probabilities, y.astype(int), bins) for y in draws]
     variances = np.bincount(np.ceil(first * bins).astype(int), first * (1 - first))
     expected = np.sum(np.sqrt(2 / np.pi * variances)) / 4000
-    # The normal limit of a bin of 200 or more is itself good to a few parts in a thousand.
+    # The normal limit of a bin of 200 or more examples has an error of a few parts in a thousand.
     assert np.mean(errors) == pytest.approx(expected, rel=0.005, abs=4 * np.std(errors) / 300**0.5)
     assert np.mean(errors) < 0.4 * np.sqrt(bins / 4000)
 
 
-def test_rounding_of_a_float32_softmax_is_forgiven():
+def test_rounding_errors_of_a_float32_softmax_are_accepted():
     probabilities = np.array([[1.0 + 2e-7, -1e-9], [0.25, 0.75 - 1e-6]])
     assert expected_calibration_error(probabilities, [0, 1]) == pytest.approx(0.125, abs=1e-6)
 
 
-def test_error_is_the_shift_of_a_model_that_is_too_sure():
-    # Says 0.9, is right 7 times in 10.
+def test_the_error_of_an_overconfident_model_is_its_excess_confidence():
+    # The confidence is 0.9, the accuracy 0.7.
     probabilities = np.tile([0.9, 0.1], (1000, 1))
     labels = np.repeat([0, 1], [700, 300])
     assert expected_calibration_error(probabilities, labels) == pytest.approx(0.2)
@@ -105,23 +105,25 @@ def test_the_loss_exceeds_the_entropy_by_the_relative_entropy_to_the_frequency(f
     divergence = rel_entr(fraction, p) + rel_entr(1 - fraction, 1 - p)
     np.testing.assert_allclose(loss, entr(fraction) + entr(1 - fraction) + divergence, rtol=1e-12)
     assert np.all(divergence[:-1] > 0 if fraction != 0.5 else divergence[[0, 1, 3, 4]] > 0)
-    # The slope (p - f) / (p (1 - p)) vanishes at p = f only: the sum over labels of a network's own gradient.
+    # The gradient of the expected loss of a sigmoid, p - f, vanishes only at p = f.
     logit = tf.Variable(np.log(p / (1 - p)))
     with tf.GradientTape() as tape:
-        right, wrong = (tf.nn.sigmoid_cross_entropy_with_logits(y + 0 * logit, logit) for y in (1.0, 0.0))
-        total = fraction * right + (1 - fraction) * wrong
+        positive, negative = (
+            tf.nn.sigmoid_cross_entropy_with_logits(y + 0 * logit, logit) for y in (1.0, 0.0)
+        )
+        total = fraction * positive + (1 - fraction) * negative
     np.testing.assert_allclose(total, loss, rtol=1e-12)
     np.testing.assert_allclose(tape.gradient(total, logit), p - fraction, atol=1e-15)
 
 
 @pytest.mark.equation("3.4.20")
 @pytest.mark.parametrize("fraction", [0.05, 0.3, 0.5, 0.99])
-def test_the_likelihood_is_best_when_the_probability_is_the_frequency(fraction):
+def test_the_likelihood_is_maximal_if_the_probability_is_the_frequency(fraction):
     fit = minimize_scalar(
         lambda p: -fraction * np.log(p) - (1 - fraction) * np.log1p(-p), bounds=(0, 1), method="bounded"
     )
     assert fit.x == pytest.approx(fraction, abs=1e-4)
-    # The same minimum as a temperature: two classes whose logits claim the odds 4 : 1.
+    # A fitted temperature finds the same minimum for two classes whose logits have odds of 4 : 1.
     labels = np.repeat([0, 1], [round(1000 * fraction), round(1000 * (1 - fraction))])
     logits = np.tile([np.log(4.0), 0.0], (1000, 1))
     if fraction > 0.5:
@@ -138,21 +140,21 @@ def test_a_known_temperature_is_recovered(calibrated, temperature):
     assert fit_temperature(temperature * logits, labels) == pytest.approx(temperature, rel=0.01)
 
 
-def test_temperature_is_a_stationary_point_of_the_likelihood(calibrated):
+def test_the_fitted_temperature_is_a_stationary_point_of_the_likelihood(calibrated):
     logits, labels = 2.5 * calibrated[0][:500], calibrated[1][:500]
     fitted = fit_temperature(logits, labels)
-    # d NLL / d(1/T) = mean of E_p[a] - a_y.
+    # d NLL / d(1/T) is the mean of E_p[a] - a_y.
     expected = (softmax(logits / fitted, axis=1) * logits).sum(axis=1)
     assert np.mean(expected - logits[np.arange(500), labels]) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_temperature_without_a_mistake_is_refused():
+def test_a_temperature_for_predictions_without_error_is_rejected():
     with pytest.raises(ValueError, match="logits must misclassify a label"):
         fit_temperature(np.eye(3), [0, 1, 2])
 
 
 @pytest.mark.equation("1.8.2")
-def test_scores_agree_with_scikit_learn(calibrated):
+def test_scores_equal_scikit_learns(calibrated):
     logits, labels = calibrated[0][:3000], calibrated[1][:3000]
     probabilities = softmax(logits, axis=1)
     scores = classification_scores(logits, labels)
@@ -173,15 +175,17 @@ def test_huge_logits_have_a_finite_likelihood():
     assert scores["errors"] == 1
 
 
-@pytest.mark.parametrize(("right", "trials", "confidence"), [(990, 1000, 0.95), (10, 10, 0.95), (3, 20, 0.5)])
-def test_interval_solves_wilsons_quadratic(right, trials, confidence):
+@pytest.mark.parametrize(
+    ("successes", "trials", "confidence"), [(990, 1000, 0.95), (10, 10, 0.95), (3, 20, 0.5)]
+)
+def test_the_interval_solves_wilsons_quadratic(successes, trials, confidence):
     from scipy.stats import norm
 
     z = norm.ppf(0.5 + confidence / 2)
-    low, high = wilson_interval(right, trials, confidence)
-    # The ends are the proportions whose normal score of the observation is z.
+    low, high = wilson_interval(successes, trials, confidence)
+    # At each end the observation is z standard deviations away.
     for end in (low, high):
-        assert (right / trials - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / trials, abs=1e-12)
+        assert (successes / trials - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / trials, abs=1e-12)
     assert 0.0 <= low < high <= 1.0
 
 
@@ -193,37 +197,37 @@ def test_the_interval_widens_with_confidence(calibrated):
 
 
 @pytest.mark.parametrize("bins", [1, 4, 15])
-def test_parts_of_the_brier_score_add_up(calibrated, bins):
+def test_the_terms_of_the_brier_score_add_up_to_it(calibrated, bins):
     logits, labels = 2 * calibrated[0][:3000], calibrated[1][:3000]
     probabilities = softmax(logits, axis=1)
-    parts = brier_decomposition(probabilities, labels, bins)
-    assert parts.score == pytest.approx(brier_score(probabilities, labels), rel=1e-12)
+    terms = brier_decomposition(probabilities, labels, bins)
+    assert terms.score == pytest.approx(brier_score(probabilities, labels), rel=1e-12)
     frequencies = np.bincount(labels) / 3000
-    assert parts.uncertainty == pytest.approx(np.sum(frequencies * (1 - frequencies)), rel=1e-12)
+    assert terms.uncertainty == pytest.approx(np.sum(frequencies * (1 - frequencies)), rel=1e-12)
     constant = brier_score(np.tile(frequencies, (3000, 1)), labels)
-    assert parts.uncertainty == pytest.approx(constant, rel=1e-12)
+    assert terms.uncertainty == pytest.approx(constant, rel=1e-12)
     if bins == 1:
-        assert parts.resolution == pytest.approx(0.0, abs=1e-15)
+        assert terms.resolution == pytest.approx(0.0, abs=1e-15)
 
 
-def test_brier_parts_of_a_hand_example_are_murphys():
-    # Forecasts 0.9 (right 3 of 4) and 0.2 (right 1 of 2) of the first class; frequency 4 of 6.
+def test_the_brier_terms_of_an_example_equal_murphys_by_hand():
+    # The first class is forecast with 0.9 (correct 3 times of 4) and 0.2 (1 of 2); its frequency is 4/6.
     first = np.array([0.9, 0.9, 0.9, 0.9, 0.2, 0.2])
     labels = np.array([0, 0, 0, 1, 0, 1])
-    parts = brier_decomposition(np.column_stack([first, 1 - first]), labels, bins=10)
-    # Both classes have the same parts.
-    assert parts.reliability == pytest.approx(2 * (4 / 6 * 0.15**2 + 2 / 6 * 0.3**2))
-    assert parts.resolution == pytest.approx(
+    terms = brier_decomposition(np.column_stack([first, 1 - first]), labels, bins=10)
+    # Both classes have the same terms.
+    assert terms.reliability == pytest.approx(2 * (4 / 6 * 0.15**2 + 2 / 6 * 0.3**2))
+    assert terms.resolution == pytest.approx(
         2 * (4 / 6 * (3 / 4 - 4 / 6) ** 2 + 2 / 6 * (1 / 2 - 4 / 6) ** 2)
     )
-    assert parts.uncertainty == pytest.approx(2 * 4 / 6 * 2 / 6)
-    assert parts.within_bins == pytest.approx(0.0, abs=1e-15)
+    assert terms.uncertainty == pytest.approx(2 * 4 / 6 * 2 / 6)
+    assert terms.within_bins == pytest.approx(0.0, abs=1e-15)
 
 
-def test_temperature_costs_reliability_and_not_resolution_of_a_calibrated_model(calibrated):
+def test_sharpening_a_calibrated_model_costs_reliability(calibrated):
     logits, labels = calibrated
     good, sharp = (brier_decomposition(softmax(t * logits, axis=1), labels, 15) for t in (1, 3))
-    # The frequency of a bin of n forecasts scatters by at most 1 / (2 sqrt(n)): 15 bins and 5 classes.
+    # With 15 bins and 5 classes; the frequency in a bin of n forecasts varies by at most 1 / (2 sqrt(n)).
     assert good.reliability < 2 * 15 * 5 / (4 * len(labels))
     assert sharp.reliability > 0.02
     assert sharp.uncertainty == good.uncertainty
@@ -251,14 +255,14 @@ GOOD = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
         (GOOD[0], [0, 0], r"\[N, K\]"),
     ],
 )
-def test_bad_probabilities_are_refused(score, probabilities, labels, message):
+def test_wrong_probabilities_and_labels_are_rejected(score, probabilities, labels, message):
     with pytest.raises(ValueError, match=message):
         score(probabilities, np.asarray(labels))
 
 
 @pytest.mark.parametrize("score", [classification_scores, fit_temperature])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_not_finite_are_refused(score, bad):
+def test_logits_that_are_not_finite_are_rejected(score, bad):
     logits = log_softmax(GOOD, axis=1)
     logits[1, 0] = bad
     with pytest.raises(ValueError, match=r"logits\[1, 0\] must be finite"):

@@ -7,7 +7,7 @@ from scipy.special import log_softmax, softmax
 
 from curvezoo.losses import CategoricalNLL
 
-# The other backends round float64 arrays to float32 on their way in.
+# Other backends round float64 arrays to float32.
 EXACT = 1e-12 if keras.backend.backend() == "tensorflow" else 1e-6
 
 
@@ -23,7 +23,7 @@ def as_numpy(value):
 
 @pytest.mark.equation("1.8.1")
 @pytest.mark.equation("1.8.2")
-def test_is_minus_the_log_probability_of_the_label(batch):
+def test_the_loss_is_minus_the_log_probability_of_the_label(batch):
     labels, logits = batch
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = shifted / shifted.sum(axis=1, keepdims=True)
@@ -36,7 +36,7 @@ def test_is_minus_the_log_probability_of_the_label(batch):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_equals_keras_categorical_crossentropy(batch, smoothing):
+def test_the_loss_equals_keras_categorical_crossentropy(batch, smoothing):
     labels, logits = batch
     ours = CategoricalNLL(smoothing, reduction=None)(labels, logits)
     theirs = keras.losses.CategoricalCrossentropy(True, label_smoothing=smoothing, reduction=None)
@@ -70,14 +70,14 @@ def test_gradient_is_probability_minus_smoothed_label(batch):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_huge_logits_are_safe(smoothing):
+def test_huge_logits_have_a_finite_loss(smoothing):
     logits = np.array([[1e4, 0.0, -1e4], [1e4, 0.0, -1e4]])
     ours = as_numpy(CategoricalNLL(smoothing, reduction=None)([0, 2], logits))
-    # log p = (0, -1e4, -2e4) to machine precision.
+    # To machine precision, log p is (0, -1e4, -2e4).
     np.testing.assert_allclose(ours, [smoothing * 1e4, (1 - smoothing) * 2e4 + smoothing * 1e4], rtol=1e-6)
 
 
-def test_an_offset_common_to_all_logits_costs_no_digits():
+def test_an_offset_common_to_all_logits_loses_no_digits():
     # Multiples of 1/64 near 4096 are exact in float32.
     logits = np.array([[0.25, -0.5, 1.0 / 64]])
     plain = as_numpy(CategoricalNLL(0.3, reduction=None)([1], logits))
@@ -87,9 +87,9 @@ def test_an_offset_common_to_all_logits_costs_no_digits():
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("label", [-1, 3])
-def test_tensorflow_on_the_cpu_refuses_a_label_out_of_range(smoothing, label):
+def test_tensorflow_on_the_cpu_rejects_a_label_out_of_range(smoothing, label):
     if keras.backend.backend() != "tensorflow":
-        pytest.skip("the check is that of TensorFlow's kernel")
+        pytest.skip("TensorFlow's kernel makes the check")
     import tensorflow as tf
 
     with tf.device("CPU"), pytest.raises(tf.errors.InvalidArgumentError, match="label value"):
@@ -136,7 +136,7 @@ def test_labels_survive_a_half_precision_floatx():
         keras.config.set_floatx("float32")
 
 
-def test_trains_a_model_that_survives_saving(tmp_path):
+def test_a_model_trains_and_survives_saving(tmp_path):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(3)
     inputs, labels = rng.normal(size=(64, 6)).astype("float32"), rng.integers(0, 3, 64)
@@ -173,26 +173,26 @@ def test_a_published_configuration_still_builds_the_loss():
     assert keras.saving.serialize_keras_object(loss) == published
 
 
-def test_config_round_trip_keeps_the_value(batch):
+def test_a_deserialized_loss_has_the_same_value(batch):
     labels, logits = batch
     loss = CategoricalNLL(0.25, reduction="sum", dtype="float64")
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert as_numpy(again(labels, logits)) == as_numpy(loss(labels, logits))
 
 
-def test_labels_may_carry_a_last_axis_of_one(batch):
+def test_labels_may_have_a_last_axis_of_one(batch):
     labels, logits = batch
     loss = CategoricalNLL(0.1, reduction=None)
     np.testing.assert_array_equal(as_numpy(loss(labels[:, None], logits)), as_numpy(loss(labels, logits)))
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
-def test_refuses_smoothing_outside_its_range(smoothing):
+def test_label_smoothing_out_of_range_is_rejected(smoothing):
     with pytest.raises(ValueError, match=r"label_smoothing must be a number in \[0, 1\), got"):
         CategoricalNLL(smoothing)
 
 
-def test_refuses_half_precision_sums():
+def test_half_precision_sums_are_rejected():
     with pytest.raises(ValueError, match="dtype must be one of float32, float64, got 'float16'"):
         CategoricalNLL(dtype="float16")
 
@@ -206,7 +206,7 @@ def test_refuses_half_precision_sums():
         (np.zeros(4), np.zeros(4), r"K >= 2, got shape \(4,\)"),
     ],
 )
-def test_refuses_shapes_that_would_broadcast(labels, logits, message):
+def test_shapes_that_would_broadcast_are_rejected(labels, logits, message):
     with pytest.raises(ValueError, match=message):
         CategoricalNLL()(labels, logits)
 

@@ -1,4 +1,4 @@
-"""Oracles: TFP's closed forms, SciPy, quadrature, scikit-learn."""
+"""Oracles: closed forms of TFP, SciPy, quadrature, scikit-learn."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def categorical(logits):
     return tfd.Categorical(logits=tf.convert_to_tensor(logits, tf.float64), dtype=tf.int32)
 
 
-def test_exact_divergences_agree_with_scipy_on_batches():
+def test_exact_divergences_equal_scipys_on_batches():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 3, 5, 4))
     p, q = softmax(a, -1), softmax(b, -1)
@@ -53,7 +53,7 @@ def test_exact_divergences_agree_with_scipy_on_batches():
     for name, value in expected.items():
         np.testing.assert_allclose(ours[name], value, rtol=1e-12)
     np.testing.assert_allclose(kl_divergence(categorical(a), categorical(b)), expected["kl"], rtol=1e-12)
-    # One distribution against a batch.
+    # One distribution broadcasts against a batch.
     one = f_divergence("kl", categorical(a[0, 0]), categorical(b))
     np.testing.assert_allclose(one, rel_entr(p[0, 0], q).sum(-1), rtol=1e-12)
 
@@ -88,9 +88,9 @@ def value_and_gradient(function):
 
 
 @pytest.mark.parametrize(("family", "probs"), EMPTY)
-def test_gradients_are_tfps_where_p_has_an_empty_outcome(family, probs):
+def test_gradients_equal_tfps_where_p_has_an_empty_outcome(family, probs):
     p = family(probs=float64(probs))
-    # TFP's own closed form of OneHotCategorical is NaN there.
+    # TFP's closed form for OneHotCategorical is NaN there.
     theirs = tfd.Categorical if family is tfd.OneHotCategorical else family
     closed = theirs(probs=float64(probs))
     expected = value_and_gradient(lambda v: tfd.kl_divergence(closed, theirs(logits=v)))
@@ -104,17 +104,17 @@ def test_gradients_are_tfps_where_p_has_an_empty_outcome(family, probs):
 
 
 @pytest.mark.parametrize(("family", "probs"), EMPTY)
-def test_jensen_shannon_has_its_gradient_where_p_has_an_empty_outcome(family, probs):
+def test_jensen_shannon_has_the_right_gradient_at_an_empty_outcome(family, probs):
     p = family(probs=float64(probs))
 
-    def by_mixture(v):
+    def from_mixture(v):
         a, b = p.probs_parameter(), family(logits=v).probs_parameter()
         if family is tfd.Bernoulli:
             a, b = (tf.stack([1 - x, x], -1) for x in (a, b))
         m = (a + b) / 2
         return tf.reduce_sum(tf.math.xlogy(a, a) + tf.math.xlogy(b, b) - 2 * tf.math.xlogy(m, m), -1) / 2
 
-    expected = value_and_gradient(by_mixture)
+    expected = value_and_gradient(from_mixture)
     for ours in (
         lambda v: jensen_shannon(p, family(logits=v)),
         lambda v: jensen_shannon(family(logits=v), p),
@@ -123,7 +123,7 @@ def test_jensen_shannon_has_its_gradient_where_p_has_an_empty_outcome(family, pr
             np.testing.assert_allclose(value, other, rtol=1e-12, atol=1e-15)
 
 
-def test_kl_of_continuous_distributions_is_tfps_closed_form():
+def test_kl_of_continuous_distributions_is_the_closed_form():
     p, q = normal([0.0, 1.0], [1.0, 2.0]), normal([0.5], [1.5])
     expected = np.log(1.5 / np.array([1.0, 2.0])) + np.array([1.25, 4.25]) / (2 * 2.25) - 0.5
     np.testing.assert_allclose(kl_divergence(p, q), expected, rtol=1e-12)
@@ -136,7 +136,7 @@ def test_the_mean_log_ratio_over_draws_estimates_the_kl(seed):
     exact = kl_divergence(p, q).numpy()
     mean, error = (t.numpy() for t in kl_estimate(p, q, 20_000, seed))
     assert np.all(np.abs(mean - exact) < 4.5 * error)
-    # Var(log p - log q) of Gaussians in closed form: a z^2 + b z with z standard normal.
+    # For Gaussians log p - log q is a z^2 + b z plus a constant, with z standard normal.
     a = p.variance() / (2 * q.variance()) - 0.5
     b = (p.mean() - q.mean()) * p.stddev() / q.variance()
     np.testing.assert_allclose(error, np.sqrt((2 * a**2 + b**2) / 20_000), rtol=0.1)
@@ -174,26 +174,26 @@ def test_sampled_divergences_agree_with_quadrature(name):
     assert float(again) == float(mean)
 
 
-def test_standard_errors_are_the_spread_of_estimates():
+def test_standard_errors_equal_the_spread_of_repeated_estimates():
     runs = 2000
     p, q = normal(np.zeros(runs), 1.0), tfd.StudentT(float64(3.0), float64(np.full(runs, 0.5)), float64(1.0))
     for estimate in (kl_estimate, lambda *a: f_divergence_estimate("jensen_shannon", *a)):
         means, errors = estimate(p, q, 100, 0)
-        # The spread of 2000 runs is itself known to 1.6 %, more for heavy tails.
+        # The spread of 2000 runs has an error of 1.6 %, and more for heavy tails.
         assert np.std(means) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.07)
 
 
-def test_balanced_draws_of_close_distributions_have_the_smaller_error():
+def test_the_balanced_estimate_has_the_smaller_error_for_close_distributions():
     p, q = normal(0.0, 1.0), normal(0.1, 1.0)
     plain, balanced_form = kl_estimate(p, q, 10_000, 0), f_divergence_estimate("kl", p, q, 5_000, 0)
-    # The log ratio spreads by 0.1, its square by 0.01.
+    # The log ratio has a spread of 0.1, its square of 0.01.
     assert float(plain.standard_error) > 8 * float(balanced_form.standard_error)
     assert float(balanced_form.mean) == pytest.approx(0.005, abs=4.5 * float(balanced_form.standard_error))
 
 
 def test_far_distributions_in_many_dimensions_stay_finite():
     p, q = (tfd.MultivariateNormalDiag(tf.fill([100], x), tf.ones([100])) for x in (0.0, 2.0))
-    # The ratio is exp(200), beyond float32; the closed form is |mu|^2 / 2.
+    # The ratio exp(200) overflows float32; the closed form is |mu|^2 / 2.
     for name in ("kl", "reverse_kl"):
         mean, error = f_divergence_estimate(name, p, q, 2_000, seed=0)
         assert float(mean) == pytest.approx(200.0, abs=4.5 * float(error))
@@ -211,7 +211,7 @@ def categoricals(theta):
 
 @pytest.mark.parametrize("estimate", [kl_divergence, lambda *a, **k: f_divergence("kl", *a, **k)])
 @pytest.mark.parametrize("family", [gaussians, categoricals])
-def test_sampled_gradients_are_those_of_the_closed_form(estimate, family):
+def test_sampled_gradients_equal_those_of_the_closed_form(estimate, family):
     theta = tf.Variable(np.array([0.9, -0.6, -0.5]))
     with tf.GradientTape() as tape:
         exact = kl_divergence(*family(theta))
@@ -225,12 +225,12 @@ def test_sampled_gradients_are_those_of_the_closed_form(estimate, family):
 
     gradients = np.array([sampled(tf.constant([0, seed])) for seed in range(8)])
     error = np.std(gradients, axis=0, ddof=1) / np.sqrt(8)
-    # Seven degrees of freedom: 6.5 errors of Student's t are as rare as 3.6 of a Gaussian.
+    # With 7 degrees of freedom, 6.5 errors of Student's t are as rare as 3.6 of a Gaussian.
     assert np.all(np.abs(np.mean(gradients, axis=0) - expected) < 6.5 * error + 1e-12)
     assert np.all(np.abs(expected) > 10 * error)
 
 
-def test_seeds_repeat_draws_and_none_does_not():
+def test_a_seed_repeats_the_draws_and_none_does_not():
     p, q = normal(0.0, 1.0), normal(1.0, 1.0)
     compiled = tf.function(lambda seed: kl_divergence(p, q, samples=10, seed=seed))
     for run in (compiled, lambda seed: kl_divergence(p, q, samples=10, seed=seed)):
@@ -241,7 +241,7 @@ def test_seeds_repeat_draws_and_none_does_not():
 
 @pytest.mark.equation("2.5.3")
 @pytest.mark.equation("2.5.4")
-def test_mutual_information_is_scikit_learns_and_a_relative_entropy():
+def test_mutual_information_equals_scikit_learns_and_a_relative_entropy():
     counts = np.random.default_rng(0).integers(0, 30, size=(4, 5, 6))
     counts[0, :2, :3] = 0
     joint = counts / counts.sum((-2, -1), keepdims=True)
@@ -256,21 +256,21 @@ def test_mutual_information_is_scikit_learns_and_a_relative_entropy():
     np.testing.assert_allclose(mutual_information(np.eye(8) / 8), np.log(8), rtol=1e-12)
 
 
-def test_gradient_of_mutual_information_is_the_log_ratio():
+def test_the_gradient_of_mutual_information_is_the_log_ratio():
     joint = np.array([[0.4, 0.0], [0.1, 0.5]])
     p = tf.Variable(joint)
     with tf.GradientTape() as tape:
         information = mutual_information(p)
     gradient = tape.gradient(information, p).numpy()
     product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-    full = joint > 0
-    # d/dp_ij of sum p log p - sum p_i log p_i - sum p_j log p_j is the log ratio less one.
-    np.testing.assert_allclose(gradient[full], np.log((joint / product)[full]) - 1, rtol=1e-12)
+    occupied = joint > 0
+    # The derivative of sum p log p - sum p_i log p_i - sum p_j log p_j is the log ratio minus one.
+    np.testing.assert_allclose(gradient[occupied], np.log((joint / product)[occupied]) - 1, rtol=1e-12)
     assert np.all(np.isfinite(gradient))
 
 
 @pytest.mark.parametrize(("dtype", "tiny"), [(np.float32, 1e-25), (np.float64, 1e-200)])
-def test_mutual_information_of_tiny_probabilities(dtype, tiny):
+def test_mutual_information_is_accurate_for_tiny_probabilities(dtype, tiny):
     p = tf.Variable(np.array([[1.0, 0.0], [0.0, tiny]], dtype))
     with tf.GradientTape() as tape:
         information = mutual_information(p)
@@ -281,19 +281,19 @@ def test_mutual_information_of_tiny_probabilities(dtype, tiny):
 
 
 @pytest.mark.parametrize(("n", "m"), [(7, 7), (6, 4), (1, 9), (13, 8)])
-def test_wasserstein_of_samples_is_scipys(n, m):
+def test_wasserstein_equals_scipys(n, m):
     rng = np.random.default_rng(n)
     x, y = rng.normal(size=(3, n)), rng.gamma(2.0, size=(3, m))
     expected = [wasserstein_distance(a, b) for a, b in zip(x, y, strict=True)]
     np.testing.assert_allclose(wasserstein(x, y), expected, rtol=1e-12)
-    # Copies of a sample leave its quantile function as it was.
+    # Copies of a sample do not change its quantile function.
     repeated = np.repeat(x, m, axis=-1), np.repeat(y, n, axis=-1)
     squares = np.mean((np.sort(repeated[0]) - np.sort(repeated[1])) ** 2, axis=-1)
     np.testing.assert_allclose(wasserstein(x, y, p=2), np.sqrt(squares), rtol=1e-12)
     np.testing.assert_allclose(wasserstein(x, x + 0.7, p=3), 0.7, rtol=1e-12)
 
 
-def test_gradient_of_wasserstein_moves_each_sample_towards_its_match():
+def test_the_gradient_of_wasserstein_equals_finite_differences():
     x, y = np.array([0.0, 5.0, 1.0]), np.array([2.0, 7.0, 0.5, 3.0])
 
     def gradient(p):
@@ -398,7 +398,7 @@ GOOD, BAD = tfd.Categorical(probs=[0.5, 0.5]), tfd.Categorical(probs=[[0.5, 0.5]
         ),
     ],
 )
-def test_bad_arguments_are_named(call, message):
+def test_an_error_names_the_wrong_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 

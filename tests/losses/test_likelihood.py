@@ -1,4 +1,4 @@
-"""Oracles: log_prob of TensorFlow Probability and the closed forms of losses.regression."""
+"""Oracles: log_prob of TensorFlow Probability, and the closed forms of losses.regression."""
 
 import functools
 import re
@@ -20,7 +20,7 @@ tfd = tfp.distributions
 
 @keras.saving.register_keras_serializable("curvezoo_tests")
 def gaussian_rows(y_pred):
-    """Rows of independent Gaussians: locations, then log-scales."""
+    """Returns rows of independent Gaussians from locations followed by log-scales."""
     location, log_scale = tf.split(y_pred, 2, axis=-1)
     return tfd.Independent(tfd.Normal(location, tf.exp(log_scale)), 1)
 
@@ -31,8 +31,8 @@ def poisson(y_pred):
 
 
 @keras.saving.register_keras_serializable("curvezoo_tests")
-class Power:
-    """A distribution with a setting of its own: saved with it."""
+class StudentT:
+    """A function with a setting, which is saved with it."""
 
     def __init__(self, df):
         self.df = df
@@ -48,8 +48,8 @@ class Power:
         return cls(**config)
 
 
-# Of each law: the loss, its number of predictions at a position, and whether a target has a last axis.
-LAWS = {
+# For each loss its class, its number of predictions per position, and whether targets have a last axis.
+LOSSES = {
     "gaussian": (GaussianNLL, 1, True),
     "bernoulli": (BernoulliNLL, 1, True),
     "categorical": (CategoricalNLL, 2, False),
@@ -58,10 +58,10 @@ LAWS = {
 }
 
 
-def sequences(law, batch, positions):
-    """Targets, all of them 0 or 1, and predictions."""
+def sequences(loss_name, batch, positions):
+    """Returns targets, all of them 0 or 1, and predictions."""
     rng = np.random.default_rng(3)
-    _, predictions, column = LAWS[law]
+    _, predictions, column = LOSSES[loss_name]
     targets = rng.integers(0, 2, (batch, positions)).astype(float)
     return (targets[..., None] if column else targets), rng.normal(size=(batch, positions, predictions))
 
@@ -72,7 +72,7 @@ def batch():
     return rng.normal(size=(8, 3)), rng.normal(size=(8, 6))
 
 
-def test_events_are_summed_and_the_batch_is_averaged(batch):
+def test_the_loss_sums_over_events_and_averages_over_the_batch(batch):
     targets, predictions = batch
     exact = -gaussian_rows(predictions).log_prob(targets).numpy()
     each = NegativeLogLikelihood(gaussian_rows, reduction=None, dtype="float64")(targets, predictions)
@@ -89,7 +89,7 @@ def test_events_are_summed_and_the_batch_is_averaged(batch):
     np.testing.assert_allclose(apart, exact.mean() / 3, rtol=1e-14)
 
 
-def test_the_gradient_reaches_the_predictions_in_a_compiled_function(batch):
+def test_the_gradient_in_a_compiled_function_is_that_of_the_closed_form(batch):
     targets, predictions = batch
     ours = NegativeLogLikelihood(gaussian_rows, dtype="float64")
     closed = GaussianNLL(scale=None, dtype="float64")
@@ -106,7 +106,7 @@ def test_the_gradient_reaches_the_predictions_in_a_compiled_function(batch):
     np.testing.assert_allclose(gradient(0, predictions), gradient(1, predictions), rtol=1e-9, atol=1e-14)
 
 
-def test_counts_classes_and_correlated_vectors():
+def test_losses_of_counts_classes_and_correlated_vectors_are_exact():
     rng = np.random.default_rng(1)
     counts, log_rate = rng.poisson(3.0, 6), rng.normal(size=(6, 1))
     ours = NegativeLogLikelihood(poisson, dtype="float64")(counts, log_rate)
@@ -126,7 +126,7 @@ def test_counts_classes_and_correlated_vectors():
     np.testing.assert_allclose(ours(y, location), exact, rtol=1e-12)
 
 
-def test_reductions_and_weights(batch):
+def test_reductions_and_weights_are_explicit_sums(batch):
     targets, predictions = batch
     each = -gaussian_rows(predictions).log_prob(targets).numpy()
     weights = np.linspace(0.0, 2.0, 8)
@@ -141,10 +141,10 @@ def test_reductions_and_weights(batch):
 
 
 @pytest.mark.parametrize("positions", [4, 6])
-@pytest.mark.parametrize("law", LAWS)
-def test_a_weight_of_an_example_counts_at_all_its_positions(law, positions):
-    targets, predictions = sequences(law, 6, positions)
-    make = functools.partial(LAWS[law][0], dtype="float64")
+@pytest.mark.parametrize("loss_name", LOSSES)
+def test_the_weight_of_an_example_applies_to_all_its_positions(loss_name, positions):
+    targets, predictions = sequences(loss_name, 6, positions)
+    make = functools.partial(LOSSES[loss_name][0], dtype="float64")
     each = make(reduction=None)(targets, predictions).numpy()
     assert each.shape == (6, positions)
     weights = np.arange(6.0)
@@ -160,10 +160,10 @@ def test_a_weight_of_an_example_counts_at_all_its_positions(law, positions):
             np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_refuses_weights_of_other_shapes(law):
-    targets, predictions = sequences(law, 4, 3)
-    loss = LAWS[law][0]()
+@pytest.mark.parametrize("loss_name", LOSSES)
+def test_weights_of_other_shapes_are_rejected(loss_name):
+    targets, predictions = sequences(loss_name, 4, 3)
+    loss = LOSSES[loss_name][0]()
     for shape in ((), (1,), (3,), (1, 3), (3, 1), (3, 4), (4, 2), (4, 3, 4), (4, 1, 3)):
         message = rf"sample_weight must have shape \(4, 3\) or \(4,\).* got shape {re.escape(str(shape))}"
         with pytest.raises(ValueError, match=message):
@@ -176,7 +176,7 @@ def test_refuses_weights_of_other_shapes(law):
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 6)])
-def test_a_fit_and_an_evaluation_weight_examples_or_unmasked_positions(shape, masked):
+def test_fit_and_evaluate_weight_examples_or_unmasked_positions(shape, masked):
     rng = np.random.default_rng(4)
     inputs, targets = rng.normal(size=(2, 6, 6, 1)).astype("float32")
     counted = np.ones((6, 6))
@@ -205,7 +205,7 @@ def test_masked_positions_do_not_count():
 
 
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
-def test_half_precision_is_widened_before_the_distribution_is_built(half, batch):
+def test_half_precision_is_cast_before_the_distribution_is_built(half, batch):
     targets, predictions = 300.0 + batch[0], keras.ops.cast(batch[1], half)
     wide = keras.ops.cast(predictions, "float64")
     exact = -gaussian_rows(wide).log_prob(targets)
@@ -215,23 +215,23 @@ def test_half_precision_is_widened_before_the_distribution_is_built(half, batch)
         np.testing.assert_allclose(value, exact, rtol=3e-6)
 
 
-@pytest.mark.parametrize("make", [poisson, Power(3.0)])
+@pytest.mark.parametrize("make", [poisson, StudentT(3.0)])
 def test_a_registered_function_survives_saving(make, tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile("sgd", NegativeLogLikelihood(make, name="law"))
+    model.compile("sgd", NegativeLogLikelihood(make, name="mine"))
     x, y = np.ones((8, 2), "float32"), np.arange(8)
     model.fit(x, y, verbose=0)
     expected = model.evaluate(x, y, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded.loss, NegativeLogLikelihood)
-    assert loaded.loss.name == "law"
+    assert loaded.loss.name == "mine"
     assert loaded.evaluate(x, y, verbose=0) == pytest.approx(expected, rel=1e-6)
-    if isinstance(make, Power):
+    if isinstance(make, StudentT):
         assert loaded.loss.make_distribution.df == 3.0
 
 
-def test_a_function_without_a_registered_name_trains_but_cannot_be_saved(tmp_path):
+def test_a_function_that_is_not_registered_trains_but_cannot_be_saved(tmp_path):
     for make in (lambda p: tfd.Normal(p, 1.0), functools.partial(tfd.Normal, scale=1.0), tfd.Poisson):
         loss = NegativeLogLikelihood(make)
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -251,7 +251,7 @@ def test_a_last_axis_of_one_may_be_missing_or_added(batch):
             np.testing.assert_allclose(np.ravel(loss(targets, m)), exact, rtol=1e-6)
 
 
-def test_refuses_what_is_no_distribution_and_shapes_that_would_broadcast():
+def test_other_objects_and_shapes_that_would_broadcast_are_rejected():
     with pytest.raises(ValueError, match=r"make_distribution must be a function .* got 'normal'"):
         NegativeLogLikelihood("normal")
     with pytest.raises(ValueError, match=r"make_distribution must return a distribution .* got EagerTensor"):
@@ -267,14 +267,14 @@ def test_refuses_what_is_no_distribution_and_shapes_that_would_broadcast():
 
 
 def traced(loss, *shapes):
-    """The loss as a function compiled for shapes that are only known at the run."""
+    """Returns the loss as a function compiled for shapes that are unknown until it runs."""
     return tf.function(loss, input_signature=[tf.TensorSpec(shape, tf.float32) for shape in shapes])
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_refuses_an_unknown_number_of_axes(law):
-    loss = LAWS[law][0]()
-    targets, predictions = (np.float32(a) for a in sequences(law, 4, 3))
+@pytest.mark.parametrize("loss_name", LOSSES)
+def test_an_unknown_number_of_axes_is_rejected(loss_name):
+    loss = LOSSES[loss_name][0]()
+    targets, predictions = (np.float32(a) for a in sequences(loss_name, 4, 3))
     known = targets.shape, predictions.shape, (4,)
     for index, name in enumerate(("y_true", "y_pred", "sample_weight")):
         shapes = [None if i == index else shape for i, shape in enumerate(known)]
@@ -282,22 +282,22 @@ def test_refuses_an_unknown_number_of_axes(law):
             traced(loss, *shapes)(targets, predictions, np.ones(4, "float32"))
 
 
-def test_refuses_half_precision_sums():
-    for make, *_ in LAWS.values():
+def test_half_precision_sums_are_rejected():
+    for make, *_ in LOSSES.values():
         with pytest.raises(ValueError, match="dtype must be one of float32, float64, got 'bfloat16'"):
             make(dtype="bfloat16")
 
 
-@pytest.mark.parametrize("law", LAWS)
-def test_the_distribution_has_minus_the_loss_as_log_density(law):
-    targets, predictions = sequences(law, 4, 3)
-    loss = LAWS[law][0](dtype="float64")
+@pytest.mark.parametrize("loss_name", LOSSES)
+def test_the_distribution_has_minus_the_loss_as_log_density(loss_name):
+    targets, predictions = sequences(loss_name, 4, 3)
+    loss = LOSSES[loss_name][0](dtype="float64")
     distribution = loss.distribution(predictions)
     np.testing.assert_allclose(-distribution.log_prob(targets), loss.call(targets, predictions), rtol=1e-12)
     assert tuple(distribution.batch_shape) == (4, 3)
 
 
-def test_the_distribution_is_that_of_float64_predictions_only_on_request():
+def test_the_distribution_is_in_float64_only_on_request():
     predictions = np.zeros((2, 1))
     assert GaussianNLL().distribution(predictions).dtype == tf.float32
     assert GaussianNLL(dtype="float64").distribution(predictions).dtype == tf.float64

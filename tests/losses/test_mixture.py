@@ -22,7 +22,7 @@ COMPONENTS = {
 
 
 def mixture(kernel, y_pred, scale=None):
-    """The distribution, by a layout written out by hand: logits, then each component's numbers."""
+    """Returns the distribution with an explicit layout: logits, then the numbers of each component."""
     logits, parts = y_pred[..., :K], np.split(y_pred[..., K:], K, axis=-1)
     location = np.stack([part[..., :D] for part in parts], axis=-2)
     scale = np.float64(scale) if scale else np.exp(np.stack([part[..., D:] for part in parts], axis=-2))
@@ -31,7 +31,7 @@ def mixture(kernel, y_pred, scale=None):
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
-def test_is_minus_the_log_density_of_the_mixture(name):
+def test_the_loss_is_minus_the_log_density_of_the_mixture(name):
     make, kernel = COMPONENTS[name]
     rng = np.random.default_rng(0)
     targets, predictions = rng.normal(scale=3.0, size=(8, D)), rng.normal(size=(8, K * (1 + 2 * D)))
@@ -44,7 +44,7 @@ def test_is_minus_the_log_density_of_the_mixture(name):
     np.testing.assert_allclose(shared(targets, predictions), exact, rtol=1e-12)
 
 
-def test_sequences_weights_and_reductions():
+def test_reductions_and_weights_of_sequences_are_explicit_sums():
     rng = np.random.default_rng(1)
     targets, predictions = rng.normal(size=(2, 4, D)), rng.normal(size=(2, 4, K * (1 + 2 * D)))
     each = -mixture(tfd.Normal, predictions).log_prob(targets).numpy()
@@ -88,7 +88,7 @@ def test_extremes_are_finite_in_single_precision():
             value = MixtureNLL(2, component, reduction=None)(targets, predictions)
         assert np.all(np.isfinite(value))
         assert np.all(np.isfinite(tape.gradient(value, predictions)))
-    # Of the first row the second component's share: its own loss and the 2e4 of its logit.
+    # In the first row the matching component has a logit difference of -2e4.
     own = float(CauchyNLL(scale=None)([5.0], [[5.0, 0.0]]))
     fits = float(CauchyNLL(scale=None)([5.0], [[0.0, -18.4]]))
     exact = -logsumexp([-fits, -2e4 - own])
@@ -96,7 +96,7 @@ def test_extremes_are_finite_in_single_precision():
 
 
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
-def test_half_precision_is_widened(half):
+def test_half_precision_is_cast_to_single(half):
     rng = np.random.default_rng(3)
     targets, predictions = rng.normal(size=(8, D)), keras.ops.cast(rng.normal(size=(8, 15)), half)
     wide = np.asarray(keras.ops.cast(predictions, "float64"))
@@ -115,7 +115,7 @@ def test_a_mixture_density_network_learns_two_branches_and_survives_saving(tmp_p
     model.compile(keras.optimizers.Adam(0.05), MixtureNLL(2))
     model.fit(x, y, batch_size=32, epochs=20, verbose=0)
     after = model.evaluate(x, y, verbose=0)
-    # The entropy of the truth: log 2 for the branch and that of the noise. One Gaussian cannot be below 1.
+    # The true entropy is log 2 for the branch plus that of the noise. One Gaussian cannot reach 1.
     truth = np.log(2) + 0.5 * np.log(2 * np.pi * np.e * 0.05**2)
     assert truth - 0.1 < after < truth + 0.5
     model.save(tmp_path / "model.keras")
@@ -134,12 +134,12 @@ def test_a_mixture_density_network_learns_two_branches_and_survives_saving(tmp_p
         ((4,), (4, 15), r"y_true must have shape \(4, 2\) to match y_pred, got shape \(4,\)"),
     ],
 )
-def test_refuses_shapes_that_do_not_fit(targets, predictions, message):
+def test_shapes_that_do_not_match_are_rejected(targets, predictions, message):
     with pytest.raises(ValueError, match=message):
         MixtureNLL(3)(np.zeros(targets), np.zeros(predictions))
 
 
-def test_refuses_bad_arguments():
+def test_wrong_arguments_are_rejected():
     with pytest.raises(ValueError, match="components must be an integer of at least 1, got 0"):
         MixtureNLL(0)
     with pytest.raises(ValueError, match=r"component must be one of the losses .* got 'gaussian'"):

@@ -16,7 +16,7 @@ LAWS = {GaussianPrior: tfp.distributions.Normal, LaplacePrior: tfp.distributions
 
 @pytest.fixture(scope="module")
 def regression():
-    """Sixty examples of eight features, of which five matter not at all."""
+    """Returns sixty examples with eight features, of which five have no effect."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 8))
     w = np.array([2.0, -1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])
@@ -24,7 +24,7 @@ def regression():
 
 
 class Posterior:
-    """Minus the log posterior per example of a Keras linear model in float64, Eq. 3.4.7 (sign turned)."""
+    """Minus the log posterior per example of a linear Keras model in float64, minus Eq. 3.4.7."""
 
     def __init__(self, x, y, regularizer):
         self.x, self.y = tf.constant(x), tf.constant(y)
@@ -53,7 +53,7 @@ def parameters_of(fit):
 
 @pytest.mark.equation("3.4.7")
 @pytest.mark.parametrize("prior", LAWS)
-def test_a_prior_is_the_negative_log_density_over_the_number_of_examples(prior):
+def test_a_prior_is_minus_the_log_density_over_the_number_of_examples(prior):
     law = LAWS[prior](tf.constant(0.0, tf.float64), 0.3)
     w, v = np.random.default_rng(0).normal(size=(2, 4, 5))
     ours = prior(0.3, examples=50)
@@ -90,19 +90,19 @@ def test_the_laplace_map_is_the_lasso(regression, scale):
     lasso = parameters_of(Lasso(alpha=alpha, tol=1e-14, max_iter=100_000).fit(x, y))
     prior = LaplacePrior(scale, examples=len(x))
     for regularizer in (prior, PowerPenalty(1 / (len(x) * scale), 1)):
-        # Convex, so this is the minimum: no slope where w is not zero, too little from the data where it is.
+        # The loss is convex: at its minimum the slope vanishes where w is not zero.
         _, slope = Posterior(x, y, regularizer)(lasso)
         zero = lasso == 0
         assert np.abs(slope[~zero]).max() < 1e-12
-        # At zero the penalty's own slope is taken as zero, so the data's is left.
+        # Where w is zero, the slope of the data, here without the penalty's, is below the penalty's.
         assert np.abs(slope[zero]).max() < prior.strength * (1 - 1e-6)
     assert 3 <= zero.sum() < 8
-    # Keras holds its factor in single precision.
+    # Keras stores its factor in single precision.
     assert float(keras.regularizers.L1(prior.strength)(lasso)) == pytest.approx(float(prior(lasso)), rel=1e-7)
 
 
 @pytest.mark.equation("3.4.21")
-def test_proximal_descent_on_our_loss_finds_the_zeros_of_the_lasso_and_ridge_has_none(regression):
+def test_proximal_descent_finds_the_zeros_of_the_lasso_and_ridge_has_none(regression):
     x, y = regression
     scale = 0.03
     prior = LaplacePrior(scale, examples=len(x))
@@ -121,7 +121,7 @@ def test_proximal_descent_on_our_loss_finds_the_zeros_of_the_lasso_and_ridge_has
 
 
 @pytest.mark.equation("3.4.21")
-def test_the_pull_of_a_gaussian_fades_towards_zero_and_that_of_a_laplacian_does_not():
+def test_the_gradient_at_zero_vanishes_for_gaussian_but_not_laplace_priors():
     for w in (1.0, 1e-3, 1e-6):
         x = tf.constant(w, tf.float64)
         with tf.GradientTape(persistent=True) as tape:
@@ -153,8 +153,8 @@ def test_powers_are_summed_over_the_entries(exponent):
 
 
 @pytest.mark.equation("3.4.7")
-def test_a_prior_fades_with_the_data_and_a_fixed_strength_does_not():
-    # For y = x with x^2 = 1 and unit noise the mean loss is (1 - v)^2 / 2: the best v is 1 / (1 + 2 lambda).
+def test_a_prior_weakens_with_more_data_and_a_fixed_strength_does_not():
+    # For y = x with x^2 = 1 and unit noise the mean loss (1 - v)^2 / 2 has its minimum at 1 / (1 + 2 lambda).
     def shrinkage(regularizer):
         v = minimize(
             lambda v: 0.5 * (1 - v[0]) ** 2 + float(regularizer(v)),
@@ -165,7 +165,7 @@ def test_a_prior_fades_with_the_data_and_a_fixed_strength_does_not():
         return 1 - v.x[0]
 
     few, many = (shrinkage(GaussianPrior(0.5, examples=n)) for n in (10, 1000))
-    # N / (N + 1 / sigma^2) in closed form.
+    # The closed form is N / (N + 1 / sigma^2).
     assert few == pytest.approx(4 / 14, abs=1e-6)
     assert many == pytest.approx(4 / 1004, abs=1e-6)
     fixed = PowerPenalty(GaussianPrior(0.5, examples=10).strength)
@@ -174,7 +174,7 @@ def test_a_prior_fades_with_the_data_and_a_fixed_strength_does_not():
 
 @pytest.mark.equation("3.4.21")
 @pytest.mark.parametrize(("prior", "exponent"), [(GaussianPrior, 2), (LaplacePrior, 1)])
-def test_a_fixed_strength_is_a_prior_that_narrows_with_the_data(prior, exponent):
+def test_a_fixed_strength_is_a_prior_that_narrows_with_more_data(prior, exponent):
     w = np.random.default_rng(2).normal(size=7)
     fixed = PowerPenalty(0.02, exponent)
     scales = []
@@ -218,6 +218,6 @@ def test_regularizers_survive_save_and_load(tmp_path, regularizer):
         (lambda: LaplacePrior.from_strength(0.0, 10), "strength must be a positive finite number, got 0.0"),
     ],
 )
-def test_bad_arguments_are_named(make, message):
+def test_an_error_names_the_wrong_argument(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -1,4 +1,4 @@
-"""Oracles: TensorFlow Probability's log_prob in float64, Keras's own losses, and quadrature."""
+"""Oracles: log_prob of TensorFlow Probability in float64, Keras's losses, and quadrature."""
 
 import os
 import subprocess
@@ -32,13 +32,13 @@ ALL = {**{name: make for name, (make, _) in LAWS.items()}, "huber": Huber}
 
 @pytest.fixture
 def batch():
-    """Targets [8, 3] and locations with log-scales [8, 6]."""
+    """Returns targets [8, 3] and locations with log-scales [8, 6]."""
     rng = np.random.default_rng(0)
     return rng.normal(scale=2.0, size=(8, 3)), rng.normal(size=(8, 6))
 
 
 def log_prob(law, targets, location, scale):
-    """Log-density summed over the outputs, in float64."""
+    """Returns the log-density in float64, summed over the outputs."""
     location = tf.convert_to_tensor(location, tf.float64)
     distribution = LAWS[law][1](location, tf.convert_to_tensor(scale, tf.float64))
     return tf.reduce_sum(distribution.log_prob(targets), axis=-1)
@@ -78,7 +78,7 @@ def test_a_predicted_scale_gives_minus_the_log_density_and_its_gradient(law, min
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_axes_between_batch_and_outputs_are_examples(law):
+def test_positions_between_batch_and_outputs_are_examples(law):
     rng = np.random.default_rng(1)
     targets, predictions = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 6))
     loss = LAWS[law][0](scale=None, reduction=None, dtype="float64")
@@ -87,7 +87,7 @@ def test_axes_between_batch_and_outputs_are_examples(law):
 
 
 @pytest.mark.parametrize("delta", [0.1, 1.0, 1.345, 6.0])
-def test_huber_is_kerass_huber_plus_the_log_of_its_normalization(delta, batch):
+def test_huber_is_keras_huber_plus_the_log_of_its_normalization(delta, batch):
     targets, predictions = batch[0][:, :1], batch[1][:, :1]
     ours = Huber(delta, reduction=None, dtype="float64")
     plain = keras.losses.Huber(delta, reduction=None, dtype="float64")(targets, predictions)
@@ -100,7 +100,7 @@ def keras_huber(z, delta):
     return 0.5 * z**2 if z <= delta else delta * z - 0.5 * delta**2
 
 
-def test_hubers_density_sums_to_one_and_its_scale_scales():
+def test_hubers_density_integrates_to_one_and_its_scale_can_be_predicted():
     loss = Huber(0.8, scale=0.3, reduction=None, dtype="float64")
     grid = np.linspace(-30.0, 30.0, 600_001)
     density = np.exp(-np.asarray(loss(grid, np.zeros_like(grid))))
@@ -117,7 +117,7 @@ def test_hubers_gradient_is_the_clipped_residual():
     np.testing.assert_allclose(gradient, -np.clip(y / 0.5, -1.2, 1.2) / 0.5, rtol=1e-14)
 
 
-def test_student_t_runs_from_cauchy_to_gaussian(batch):
+def test_student_t_interpolates_between_cauchy_and_gaussian(batch):
     targets, predictions = batch
     for df, limit, tolerance in ((1.0, CauchyNLL, 1e-14), (1e9, GaussianNLL, 1e-6)):
         ours = StudentTNLL(df, scale=None, reduction=None, dtype="float64")(targets, predictions)
@@ -139,15 +139,15 @@ def test_squared_error_is_the_gaussian_likelihood_of_a_fixed_scale(batch):
 
 
 @pytest.mark.equation("3.4.17")
-def test_the_printed_sign_of_log_sigma_leaves_no_minimum():
+def test_with_the_printed_sign_of_log_sigma_there_is_no_minimum():
     residuals = np.random.default_rng(2).normal(scale=1.7, size=1000)
     mean_square = np.mean(residuals**2)
     scales = np.geomspace(1e-3, 1e6, 400)
     printed = mean_square / (2 * scales**2) - np.log(scales)
-    right = mean_square / (2 * scales**2) + np.log(scales)
+    correct = mean_square / (2 * scales**2) + np.log(scales)
     exact = [-np.mean(tfd.Normal(np.float64(0), s).log_prob(residuals)) for s in scales]
-    # The right form is the likelihood without a constant, the printed one is off by 2 log sigma.
-    np.testing.assert_allclose(exact - right, 0.5 * np.log(2 * np.pi), atol=1e-9)
+    # The correct form lacks only a constant, the printed one also 2 log sigma.
+    np.testing.assert_allclose(exact - correct, 0.5 * np.log(2 * np.pi), atol=1e-9)
     np.testing.assert_allclose(exact - printed, 0.5 * np.log(2 * np.pi) + 2 * np.log(scales), atol=1e-9)
     assert np.all(np.diff(printed) < 0)
     assert printed[-1] < -13
@@ -172,7 +172,7 @@ def test_absolute_error_is_the_laplace_likelihood(batch):
 
 
 @pytest.mark.equation("3.4.18")
-def test_the_best_location_is_the_median_for_laplace_and_the_mean_for_gauss():
+def test_the_optimal_location_is_the_median_for_laplace_and_the_mean_for_gauss():
     y = np.array([0.0, 0.2, 0.3, 1.0, 9.0])
     for loss, best in ((LaplaceNLL, 0.3), (GaussianNLL, y.mean())):
         fit = minimize_scalar(
@@ -185,13 +185,13 @@ def test_the_best_location_is_the_median_for_laplace_and_the_mean_for_gauss():
 
 
 @pytest.mark.equation("3.4.19")
-def test_cauchys_loss_is_the_logarithm_of_the_power_law(batch):
+def test_the_cauchy_loss_is_the_logarithm_of_the_power_law(batch):
     targets, predictions = batch[0], batch[1][:, :3]
     scale = 0.7
     printed = np.mean(np.sum(np.log(1 + (predictions - targets) ** 2 / scale**2), axis=-1))
     ours = CauchyNLL(scale, dtype="float64")(targets, predictions)
     np.testing.assert_allclose(ours, printed + 3 * np.log(np.pi * scale), rtol=1e-13)
-    # The law of the notes, 1 / (x^2 + s^2), sums to pi / s.
+    # The power law of the notes, 1 / (x^2 + s^2), integrates to pi / s.
     integral, _ = quad(lambda x: 1 / (x**2 + scale**2), -np.inf, np.inf)
     assert integral == pytest.approx(np.pi / scale, rel=1e-10)
     density = np.exp(-float(CauchyNLL(scale, dtype="float64")([2.0], [0.0])))
@@ -199,8 +199,8 @@ def test_cauchys_loss_is_the_logarithm_of_the_power_law(batch):
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_extreme_residuals_at_a_tiny_scale_keep_single_precision(law):
-    # The last is 1e19 scales away, whose square is the largest number.
+def test_extreme_residuals_at_a_tiny_scale_are_exact_in_single_precision(law):
+    # The last is 1e19 scales away, and its square is close to the largest number.
     residuals = np.array([0.0, 1e-12, 1e-8, 1.0, -1e8, 1e9, 9e9, -1e11])
     exact = -log_prob(law, residuals[:, None], np.zeros((8, 1)), 1e-8)
     fixed = LAWS[law][0](scale=1e-8, reduction=None)
@@ -213,7 +213,7 @@ def test_extreme_residuals_at_a_tiny_scale_keep_single_precision(law):
 
 
 @pytest.mark.parametrize("law", ALL)
-def test_any_log_scale_is_finite_with_its_gradient(law):
+def test_any_log_scale_has_a_finite_loss_and_gradient(law):
     log_scales = np.array([-1e30, -1e4, -100.0, -27.6, 0.0, 100.0, 1e4, 1e30], "float32")
     loss = ALL[law](scale=None, reduction=None)
     for residual in (0.0, 1e-3, 1e6, 1e7):
@@ -221,14 +221,14 @@ def test_any_log_scale_is_finite_with_its_gradient(law):
         value, gradient = value_and_gradient(loss, np.full(8, residual, "float32"), raw)
         assert np.all(np.isfinite(value))
         assert np.all(np.isfinite(gradient))
-    # Above the floor the loss grows with the log-scale, below it neither value nor gradient moves.
+    # Above the floor the loss grows with the log-scale, below it the loss is constant.
     np.testing.assert_allclose(gradient[-3:, 1], 1.0, rtol=1e-6)
     np.testing.assert_array_equal(gradient[:3, 1], 0.0)
     np.testing.assert_allclose(value[:2], value[2], rtol=1e-4)
 
 
 @pytest.mark.parametrize("law", ["cauchy", "student_t"])
-def test_the_gradient_of_heavy_tails_falls_off_and_never_vanishes(law):
+def test_the_gradient_of_heavy_tails_decreases_but_never_vanishes(law):
     residuals = np.array([1e8, 1e9, 3e9, 3e10, -9e10], "float32")
     power = 1 if law == "cauchy" else 3.5
     loss = LAWS[law][0](scale=1e-8, reduction="sum")
@@ -241,7 +241,7 @@ def test_the_gradient_of_heavy_tails_falls_off_and_never_vanishes(law):
 
 
 @pytest.mark.parametrize("law", ALL)
-def test_reductions_and_weights_are_those_of_the_explicit_sums(law, batch):
+def test_reductions_and_weights_are_explicit_sums(law, batch):
     targets, predictions = batch
     weights = np.linspace(0.0, 2.0, 8)
     each = np.asarray(ALL[law](scale=None, reduction=None, dtype="float64")(targets, predictions))
@@ -258,7 +258,7 @@ def test_reductions_and_weights_are_those_of_the_explicit_sums(law, batch):
 
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
 @pytest.mark.parametrize("law", ALL)
-def test_half_precision_is_widened_before_the_difference(law, half):
+def test_half_precision_is_cast_before_the_difference(law, half):
     rng = np.random.default_rng(4)
     predictions = keras.ops.cast(rng.normal(size=(6, 4)), half)
     targets = 300.0 + rng.normal(size=(6, 2))  # A half-precision difference would lose them.
@@ -284,12 +284,12 @@ def test_a_mixed_precision_model_trains_with_a_predicted_scale():
     model.compile(keras.optimizers.Adam(0.1), GaussianNLL(scale=None))
     before, after = (model.fit(x, y, epochs=e, verbose=0).history["loss"][-1] for e in (1, 30))
     assert model(x).dtype == tf.bfloat16
-    # Below the entropy of errors twice as large as those of the targets.
+    # The bound is the entropy of errors twice as large as those of the targets.
     assert after < 0.5 * np.log(2 * np.pi * np.e * 0.2**2) < before
 
 
 @pytest.mark.parametrize("law", ALL)
-def test_config_and_saved_models_keep_the_loss(law, tmp_path, batch):
+def test_configs_and_saved_models_restore_the_loss(law, tmp_path, batch):
     targets, predictions = batch
     loss = ALL[law](scale=None, min_scale=0.25, reduction="sum", dtype="float64")
     again = keras.losses.deserialize(keras.losses.serialize(loss))
@@ -330,13 +330,13 @@ def test_a_last_axis_of_one_may_be_missing(batch):
         (1.0, (), (), r"y_pred must have a last axis of known length, got shape \(\)"),
     ],
 )
-def test_refuses_shapes_that_would_broadcast(scale, targets, predictions, message):
+def test_shapes_that_would_broadcast_are_rejected(scale, targets, predictions, message):
     with pytest.raises(ValueError, match=message):
         GaussianNLL(scale)(np.zeros(targets), np.zeros(predictions))
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf"), float("nan")])
-def test_refuses_scales_that_are_not_positive(value):
+def test_scales_that_are_not_positive_are_rejected(value):
     for make, name in (
         (lambda v: GaussianNLL(scale=v), "scale"),
         (lambda v: LaplaceNLL(min_scale=v), "min_scale"),
@@ -348,12 +348,12 @@ def test_refuses_scales_that_are_not_positive(value):
 
 
 @pytest.mark.parametrize("delta", [1e200, 1.1e18, 1e-19, 1e-320])
-def test_refuses_a_threshold_that_single_precision_cannot_square(delta):
+def test_a_threshold_that_single_precision_cannot_square_is_rejected(delta):
     with pytest.raises(ValueError, match=r"^delta must be in \[1e-18, 1e18\], got"):
         Huber(delta)
 
 
-def test_runs_on_jax_without_tensorflow():
+def test_losses_run_on_jax_without_tensorflow():
     pytest.importorskip("jax")
     script = """
 import sys, numpy as np
@@ -398,13 +398,13 @@ def test_the_distribution_has_minus_the_loss_as_log_density(law, scale, batch):
     np.testing.assert_allclose(-distribution.log_prob(targets), loss.call(targets, predictions), rtol=1e-12)
 
 
-def test_the_distribution_keeps_the_floor_of_the_scale_and_reads_a_row_as_a_column():
+def test_the_distribution_has_the_floor_of_the_scale_and_reads_rows_as_columns():
     loss = GaussianNLL(scale=None, min_scale=0.5, dtype="float64")
     assert loss.distribution(np.array([[0.0, -9.0]])).stddev().numpy() == pytest.approx(0.5, abs=1e-15)
     assert GaussianNLL().distribution(np.zeros(4)).event_shape == (1,)
 
 
-def test_a_law_that_tensorflow_probability_lacks_and_odd_predictions_are_refused():
+def test_missing_distributions_and_odd_predictions_are_rejected():
     with pytest.raises(ValueError, match="Huber has no distribution in TensorFlow Probability"):
         Huber().distribution(np.zeros((2, 1)))
     with pytest.raises(ValueError, match="equally many locations and log-scales"):

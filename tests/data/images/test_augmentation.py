@@ -11,7 +11,7 @@ def images(batch, height=7, width=6, channels=3, dtype="uint8"):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_crop_equals_the_loop_at_every_offset(dtype):
+def test_crop_equals_an_explicit_loop_at_every_offset(dtype):
     padding = 2
     corners = np.stack(np.meshgrid(range(5), range(5), indexing="ij"), -1).reshape(-1, 2)
     batch = images(len(corners), dtype=dtype)
@@ -26,7 +26,7 @@ def test_crop_equals_the_loop_at_every_offset(dtype):
     np.testing.assert_array_equal(cropped, expected)
 
 
-def test_crop_uses_the_offsets_of_its_key():
+def test_crop_uses_the_offsets_drawn_from_its_key():
     batch, key = tf.constant(images(20)), tf.constant([3, 4])
     offsets = augmentation.crop_offsets(20, 2, key)
     np.testing.assert_array_equal(augmentation.crop(batch, key, 2), augmentation.crop_at(batch, offsets, 2))
@@ -39,7 +39,7 @@ def test_offsets_are_uniform_and_independent():
     assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_flip_mirrors_half_of_the_images_and_leaves_the_rest():
+def test_flip_mirrors_half_of_the_images_and_no_others():
     batch = images(4000, 2, 3, 1)
     flipped = augmentation.flip(tf.constant(batch), tf.constant([5, 6])).numpy()
     mirrored = (flipped == batch[:, :, ::-1]).all((1, 2, 3))
@@ -48,7 +48,7 @@ def test_flip_mirrors_half_of_the_images_and_leaves_the_rest():
     assert scipy.stats.binomtest(int(np.sum(mirrored & ~same)), int(np.sum(mirrored ^ same))).pvalue > 1e-3
 
 
-def test_the_key_decides():
+def test_augmentation_depends_on_the_key_only():
     batch = tf.constant(images(50))
     names = ("flip", "crop")
     first, again, other = (
@@ -58,13 +58,13 @@ def test_the_key_decides():
     assert not np.array_equal(first, other)
 
 
-def test_flip_and_crop_are_drawn_independently():
+def test_flips_and_crops_are_independent():
     width = 5
     ramp = np.broadcast_to(np.arange(1, width + 1, dtype="uint8")[None, None, :, None], (8000, 1, width, 1))
     out = augmentation.augmented(tf.constant(ramp), ("crop", "flip"), tf.constant([9, 9]), 1).numpy()
     row = out[(out != 0).any((1, 2, 3))][:, 0, :, 0].astype(int)
     flipped = row[:, 2] > row[:, 3]
-    centre = np.where(flipped, 6 - row[:, 2], row[:, 2])
-    shift = np.where(flipped, -(centre - 3), centre - 3)
+    center = np.where(flipped, 6 - row[:, 2], row[:, 2])
+    shift = np.where(flipped, -(center - 3), center - 3)
     table = np.histogram2d(flipped, shift, bins=[2, 3])[0]
     assert scipy.stats.chi2_contingency(table).pvalue > 1e-3

@@ -1,4 +1,4 @@
-"""Noise: what its mean and median are, and that pairs are independent, repeatable and fixed for the test."""
+"""The mean and median of noise, and the independence and repeatability of noisy pairs."""
 
 import numpy as np
 import pytest
@@ -24,15 +24,15 @@ def test_gaussian_noise_has_the_clean_pixel_as_its_mean(value):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_impulse_noise_has_the_clean_pixel_as_its_median_but_not_as_its_mean(value):
+def test_impulse_noise_has_the_clean_pixel_as_its_median_but_not_its_mean(value):
     level = 0.45
     noisy = corruption.impulse(flat(value), level, KEY).numpy().astype("float64")
     assert np.median(noisy) == np.float32(value)
     mean = (1 - level) * value + level / 2
     variance = (1 - level) * value**2 + level / 3 - mean**2
     assert abs(noisy.mean() - mean) < 5 * np.sqrt(variance / PIXELS)
-    share = np.mean(noisy != np.float32(value))
-    assert abs(share - level) < 5 * np.sqrt(level * (1 - level) / PIXELS)
+    replaced = np.mean(noisy != np.float32(value))
+    assert abs(replaced - level) < 5 * np.sqrt(level * (1 - level) / PIXELS)
 
 
 def pairs(dataset):
@@ -45,7 +45,7 @@ def clean():
     return data.load("digits", 64)
 
 
-def test_both_halves_of_a_pair_have_independent_noise_on_the_same_image(clean):
+def test_input_and_target_have_independent_noise_on_the_same_image(clean):
     noisy, target = pairs(corruption.noisy_splits(clean, **SETTINGS).epochs(0, 1))
     images, _ = pairs(clean.epochs(0, 1))
     one, other = (noisy - images).ravel(), (target - images).ravel()
@@ -67,7 +67,7 @@ def test_both_halves_of_a_pair_have_independent_noise_on_the_same_image(clean):
         ),
     ],
 )
-def test_bad_noise_is_named(clean, settings, message):
+def test_an_error_names_the_wrong_noise_setting(clean, settings, message):
     with pytest.raises(ValueError, match=message):
         corruption.noisy_splits(clean, **SETTINGS | settings)
 
@@ -78,12 +78,12 @@ def test_clean_targets_are_the_images(clean):
     assert np.abs(noisy - target).min() > 0
 
 
-def test_an_epochs_noise_depends_on_seed_and_number_only(clean):
+def test_the_noise_of_an_epoch_depends_on_seed_and_epoch_only(clean):
     splits = corruption.noisy_splits(clean, **SETTINGS)
     together, second = pairs(splits.epochs(0, 2))[0], pairs(splits.epochs(1, 2))[0]
     size = len(second)
     np.testing.assert_array_equal(together[size:], second)
-    # Another epoch shows the images in another order; sorted by their clean pixels they can be compared.
+    # The clean images are subtracted in each epoch's own order.
     images = pairs(clean.epochs(0, 2))[0]
     noise = (together - images).reshape(2, -1)
     assert abs(np.corrcoef(noise)[0, 1]) < 5 / np.sqrt(noise.shape[1])
@@ -91,7 +91,7 @@ def test_an_epochs_noise_depends_on_seed_and_number_only(clean):
     assert abs(np.corrcoef((other - images[:size]).ravel(), noise[0])[0, 1]) < 5 / np.sqrt(noise.shape[1])
 
 
-def test_the_test_split_is_the_same_pictures_for_every_seed_and_its_targets_are_clean(clean):
+def test_the_test_split_is_the_same_for_every_seed_and_has_clean_targets(clean):
     one = pairs(corruption.noisy_splits(clean, **SETTINGS).test)
     other = pairs(corruption.noisy_splits(clean, **SETTINGS | {"seed": 7, "targets": "clean"}).test)
     np.testing.assert_array_equal(one[0], other[0])
@@ -99,7 +99,7 @@ def test_the_test_split_is_the_same_pictures_for_every_seed_and_its_targets_are_
     np.testing.assert_array_equal(one[1], other[1])
 
 
-def test_validation_has_the_training_kind_of_target_under_a_fixed_noise(clean):
+def test_validation_has_the_kind_of_target_of_training_under_fixed_noise(clean):
     splits = corruption.noisy_splits(clean, **SETTINGS)
     once, again, images = pairs(splits.validation), pairs(splits.validation), pairs(clean.validation)[0]
     np.testing.assert_array_equal(once[0], again[0])

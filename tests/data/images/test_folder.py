@@ -169,7 +169,7 @@ def test_resizing_averages_over_the_pixels_of_a_larger_image(tmp_path):
             {},
             "class 'dog' must have images left for training after 1 for test and 1 for validation, got 2",
         ),
-        (lambda root: fill(root / "test", (5, 5)), {}, "path must have a folder train beside test"),
+        (lambda root: fill(root / "test", (5, 5)), {}, "path must have a folder train if it has test"),
         (
             lambda root: (fill(root / "train", (5, 5)), fill(root / "val", (5, 5))),
             {},

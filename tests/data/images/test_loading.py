@@ -26,7 +26,7 @@ def assert_same(first, second):
         np.testing.assert_array_equal(labels, other_labels)
 
 
-def test_digits_splits_are_disjoint_and_together_are_scikit_learns():
+def test_digits_splits_are_disjoint_and_together_equal_scikit_learns_set():
     from sklearn.datasets import load_digits
 
     parts = [hashes(images) for images, _ in memory.digits()]
@@ -44,7 +44,7 @@ def test_digits_splits_are_stratified():
         np.testing.assert_allclose(part, total * part.sum() / 1797, atol=1)
 
 
-def test_digits_test_split_is_the_one_that_published_numbers_used():
+def test_the_digits_test_split_is_the_one_used_for_the_published_results():
     _, _, (images, labels) = memory.digits()
     digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
     assert digest == "b73ad886c973a728a3983062b04e72cc2f7effc9643c50702683ffd0c5faf323"
@@ -61,7 +61,7 @@ def test_pixels_are_exact_and_evaluation_is_in_order():
     assert splits.train.element_spec == splits.epochs(0, 1).element_spec == expected
 
 
-def test_an_epoch_is_a_permutation_of_the_training_split_less_the_last_batch():
+def test_an_epoch_permutes_the_training_split_and_drops_the_partial_batch():
     splits = data.load("digits", batch_size=100)
     (images, labels), _, _ = memory.digits()
     key = dict(zip(hashes((images / 16).astype("float32")), labels, strict=True))
@@ -72,27 +72,27 @@ def test_an_epoch_is_a_permutation_of_the_training_split_less_the_last_batch():
         assert [key[image] for image in seen] == list(got_labels)
 
 
-def test_every_example_is_seen_when_the_batch_divides_the_split():
+def test_an_epoch_has_every_example_if_the_batch_size_divides_the_split():
     got, _ = stacked(data.load("digits", batch_size=419).train)
     (images, _), _, _ = memory.digits()
     assert sorted(hashes(got)) == sorted(hashes((images / 16).astype("float32")))
 
 
-def test_a_resumed_run_sees_what_an_uninterrupted_one_sees():
+def test_a_resumed_run_sees_the_batches_of_an_uninterrupted_one():
     splits = data.load("digits", seed=5, augment=("flip", "crop"))
     resumed = data.load("digits", seed=5, augment=("flip", "crop"))
     assert splits.epochs(0, 4).cardinality() == 4 * splits.steps_per_epoch
     assert_same(resumed.epochs(2, 4), splits.epochs(0, 4).skip(2 * splits.steps_per_epoch))
 
 
-def test_iterating_train_runs_through_the_epochs():
+def test_each_iteration_of_train_is_the_next_epoch():
     splits = data.load("digits", seed=5, augment=("crop",))
     assert splits.train.cardinality() == splits.steps_per_epoch
     for epoch in range(3):
         assert_same(splits.train, splits.epochs(epoch, epoch + 1))
 
 
-def test_order_and_augmentation_depend_on_the_seed_and_on_no_global_one():
+def test_order_and_augmentation_depend_on_the_seed_and_not_the_global_one():
     first = data.load("digits", seed=1, augment=("crop",))
     tf.random.set_seed(99)
     again = data.load("digits", seed=1, augment=("crop",))
@@ -105,19 +105,19 @@ def test_order_and_augmentation_depend_on_the_seed_and_on_no_global_one():
     assert not np.array_equal(labels, later)
 
 
-def test_augmentation_touches_neither_labels_nor_order_nor_evaluation():
+def test_augmentation_changes_neither_labels_nor_order_nor_evaluation():
     plain, augmented = data.load("digits"), data.load("digits", augment=("flip", "crop"))
     plain_images, plain_labels = stacked(plain.epochs(0, 1))
     images, labels = stacked(augmented.epochs(0, 1))
     np.testing.assert_array_equal(labels, plain_labels)
-    # A shift by at most one pixel keeps the inner pixels within the image: their sum cannot grow beyond it.
+    # A crop only loses pixels, so that no sum can grow.
     assert np.all(images.sum((1, 2, 3)) <= plain_images.sum((1, 2, 3)) + 1e-4)
     changed = (images != plain_images).any((1, 2, 3)).mean()
     np.testing.assert_allclose(changed, 17 / 18, atol=0.03)
     assert_same(plain.test, augmented.test)
 
 
-def test_a_subset_is_the_same_for_every_seed_and_nested():
+def test_subsets_are_the_same_for_every_seed_and_nested():
     full, _ = stacked(data.load("digits", batch_size=1).train)
     seen = []
     for subset, seed in ((64, 0), (64, 1), (200, 0)):
@@ -139,7 +139,7 @@ def test_random_labels_agree_at_the_expected_rate_and_stay_fixed(fraction):
         drawn.append(dict(zip(hashes(got_images), got_labels, strict=True)))
     assert drawn[0] == drawn[1]
     agreement = np.mean([drawn[0][image] == label for image, label in truth.items()])
-    # n draws agree by chance at rate 1/10: four standard deviations.
+    # A draw agrees by chance with probability 1/10; the tolerance is four standard deviations.
     np.testing.assert_allclose(agreement, 1 - 0.9 * fraction, atol=4 * 0.3 * np.sqrt(fraction / 1257))
     assert_same(splits.validation, data.load("digits").validation)
     assert_same(splits.test, data.load("digits").test)
@@ -174,30 +174,30 @@ def test_random_labels_agree_at_the_expected_rate_and_stay_fixed(fraction):
         ),
     ],
 )
-def test_a_wrong_argument_is_named_with_its_value_and_what_is_valid(arguments, message):
+def test_an_error_names_the_wrong_argument_its_value_and_the_valid_ones(arguments, message):
     with pytest.raises(ValueError, match=message):
         data.load(**{"name": "digits", **arguments})
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 2), (2, 2), (3, 1)])
-def test_an_empty_run_of_epochs_is_refused(first, last):
+def test_an_empty_range_of_epochs_is_rejected(first, last):
     with pytest.raises(ValueError, match="0 <= first < last"):
         data.load("digits").epochs(first, last)
 
 
-def test_distributed_batches_are_the_same(mirrored):
+def test_replicas_share_the_batches_of_one_device(mirrored):
     splits = data.load("digits", batch_size=64, augment=("crop",))
-    spread = list(mirrored.experimental_distribute_dataset(splits.epochs(1, 2)))
+    distributed = list(mirrored.experimental_distribute_dataset(splits.epochs(1, 2)))
     whole = list(splits.epochs(1, 2))
-    assert len(spread) == len(whole) == splits.steps_per_epoch
-    for shares, batch in zip(spread, whole, strict=True):
-        for share, values in zip(shares, batch, strict=True):
+    assert len(distributed) == len(whole) == splits.steps_per_epoch
+    for per_replica, batch in zip(distributed, whole, strict=True):
+        for share, values in zip(per_replica, batch, strict=True):
             parts = mirrored.experimental_local_results(share)
             assert [len(part) for part in parts] == [32, 32]
             np.testing.assert_array_equal(np.concatenate(parts), values)
 
 
-def test_two_replicas_fit_as_one_device(mirrored):
+def test_two_replicas_fit_like_one_device(mirrored):
     splits = data.load("digits", batch_size=64, augment=("crop",))
 
     def fitted(strategy, dataset):

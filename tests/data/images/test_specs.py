@@ -37,7 +37,7 @@ def test_sizes_add_up_to_the_published_ones():
     } == PUBLISHED_TRAIN
 
 
-def test_there_is_one_distinct_label_a_class():
+def test_every_class_has_its_own_label():
     for name in data.names():
         spec = data.spec(name)
         assert len(set(spec.labels)) == (0 if name == "imagenet2012" else spec.classes)
@@ -50,13 +50,13 @@ def test_cifar100_labels_are_in_the_published_alphabetical_order():
     assert (labels[0], labels[49], labels[99]) == ("apple", "mountain", "worm")
 
 
-def test_constants_of_digits_are_those_of_its_training_split():
+def test_mean_and_deviation_of_digits_are_those_of_its_training_split():
     pixels = memory.digits()[0][0] / 16
     np.testing.assert_allclose(data.spec("digits").mean, pixels.mean((0, 1, 2)), atol=5e-5)
     np.testing.assert_allclose(data.spec("digits").std, pixels.std((0, 1, 2)), atol=5e-5)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_all_valid_ones():
+def test_an_unknown_name_is_answered_with_the_nearest_and_all_valid_names():
     with pytest.raises(
         ValueError, match=r"'cifar-10'; did you mean 'cifar10'\?.*digits, mnist, fashion_mnist"
     ):

@@ -11,7 +11,7 @@ TRAIN, VALIDATION, TEST, SIZE = 90, 10, 20, 32
 
 
 def number_of(images):
-    """The image number that `flat` painted, recovered from [..., S, S, 3] in [0, 1]."""
+    """Returns the number of the images that `flat` made, from pixels [..., S, S, 3] in [0, 1]."""
     return np.round(np.median(images, axis=(-3, -2))[..., 0] * 255).astype(int)
 
 
@@ -20,7 +20,7 @@ def flat(number):
 
 
 def ramp(height=300, width=400):
-    """Red grows from left to right, green from top to bottom: a window is known by its colours."""
+    """Returns a JPEG whose colors identify a window: red grows to the right, green to the bottom."""
     red, green = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
     image = np.stack([red, green, np.full_like(red, 128)], -1).round().astype("uint8")
     return tf.io.encode_jpeg(image, quality=100)
@@ -56,7 +56,7 @@ def seen(dataset):
     )
 
 
-def test_the_splits_partition_the_published_ones_and_labels_stay_with_images(load):
+def test_splits_partition_the_published_ones_and_labels_belong_to_images(load):
     splits = load()
     train, labels = seen(splits.train)
     validation, validation_labels = seen(splits.validation)
@@ -71,7 +71,7 @@ def test_the_splits_partition_the_published_ones_and_labels_stay_with_images(loa
     assert splits.train.element_spec[0] == tf.TensorSpec([9, SIZE, SIZE, 3], tf.float32)
 
 
-def test_epochs_differ_and_a_resumed_run_sees_the_same(load):
+def test_epochs_differ_and_a_resumed_run_sees_the_same_ones(load):
     splits = load(seed=2)
     assert splits.epochs(0, 3).cardinality() == 30
     whole = list(splits.epochs(0, 3).as_numpy_iterator())
@@ -87,19 +87,19 @@ def test_epochs_differ_and_a_resumed_run_sees_the_same(load):
     assert all(sorted(order) == sorted(orders[0]) for order in orders)
 
 
-def test_subset_and_random_labels_reach_the_stream(load):
+def test_subset_and_random_labels_apply_to_the_stream(load):
     splits = load(subset=30, random_labels=0.5, seed=1)
     assert (splits.spec.train, splits.steps_per_epoch) == (30, 3)
     numbers, labels = seen(load(subset=30, random_labels=0.5, seed=1, batch_size=30).train)
     again, again_labels = seen(load(subset=30, random_labels=0.5, seed=1, batch_size=30).epochs(4, 5))
     assert len(set(numbers)) == 30
     assert dict(zip(numbers, labels, strict=True)) == dict(zip(again, again_labels, strict=True))
-    # Of 1,000 classes a draw hits the true one hardly ever.
+    # With 1,000 classes a draw almost never equals the true label.
     assert np.sum(labels != numbers % 7) == 15
     np.testing.assert_array_equal(seen(splits.validation)[1], seen(load().validation)[1])
 
 
-def test_images_are_decoded_on_the_way_and_nothing_is_kept(load, monkeypatch):
+def test_images_are_decoded_while_streaming_and_not_cached(load, monkeypatch):
     decoded = []
     original = stream.training_image
 
@@ -118,8 +118,8 @@ def test_images_are_decoded_on_the_way_and_nothing_is_kept(load, monkeypatch):
         assert len(decoded) == 90
 
 
-def test_evaluation_cuts_the_centre_out_of_the_resized_image():
-    # The shorter side is 256/224 of the size already: resizing leaves 64 x 96 pixels as they are.
+def test_evaluation_crops_the_center_of_the_resized_image():
+    # The shorter side is already 256/224 of the size, so that resizing keeps the 64 x 96 pixels.
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     encoded = tf.io.encode_jpeg(image, quality=100)
     decoded = tf.io.decode_jpeg(encoded).numpy()
@@ -127,7 +127,7 @@ def test_evaluation_cuts_the_centre_out_of_the_resized_image():
     np.testing.assert_allclose(got, decoded[4:60, 20:76] / 255, atol=1e-6)
 
 
-def test_evaluation_keeps_the_aspect_ratio():
+def test_evaluation_preserves_the_aspect_ratio():
     got = stream.evaluation_image(ramp(300, 400), 112).numpy() * 255
     # 300 x 400 becomes 128 x 171: the window spans 112/171 of the width and 112/128 of the height.
     np.testing.assert_allclose(np.ptp(got[:, :, 0].mean(0)), 255 * 111 / 171, atol=3)
@@ -135,7 +135,7 @@ def test_evaluation_keeps_the_aspect_ratio():
     np.testing.assert_allclose(got[:, :, :2].mean((0, 1)), 127.5, atol=2)
 
 
-def test_training_windows_have_the_published_area_and_aspect_and_half_are_mirrored():
+def test_training_windows_have_the_published_areas_aspects_and_mirroring():
     encoded, size = ramp(), 32
     images = tf.map_fn(
         lambda key: stream.training_image(encoded, key, size),
@@ -143,7 +143,7 @@ def test_training_windows_have_the_published_area_and_aspect_and_half_are_mirror
         fn_output_signature=tf.float32,
     ).numpy()
     red, green = images[..., 0].mean(1), images[..., 1].mean(2)
-    # Between the outer pixel centres lie (S - 1) / S of the window.
+    # The centers of the outer pixels are (S - 1) / S of the window apart.
     width = np.abs(red[:, -1] - red[:, 0]) * 400 * size / (size - 1)
     height = (green[:, -1] - green[:, 0]) * 300 * size / (size - 1)
     area, aspect = width * height / (300 * 400), width / height

@@ -1,4 +1,4 @@
-"""Image files decoded into one array.
+"""Decoding of image files into one array.
 
 Legend: N files, H height, W width, C channels.
 """
