@@ -1,19 +1,18 @@
-"""The largest Hessian eigenvalues of a published model by Lanczos, beside ARPACK on the same products.
+"""Compares the largest Hessian eigenvalues of a published model by Lanczos and by ARPACK.
 
-    TFDS_DATA_DIR=... python benchmarks/lanczos.py [--model mlp_mnist] [--examples 1000] [--steps 20] [--top
-    5]
+    TFDS_DATA_DIR=... python benchmarks/lanczos.py
+        [--model mlp_mnist] [--examples 1000] [--steps 20] [--top 5]
 
 The loss is the categorical negative log-likelihood of the logits, averaged over the first examples of the
-training split, without regularization. The error bound of a Ritz value is the length of its residual, within
-which an eigenvalue lies. ARPACK (scipy.sparse.linalg.eigsh, tolerance 1e-6 in single precision) starts from
-another vector.
+training split, without regularization. Both methods use the same products. The error bound of a Ritz value is
+the norm of its residual; an eigenvalue lies within this distance. The bound does not include the single
+precision of the products, about 1e-7 of the largest eigenvalue. ARPACK (scipy.sparse.linalg.eigsh, tolerance
+1e-6 in single precision) starts from another vector.
 
-The bound knows nothing of the products' single precision, a share of 1e-7 of the largest eigenvalue.
+The Hessian of the whole network is too large for a dense matrix. The last table compares with a dense
+eigensolver on the block of the last layer, which is a softmax regression on the features before it.
 
-A dense Hessian of the whole net is too large; the last table compares with a dense eigensolve of the block of
-the last layer, which is a softmax regression on the features before it.
-
-Times are those after compilation, the median of the rounds.
+Times exclude compilation and are medians over rounds.
 """
 
 import argparse
@@ -44,7 +43,7 @@ def first_examples(name, count):
 
 
 def seconds(function, rounds):
-    """The median time of a call after a first one."""
+    """The median time of a call, after a first one that compiles."""
     function()
     times = []
     for _ in range(rounds):
@@ -69,7 +68,7 @@ def gradient_of(model, x, y):
 
 
 def table(operator, exact, steps, top):
-    """Prints Ritz values beside the reference."""
+    """Prints a table of Ritz values and the reference."""
     spectrum = curvature.lanczos_spectrum(operator, steps=steps)
     print("| rank | Ritz value | error bound | reference | relative difference |")
     print("|---|---|---|---|---|")
@@ -80,7 +79,7 @@ def table(operator, exact, steps, top):
 
 
 def last_layer(model, x):
-    """The last dense layer as a model of its own, and what enters it."""
+    """The last dense layer as a separate model, and its inputs."""
     layer = model.layers[-1]
     before = keras.Model(model.inputs, layer.input)
     inputs = keras.Input(layer.input.shape[1:])
@@ -88,7 +87,10 @@ def last_layer(model, x):
 
 
 def softmax_hessian(model, features):
-    """The Hessian of softmax regression in closed form, [classes, features + 1] flat, in double precision."""
+    """The closed form of the Hessian of softmax regression, in double precision.
+
+    The parameters are ordered as a flat [classes, features + 1] array.
+    """
     p = scipy.special.softmax(model.predict(features, verbose=0).astype(float), axis=-1)
     h = np.concatenate([features, np.ones((len(features), 1))], axis=1).astype(float)
     k, n = p.shape[1], h.shape[1]
@@ -117,10 +119,10 @@ def main():
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, TensorFlow {tf.__version__}")
     print(f"{arguments.model}, {hessian.dimension} parameters, {len(x)} examples, float32\n")
 
-    counted = {"products": 0}
+    counts = {"products": 0}
 
     def product(v):
-        counted["products"] += 1
+        counts["products"] += 1
         return hessian @ v.ravel()
 
     linear = scipy.sparse.linalg.LinearOperator(hessian.shape, matvec=product, dtype=np.float32)
@@ -135,7 +137,7 @@ def main():
     ours = seconds(lambda: curvature.lanczos_spectrum(hessian, steps=arguments.steps), arguments.rounds)
     print(
         f"Lanczos: {ours:.2f} s for {arguments.steps} steps; "
-        f"ARPACK: {theirs:.2f} s, {counted['products']} products"
+        f"ARPACK: {theirs:.2f} s, {counts['products']} products"
     )
 
     v, rounds = start, 4 * arguments.rounds

@@ -1,14 +1,14 @@
-"""L-BFGS beside SciPy's L-BFGS-B on one compiled function, with 100,000 and with a million parameters.
+"""Compares L-BFGS with SciPy's L-BFGS-B on compiled functions of 100,000 and of a million parameters.
 
     python benchmarks/lbfgs.py [--rounds 3] [--sizes 100000 1000000]
 
-Both sides minimize the same function from the same start in double precision, with ten pairs of differences,
-to the same largest component of the gradient (1e-9 for softmax regression, 1e-5 for the others), and evaluate
-it by the same compiled TensorFlow function. What
-differs is the engine: the search direction, the line search and the bookkeeping. A function is compiled once,
-before the rounds; the time of that, with the first minimization, is in its own column. Sides take turns, each
-first in every other round; the ratio is the median of the ratios of the rounds, with the lowest and the
-highest: below 1 curvezoo is the faster one. TFP's own `lbfgs_minimize`, compiled by XLA, is timed once more.
+Both minimize the same function from the same start in double precision, with ten pairs of differences, to the
+same largest component of the gradient (1e-9 for softmax regression, 1e-5 for the others). They evaluate it
+with the same compiled TensorFlow function and differ only in the search direction, the line search and the
+bookkeeping. Each function is compiled once, before the rounds; a separate column has the time of the first
+minimization, which includes further compilation. The two alternate, each starting every other round. The
+ratio is the median over rounds, with the minimum and the maximum; below 1, curvezoo is faster. TensorFlow
+Probability's `lbfgs_minimize`, compiled with XLA, is timed once after its first run.
 """
 
 import argparse
@@ -29,12 +29,12 @@ from curvezoo.optimizers.full_batch.optimizer import CompiledFunction
 from curvezoo.optimizers.full_batch.quasi_newton import LBFGS
 
 HISTORY, LIMIT = 10, 500
-# Numbers in the inputs of the softmax regression, whatever the size, and its weight decay.
+# Number of input values of the softmax regression, independent of its size, and its weight decay.
 INPUTS, DECAY = 5_000_000, 1e-3
 
 
 def softmax_regression(size):
-    """A regularized softmax regression of made examples, with ten classes and size / 10 features."""
+    """A regularized softmax regression on random examples, with ten classes and size / 10 features."""
     rng, features = np.random.default_rng(0), size // 10
     count = max(1, INPUTS // features)
     inputs = tf.constant(rng.normal(size=(count, features)))
@@ -49,19 +49,19 @@ def softmax_regression(size):
 
 
 def rosenbrock(x):
-    """The extended function of Rosenbrock: D / 2 curved valleys."""
+    """The extended Rosenbrock function, with D / 2 curved valleys."""
     a, b = x[::2], x[1::2]
     return tf.reduce_sum(100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2)
 
 
 def spectrum(x):
-    """A bowl with curvatures spread evenly over two decades, and a quartic that bends it."""
+    """A quadratic with curvatures spaced logarithmically over two decades, plus a quartic term."""
     curvatures = tf.exp(tf.linspace(tf.zeros((), x.dtype), np.log(100.0), x.shape[0]))
     distance = x - 1.0
     return tf.reduce_sum(curvatures * distance**2 / 2.0 + distance**4)
 
 
-# The function and its start for a size, and the largest component of the gradient at which to end.
+# A function of the size that returns the problem and its start, and the gradient tolerance.
 PROBLEMS = {
     "softmax regression": (softmax_regression, 1e-9),
     "rosenbrock": (lambda size: (rosenbrock, np.tile([-1.2, 1.0], size // 2)), 1e-5),
@@ -70,7 +70,7 @@ PROBLEMS = {
 
 
 def ours(tolerance):
-    """Returns an engine: of the loss and the start to (iterations, evaluations, loss, largest slope)."""
+    """Returns a function of the loss and the start to (iterations, evaluations, loss, gradient norm)."""
     optimizer = LBFGS(history=HISTORY, gradient_tolerance=tolerance, max_iterations=LIMIT)
 
     def run(loss, start):
@@ -81,7 +81,7 @@ def ours(tolerance):
 
 
 def scipys(tolerance):
-    """The same of SciPy."""
+    """Returns the same function for SciPy."""
     options = {"maxcor": HISTORY, "gtol": tolerance, "ftol": 0.0, "maxiter": LIMIT, "maxfun": 10 * LIMIT}
 
     def run(loss, start):
@@ -96,7 +96,7 @@ def scipys(tolerance):
 
 
 def tfps(tolerance, loss):
-    """TFP's engine as one compiled graph."""
+    """Returns the same function for TensorFlow Probability, as one compiled graph."""
 
     @tf.function(jit_compile=True)
     def minimize(start):
@@ -114,16 +114,16 @@ def tfps(tolerance, loss):
 
 
 def timed(engine, loss, start):
-    """Returns (seconds, what the engine returns)."""
+    """Returns the seconds of a minimization, and its results."""
     begin = time.perf_counter()
-    found = engine(loss, start)
-    return time.perf_counter() - begin, found
+    results = engine(loss, start)
+    return time.perf_counter() - begin, results
 
 
 def compare(name, size, rounds):
     """Prints three rows of the table: curvezoo, SciPy, TFP."""
-    begin, tolerance = PROBLEMS[name]
-    function, start = begin(size)
+    make_problem, tolerance = PROBLEMS[name]
+    function, start = make_problem(size)
     loss = CompiledFunction(function)
     loss(tf.constant(start))
     engines = {"curvezoo": ours(tolerance), "SciPy": scipys(tolerance), "TFP": tfps(tolerance, loss)}

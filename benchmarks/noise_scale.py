@@ -1,16 +1,16 @@
-"""What GradientNoiseScale costs a training, by parts and as a whole, in one run.
+"""Measures the cost of GradientNoiseScale in a training, by component and in total.
 
     python benchmarks/noise_scale.py [--rounds 25] [--turns 100]
 
-The first table takes the cost apart. A step of training and a measurement take turns on the same batches, in
-the time of the processors and of the clock; the hooks, which run at each step, are called with a step that
-does nothing. The cost at the default distance between measurements follows.
+The first table lists the components. Training steps and measurements alternate on the same batches, timed in
+processor time and in wall-clock time. The hooks, which run at each step, are timed with a step that does
+nothing. The last column is the resulting cost at the default interval between measurements.
 
-The second table compares epochs of one model with and without the callback (two copies of a model differ by
-some per cent), each of twice as many steps as lie between measurements, on batches of 128 made images; each
-is first in every other round. Given are the median of the rounds' ratios of processor time and an interval
-that holds the true median with 95 % probability (by order statistics). A machine whose clock stands still
-now and then says less by its time.
+The second table compares epochs with and without the callback, on batches of 128 random images. Both use the
+same model, since two copies of a model differ by some percent, and each epoch spans two intervals between
+measurements. They alternate, each starting every other round. The table shows the median ratio of processor
+times with a 95 % confidence interval from order statistics, and the median ratio of wall-clock times, which
+is less reliable on a machine that other processes share.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from keras import layers
 from curvezoo.optimizers.noise_scale.callback import EVERY, GradientNoiseScale
 
 BATCH = 128
-# Steps before the first round, which compile both sides.
+# Number of steps before the first round, in which everything compiles.
 WARM = 60
 # Standard normal quantile of a 95 % interval.
 Z = 1.96
@@ -64,55 +64,57 @@ def batches():
 
 
 def clocks():
-    """Seconds of the clock, and of the processors."""
+    """Returns the wall-clock time and the processor time in seconds."""
     return np.array([time.perf_counter(), time.process_time()])
 
 
 def seconds(function):
-    """Returns how long a call takes by both clocks, [2]."""
+    """Returns the wall-clock time and the processor time of a call, [2]."""
     begin = clocks()
     function()
     return clocks() - begin
 
 
 def epoch(model, data, steps, callbacks):
-    """Trains for some steps."""
+    """Trains for a number of steps."""
     model.fit(data, steps_per_epoch=steps, epochs=1, verbose=0, callbacks=callbacks, shuffle=False)
 
 
 def parts(make, settings, turns):
-    """Returns ms of a step, those of a measurement, both [2], and microseconds of the hooks at each step."""
+    """Returns ms per step [2], ms per measurement [2], and microseconds of the hooks per step."""
     data, noise, model = batches(), GradientNoiseScale(**settings), compiled(make)
     epoch(model, data, WARM, [noise])
     step, (measure, _) = model.train_function, noise._functions
-    found = []
+    times = []
     for _, batch in zip(range(turns), data, strict=False):
-        found.append([seconds(lambda b=batch: step(iter([b]))), seconds(lambda b=batch: measure(b).numpy())])
+        times.append([seconds(lambda b=batch: step(iter([b]))), seconds(lambda b=batch: measure(b).numpy())])
     hooks = [hook_time(model, callbacks) for callbacks in ([noise], [])]
-    return *(1e3 * np.median(found, axis=0)), 1e6 * (hooks[0] - hooks[1])
+    return *(1e3 * np.median(times, axis=0)), 1e6 * (hooks[0] - hooks[1])
 
 
 def hook_time(model, callbacks, steps=5000):
-    """Returns seconds of processor time that Keras spends on callbacks at each step of no training."""
-    every = keras.callbacks.CallbackList(callbacks, add_history=True, model=model, epochs=1, steps=steps)
+    """Returns the processor time that Keras spends on callbacks per step, in seconds, without training."""
+    callback_list = keras.callbacks.CallbackList(
+        callbacks, add_history=True, model=model, epochs=1, steps=steps
+    )
     model.train_function = lambda batches: {"loss": 0.1}
-    every.on_train_begin()
+    callback_list.on_train_begin()
     for noise in callbacks:
         noise._simple.next = math.inf
 
     def train():
         for batch in range(steps):
-            every.on_train_batch_begin(batch)
-            every.on_train_batch_end(batch, model.train_function(None))
+            callback_list.on_train_batch_begin(batch)
+            callback_list.on_train_batch_end(batch, model.train_function(None))
 
-    found = seconds(train)[1] / steps
-    every.on_epoch_end(0)
-    every.on_train_end()
-    return found
+    per_step = seconds(train)[1] / steps
+    callback_list.on_epoch_end(0)
+    callback_list.on_train_end()
+    return per_step
 
 
 def whole(make, settings, rounds):
-    """Returns the median ratio of processor time and an interval of it, and the median ratio of time."""
+    """Returns the median ratio of processor times, its interval, and the median ratio of wall-clock times."""
     data, noise, model = batches(), GradientNoiseScale(**settings), compiled(make)
     sides = [noise], []
     for callbacks in sides:

@@ -1,9 +1,9 @@
-"""The noise scale along trainings by plain SGD: its start, and its average over the steps (docs/results.md).
+"""Measures the noise scale during trainings with plain SGD: initially, and averaged (docs/results.md).
 
     TFDS_DATA_DIR=... python benchmarks/noise_scale_runs.py [--only cnn_mnist] [--points 41] [--each]
 
-Each row is one training at a constant rate, with 2,048 fresh examples at each of the points. The last table
-follows ResNet-20 as its recipe has it.
+Each row is one training at a constant learning rate, with 2,048 new examples at each of the points. The last
+table has the noise scale of the published ResNet-20 during its training.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from curvezoo.studies.noise_scale.measurement import measure_point, measure_run
 from curvezoo.studies.noise_scale.problem import Problem
 from curvezoo.zoo import catalogue
 
-# The rates of the batch-size sweep's grid: its best, and a quarter of it.
+# Learning rates of the grid of the batch-size sweep: the best one, and a quarter of it.
 BEST, QUARTER = 0.1 * 2**0.5, 0.025 * 2**0.5
 SMALL = {"units": 64, "dropout": 0.0, "downsampling": "stride", "augment": ()}
 MNIST = {"channels": (8, 16), "normalization": "none", **SMALL}
 CIFAR = {"data": "cifar10", "channels": (16, 32), **SMALL}
 PLAIN, BATCH_NORM = {**CIFAR, "normalization": "none"}, {**CIFAR, "normalization": "batch"}
 
-# (recipe, what differs from it, batch size, rate, epochs, seed)
+# (recipe, settings to override, batch size, learning rate, epochs, seed)
 RUNS = (
     ("cnn_mnist", MNIST, 256, BEST, 3, 0),
     ("cnn_mnist", MNIST, 256, BEST, 3, 1),
@@ -42,39 +42,39 @@ RESNET = ("resnet20_cifar10", 128, 0.1, (0, 10, 20, 40, 80, 120, 160, 240, 320, 
 
 
 def problem(name, settings):
-    """A recipe with other settings as a problem."""
+    """Returns the problem of a recipe with other settings."""
     return Problem(catalogue.recipe(name).override(settings))
 
 
 def with_error(value, error):
-    """A noise scale as it is printed."""
+    """Returns a noise scale and its error as text."""
     return f"{value:,.0f} ± {error:,.0f}" if value >= 100 else f"{value:.2g} ± {error:.1g}"
 
 
 def point_row(point):
-    """A `Point` as a row of a table."""
+    """Returns a `Point` as a row of a table."""
     scale = with_error(point.simple.noise_scale, point.simple.standard_error)
     return f"| {point.step} | {point.loss:.3g} | {scale} |"
 
 
 def runs(only, points, each):
-    """Prints a row for each training of constant rate, and where asked for its points."""
+    """Prints a row for each training at a constant learning rate and, if `each`, for each of its points."""
     print("| data | normalization | parameters | B | rate | epochs | seed | start | average | loss |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    made = {}
+    problems = {}
     for name, settings, batch_size, rate, epochs, seed in RUNS:
         if only not in (None, name):
             continue
         key = name, settings["normalization"]
-        if key not in made:
-            made = {key: problem(name, settings)}
-        found = made[key]
-        run = measure_run(
-            found, batch_size, rate, round(epochs * found.size / batch_size), seed, points, curved=0
-        )
+        if key not in problems:
+            # Only one is kept in memory.
+            problems = {key: problem(name, settings)}
+        current = problems[key]
+        steps = round(epochs * current.size / batch_size)
+        run = measure_run(current, batch_size, rate, steps, seed, points, curved=0)
         start = run.start()
         row = (
-            f"{found.recipe.data.name} | {key[1]} | {found.parameters:,}",
+            f"{current.recipe.data.name} | {key[1]} | {current.parameters:,}",
             f"{batch_size} | {rate:.3f} | {epochs} | {seed}",
             f"{with_error(start.noise_scale, start.standard_error)} | {with_error(*run.average())}",
             f"{run.points[-1].loss:.3g}",
@@ -85,16 +85,16 @@ def runs(only, points, each):
 
 
 def resnet():
-    """Prints the noise scale of a recipe's own network after given steps."""
+    """Prints the noise scale of an unchanged recipe after given numbers of steps."""
     name, batch_size, rate, steps = RESNET
-    found = problem(name, {})
-    found.restart(found.recipe.seed, rate)
-    print(f"\n{name}, batch size {batch_size}, rate {rate}, seed {found.recipe.seed}\n")
+    current = problem(name, {})
+    current.restart(current.recipe.seed, rate)
+    print(f"\n{name}, batch size {batch_size}, rate {rate}, seed {current.recipe.seed}\n")
     print("| step | loss | noise scale |\n|---|---|---|")
     for step in steps:
-        if step > found.step:
-            found.advance(step - found.step, batch_size)
-        print(point_row(measure_point(found)), flush=True)
+        if step > current.step:
+            current.advance(step - current.step, batch_size)
+        print(point_row(measure_point(current)), flush=True)
 
 
 def main():

@@ -111,9 +111,15 @@ def curved(model, data, pieces):
     pieces = tf.minimum(pieces // 2, size)
     cut = size // tf.maximum(pieces, 1)
     values = trainable_values(model)
-    halves = [_piece(data, index, 2, size) for index in range(2)]
-    forms = [_forms(model, *pair, values, pieces, cut) for pair in (halves, halves[::-1])]
-    small, big = (sum(form) / 2 for form in zip(*forms, strict=True))
+    zero = tf.zeros((), precision(values))
+
+    def add(index, small, big):
+        half, other = _piece(data, index, 2, size), _piece(data, 1 - index, 2, size)
+        forms = _forms(model, half, other, values, pieces, cut)
+        return index + 1, small + forms[0] / 2, big + forms[1] / 2
+
+    # A loop over the halves, whose graph is built once.
+    _, small, big = tf.while_loop(lambda index, *_: index < 2, add, (tf.constant(0), zero, zero))
     number, size_of_piece = (tf.cast(value, small.dtype) for value in (pieces, cut))
     # E[g^T H g] is linear in the inverse sizes, so that their mean is exact for shares of unequal sizes.
     local = [small, big, 1 / size_of_piece, 1 / (size_of_piece * number)]

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.special import softmax
 
 from curvezoo.optimizers import curvature
@@ -13,7 +14,10 @@ X, Y, V = RNG.normal(size=(6, 3)), RNG.integers(0, 4, 6), RNG.normal(size=12)
 
 @pytest.fixture
 def model(double_precision_rates):
-    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, use_bias=False)])
+    # A single product takes less time than compiling.
+    tf.config.run_functions_eagerly(True)
+    yield keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, use_bias=False)])
+    tf.config.run_functions_eagerly(False)
 
 
 def closed_form(model):
