@@ -193,7 +193,9 @@ class KFAC(TrialOptimizer):
         # s^T F s, and so the signal, is known only for steps that minimize the quadratic model.
         modified = self.momentum, self.clipnorm, self.clipvalue, self.global_clipnorm
         signal_memory = self.noise_memory if all(value is None for value in modified) else None
-        self._step_rule = StepRule(variables, self.momentum, self.kl_clip, signal_memory, self)
+        self._step_rule = StepRule(
+            self._trainable_variables, self.momentum, self.kl_clip, signal_memory, self
+        )
         self._acceptance = Acceptance(
             self._damping, self.initial_damping, self.damping_bounds, self.adapt_every, self.add_state
         )
