@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from ... import arguments
 from ..all_examples import checked
-from ..keras_bridge.compiled_objective import CompiledObjective
+from ..keras_bridge.compiled_objective import CompiledObjective as Objective
 from ..vectors import flat, unflat
 from . import products
 from .derivatives import second_derivative
@@ -137,13 +137,13 @@ class CurvatureOperator:
 
     def _microbatch(self, x, y, sample_weight, vector, seed):
         """Returns the product of a microbatch as a flat vector."""
-        objective = CompiledObjective(self._view, x, y, sample_weight)
+        objective = Objective(self._view, x, y, sample_weight)
         values = objective.values
         return tf.cast(flat(self.product(objective, values, unflat(vector, values), seed)), vector.dtype)
 
     def _microbatch_divisor(self, x, y, sample_weight):
         """Returns what the microbatch adds to the loss's divisor: its number of losses, or their weights."""
-        objective = CompiledObjective(self._view, x, y, sample_weight if self._weighted else None)
+        objective = Objective(self._view, x, y, sample_weight if self._weighted else None)
         return self._count(objective, objective.outputs(objective.values))
 
     def _count(self, objective, outputs):
@@ -315,7 +315,7 @@ class Fisher(CurvatureOperator):
         super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
         self.samples = None if samples is None else arguments.integer("samples", samples, 1)
         self.seed = arguments.integer("seed", seed, 0)
-        CompiledObjective(self._view, None).require_distribution()
+        Objective(self._view, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the Fisher matrix of a microbatch's summed loss times a vector."""
@@ -371,7 +371,7 @@ class EmpiricalFisher(CurvatureOperator):
 
     def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
         super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
-        CompiledObjective(self._view, None).require_distribution()
+        Objective(self._view, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the empirical Fisher matrix of a microbatch's summed loss times a vector."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from ... import arguments
 from ..all_examples import checked
-from ..keras_bridge.compiled_objective import CompiledObjective
+from ..keras_bridge.compiled_objective import CompiledObjective as Objective
 from ..keras_bridge.model_objective import loss_resolution
 from ..vectors import flat, resolution, unflat
 
@@ -105,7 +105,7 @@ class FullBatchLoss:
     def _add(self, position, batch):
         """A microbatch's part of the loss and of its gradient."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        objective = CompiledObjective(self.model, x, y, sample_weight, self.training, self.state)
+        objective = Objective(self.model, x, y, sample_weight, self.training, self.state)
         count, weight = _sizes(batch)
         share = tf.cast(count, self.dtype) / self.examples
         part = {SUM: 1.0, MEAN: share, WEIGHTED_MEAN: tf.cast(weight, self.dtype) / self.weight}[

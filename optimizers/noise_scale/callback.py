@@ -10,8 +10,7 @@ import tensorflow as tf
 from ... import arguments
 from ...theory.noise_scale import RunningNoiseScale, two_batch_estimates
 from ..keras_bridge.batch_callback import BatchCallback
-from ..keras_bridge.compiled_objective import OWN_OBJECTIVE, has_own_objective
-from ..keras_bridge.internals import build_symbolically, compiled_loss
+from ..keras_bridge.compiled_objective import has_own_objective
 from ..layer_rules import per_example
 from . import estimators as noise_estimators
 
@@ -46,9 +45,8 @@ class GradientNoiseScale(BatchCallback):
     are left out.
 
     An example's loss includes its sample weight. The loss is that of `compile`, not what a `train_step` of
-    the model's own may compute, unless the model hands it over by `curvature_objective` (`ModelObjective`).
-    |G|^2 and tr Sigma are in units of loss^2 / theta^2 of a loss that averages over examples; a sum over
-    examples leaves only their ratio meaningful.
+    the model's own may compute. |G|^2 and tr Sigma are in units of loss^2 / theta^2 of a loss that averages
+    over examples; a sum over examples leaves only their ratio meaningful.
 
     Where the batch is far below the noise scale a single batch says little about |G|^2: over n measurements
     of a gradient whose noise has d equal components, the relative error is about
@@ -71,8 +69,7 @@ class GradientNoiseScale(BatchCallback):
 
     Raises:
         ValueError: If an argument is not valid; in `fit`, if a batch is too small (two examples for B_simple,
-            four for B_noise), the model can't serve the method, or overrides `compute_loss` without a
-            `curvature_objective`.
+            four for B_noise), the model can't serve the method, or overrides `compute_loss`.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(256, 4)).astype("float32")
@@ -162,8 +159,8 @@ class GradientNoiseScale(BatchCallback):
             self._measured, self._functions = self.model, None
             self._simple, self._curved = _Series(self.decay), _Series(self.decay)
         # Compiled anew only after the model was.
-        if self._loss is not compiled_loss(self.model):
-            self._loss, self._functions = compiled_loss(self.model), None
+        if self._loss is not self.model._compile_loss:
+            self._loss, self._functions = self.model._compile_loss, None
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         # Batches, where `iterations` would count updates by several of them.
         self._begin = self._done = int(keras.ops.convert_to_numpy(optimizer._iterations))
@@ -221,13 +218,12 @@ class GradientNoiseScale(BatchCallback):
         model, pieces = self.model, self.microbatches
         if type(model).compute_loss is not keras.Model.compute_loss and not has_own_objective(model):
             raise ValueError(
-                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: give it "
-                f"a method {OWN_OBJECTIVE}(self, **batch) that returns its loss as a "
-                "curvezoo.optimizers.ModelObjective"
+                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: the "
+                "noise scale is that of the compiled loss"
             )
         if model.distribute_strategy.num_replicas_in_sync == 1:
             # fit itself would build model, loss and optimizer in its first step only.
-            build_symbolically(model, keras.utils.unpack_x_y_sample_weight(data))
+            model._symbolic_build(data_batch=keras.utils.unpack_x_y_sample_weight(data))
         method = self._chosen_method()
         return (
             self._compiled(lambda batch: noise_estimators.squares(method, model, batch, pieces)),

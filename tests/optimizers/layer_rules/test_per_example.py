@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective as Objective
 from curvezoo.optimizers.layer_rules import per_example
 
 B = 5
@@ -38,7 +38,7 @@ def batch(model, seed=0, vocabulary=None):
 
 
 def gradient_of(model, x, y, weight=None):
-    objective = CompiledObjective(model, x, y, weight)
+    objective = Objective(model, x, y, weight)
     with tf.GradientTape() as tape:
         values = objective.values
         tape.watch(values)
@@ -120,7 +120,7 @@ SOME = {
 
 
 def found(model, x, y, weight=None):
-    return per_example.squared_norms(CompiledObjective(model, x, y, weight))
+    return per_example.squared_norms(Objective(model, x, y, weight))
 
 
 @pytest.mark.parametrize("name", SOME)
@@ -236,6 +236,6 @@ def test_batch_statistics_couple_the_examples():
     model = SOME["batch norm, inference"]()
     assert per_example.batch_coupling(model) == model.layers[1].name
     with pytest.raises(ValueError, match=r"layer 'batch_normal.*' couples the examples"):
-        per_example.squared_norms(CompiledObjective(model, *batch(model), training=True))
+        per_example.squared_norms(Objective(model, *batch(model), training=True))
     model.layers[1].trainable = False
     assert per_example.batch_coupling(model) is None

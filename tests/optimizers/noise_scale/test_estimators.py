@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective as Objective
 from curvezoo.optimizers.noise_scale import estimators as noise_estimators
 from curvezoo.theory import noise_scale
 
@@ -17,7 +17,7 @@ def gradients_of(model, x, y):
     """Per-example gradients [N, P] in double precision."""
     rows = []
     for i in range(len(x)):
-        objective = CompiledObjective(model, x[i : i + 1], y[i : i + 1])
+        objective = Objective(model, x[i : i + 1], y[i : i + 1])
         with tf.GradientTape() as tape:
             values = objective.values
             tape.watch(values)
@@ -49,7 +49,7 @@ def test_all_pieces_of_a_batch_count(network, labelled):
 
 def dense_hessian(model, x, y):
     """Hessian of the mean loss [P, P] by automatic differentiation."""
-    objective = CompiledObjective(model, tf.constant(x), tf.constant(y))
+    objective = Objective(model, tf.constant(x), tf.constant(y))
     values = objective.values
     with tf.GradientTape(persistent=True) as outer:
         outer.watch(values)
