@@ -3,9 +3,9 @@
     python -m venv PEER && PEER/bin/python -m pip install kfac-jax "jax<0.9"
     python benchmarks/autoencoder.py --peer PEER/bin/python [--batch 4000] [--rounds 5]
 
-The network is the standard 784-1000-500-250-30-250-500-1000-784 with tanh units, a linear code and the sigmoid
-cross entropy in nats per image; the loss includes a weight decay of 1e-5. All variants start at the same
-weights and see the same batches in the same order. The loss is that of all 60,000 training images.
+The network is the standard 784-1000-500-250-30-250-500-1000-784 with tanh units, a linear code and the
+sigmoid cross entropy in nats per image; the loss includes a weight decay of 1e-5. All variants start at the
+same weights and see the same batches in the same order. The loss is that of all 60,000 training images.
 
 First, every optimizer trains at each learning rate in a process of its own: Adam for 20 epochs, the others
 until they reach Adam's best loss. K-FAC's rate is dimensionless, so that its initial damping is varied

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
         "acceptance",
+        "batch",
         "damping",
         "observation",
         "optimizer",
