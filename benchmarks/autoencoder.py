@@ -1,18 +1,18 @@
-"""K-FAC beside Adam and kfac-jax on the deep autoencoder of MNIST, in one run.
+"""Compares K-FAC with Adam and kfac-jax on the deep autoencoder of MNIST.
 
     python -m venv PEER && PEER/bin/python -m pip install kfac-jax "jax<0.9"
     python benchmarks/autoencoder.py --peer PEER/bin/python [--batch 4000] [--rounds 5]
 
-The network is the standard 784-1000-500-250-30-250-500-1000-784, tanh, with a linear code and the sigmoid
-cross entropy in nats an image; weight decay 1e-5 in the loss. All variants start at the same weights and see
-the same batches in the same order. The loss is that of all 60,000 training images.
+The network is the standard 784-1000-500-250-30-250-500-1000-784 with tanh units, a linear code and the
+sigmoid cross entropy in nats per image; the loss includes a weight decay of 1e-5. All variants start at the
+same weights and see the same batches in the same order. The loss is that of all 60,000 training images.
 
-First every optimizer trains, each learning rate (for K-FAC each initial damping, its rate being
-dimensionless; 0 for its default) in a process of its own: Adam for 20 epochs, the others until they reach
-Adam's best loss. Then the best of each take turns, asleep while another works, 20 steps a turn, for the cost
-of a step: the mean after the first turn. The seconds of a training are its steps times their mean time, as
-far as they were timed, without the first two, which compile. kfac-jax runs twice: with its own intervals, and
-with those that are the default here after the first 20 steps.
+First, every optimizer trains at each learning rate in a process of its own: Adam for 20 epochs, the others
+until they reach Adam's best loss. K-FAC's rate is dimensionless, so that its initial damping is varied
+instead; 0 is its default. Then the best settings take turns of 20 steps, while the other processes wait. The
+cost of a step is the mean after the first turn. The seconds of a training are its number of steps times their
+mean time, without the first two, which compile. kfac-jax runs twice: with its own intervals, and with those
+that are the default here after the first 20 steps.
 """
 
 import argparse
@@ -34,9 +34,9 @@ WIDTHS = [784, 1000, 500, 250, 30, 250, 500, 1000, 784]
 LINEAR = {3, 7}
 DECAY = 1e-5
 EPOCHS = 20
-# A look at all of the data costs as much as several steps: it is taken where the batch's loss is so near.
+# Evaluating all data costs several steps, and is done only when the batch's loss is this close to the goal.
 NEAR = 3.0
-# Steps of a variant before it is another one's turn, when steps are timed.
+# Steps of a variant per turn, when steps are timed.
 TURN = 20
 SEARCHES = {
     "adam": [3e-4, 5e-4, 1e-3, 2e-3],
@@ -56,7 +56,7 @@ def images():
 
 
 def initial_weights(seed):
-    """Returns kernels by Glorot and Bengio's uniform law and zero biases."""
+    """Returns kernels from Glorot and Bengio's uniform distribution, and zero biases."""
     rng = np.random.default_rng(seed)
     weights = []
     for rows, columns in itertools.pairwise(WIDTHS):
@@ -67,7 +67,7 @@ def initial_weights(seed):
 
 
 def batches(data, size, seed):
-    """Yields batches for ever, a new order each epoch."""
+    """Yields batches forever, in a new order each epoch."""
     rng = np.random.default_rng(seed)
     while True:
         order = rng.permutation(len(data))
@@ -76,7 +76,7 @@ def batches(data, size, seed):
 
 
 class KerasTrainer:
-    """The network in Keras under one optimizer, compiled with Keras's defaults."""
+    """The network in Keras with one optimizer, compiled with Keras's defaults."""
 
     def __init__(self, optimizer, setting, seed):
         import keras
@@ -101,21 +101,21 @@ class KerasTrainer:
         self.model.make_train_function()
 
     def step(self, batch):
-        """Makes one step; returns the batch's loss before it."""
+        """Takes one step; returns the batch's loss before it."""
         import tensorflow as tf
 
         batch = tf.constant(batch)
-        # Otherwise the loss is a mean over all steps so far.
+        # Otherwise the loss would be the mean over all steps so far.
         self.model.reset_metrics()
         return float(self.model.train_function(iter([(batch, batch)]))["loss"])
 
     def loss(self, data):
-        """Returns the loss of all of the data."""
+        """Returns the loss of all data."""
         return self.model.evaluate(data, data, batch_size=10000, verbose=0)
 
 
 class JaxTrainer:
-    """The network in JAX under kfac-jax, with its own adaptive rate, momentum and damping."""
+    """The network in JAX with kfac-jax, with its own adaptive rate, momentum and damping."""
 
     def __init__(self, optimizer, setting, seed):
         import jax
@@ -151,7 +151,7 @@ class JaxTrainer:
         self.state, self.evaluate = None, jax.jit(penalized)
 
     def step(self, batch):
-        """Makes one step; returns the batch's loss before it."""
+        """Takes one step; returns the batch's loss before it."""
         import jax
 
         self.key, key = jax.random.split(self.key)
@@ -162,13 +162,13 @@ class JaxTrainer:
         return float(result[-1]["loss"])
 
     def loss(self, data):
-        """Returns the loss of all of the data."""
+        """Returns the loss of all data."""
         parts = [float(self.evaluate(self.params, part)) for part in np.split(data, 6)]
         return statistics.mean(parts)
 
 
 def worker(options):
-    """Trains one variant as standard input asks: a number of steps, or a loss to reach."""
+    """Trains one variant as standard input requests: a number of steps, or until a loss is reached."""
     data = np.load(options.data)
     trainer = (JaxTrainer if "jax" in options.worker else KerasTrainer)(
         options.worker, options.setting, options.seed
@@ -207,7 +207,7 @@ class Variant:
         )
 
     def run(self, steps, goal=None):
-        """Returns what the worker found after more steps."""
+        """Returns the worker's results after more steps."""
         self.process.stdin.write(json.dumps([steps, goal]) + "\n")
         self.process.stdin.flush()
         for line in self.process.stdout:
@@ -230,11 +230,11 @@ def search(options, data):
         rows = []
         for setting in settings:
             variant = Variant(name, setting, options, data)
-            found = variant.run(EPOCHS * epoch, goal)
+            result = variant.run(EPOCHS * epoch, goal)
             variant.close()
-            rows.append((found, setting))
-            figures = f"{found['steps'] or 'not reached'} | {found['loss']:.2f} | {found['seconds']:.0f}"
-            print(f"| {name} | {setting:g} | {figures} |", flush=True)
+            rows.append((result, setting))
+            cells = f"{result['steps'] or 'not reached'} | {result['loss']:.2f} | {result['seconds']:.0f}"
+            print(f"| {name} | {setting:g} | {cells} |", flush=True)
         key = "loss" if goal is None else "steps"
         rows = [row for row in rows if row[0]["steps"] is not None]
         if rows:
@@ -260,8 +260,8 @@ def main():
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     if options.peer:
         script = "import importlib.metadata as m; print(*[m.version(n) for n in ('kfac-jax', 'jax')])"
-        found = subprocess.check_output([options.peer, "-c", script], text=True).split()
-        versions |= dict(zip(("kfac-jax", "jax"), found, strict=True))
+        peers = subprocess.check_output([options.peer, "-c", script], text=True).split()
+        versions |= dict(zip(("kfac-jax", "jax"), peers, strict=True))
     print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}, batch {options.batch}\n")
 
     with tempfile.TemporaryDirectory() as folder:
@@ -283,7 +283,7 @@ def main():
     adam = None
     for name, (run, setting) in best.items():
         steps, step = run["steps"], statistics.mean(times[name][TURN:])
-        # As long as the steps that it took were, without the first two, which compile.
+        # The mean time of the steps that it took, without the first two, which compile.
         total = steps * statistics.mean(times[name][2:steps])
         adam = adam or (steps, total, step)
         ratios = " | ".join(f"{ours / its:.2f}" for ours, its in zip((steps, total, step), adam, strict=True))

@@ -1,15 +1,15 @@
-"""K-FAC untuned beside each recipe's own optimizer, on the zoo's models, data and batches (docs/results.md).
+"""Compares K-FAC at its defaults with each recipe's optimizer on the zoo's models (docs/results.md).
 
     TFDS_DATA_DIR=... python benchmarks/kfac_zoo.py [--only cnn_mnist]
     python benchmarks/kfac_zoo.py --dampings 0.001 0.01 0.1 --only mlp_digits --batch-sizes 16 64 256
 
-All train the recipe's model from one start on the same batches, augmented and smoothed as the recipe says,
-for a part of its epochs and at a constant rate: the recipe's peak for its own optimizer. No weight decay: its
-strength belongs to an optimizer's rate. The training loss is the mean over the last epoch as training saw it,
-dropout included. The time is that of all epochs but the first, which compiles.
+All optimizers train the recipe's model from the same weights on the same batches, with the recipe's
+augmentation and label smoothing, for fewer epochs and at a constant rate: the recipe's peak rate for its own
+optimizer. There is no weight decay, since its strength depends on an optimizer's rate. The training loss is
+the mean over the last epoch, including dropout. The time excludes the first epoch, which compiles.
 
-The second command trains with K-FAC alone, at each of some constant dampings and at its own, to see how near
-the best its own is.
+The second command trains with K-FAC only, at several constant dampings and at its own, to compare its own
+with the best.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from curvezoo import optimizers
 from curvezoo.training.supervised_learner import compiled_model
 from curvezoo.zoo import catalogue
 
-# Epochs of each model, at least two, and the training examples that are used of those with many.
+# Epochs of each model, at least two, and the number of training examples, None for all.
 RUNS = {
     "softmax_digits": (10, None),
     "mlp_digits": (10, None),
@@ -62,7 +62,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def measure(recipe, optimizer=None):
-    """Trains a recipe's model; returns the last epoch's loss, the test loss and milliseconds a step."""
+    """Trains a recipe's model; returns the last epoch's loss, the test loss and milliseconds per step."""
     splits = recipe.objective.prepare(recipe.data.load(recipe.seed), recipe.seed)
     keras.utils.set_random_seed(recipe.seed)
     model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
@@ -107,9 +107,9 @@ def main():
             }
             variants["K-FAC"] = optimizers.KFAC
         for label, make in variants.items():
-            found = measure(recipe, make and make())
-            figures = " | ".join(f"{figure:.4g}" for figure in found)
-            print(f"| `{name}` | {recipe.data.batch_size} | {epochs} | {label} | {figures} |", flush=True)
+            measured = measure(recipe, make and make())
+            cells = " | ".join(f"{number:.4g}" for number in measured)
+            print(f"| `{name}` | {recipe.data.batch_size} | {epochs} | {label} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

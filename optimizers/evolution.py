@@ -103,6 +103,7 @@ class Evolution(ModelOptimizer):
         if self.built:
             return
         super().build(variables)
+        variables = self._trainable_variables
         self._velocities = self.add_optimizer_variables(variables, "velocity") if self.momentum else []
 
     def apply(self, grads, trainable_variables=None):

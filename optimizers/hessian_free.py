@@ -105,6 +105,7 @@ class HessianFree(DampedOptimizer):
         if self.built:
             return
         super().build(variables)
+        variables = self._trainable_variables
         self._solutions = self.add_states(variables, "solution") if self.warm_start else []
 
     def product(self, objective, values, tangents):

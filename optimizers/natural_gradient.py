@@ -129,6 +129,7 @@ class NaturalGradient(DampedOptimizer):
         if self.built:
             return
         super().build(variables)
+        variables = self._trainable_variables
         self._velocities = self.add_states(variables, "velocity") if self.momentum else []
         self._solutions = self.add_states(variables, "solution") if self.warm_start else []
 

@@ -76,6 +76,15 @@ class ModelOptimizer(keras.optimizers.Optimizer):
             raise ValueError(f"{type(self).__name__} needs a model: pass it to compile(optimizer=...)")
         return model
 
+    def build(self, variables):
+        """Creates the optimizer's variables; a subclass adds its own for `self._trainable_variables`.
+
+        Args:
+            variables: The trainable variables. Keras's HDF5 loader passes none: they are then the model's.
+        """
+        if not self.built:
+            super().build(list(variables) or self.compiled_model().trainable_variables)
+
     def attach(self, model):
         """Binds the optimizer to a model; `compile` calls it.
 

@@ -1,4 +1,5 @@
 from . import acceptance as acceptance
+from . import batch as batch
 from . import damping as damping
 from . import observation as observation
 from . import optimizer as optimizer

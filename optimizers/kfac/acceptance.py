@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from .. import replicas
 from ..levenberg_marquardt import Trial, adapted_damping, raised_damping
-from ..vectors import dot, finite, shifted
+from ..vectors import dot, finite, precision, shifted
 from .damping import first_damping, noise_floor
 from .quadratic import fisher_forms
 
@@ -36,15 +36,15 @@ class Acceptance:
         self.has_noise_floor = adapt_every is not None or initial_damping is None
         self.last_loss, self.first_damping = add_state("last_trial_loss"), add_state("first_damping")
 
-    def damping_for(self, statistics, states, dtype, grads_finite):
+    def damping_for(self, batch, statistics, states):
         """Returns the damping of this step.
 
         Args:
+            batch: The `Batch`.
             statistics: The `Statistics`.
             states: Their states with this batch.
-            dtype: Type of the result.
-            grads_finite: Whether the batch's gradient is finite.
         """
+        dtype = precision(batch.values)
         damping = tf.cast(self.damping, dtype)
         damping = tf.where(damping > 0, damping, first_damping(statistics.preconditioners, states, dtype))
         if statistics.positions is not None and self.has_noise_floor:
@@ -52,34 +52,29 @@ class Acceptance:
             damping = tf.maximum(damping, tf.cast(floor, dtype))
         damping = tf.clip_by_value(damping, *self.bounds)
         first = tf.cast(damping, self.first_damping.dtype)
-        unset = grads_finite & (self.first_damping == 0)
+        unset = batch.grads_finite & (self.first_damping == 0)
         self.first_damping.assign(tf.where(unset, first, self.first_damping))
         return damping
 
-    def judge(self, objective, examples, gradients, step, divergence, damping, iteration, grads_finite, draw):
+    def judge(self, batch, step, divergence, damping):
         """Returns whether the step is taken, and adapts the damping.
 
         Args:
-            objective: The `Objective` of this replica's batch.
-            examples: The `Objective` of the examples on which the exact F is evaluated.
-            gradients: The gradient of the whole batch, zero if it is not finite.
+            batch: The `Batch`.
             step: The step with its weight decay.
             divergence: The divergence of the step without weight decay, in units of the loss.
             damping: The damping lambda of this step.
-            iteration: The number of steps so far.
-            grads_finite: Whether the batch's gradient is finite.
-            draw: Function of the distribution and its parameters that returns labels.
         """
-        values, dtype = objective.values, damping.dtype
-        due = iteration % (self.adapt_every or TRIED_EVERY) == 0
-        linear_change = dot(gradients, step)
+        objective, dtype = batch.objective, damping.dtype
+        due = batch.iteration % (self.adapt_every or TRIED_EVERY) == 0
+        linear_change = dot(batch.gradients, step)
         # Saturated predictions have no divergence, however large the predicted change of the loss is.
         risky = RISKY * tf.abs(tf.cast(self.last_loss, dtype))
         tried = due | (tf.maximum(divergence, tf.abs(linear_change)) > risky)
 
         def measured():
-            form = fisher_forms(examples, values, [step], draw)[0, 0]
-            losses = objective.loss(values), objective.loss(shifted(values, 1.0, step))
+            form = fisher_forms(batch.examples, batch.values, [step], batch.draw)[0, 0]
+            losses = objective.loss(batch.values), objective.loss(shifted(batch.values, 1.0, step))
             return [tf.cast(number, dtype) for number in (*losses, form, dot(step, step))]
 
         *shares, squared = tf.cond(tried, measured, lambda: [tf.zeros([], dtype)] * 4)
@@ -87,14 +82,14 @@ class Acceptance:
         predicted = linear_change + form / 2 + damping * squared / 2
         trial = Trial(before, after, predicted, objective.resolution)
         accepted = finite(step) & (~tried | (trial.is_finite & trial.not_raised))
-        loss_known = tried & grads_finite & trial.is_finite
+        loss_known = tried & batch.grads_finite & trial.is_finite
         self.last_loss.assign(tf.where(loss_known, tf.cast(before, self.last_loss.dtype), self.last_loss))
         following = tf.where(
             accepted,
             self._damping_after_accepted(damping, trial.ratio, due),
             raised_damping(damping, REJECTED, self.bounds),
         )
-        self.damping.assign(tf.where(grads_finite, following, tf.cast(self.damping, dtype)))
+        self.damping.assign(tf.where(batch.grads_finite, following, tf.cast(self.damping, dtype)))
         return accepted
 
     def _damping_after_accepted(self, damping, ratio, due):

@@ -13,8 +13,9 @@ from ... import arguments
 from ..layer_rules.blocks import FALLBACKS, blocks_of
 from ..schedules import LearningRate
 from ..trials import TrialOptimizer
-from ..vectors import finite, precision, scaled, select
+from ..vectors import finite, scaled, select
 from .acceptance import Acceptance
+from .batch import Batch
 from .observation import draw
 from .preconditioners import preconditioner_of
 from .statistics import Statistics
@@ -195,7 +196,9 @@ class KFAC(TrialOptimizer):
         # s^T F s, and so the signal, is known only for steps that minimize the quadratic model.
         modified = self.momentum, self.clipnorm, self.clipvalue, self.global_clipnorm
         signal_memory = self.noise_memory if all(value is None for value in modified) else None
-        self._step_rule = StepRule(variables, self.momentum, self.kl_clip, signal_memory, self)
+        self._step_rule = StepRule(
+            self._trainable_variables, self.momentum, self.kl_clip, signal_memory, self
+        )
         self._acceptance = Acceptance(
             self._damping, self.initial_damping, self.damping_bounds, self.adapt_every, self.add_state
         )
@@ -207,35 +210,30 @@ class KFAC(TrialOptimizer):
             objective: The `Objective` of this replica's batch.
             gradients: Keras's gradients.
         """
-        values, gradients = objective.values, self.total(gradients)
+        gradients = self.total(gradients)
         grads_finite = finite(gradients)
-        gradients = select(grads_finite, gradients)
-        examples = objective.subsample(math.ceil(self.curvature_examples / self.replicas()))
-
-        labels = examples.targets if self.fisher == "empirical" else self._draw
-        states = self._statistics.update(examples, labels, self.iterations, grads_finite)
-        damping = self._acceptance.damping_for(self._statistics, states, precision(values), grads_finite)
-        states = self._statistics.invert(states, damping, self.iterations)
-        natural = self._statistics.natural_gradient(gradients, self._trainable_variables, states, damping)
-
-        proposal = self._step_rule.propose(
-            examples, values, gradients, natural, damping, self.learning_rate, grads_finite, self._draw
-        )
-        step = self.with_decay(proposal.step, values, proposal.rate)
-
-        accepted = self._acceptance.judge(
+        batch = Batch(
             objective,
-            examples,
-            gradients,
-            step,
-            proposal.divergence,
-            damping,
-            self.iterations,
-            grads_finite,
-            self._draw,
+            examples=objective.subsample(math.ceil(self.curvature_examples / self.replicas())),
+            values=objective.values,
+            gradients=select(grads_finite, gradients),
+            grads_finite=grads_finite,
+            iteration=self.iterations,
+            draw=self._draw,
         )
-        self._statistics.mark_stale(grads_finite & ~accepted)
-        self._step_rule.remember(proposal, gradients, accepted, grads_finite)
+        statistics, variables = self._statistics, self._trainable_variables
+
+        states = statistics.update(batch, self._draw if self.fisher == "sampled" else batch.examples.targets)
+        damping = self._acceptance.damping_for(batch, statistics, states)
+        states = statistics.invert(states, damping, batch.iteration)
+        natural = statistics.natural_gradient(batch.gradients, variables, states, damping)
+
+        proposal = self._step_rule.propose(batch, natural, damping, self.learning_rate)
+        step = self.with_decay(proposal.step, batch.values, proposal.rate)
+
+        accepted = self._acceptance.judge(batch, step, proposal.divergence, damping)
+        statistics.mark_stale(grads_finite & ~accepted)
+        self._step_rule.remember(batch, proposal, accepted)
         return scaled(-1 / self.replicas(), select(accepted & grads_finite, step))
 
     def update_step(self, gradient, variable, learning_rate):

@@ -37,24 +37,23 @@ class Statistics:
         self.updates, self.inverses_stale = add_state("statistics_updates"), add_state("inverses_stale")
         self.positions = add_state("positions") if counts_positions else None
 
-    def update(self, examples, labels, iteration, grads_finite):
+    def update(self, batch, labels):
         """Returns the states as tensors, with this batch in the averages if an update is due.
 
         Args:
-            examples: The `Objective` of this replica's examples.
+            batch: The `Batch`.
             labels: Labels, or a function of the distribution and its parameters that draws them.
-            iteration: The number of steps so far.
-            grads_finite: Whether the batch's gradient is finite; otherwise the batch is left out.
         """
         states = [{name: tf.convert_to_tensor(v) for name, v in state.items()} for state in self.states]
-        due = grads_finite & ((iteration % self.update_every == 0) | (iteration < EARLY))
+        scheduled = (batch.iteration % self.update_every == 0) | (batch.iteration < EARLY)
+        due = batch.grads_finite & scheduled
         weight = tf.maximum(1 / (self.updates + 1), 1 - self.decay)
-        share = _share_of_inputs(examples)
+        share = _share_of_inputs(batch.examples)
 
         def updated():
-            return observe(self.preconditioners, examples, labels, states, weight, share)
+            return observe(self.preconditioners, batch.examples, labels, states, weight, share)
 
-        states, weights = tf.cond(due, updated, lambda: (states, tf.zeros([2], precision(examples.values))))
+        states, weights = tf.cond(due, updated, lambda: (states, tf.zeros([2], precision(batch.values))))
         self.updates.assign_add(tf.cast(due, self.updates.dtype))
         if replicas.number() > 1:
             # Once per step and outside of the condition, where collectives are not allowed.
@@ -72,7 +71,7 @@ class Statistics:
         Args:
             states: What `update` returned.
             damping: The damping lambda of this step.
-            iteration: The number of steps so far.
+            iteration: The number of steps before this one.
         """
 
         def inverted():

@@ -33,8 +33,7 @@ class StepRule:
         momentum: None to minimize the quadratic model over step size and momentum; or a fixed momentum.
         kl_clip: The largest divergence of a step, or None.
         signal_memory: Memory of the averages in the signal fraction, or None for whole steps.
-        clip: Function that clips a step as Keras clips gradients.
-        optimizer: The optimizer, which creates the variables.
+        optimizer: The `ModelOptimizer`, which clips steps and creates the variables.
     """
 
     def __init__(self, variables, momentum, kl_clip, signal_memory, optimizer):
@@ -42,34 +41,31 @@ class StepRule:
         self.last_step = optimizer.add_states(variables, "step")
         self.signal = None if signal_memory is None else SignalFraction(signal_memory, optimizer.add_state)
 
-    def propose(self, examples, values, gradients, natural, damping, learning_rate, grads_finite, draw):
+    def propose(self, batch, natural, damping, learning_rate):
         """Returns the `Proposal` of this batch.
 
         Args:
-            examples: The `Objective` of the examples on which the exact F is evaluated.
-            values: The trainable values.
-            gradients: The gradient g of the whole batch, zero if it is not finite.
+            batch: The `Batch`.
             natural: The natural gradient d.
             damping: The damping lambda.
             learning_rate: The learning rate.
-            grads_finite: Whether the batch's gradient is finite.
-            draw: Function of the distribution and its parameters that returns labels.
         """
         last = [tf.convert_to_tensor(v) for v in self.last_step]
         fraction = 1.0
         if self.signal is not None:
-            fraction = tf.cast(self.signal.measure(gradients, last, grads_finite), damping.dtype)
+            fraction = tf.cast(self.signal.measure(batch.gradients, last, batch.grads_finite), damping.dtype)
         rate = fraction * tf.cast(learning_rate, damping.dtype)
         if self.momentum is None:
-            forms = replicas.total(fisher_forms(examples, values, [natural, last], draw))
-            coefficients = rate * best_coefficients(gradients, natural, last, forms, damping)
+            forms = fisher_forms(batch.examples, batch.values, [natural, last], batch.draw)
+            forms = replicas.total(forms)
+            coefficients = rate * best_coefficients(batch.gradients, natural, last, forms, damping)
             divergence = tf.tensordot(coefficients, tf.linalg.matvec(forms, coefficients), 1) / 2
             clip = self._clip_factor(divergence)
             along, again = tf.unstack(clip * coefficients)
             divergence = clip**2 * divergence
         else:
             # F d is approximately g.
-            divergence = rate**2 * dot(gradients, natural) / 2
+            divergence = rate**2 * dot(batch.gradients, natural) / 2
             clip = self._clip_factor(divergence)
             along, again = -rate * clip, tf.constant(self.momentum, rate.dtype)
             # Momentum sums a steady direction to 1 / (1 - m) steps.
@@ -77,20 +73,19 @@ class StepRule:
         terms = zip(scaled(along, natural), scaled(again, last), strict=True)
         return Proposal(self.clip([d + v for d, v in terms]), divergence, rate)
 
-    def remember(self, proposal, gradients, accepted, grads_finite):
+    def remember(self, batch, proposal, accepted):
         """Stores the step for the next one: zero if it was rejected; a batch that is not finite is ignored.
 
         Args:
+            batch: The `Batch`.
             proposal: The `Proposal`.
-            gradients: The gradient g of the whole batch.
             accepted: Whether the step is taken.
-            grads_finite: Whether the batch's gradient is finite.
         """
         if self.signal is not None:
-            slope = dot(gradients, proposal.step)
-            self.signal.note(slope, 2 * proposal.divergence, accepted, grads_finite)
+            slope = dot(batch.gradients, proposal.step)
+            self.signal.note(slope, 2 * proposal.divergence, accepted, batch.grads_finite)
         last = [tf.convert_to_tensor(v) for v in self.last_step]
-        following = select(grads_finite, select(accepted, proposal.step), last)
+        following = select(batch.grads_finite, select(accepted, proposal.step), last)
         for variable, value in zip(self.last_step, following, strict=True):
             variable.assign(value)
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ... import arguments
 from ...theory.noise_scale import RunningNoiseScale, two_batch_estimates
 from ..keras_bridge.batch_callback import BatchCallback
-from ..keras_bridge.compiled_objective import OWN_OBJECTIVE, has_own_objective
+from ..keras_bridge.compiled_objective import has_own_objective
 from ..keras_bridge.internals import build_symbolically, compiled_loss
 from ..layer_rules import per_example
 from . import estimators as noise_estimators
@@ -231,9 +231,8 @@ class GradientNoiseScale(BatchCallback):
         model, count = self.model, self.microbatches
         if type(model).compute_loss is not keras.Model.compute_loss and not has_own_objective(model):
             raise ValueError(
-                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: give it "
-                f"a method {OWN_OBJECTIVE}(self, **batch) that returns its loss as a "
-                "curvezoo.optimizers.ModelObjective"
+                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: the "
+                "noise scale is that of the compiled loss"
             )
         if model.distribute_strategy.num_replicas_in_sync == 1:
             # `fit` builds model, loss and optimizer only in its first step.

@@ -131,7 +131,7 @@ def test_steps_that_raise_the_loss_are_taken_only_if_allowed(rule):
 
 
 def build_everything():
-    """Has batch norm, a regularizer, a sparse gradient, and no dropout, whose state Keras does not save."""
+    """Has batch norm, a regularizer and a sparse gradient; Keras does not save the state of dropout."""
     keras.utils.set_random_seed(0)
     tokens = keras.Input((4,), dtype="int32")
     h = keras.layers.Flatten()(keras.layers.Embedding(6, 2)(tokens))

@@ -9,6 +9,7 @@ from keras import layers
 from curvezoo.optimizers.curvature import products
 from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 from curvezoo.optimizers.kfac import statistics as statistics_module
+from curvezoo.optimizers.kfac.batch import Batch
 from curvezoo.optimizers.kfac.optimizer import KFAC
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
@@ -224,8 +225,10 @@ def test_in_deep_linear_networks_it_equals_block_gauss_newton(eigenbasis, dampin
         outputs = objective.outputs(values)
         loss = objective.data_loss(outputs)
     statistics, damped = optimizer._statistics, tf.constant(damping, tf.float64)
-    states = statistics.update(objective, optimizer._draw, optimizer.iterations, tf.constant(True))
-    states = statistics.invert(states, damped, optimizer.iterations)
+    finite, iteration = tf.constant(True), optimizer.iterations
+    batch = Batch(objective, objective, objective.values, gradient, finite, iteration, optimizer._draw)
+    states = statistics.update(batch, optimizer._draw)
+    states = statistics.invert(states, damped, iteration)
     actual = statistics.natural_gradient(gradient, model.trainable_variables, states, damped)
     start = 0
     for index, state in enumerate(factors(optimizer)):
