@@ -1,4 +1,4 @@
-"""Measurements of many runs that a user makes on a model."""
+"""Studies of a model: the gradient noise scale, a comparison of optimizers, and a check of gradients."""
 
 import lazy_loader
 
