@@ -48,8 +48,8 @@ def fit_lines(
 
     The gradient of the loss rho(z) at z = (y - mu) / s gives each point a weight w = rho'(z) / z, with which
     least squares has the same gradient. The scale then follows from s^2 = <w (y - mu)^2>, because the
-    gradient 1 - z rho'(z) with respect to log s vanishes on average at the maximum. No step lowers the likelihood if
-    rho is a concave function of z^2, as here.
+    gradient 1 - z rho'(z) with respect to log s vanishes on average at the maximum. No step lowers the
+    likelihood if rho is a concave function of z^2, as here.
 
     A smooth loss converges in 10 to 30 steps. The absolute error is slow if its minimum lies on a data point.
     After 100 steps its lines are within a twentieth of their standard error (root mean square).
