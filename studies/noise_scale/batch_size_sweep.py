@@ -140,7 +140,7 @@ def train_to(problem, target, batch_size, rate, seed, limit):
     problem.restart(seed, rate)
     first = problem.loss()
     if first <= target:
-        raise ValueError(f"target={target:g} must be below the loss before training, {first:g}")
+        raise ValueError(f"target must be below the initial loss {first:g}, got {target:g}")
     measured, mean = [(0, first)], first
     while problem.step < limit:
         before, at = mean, problem.step

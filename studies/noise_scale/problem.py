@@ -41,7 +41,7 @@ class Problem:
 
     def __init__(self, recipe, data_dir=None, optimizer="sgd", sample=1000):
         if optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
         self.recipe = recipe
         inputs, targets, self.spec = examples(recipe, data_dir)
         with tf.device("CPU:0"):
@@ -204,7 +204,7 @@ def examples(recipe, data_dir=None):
     spec = data.spec(recipe.data)
     size = recipe.subset or spec.train
     if 4 * size * math.prod(spec.shape) > _LARGEST_BYTES:
-        raise ValueError(f"data={recipe.data!r} is too large to hold in memory; give --set subset=, or less")
+        raise ValueError(f"data must fit in memory, got {recipe.data!r}; reduce it with --set subset=N")
     splits = data.load(
         recipe.data,
         size if size <= 8 * _CHUNK else _CHUNK,

@@ -65,7 +65,7 @@ class Options:
 
     def __post_init__(self):
         if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={self.optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
         object.__setattr__(self, "batch_sizes", tuple(batch_size_sweep.check_batch_sizes(self.batch_sizes)))
         for name, least in (("seeds", 1), ("points", 2), ("curved", 0)):
             object.__setattr__(self, name, arguments.integer(name, getattr(self, name), least))
@@ -116,11 +116,14 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
     _check_folder(out, recipe, options, resume)
     problem = Problem(recipe, data_dir, options.optimizer)
     if options.batch_sizes[-1] > problem.size:
-        raise ValueError(f"batch_sizes must be at most {problem.size}, the number of training examples")
+        raise ValueError(
+            f"batch_sizes must be at most {problem.size}, the number of training examples, "
+            f"got {options.batch_sizes[-1]}"
+        )
     first = problem.loss()
     target = TARGET * first if options.target is None else options.target
     if target >= first:
-        raise ValueError(f"target={target:g} must be below the loss before training, {first:.4g}")
+        raise ValueError(f"target must be below the initial loss {first:.4g}, got {target:g}")
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     write_json(
@@ -159,7 +162,7 @@ def saved_options(out, name):
 def _check_folder(out, recipe, options, resume):
     """Raises a `ValueError` if the folder holds anything else than the study to be resumed."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f"out={str(out)!r} is a file, not a folder")
+        raise ValueError(f"out must be a folder, got the file {str(out)!r}")
     if not resume:
         if out.is_dir() and any(out.iterdir()):
             raise ValueError(f"{out} is not empty; resume the study in it, or name another folder")

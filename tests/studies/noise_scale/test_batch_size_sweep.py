@@ -119,7 +119,7 @@ def test_invalid_arguments_are_errors():
         swept(Quadratic(), sizes=(4, 8, 4))
     with pytest.raises(ValueError, match="batch_sizes must be"):
         swept(Quadratic(), sizes=(0, 8, 16))
-    with pytest.raises(ValueError, match="target=2 must be below the loss before training, 1"):
+    with pytest.raises(ValueError, match="target must be below the initial loss 1, got 2"):
         batch_size_sweep.sweep(Quadratic(), 2.0, SIZES, 0.1)
     with pytest.raises(ValueError, match=r"target=1e-09 was not reached .* of batch size 2 at .* lowest"):
         batch_size_sweep.sweep(Quadratic(), 1e-9, SIZES, 0.1, epochs=0.001)
