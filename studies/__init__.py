@@ -1,4 +1,4 @@
-"""Studies of a model: the gradient noise scale, a comparison of optimizers, and a check of gradients."""
+"""Measurements of many runs that a user makes on a model."""
 
 import lazy_loader
 
