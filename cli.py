@@ -221,7 +221,7 @@ def _noise_scale(arguments):
     catalogue.recipe(arguments.name).override(settings)
     _load_tensorflow()
 
-    from .studies.noise_scale.models import study_noise_scale
+    from .studies.noise_scale import study_noise_scale
 
     found = study_noise_scale(
         arguments.name,

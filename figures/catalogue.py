@@ -99,12 +99,12 @@ def figures(section):
 @functools.cache
 def _sections_by_module():
     """Returns the section of each module with a `FIGURE`, by names such as `chapter2.entropy`."""
-    found = {}
+    by_module = {}
     for path in sorted(pathlib.Path(__file__).parent.glob("chapter*/*.py")):
         section = _read_section(path)
         if section is not None:
-            found[f"{path.parent.name}.{path.stem}"] = section
-    return found
+            by_module[f"{path.parent.name}.{path.stem}"] = section
+    return by_module
 
 
 def _read_section(path):

@@ -1,11 +1,11 @@
-"""A Keras model's gradient against central differences, in double precision (notes, section 1.4).
+"""Comparison of a Keras model's gradient with central differences in double precision (Sec. 1.4).
 
-Single precision leaves a difference quotient two or three digits, so the model is rebuilt in float64 with
-the same weights, and the model itself is not touched. The derivatives are checked along random directions,
-which see every parameter at once, and along single parameters, which say where an error sits. A kink (a
-ReLU that switches within the step) shows up as a difference of order one at that derivative alone.
+In single precision a difference quotient has only two or three correct digits. The model is therefore rebuilt
+in float64 with the same weights; the model itself is not changed. The derivatives are checked along random
+directions, which involve all parameters at once, and along single parameters, which locate an error. A kink,
+such as a ReLU that switches within the step, appears as a difference of order one in that derivative alone.
 
-Legend: B batch, P trainable parameters, M derivatives compared.
+Legend: B batch, P trainable parameters, M compared derivatives.
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ def gradient_check(
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> GradientReport:
-    """Compares the loss's gradient by automatic differentiation with central differences.
+    """Compares the gradient of the loss from automatic differentiation with central differences.
 
     Args:
-        model: A built Keras model that its config rebuilds.
+        model: A built Keras model that can be rebuilt from its config.
         x: Inputs, [B, ...] or a structure of such arrays.
         y: Targets, [B, ...].
-        loss: The loss, by default the one that the model was compiled with. A plain function is averaged
-            over its values.
-        directions: Random unit directions in the space of all P parameters.
-        coordinates: Single parameters, drawn without repetition (all if there are fewer).
-        epsilon: The step, by default u^(1/3), times max(1, |theta_i|) for single parameters.
-        training: The model's mode. In training mode random states and moving averages are put back before
-            every evaluation, so that dropout draws the same mask.
-        tolerance: Allowed error, relative to the largest derivative.
-        seed: Of the directions and the drawn parameters.
+        loss: The loss; by default the one that the model was compiled with. The values of a plain function
+            are averaged.
+        directions: Number of random unit directions in the space of all P parameters.
+        coordinates: Number of single parameters, drawn without repetition; all if there are fewer.
+        epsilon: The step; by default u^(1/3), times max(1, |theta_i|) for single parameters.
+        training: Whether the model runs in training mode. Seeds and moving averages are reset before each
+            evaluation, so that dropout draws the same mask.
+        tolerance: Allowed error relative to the largest derivative.
+        seed: Seed of the directions and of the drawn parameters.
 
     Returns:
         A `GradientReport` with M = directions + coordinates derivatives and the method `central difference`.
 
     Raises:
         ValueError: If the model is not built, has no trainable parameters or cannot be rebuilt in float64,
-            if there is no loss, x and y hold different numbers of examples, a number is out of range, or
-            the loss is not finite.
+            if there is no loss, x and y have different numbers of examples, a number is out of range, or the
+            loss is not finite.
     """
     _require_arguments(model, x, y, directions, coordinates, epsilon, tolerance)
     loss = getattr(model, "loss", None) if loss is None else loss
@@ -71,7 +71,7 @@ def gradient_check(
 
 
 class _Objective:
-    """The loss as a function of one flat parameter vector, [P]."""
+    """The loss as a function of the flat vector of all parameters, [P]."""
 
     def __init__(self, model, x, y, loss, training):
         self._variables = model.trainable_variables
@@ -103,19 +103,19 @@ class _Objective:
         self._assign(self.point)
         gradients = self._gradient()
         zeros = (np.zeros(variable.shape) for variable in self._variables)
-        parts = (
-            zero if part is None else tf.convert_to_tensor(part).numpy()
-            for part, zero in zip(gradients, zeros, strict=True)
+        arrays = (
+            zero if gradient is None else tf.convert_to_tensor(gradient).numpy()
+            for gradient, zero in zip(gradients, zeros, strict=True)
         )
-        return np.concatenate([np.ravel(part) for part in parts])
+        return np.concatenate([np.ravel(array) for array in arrays])
 
     def label(self, index: int) -> str:
-        """Names the parameter at a place of the flat vector, such as `dense/kernel[3, 2]`."""
+        """Returns the name of a parameter in the flat vector, such as `dense/kernel[3, 2]`."""
         for variable in self._variables:
             size = int(np.prod(variable.shape))
             if index < size:
-                place = np.unravel_index(index, tuple(variable.shape))
-                return f"{variable.path}[{', '.join(map(str, place))}]"
+                indices = np.unravel_index(index, tuple(variable.shape))
+                return f"{variable.path}[{', '.join(map(str, indices))}]"
             index -= size
         raise IndexError(index)
 
@@ -128,7 +128,7 @@ class _Objective:
 
 
 def _steps(point, directions, coordinates, epsilon, rng) -> Iterator[tuple[int | None, np.ndarray, float]]:
-    """Yields the place of a single parameter or `None`, the step's unit vector [P] and its length."""
+    """Yields the index of a single parameter or `None`, the unit vector of the step [P] and its length."""
     base = UNIT_ROUNDOFF ** (1 / 3)
     for _ in range(directions):
         direction = rng.standard_normal(point.size)
@@ -141,18 +141,18 @@ def _steps(point, directions, coordinates, epsilon, rng) -> Iterator[tuple[int |
 
 def _compare(objective: _Objective, steps, tolerance: float) -> GradientReport:
     gradient, value = objective.gradient(), objective(objective.point)
-    labels, given, differences, lengths = [], [], [], []
+    labels, derivatives, differences, lengths = [], [], [], []
     for number, (index, unit, step) in enumerate(steps):
         above, below = objective.point + step * unit, objective.point - step * unit
         labels.append(f"direction {number}" if index is None else objective.label(index))
-        # Along the step as rounded, so that rounding the parameters costs nothing.
-        given.append(gradient @ (above - below) / (2 * step))
+        # The derivative along the rounded step, so that rounding of the parameters causes no difference.
+        derivatives.append(gradient @ (above - below) / (2 * step))
         differences.append((objective(above) - objective(below)) / (2 * step))
         lengths.append(step)
     method = "central difference"
     return GradientReport(
         tuple(labels),
-        np.array(given),
+        np.array(derivatives),
         {method: np.array(differences)},
         {method: resolution(value, np.array(lengths))},
         tolerance,
@@ -172,17 +172,18 @@ def _double_precision():
 
 
 def _in_double_precision(model: keras.Model, x) -> keras.Model:
-    """Rebuilds the model from its config in float64, with its weights."""
+    """Rebuilds the model from its config in float64 with the same weights."""
     try:
         twin = type(model).from_config(_with_double_dtypes(model.get_config()))
-        twin(_double(keras.tree.map_structure(lambda part: part[:1], x)))
+        twin(_double(keras.tree.map_structure(lambda array: array[:1], x)))
         for copy, original in zip(twin.variables, model.variables, strict=True):
             copy.assign(original.numpy())
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(f"model must be one that its config rebuilds in float64, got {model!r}") from error
-    low = [v.path for v in twin.trainable_variables if keras.backend.standardize_dtype(v.dtype) != "float64"]
+    variables = twin.trainable_variables
+    low = [v.path for v in variables if keras.backend.standardize_dtype(v.dtype) != "float64"]
     if low:
-        raise ValueError(f"model must let float64 reach all its layers, these stay lower: {', '.join(low)}")
+        raise ValueError(f"model must use float64 in all layers, got a lower precision in {', '.join(low)}")
     return twin
 
 
@@ -210,9 +211,9 @@ def _loss_in_double_precision(loss) -> Callable:
 
 
 def _double(structure):
-    def convert(part):
-        part = np.asarray(part)
-        return tf.constant(part, tf.float64 if np.issubdtype(part.dtype, np.floating) else None)
+    def convert(array):
+        array = np.asarray(array)
+        return tf.constant(array, tf.float64 if np.issubdtype(array.dtype, np.floating) else None)
 
     return keras.tree.map_structure(convert, structure)
 
@@ -222,12 +223,12 @@ def _require_arguments(model, x, y, directions, coordinates, epsilon, tolerance)
         raise ValueError(f"model must be a built keras.Model, got {model!r}")
     if not model.trainable_variables:
         raise ValueError(f"model must have trainable parameters, got none in {model.name!r}")
-    sizes = {len(part) for part in keras.tree.flatten((x, y))}
+    sizes = {len(array) for array in keras.tree.flatten((x, y))}
     if len(sizes) != 1 or 0 in sizes:
-        raise ValueError(f"x and y must hold the same number of examples, at least one, got {sorted(sizes)}")
+        raise ValueError(f"x and y must have the same number of examples, at least one, got {sorted(sizes)}")
     if directions < 0 or coordinates < 0 or directions + coordinates == 0:
         raise ValueError(
-            f"directions and coordinates must not be negative nor both zero, got {directions}, {coordinates}"
+            f"directions and coordinates must not be negative or both zero, got {directions}, {coordinates}"
         )
     if epsilon is not None and not 0 < epsilon < np.inf:
         raise ValueError(f"epsilon must be positive and finite, got {epsilon}")

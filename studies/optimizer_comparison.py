@@ -1,17 +1,20 @@
 """Fourteen optimizers on two small problems: the training loss against steps and against seconds (chapter 4).
 
-Both problems are scikit-learn's 1,797 handwritten digits, all of them in every batch, so that every optimizer
-descends the same function from the same weights: a classifier with one hidden layer, and an autoencoder
-through six numbers, whose many layers make its loss ill-conditioned. First-order rules and evolution are
-trained at each of four learning rates, of which the one with the lowest loss at the end is kept; the others
-run at their defaults. Nothing here tells how they do on small noisy batches, or on new digits.
+Both problems use scikit-learn's 1,797 handwritten digits, all of them in every batch, so that all optimizers
+minimize the same function from the same weights. One is a classifier with one hidden layer. The other is an
+autoencoder with a code of six numbers, whose many layers make the loss ill-conditioned. First-order rules and
+evolution are trained at each of four learning rates, and the one with the lowest final loss is reported; the
+others run at their defaults. The comparison says nothing about small noisy batches or about new digits.
 
-Seconds are those of the steps alone. Every optimizer first makes one step that compiles everything; then the
-weights and its own variables go back to where they were, and the clock starts.
+The seconds are those of the steps alone. Each optimizer first makes one step, which compiles everything. Then
+the weights and the variables of the optimizer are reset, and the clock starts.
+
+Legend: N examples, S steps.
 """
 
 import contextlib
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -29,21 +32,21 @@ from ..optimizers.full_batch.optimizer import CompiledFunction, FullBatchOptimiz
 from ..optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 SOLVED = 1e-4
-"""The excess loss, nats an example, below which a training ends."""
+"""Excess loss in nats per example below which a training ends."""
 
-# The fastest rule for eigenvalues 1 and 50: above 52 it would diverge in between (docs/errata.md).
+# The fastest rule for eigenvalues 1 and 50. For ratios above 52 it diverges between them (docs/errata.md).
 _THREE_STAGES = optimizers.Acceleration.for_two_eigenvalues(1.0, 50.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """A model to train, and what it is trained on.
+    """A model with its loss and its targets.
 
     Args:
-        build: Returns the model; its weights are drawn from Keras's seed.
-        loss: Its loss, in nats an example.
-        targets: From images [N, 64] and labels [N] to the targets.
-        floor: From the same to the least possible loss.
+        build: Function that returns the model; its weights are drawn from Keras's seed.
+        loss: Loss in nats per example.
+        targets: Function from images [N, 64] and labels [N] to the targets.
+        floor: Function from the same arguments to a lower bound of the loss.
     """
 
     build: Callable
@@ -54,12 +57,12 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """An optimizer and how it is used here.
+    """An optimizer with its settings in the comparison.
 
     Args:
-        make: From a learning rate, or from nothing, to the optimizer.
-        steps: Its steps.
-        rates: Learning rates to try, by problem; empty for the optimizer's default.
+        make: Function that returns the optimizer, from a learning rate if `rates` are given.
+        steps: Maximum number of steps.
+        rates: Learning rates to try, by problem; empty to use the optimizer's default.
     """
 
     make: Callable
@@ -72,10 +75,10 @@ class Run:
     """One training.
 
     Args:
-        rate: The learning rate; None for the optimizer's default.
-        excess: The loss above its least possible value before each step, [S], in nats an example; it ends
-            where it is below `SOLVED`, or no longer finite.
-        seconds: The time that the steps before took, [S].
+        rate: The learning rate; `None` for the optimizer's default.
+        excess: Loss above its lower bound before each step, in nats per example, [S]. The training ends if
+            it is below `SOLVED` or not finite.
+        seconds: Time of all earlier steps, [S].
     """
 
     rate: float | None
@@ -84,7 +87,7 @@ class Run:
 
     @property
     def last(self):
-        """The last excess loss; infinite if it is not a number."""
+        """The final excess loss; infinite if it is not finite."""
         return float(self.excess[-1]) if np.isfinite(self.excess[-1]) else math.inf
 
 
@@ -93,10 +96,10 @@ class Comparison:
     """All optimizers on one problem.
 
     Args:
-        problem: Its name.
-        parameters: Number of the model's trainable parameters.
-        runs: The training at the best rate, by method.
-        searches: The last excess loss by rate, by method, for those with rates to try.
+        problem: Name of the problem.
+        parameters: Number of trainable parameters of the model.
+        runs: The `Run` at the best rate by method.
+        searches: The final excess loss by rate, by method, for methods with rates to try.
     """
 
     problem: str
@@ -105,12 +108,12 @@ class Comparison:
     searches: dict[str, dict[float, float]]
 
     def steps_to(self, method, excess):
-        """Returns the number of steps to an excess loss; infinite if it was not reached."""
+        """Returns the number of steps to an excess loss; infinite if the run does not reach it."""
         reached = np.flatnonzero(self.runs[method].excess <= excess)
         return int(reached[0]) if reached.size else math.inf
 
     def seconds_to(self, method, excess):
-        """Returns the seconds to an excess loss; infinite if it was not reached."""
+        """Returns the seconds to an excess loss; infinite if the run does not reach it."""
         steps = self.steps_to(method, excess)
         return float(self.runs[method].seconds[steps]) if math.isfinite(steps) else math.inf
 
@@ -121,13 +124,13 @@ def _classifier():
 
 def _autoencoder():
     widths = [32, 16, 6, 16, 32]
-    # A linear code.
+    # The code is linear.
     hidden = [keras.layers.Dense(width, None if width == 6 else "tanh") for width in widths]
     return keras.Sequential([keras.Input((64,)), *hidden, keras.layers.Dense(64)])
 
 
 def _entropy(images, labels):
-    """The mean entropy of the images' pixels, which the loss of no reconstruction is below."""
+    """Returns the mean entropy of the pixels of an image, a lower bound of the loss of any reconstruction."""
     return float(np.mean(np.sum(entr(images) + entr(1 - images), axis=1)))
 
 
@@ -137,7 +140,7 @@ PROBLEMS = {
     CLASSIFIER: Problem(_classifier, CategoricalNLL(), lambda x, y: y, lambda x, y: 0.0),
     AUTOENCODER: Problem(_autoencoder, BernoulliNLL(), lambda x, y: x, _entropy),
 }
-"""The problems by name."""
+"""Problems by name."""
 
 
 def _rates(classifier, autoencoder):
@@ -170,25 +173,25 @@ METHODS = {
     "L-BFGS": Method(lambda: _full_batch(optimizers.LBFGS), 300),
     "BFGS": Method(lambda: _full_batch(optimizers.BFGS), 100),
 }
-"""The methods by name, the baseline first."""
+"""Methods by name, the baseline first."""
 
 
 GOALS = {CLASSIFIER: 0.01, AUTOENCODER: 5.0}
-"""The excess loss that the table asks for, nats an example, by problem."""
+"""Target excess loss of the table in nats per example, by problem."""
 
 
 def _full_batch(cls):
-    # Ended by the number of steps alone.
+    # Only the number of steps ends the minimization.
     return cls(max_iterations=1_000_000, gradient_tolerance=0.0)
 
 
 def measure(problem, methods=METHODS, steps=None, examples=1797, seed=0):
-    """Trains a problem's model by each method.
+    """Trains the model of a problem with each method.
 
     Args:
-        problem: One of `PROBLEMS`.
+        problem: Name of a problem, a key of `PROBLEMS`.
         methods: `Method`s by name.
-        steps: Most steps of every method; None for its own.
+        steps: Maximum number of steps of all methods; `None` for their own.
         examples: Number N of digits.
         seed: Seed of the initial weights.
 
@@ -196,7 +199,7 @@ def measure(problem, methods=METHODS, steps=None, examples=1797, seed=0):
         A `Comparison`.
 
     Raises:
-        ValueError: If the problem is none of these, or a number is below 1.
+        ValueError: If the problem is unknown, or a number is below 1.
     """
     if problem not in PROBLEMS:
         raise ValueError(f"problem must be one of {', '.join(PROBLEMS)}, got {problem!r}")
@@ -214,7 +217,7 @@ def measure(problem, methods=METHODS, steps=None, examples=1797, seed=0):
 
 
 def table(comparisons):
-    """Returns (header, rows) of a printed table, a row for each method.
+    """Returns (header, rows) of a table with a row for each method.
 
     Args:
         comparisons: `Comparison`s, one for each problem.
@@ -222,8 +225,8 @@ def table(comparisons):
     header, rows = ["optimizer"], [[name] for name in comparisons[0].runs]
     for comparison in comparisons:
         goal = GOALS[comparison.problem]
-        to = f"{comparison.problem}: steps to {goal:g} nats"
-        header += [to, "seconds", "ms a step", "rate", "last loss"]
+        steps_header = f"{comparison.problem}: steps to {goal:g} nats"
+        header += [steps_header, "seconds", "ms per step", "rate", "final loss"]
         for row in rows:
             name, run = row[0], comparison.runs[row[0]]
             steps = comparison.steps_to(name, goal)
@@ -237,7 +240,7 @@ def table(comparisons):
 
 
 class _Trainer:
-    """One model that every method trains from the same weights on the same batch."""
+    """A model that all methods train from the same weights on the same batch."""
 
     def __init__(self, problem, examples, seed):
         images, labels = load_digits(return_X_y=True)
@@ -251,24 +254,24 @@ class _Trainer:
         self.weights = self.model.get_weights()
 
     def runs(self, method, rates, steps):
-        """Returns the `Run` at each rate; what is compiled for the first serves the others."""
+        """Returns the `Run` at each rate; all rates share the compiled step."""
         first = method.make(*(rate for rate in rates[:1] if rate is not None))
         if isinstance(first, FullBatchOptimizer):
             return [self._minimization(first, steps)]
         self.model.compile(first, self.loss)
         first.build(self.model.trainable_variables)
-        fresh = [variable.numpy() for variable in first.variables]
+        initial = [variable.numpy() for variable in first.variables]
         self.model.train_on_batch(self.x, self.y)
-        return [self._training(first, fresh, rate, steps) for rate in rates]
+        return [self._training(first, initial, rate, steps) for rate in rates]
 
-    def _training(self, optimizer, fresh, rate, steps):
+    def _training(self, optimizer, initial, rate, steps):
         self.model.set_weights(self.weights)
-        for variable, value in zip(optimizer.variables, fresh, strict=True):
+        for variable, value in zip(optimizer.variables, initial, strict=True):
             variable.assign(value)
         if rate is not None:
             optimizer.learning_rate = rate
         excess, times, begin = [], [], time.perf_counter()
-        while len(excess) <= steps and not (excess and self._over(excess[-1])):
+        while len(excess) <= steps and not (excess and self._finished(excess[-1])):
             times.append(time.perf_counter() - begin)
             excess.append(self.model.train_on_batch(self.x, self.y) - self.floor)
         return Run(rate, np.array(excess), np.array(times))
@@ -276,24 +279,25 @@ class _Trainer:
     def _minimization(self, optimizer, steps):
         self.model.set_weights(self.weights)
         self.model.compile(loss=self.loss)
-        function, start = self._flat_function()
-        with contextlib.suppress(_Enough):
-            optimizer.minimize_function(function, start, callback=_stop)
+        function, start = self._flat_function
+        with contextlib.suppress(_Finished):
+            optimizer.minimize_function(function, start, callback=_stop_early)
         begin = time.perf_counter()
         excess, times = [float(function(tf.constant(start))[0]) - self.floor], [0.0]
 
-        def note(iteration, loss, norm):
+        def record(iteration, loss, norm):
             excess.append(loss - self.floor)
             times.append(time.perf_counter() - begin)
-            if iteration >= steps or self._over(excess[-1]):
-                raise _Enough
+            if iteration >= steps or self._finished(excess[-1]):
+                raise _Finished
 
-        with contextlib.suppress(_Enough):
-            optimizer.minimize_function(function, start, callback=note)
+        with contextlib.suppress(_Finished):
+            optimizer.minimize_function(function, start, callback=record)
         return Run(None, np.array(excess), np.array(times))
 
+    @functools.cached_property
     def _flat_function(self):
-        """The loss as a compiled function of one vector, and the vector to begin at."""
+        """The loss as a compiled function of one vector, and the initial vector."""
         objective = CompiledObjective(self.model, self.x, self.y, training=True)
         shapes = [weight.shape for weight in self.weights]
         sizes = [weight.size for weight in self.weights]
@@ -303,18 +307,18 @@ class _Trainer:
             return objective.loss([tf.reshape(p, shape) for p, shape in zip(parts, shapes, strict=True)])
 
         start = np.concatenate([weight.ravel() for weight in self.weights])
-        # As Keras compiles its steps on a processor.
+        # On a CPU, Keras compiles its steps without XLA, too.
         return CompiledFunction(loss, jit_compile=False), start
 
     @staticmethod
-    def _over(excess):
+    def _finished(excess):
         return not SOLVED <= excess < math.inf
 
 
-class _Enough(Exception):
-    """Ends a minimization from its callback."""
+class _Finished(Exception):
+    """Raised by a callback to end a minimization."""
 
 
-def _stop(iteration, loss, norm):
+def _stop_early(iteration, loss, norm):
     if iteration == 2:
-        raise _Enough
+        raise _Finished

@@ -136,12 +136,12 @@ BAD = {
     "noise-scale optimizer": (
         nothing,
         "noise-scale softmax_digits --optimizer lion",
-        "optimizer='lion' is not one of sgd, recipe",
+        "optimizer must be one of sgd, recipe, got 'lion'",
     ),
     "noise-scale target": (
         nothing,
         "noise-scale softmax_digits --target 4",
-        "target=4 must be below the loss before training, 2.303",
+        "target must be below the initial loss 2.303, got 4",
     ),
     "noise-scale --set": (nothing, "noise-scale softmax_digits --set l3=1", "no setting 'l3'"),
     "noise-scale out is in use": (

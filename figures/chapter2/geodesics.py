@@ -83,7 +83,7 @@ def circle(center, radius, points=181):
 def draw():
     """Draws the half-plane with geodesics and circles, and the Gaussians along the first two paths."""
     connections = measure()
-    figure, _ = style.canvas(9.4, 4.2)
+    figure, _ = style.canvas(9.4, 3.8)
     figure.clear()
     grid = figure.add_gridspec(2, 2, width_ratios=(2.5, 1))
     plane, upper, lower = (figure.add_subplot(g) for g in (grid[:, 0], grid[0, 1], grid[1, 1]))
@@ -116,7 +116,7 @@ def _half_plane(axes, connections):
         )
     middle = connections[0].line[100]
     text = f"{connections[0].line_length:.2f} along the line"
-    axes.annotate(text, middle, (-42, -13), textcoords="offset points", color=style.MUTED, fontsize=9)
+    axes.annotate(text, middle, (-42, 5), textcoords="offset points", color=style.MUTED, fontsize=9)
     for center in CENTERS:
         for curve, look in zip(circle(center, RADIUS), ({}, {"linestyle": ":"}), strict=True):
             axes.plot(*curve.T, color=style.VERMILION, linewidth=1.2, **look)

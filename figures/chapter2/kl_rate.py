@@ -62,7 +62,8 @@ FIGURE = Figure(
     caption=(
         "Left: the exact log probability per toss that models with q = 0.35, 0.5 and 0.7 assign to data with "
         "a fraction p = 0.2 of heads approaches minus the KL divergence (Eq. 2.3.1). Right: the difference "
-        "is the same for every q. It is the square root that Eq. 2.1.8 drops from Stirling's formula (line)."
+        "is the same for every q. It comes from the square root in Stirling's formula, which Eq. 2.1.8 drops "
+        "(line)."
     ),
     place=1,
 )

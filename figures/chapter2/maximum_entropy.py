@@ -62,7 +62,7 @@ def draw():
             panel.plot(x, result.closed_form[inside], color=color, linewidth=1.4)
             panel.plot(x[every], density[every], "o", color=color, markersize=3.5)
             if scale == "linear":
-                panel.annotate(label, position, color=color, fontsize=10)
+                panel.annotate(label, position, color=color, fontsize=9)
         panel.set(yscale=scale, xlabel="$x$", ylabel="density $p(x)$", xlim=(-width, width))
     axes[0, 0].set_ylim(0, 0.54)
     axes[0, 1].set_ylim(1e-8, 1)

@@ -323,7 +323,7 @@ def _total_error(axis, statistics):
         axis.axhline(score, color=color, linestyle="--", linewidth=1.2)
     axis.plot([], [], "--", color=style.MUTED, label="score function, baseline")
     axis.set_title("Gumbel-softmax, error of a mean", loc="left", fontsize=11)
-    axis.set_ylim(bottom=1e-3)
+    axis.set_ylim(1e-3, 7)
     axis.set_ylabel(r"(bias$^2$ + variance / samples)$^{1/2}$")
     axis.legend(frameon=False, fontsize=9, loc="lower left")
 

@@ -182,7 +182,7 @@ def plot(result: Result):
     nlls = _grid(lambda noise, name: result.cells[noise, name].nll)
     excess = nlls - nlls.min(axis=1, keepdims=True)
     _heat_map(axes[1, 1], "RMS error of the line / Cramér-Rao bound", ratios, "{:.2f}")
-    _heat_map(axes[1, 2], "NLL of new points above the best (nats)", excess, "{:+.3f}")
+    _heat_map(axes[1, 2], "NLL of new points above best (nats)", excess, "{:+.3f}")
     for row, column in ((list(NOISES).index(n), list(LOSSES).index(m)) for n, m in sorted(NO_MEAN)):
         axes[1, 1].texts[row * len(LOSSES) + column].set_text("no mean")
     return figure

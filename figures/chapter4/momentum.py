@@ -43,14 +43,14 @@ def _plateaus(axes):
         axes.plot(steps, rates, color=color, linewidth=2, label=f"$m = {m:g}$" + (" (SGD)" if m == 0 else ""))
         ends = (1 - np.sqrt(m)) ** 2, (1 + np.sqrt(m)) ** 2
         axes.plot(ends, 2 * [np.sqrt(m)], "o", color=color, markersize=5)
-    axes.axhspan(1, 1.25, color=style.RULE, alpha=0.6, linewidth=0)
+    axes.axhspan(1, 1.42, color=style.RULE, alpha=0.6, linewidth=0)
     for x, text in ((0.5, "same\nsign"), (1.5, "alter-\nnating"), (3.0, "SGD does not converge")):
         axes.text(x, 0.03, text, color=style.VERMILION, fontsize=9, ha="center", va="bottom", linespacing=1.1)
     for x in (1, 2):
         axes.plot([x, x], [0, 0.18], ":", color=style.VERMILION, linewidth=1)
-    axes.set(xlim=(0, 4), ylim=(0, 1.25), xlabel=r"$\epsilon\lambda$", ylabel="rate (factor per step)")
+    axes.set(xlim=(0, 4), ylim=(0, 1.42), xlabel=r"$\epsilon\lambda$", ylabel="rate (factor per step)")
     axes.set_title("Phases of SGD, plateaus of momentum", loc="left", fontsize=11)
-    axes.legend(frameon=False, fontsize=9, ncols=2, loc="upper left")
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
 
 
 def _map(axes):

@@ -152,7 +152,7 @@ def _orders(axes):
     axes.set_ylabel("distance of the models / length of the step")
     axes.text(rates[0], 3.3, "gradient descent", color=style.VERMILION, fontsize=10)
     axes.text(rates[3] * 1.3, natural[3] * 0.65, "natural\ngradient", color=style.BLUE, fontsize=10, va="top")
-    axes.set_title("One step in each of the four", loc="left", fontsize=11)
+    axes.set_title("One step in all four charts", loc="left", fontsize=11)
 
 
 FIGURE = Figure(

@@ -53,7 +53,7 @@ def _paths(axes):
     axes.plot(paths["RMSProp"][:, -1], color=style.BLUE, linewidth=1.5, label=r"RMSProp, $\lambda_{max}$")
     axes.plot(paths["SGD on |theta|"], "--", color=style.INK, linewidth=1.2, label=r"SGD on $|\theta|$")
     axes.set(xlabel="steps", ylabel=r"distance $|\theta| / \epsilon$", ylim=(0, 310), xlim=(0, 420))
-    title = r"RMSProp ($\beta = 0.9$) on $\lambda\theta^2$ behaves as SGD on $|\theta|$"
+    title = r"RMSProp ($\beta = 0.9$) on $\lambda\theta^2$ behaves like SGD on $|\theta|$"
     axes.set_title(title, loc="left", fontsize=11)
     axes.legend(frameon=False, fontsize=9, loc="upper right", bbox_to_anchor=(1, 0.62))
 

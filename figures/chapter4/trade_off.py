@@ -158,8 +158,10 @@ def _plane(axis, result, fit):
     axis.plot(fit.examples(b), fit.steps(b), color=style.BLUE, label="fitted hyperbola")
     examples = result.sizes * result.steps
     axis.plot(examples, result.steps, "o", color=style.VERMILION, markersize=5, label="SGD")
-    for size, position in zip(result.sizes, zip(examples, result.steps, strict=True), strict=True):
-        axis.annotate(f"{size}", position, (6, 4), textcoords="offset points", fontsize=9)
+    for size, x, y, residual in zip(result.sizes, examples, result.steps, fit.residuals, strict=True):
+        # Labels are on the side of the curve where their point is.
+        side = {"xytext": (6, 4)} if residual > 0 else {"xytext": (-4, -4), "ha": "right", "va": "top"}
+        axis.annotate(f"{size}", (x, y), textcoords="offset points", fontsize=9, **side)
     axis.axhline(fit.least_steps, color=style.MUTED, linestyle=":", linewidth=1)
     axis.axvline(fit.least_examples, color=style.MUTED, linestyle=":", linewidth=1)
     critical = fit.critical_batch_size
@@ -192,7 +194,7 @@ def _deviations(axis, result, fit):
         axis.annotate(label, (place, 0.02), (shift, 0), fontsize=9, **bottom)
     axis.set(xscale="log", ylim=(0.86, 1.2), xlabel="batch size B", ylabel="steps S / hyperbola")
     axis.set_title("Deviations from the hyperbola", loc="left", fontsize=11)
-    axis.legend(frameon=False, fontsize=9, loc="upper right")
+    axis.legend(framealpha=1, edgecolor="none", fontsize=9, loc="upper right")
 
 
 FIGURE = Figure(

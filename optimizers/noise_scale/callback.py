@@ -231,8 +231,9 @@ class GradientNoiseScale(BatchCallback):
         model, count = self.model, self.microbatches
         if type(model).compute_loss is not keras.Model.compute_loss and not has_own_objective(model):
             raise ValueError(
-                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: the "
-                "noise scale is that of the compiled loss"
+                f"model must have Keras's own compute_loss, but {type(model).__name__} overrides it: give it "
+                f"a method {OWN_OBJECTIVE}(self, **batch) that returns its loss as a "
+                "curvezoo.optimizers.ModelObjective"
             )
         if model.distribute_strategy.num_replicas_in_sync == 1:
             # `fit` builds model, loss and optimizer only in its first step.

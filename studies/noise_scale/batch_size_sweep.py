@@ -1,12 +1,12 @@
-"""The batch-size sweep: steps to one training loss, the rate tuned at each batch size (Sec. 4.5).
+"""A sweep over batch sizes: steps to a given training loss with the rate tuned at each size (Sec. 4.5).
 
-Batch sizes are taken in ascending order. At each the rate climbs, from the best one of the batch size before,
-on a grid of factors of 2, then of sqrt 2. A rate is judged by the geometric mean of the steps over the seeds,
-and given up where one of them takes half as long again as the best mean so far. The first search of all has
-short trainings, ranked by their loss, until one reaches the target. Every finished training can be stored,
-and is not run again.
+The batch sizes are visited in ascending order. At each, a hill climb tunes the learning rate, starting from
+the best rate of the previous batch size, on a grid with factors of 2 and then of sqrt 2. The score of a rate
+is the geometric mean of the steps over the seeds; a rate is abandoned when one seed takes half as long again
+as the best mean so far. At the first batch size, short trainings are ranked by their loss until one of them
+reaches the target. Finished trainings can be stored, so that they are not run again.
 
-Legend: M batch sizes, B examples in a batch.
+Legend: B examples in a batch.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ from ... import arguments
 from ...publishing.files import write_json
 
 DIVERGED = 2.0
-"""A training is given up where its loss rises by so many times its first value."""
+"""A training is abandoned when its loss has risen by this multiple of the initial loss."""
 
-_MOVES = 16
-_SHORTEST = 400
+_MAX_MOVES = 16
+_SHORTEST_LIMIT = 400
 _PATIENCE = 1.5
 _SPACING = 0.05
 _WINDOW = 0.2
-_FEWEST = 3
+_MIN_MEASUREMENTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Training:
     """One training to the target.
 
     Args:
-        batch_size: B.
+        batch_size: Batch size B.
         rate: Learning rate.
-        seed: Of initial weights and batches.
-        taken: Steps that were made.
-        loss: Mean training loss over the last of them; infinite where it diverged.
-        steps: Steps S after which the loss passed the target, interpolated; `None` where it was given up.
+        seed: Seed of the initial weights and of the batches.
+        taken: Number of steps made.
+        loss: Mean training loss over the last steps; infinite if the training diverged.
+        steps: Interpolated number S of steps to the target; `None` if the training was abandoned.
     """
 
     batch_size: int
@@ -53,12 +53,12 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
-    """The trainings at one batch size with the learning rate that is best there.
+    """The trainings at one batch size with the tuned learning rate.
 
     Args:
-        batch_size: B.
+        batch_size: Batch size B.
         rate: The tuned learning rate.
-        steps: Steps S to the target, one for each seed.
+        steps: Steps S to the target for each seed.
     """
 
     batch_size: int
@@ -72,17 +72,17 @@ class Tuned:
 
     @property
     def relative_error(self):
-        """Standard error of log `mean_steps` over the seeds; not a number for a single one."""
+        """Standard error of log `mean_steps` over the seeds; NaN for a single seed."""
         if len(self.steps) < 2:
             return math.nan
         return float(np.std(np.log(self.steps), ddof=1) / np.sqrt(len(self.steps)))
 
 
 class Store:
-    """Finished trainings, kept in a file so that a sweep that was stopped goes on where it was.
+    """Finished trainings, saved in a file so that an interrupted sweep can be resumed.
 
     Args:
-        path: A JSON file, read where it exists; `None` keeps them in memory.
+        path: A JSON file, which is read if it exists; `None` stores the trainings in memory only.
     """
 
     def __init__(self, path=None):
@@ -90,22 +90,22 @@ class Store:
         rows = json.loads(self.path.read_text()) if self.path and self.path.is_file() else []
         # JSON has no infinity.
         rows = [row | {"loss": math.inf if row["loss"] is None else row["loss"]} for row in rows]
-        self._found = {_key(training): training for training in (Training(**row) for row in rows)}
+        self._trainings = {_key(training): training for training in (Training(**row) for row in rows)}
 
     def __iter__(self):
-        return iter(self._found.values())
+        return iter(self._trainings.values())
 
     def find(self, batch_size, rate, seed, limit):
-        """Returns the stored `Training` that a limit of `limit` steps would end in, or `None`."""
-        found = self._found.get((batch_size, _digits(rate), seed))
-        if found is None:
+        """Returns the stored `Training` with the result of `limit` steps, or `None` if there is none."""
+        training = self._trainings.get((batch_size, _digits(rate), seed))
+        if training is None:
             return None
-        decided = found.steps is not None or not math.isfinite(found.loss)
-        return found if decided or found.taken >= limit else None
+        ended = training.steps is not None or not math.isfinite(training.loss)
+        return training if ended or training.taken >= limit else None
 
     def add(self, training):
-        """Takes a finished `Training` and writes all down."""
-        self._found[_key(training)] = training
+        """Adds a finished `Training` and saves all trainings."""
+        self._trainings[_key(training)] = training
         if self.path:
             rows = [dataclasses.asdict(each) for each in self]
             write_json(
@@ -115,28 +115,32 @@ class Store:
 
 
 def train_to(problem, target, batch_size, rate, seed, limit):
-    """Trains a problem from the start until its loss passes the target.
+    """Trains a problem from its initial weights until the loss reaches the target.
 
-    The loss is measured after every step at first, then after every 5 % more of them. What must pass the
-    target is its mean over the last fifth of the steps, three measurements at least: at high rates the loss
-    leaps, and a lucky step is no training. The passage is interpolated. The mean lags by a share of the steps
-    that is the same at all batch sizes, but for the shortest trainings.
+    The loss is measured after each step at first, and then each time the number of steps has grown by 5 %. At
+    high rates it fluctuates, and one low value does not count as reaching the target. The criterion is
+    therefore its mean over the last fifth of the steps, with at least three measurements; the passage is
+    interpolated. The mean lags by a fraction of the steps that is the same at all batch sizes, except for the
+    shortest trainings.
 
     Args:
-        problem: A `Problem`, or anything with its `restart`, `advance`, `loss` and `step`.
+        problem: A `Problem`, or any object with its `restart`, `advance`, `loss` and `step`.
         target: Training loss to reach.
-        batch_size: B.
+        batch_size: Batch size B.
         rate: Learning rate.
-        seed: Of initial weights and batches.
-        limit: Steps after which to give up.
+        seed: Seed of the initial weights and of the batches.
+        limit: Maximum number of steps.
 
     Returns:
         A `Training`.
+
+    Raises:
+        ValueError: If the initial loss is not above the target.
     """
     problem.restart(seed, rate)
     first = problem.loss()
     if first <= target:
-        raise ValueError(f"target={target:g} must be below the loss before training, {first:g}")
+        raise ValueError(f"target must be below the initial loss {first:g}, got {target:g}")
     measured, mean = [(0, first)], first
     while problem.step < limit:
         before, at = mean, problem.step
@@ -145,27 +149,27 @@ def train_to(problem, target, batch_size, rate, seed, limit):
         if not measured[-1][1] <= first + DIVERGED * abs(first):
             return Training(batch_size, rate, seed, problem.step, math.inf, None)
         recent = [loss for step, loss in measured if step >= (1 - _WINDOW) * problem.step]
-        recent = [loss for _, loss in measured[-max(_FEWEST, len(recent)) :]]
+        recent = [loss for _, loss in measured[-max(_MIN_MEASUREMENTS, len(recent)) :]]
         mean = float(np.mean(recent))
         if mean <= target:
-            share = (before - target) / (before - mean)
-            return Training(batch_size, rate, seed, problem.step, mean, at + share * (problem.step - at))
+            fraction = (before - target) / (before - mean)
+            return Training(batch_size, rate, seed, problem.step, mean, at + fraction * (problem.step - at))
     return Training(batch_size, rate, seed, problem.step, mean, None)
 
 
 def tune(problem, target, batch_size, rate, limits, seeds=(0,), store=None, progress=None):
-    """Finds the learning rate that reaches the target in the fewest steps, on the mean over the seeds.
+    """Finds the learning rate that reaches the target in the fewest steps, averaged over the seeds.
 
     Args:
-        problem: As for `train_to`.
+        problem: As in `train_to`.
         target: Training loss to reach.
-        batch_size: B.
-        rate: Where the search begins.
-        limits: Steps after which a training is given up, ascending: where no rate reaches the target within
-            one limit, the search goes on with the next from the rate that came closest.
+        batch_size: Batch size B.
+        rate: Initial learning rate of the search.
+        limits: Maximum numbers of steps, ascending. If no rate reaches the target within one limit, the
+            search continues with the next limit, from the rate that came closest.
         seeds: Seeds of the trainings.
-        store: A `Store`.
-        progress: Function of a `Training`, called after each.
+        store: A `Store`; a new one by default.
+        progress: Function of a `Training` that is called after each training.
 
     Returns:
         A `Tuned`.
@@ -201,48 +205,48 @@ def tune(problem, target, batch_size, rate, limits, seeds=(0,), store=None, prog
     rates = sorted(each.rate for each in tried)
     raise ValueError(
         f"target={target:.4g} was not reached within {limit} steps of batch size {batch_size} at learning "
-        f"rates from {rates[0]:.3g} to {rates[-1]:.3g}: the lowest loss was {best.trainings[-1].loss:.4g}; "
-        f"give a higher target or more epochs"
+        f"rates from {rates[0]:.3g} to {rates[-1]:.3g}; the lowest loss was {best.trainings[-1].loss:.4g}; "
+        f"set a higher target or more epochs"
     )
 
 
 def sweep(problem, target, batch_sizes, rate, epochs=30, seeds=(0,), store=None, progress=None):
-    """Tunes the rate at every batch size.
+    """Tunes the learning rate at each batch size.
 
     Args:
-        problem: As for `train_to`, with its `size`, the number of examples.
+        problem: As in `train_to`, with its `size`, the number of examples.
         target: Training loss to reach.
-        batch_sizes: Batch sizes B, at least three different ones; the hyperbola has two parameters.
-        rate: Where the search begins at the smallest one.
-        epochs: Passes over the examples after which a training of the smallest batch size is given up; a
-            larger one gets half as many steps again as the one before took.
+        batch_sizes: Batch sizes B, at least three different ones, because the hyperbola has two parameters.
+        rate: Initial learning rate of the search at the smallest batch size.
+        epochs: Maximum number of passes over the examples at the smallest batch size. A larger batch size
+            gets at most half as many steps again as the previous one took.
         seeds: Seeds of the trainings.
-        store: A `Store`.
-        progress: Function of a `Training`, called after each.
+        store: A `Store`; a new one by default.
+        progress: Function of a `Training` that is called after each training.
 
     Returns:
-        `Tuned`s, in ascending order of batch size.
+        A list of `Tuned`s in ascending order of batch size.
 
     Raises:
-        ValueError: If an argument is not valid, or the target is not reached.
+        ValueError: If an argument is not valid or the target is not reached.
     """
     sizes = check_batch_sizes(batch_sizes)
     target = float(arguments.finite("target", target, ndim=0))
     most = max(1, int(arguments.positive("epochs", epochs, ndim=0) * problem.size / sizes[0]))
-    limits, found = [most], []
-    while limits[0] > _SHORTEST:
+    limits, tuned = [most], []
+    while limits[0] > _SHORTEST_LIMIT:
         limits.insert(0, limits[0] // 4)
     for size in sizes:
-        found.append(tune(problem, target, size, rate, limits, seeds, store, progress))
-        rate, limits = found[-1].rate, [max(10, math.ceil(1.5 * found[-1].mean_steps))]
-    return found
+        tuned.append(tune(problem, target, size, rate, limits, seeds, store, progress))
+        rate, limits = tuned[-1].rate, [max(10, math.ceil(1.5 * tuned[-1].mean_steps))]
+    return tuned
 
 
 def check_batch_sizes(batch_sizes):
-    """Returns batch sizes in ascending order, once each.
+    """Returns the distinct batch sizes in ascending order.
 
     Raises:
-        ValueError: If one is no positive integer, or fewer than three differ.
+        ValueError: If one is not a positive integer, or fewer than three are distinct.
     """
     sizes = sorted({arguments.integer("batch_sizes", size, 1) for size in batch_sizes})
     if len(sizes) < 3:
@@ -252,7 +256,7 @@ def check_batch_sizes(batch_sizes):
 
 @dataclasses.dataclass(frozen=True)
 class _Attempt:
-    """The trainings with one learning rate, seed by seed until one is given up."""
+    """The trainings with one learning rate, one for each seed until one is abandoned."""
 
     rate: float
     trainings: tuple[Training, ...]
@@ -263,14 +267,14 @@ class _Attempt:
 
     @property
     def rank(self):
-        """What the search minimizes: the mean steps to the target, then the loss that was reached instead."""
+        """The objective of the search: mean log steps to the target, or else the loss that was reached."""
         if not self.reached:
             return math.inf, self.trainings[-1].loss
         return float(np.mean(np.log([each.steps for each in self.trainings]))), 0.0
 
 
 def _search(attempt, rate, limit):
-    """Climbs the grid of rates; returns the attempts at all its places."""
+    """Searches the grid of rates for the best one; returns the attempts at all rates that were tried."""
     tried = {}
 
     def rank(place):
@@ -280,12 +284,12 @@ def _search(attempt, rate, limit):
             tried[place] = attempt(rate * 2 ** (place / 2), most)
         return tried[place].rank
 
-    _climb(rank, _climb(rank, 0, 2, _MOVES), 1, 1)
+    _climb(rank, _climb(rank, 0, 2, _MAX_MOVES), 1, 1)
     return list(tried.values())
 
 
 def _climb(rank, place, stride, moves):
-    """Goes from place to place while the rank falls, and down where a training diverges."""
+    """Moves to neighbors on the grid while the rank falls, and to lower rates after a divergence."""
     for _ in range(moves):
         lower, higher = place - stride, place + stride
         if rank(place) == (math.inf, math.inf):

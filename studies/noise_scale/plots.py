@@ -1,7 +1,4 @@
-"""Figures of a measured batch-size study: steps against examples, and the noise scale along a training.
-
-`training.figures.noise_scale` draws the theory; these draw what `training.noise_scale_study` measured.
-"""
+"""Plots of a noise-scale study: steps against examples, and the noise scale along a training."""
 
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
@@ -10,10 +7,10 @@ from ...publishing.page import style
 
 
 def draw_trade_off(tuned, fit):
-    """Draws steps against examples to the target with the fitted hyperbola, and the tuned rates beside it.
+    """Draws steps against examples to the target with the fitted hyperbola, and the tuned rates.
 
     Args:
-        tuned: `experiments.batch_size_sweep.Tuned`s, one for each batch size.
+        tuned: A `batch_size_sweep.Tuned` for each batch size.
         fit: The `theory.trade_off.TradeOffFit` of their steps.
 
     Returns:
@@ -29,8 +26,8 @@ def draw_run(run, critical=None):
     """Draws the noise scales and the loss along a training.
 
     Args:
-        run: An `experiments.noise_scale.NoisyRun`.
-        critical: B_crit of the sweep, drawn as a level; `None` for none.
+        run: A `measurement.NoisyRun`.
+        critical: B_crit of the sweep, drawn as a horizontal line; `None` to draw no line.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -47,7 +44,7 @@ def draw_run(run, critical=None):
     top.axhline(run.batch_size, color=style.MUTED, linewidth=1, linestyle=":", label="batch size of this run")
     top.set(yscale="log", ylabel="noise scale (examples)")
     top.set_title(f"One training: batch size {run.batch_size}, rate {run.rate:.3g}", loc="left", fontsize=11)
-    figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    style.legend_below(figure)
     bottom.plot(steps, [point.loss for point in run.points], color=style.GREEN)
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     bottom.set(xlabel="step", ylabel="training loss", xlim=(-0.02 * steps[-1], 1.02 * steps[-1]))
@@ -55,16 +52,16 @@ def draw_run(run, critical=None):
 
 
 def _series(axis, steps, estimates, form, color, label):
-    """Points with one standard error each; what is not seen above zero is left out."""
+    """Draws positive estimates with their standard errors; others are omitted."""
     scales = np.array([each.noise_scale for each in estimates])
     errors = np.array([each.standard_error for each in estimates])
-    seen = np.isfinite(scales) & (scales > 0)
-    # On a logarithmic axis a bar must end above zero.
-    low = np.minimum(errors, 0.9 * scales, where=seen, out=np.zeros_like(scales))
+    positive = np.isfinite(scales) & (scales > 0)
+    # On a logarithmic axis, error bars must end above zero.
+    low = np.minimum(errors, 0.9 * scales, where=positive, out=np.zeros_like(scales))
     axis.errorbar(
-        np.asarray(steps)[seen],
-        scales[seen],
-        [low[seen], errors[seen]],
+        np.asarray(steps)[positive],
+        scales[positive],
+        [low[positive], errors[positive]],
         fmt=form,
         color=color,
         markersize=4,
@@ -82,7 +79,7 @@ def _plane(axis, tuned, fit):
     levels = np.array([0.75 * min(fit.least_steps, steps.min()), 1.6 * steps.max()])
     for size in sizes:
         axis.plot(size * levels, levels, color=style.RULE, linewidth=1, zorder=1)
-    axis.plot(fit.examples(line), fit.steps(line), color=style.BLUE, label="hyperbola, fitted")
+    axis.plot(fit.examples(line), fit.steps(line), color=style.BLUE, label="fitted hyperbola")
     axis.errorbar(
         sizes * steps, steps, errors, fmt="o", color=style.VERMILION, markersize=5, label="tuned trainings"
     )
@@ -110,7 +107,7 @@ def _plane(axis, tuned, fit):
 
 
 def _rates(axis, tuned, fit):
-    """The tuned rates, and the law of Eq. 4.5.6 through them with the sweep's own B_crit."""
+    """Draws the tuned rates, and Eq. 4.5.6 fitted to them with the B_crit of the sweep."""
     sizes = np.array([each.batch_size for each in tuned])
     rates = np.array([each.rate for each in tuned])
     shape = 1 / (1 + fit.critical_batch_size / sizes)
@@ -127,7 +124,7 @@ def _rates(axis, tuned, fit):
 
 
 def _decades(axis):
-    """Labels a logarithmic axis in plain numbers, and within a decade or two at 2 and 5 as well."""
+    """Labels a logarithmic axis in plain numbers, at 2 and 5, too, if it spans less than two decades."""
     low, high = axis.get_view_interval()
     subs = (1.0, 2.0, 5.0) if high / low < 100 else (1.0,)
     axis.set_major_locator(LogLocator(subs=subs))

@@ -1,8 +1,8 @@
-"""A recipe's model and data as a problem to train from scratch, many times over, at any batch size.
+"""The model and data of a recipe as a problem that can be trained repeatedly from scratch at any batch size.
 
-The examples are those of one epoch of the recipe's training split, augmented or corrupted as the recipe says,
-but once; batches are drawn from them with replacement, as Eq. 4.5.2 supposes. The loss is what training
-minimizes: penalties included, with dropout, and with a batch's own statistics in batch norms.
+The examples are those of one epoch of the recipe's training split. The recipe's augmentation or corruption is
+applied to them once. Batches are drawn with replacement, as Eq. 4.5.2 assumes. The loss is the one that
+training minimizes, with penalties, with dropout, and with batch statistics in batch normalization.
 
 Legend: N examples, P parameters, B examples in a batch, R batches.
 """
@@ -18,7 +18,7 @@ from ...optimizers.vectors import dot, flat, unflat
 from ...training.weights import penalize
 
 OPTIMIZERS = ("sgd", "recipe")
-"""Plain SGD, or the recipe's own optimizer; both at a constant rate."""
+"""Plain SGD or the optimizer of the recipe, both at a constant learning rate."""
 
 _LARGEST_BYTES = 2**32
 _CHUNK = 500
@@ -26,13 +26,13 @@ _ORDER, _SAMPLE, _MEASURE, _CURVATURE = range(4)
 
 
 class Problem:
-    """A model that is trained by single steps on batches of any size, restarted, and differentiated.
+    """A model with its data that can be trained step by step, restarted, and differentiated.
 
     Args:
-        recipe: The `Recipe`; its schedule, epochs and batch size are not used, its precision is float32.
+        recipe: The `Recipe`. Its schedule, epochs and batch size are not used; the precision is float32.
         data_dir: Folder of TensorFlow Datasets; `None` for its default.
         optimizer: One of `OPTIMIZERS`.
-        sample: Training examples on which the loss is measured, always the same ones.
+        sample: Number of training examples on which the loss is measured, the same ones each time.
 
     Raises:
         ValueError: If an argument is not valid, or the data does not fit in memory.
@@ -40,7 +40,7 @@ class Problem:
 
     def __init__(self, recipe, data_dir=None, optimizer="sgd", sample=1000):
         if optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
         self.recipe = recipe
         inputs, targets, self.spec = examples(recipe, data_dir)
         with tf.device("CPU:0"):
@@ -64,16 +64,16 @@ class Problem:
 
     @property
     def coupled(self):
-        """Whether a batch norm couples the examples of a batch: the gradient of one alone means nothing."""
-        # Keras has no public way to the layers inside layers.
+        """Whether batch normalization couples the examples, so that none has a gradient of its own."""
+        # Keras has no public method that lists nested layers.
         layers = self.model._flatten_layers()
         return any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
 
     def restart(self, seed, rate):
-        """Goes back to the start.
+        """Resets the model and the optimizer.
 
         Args:
-            seed: Of the initial weights, the batches and dropout.
+            seed: Seed of the initial weights, the batches and dropout.
             rate: Learning rate.
         """
         if seed not in self._initial:
@@ -87,11 +87,11 @@ class Problem:
         self.seed, self.step = seed, 0
 
     def advance(self, steps, batch_size):
-        """Makes optimizer steps on batches drawn with replacement; which ones, seed and step decide.
+        """Makes optimizer steps on batches drawn with replacement, as a function of seed and step.
 
         Args:
-            steps: Their number.
-            batch_size: B.
+            steps: Number of steps.
+            batch_size: Batch size B.
         """
         self._advance(*map(tf.constant, (self.seed, self.step, steps, batch_size)))
         self.step += steps
@@ -101,20 +101,20 @@ class Problem:
         return float(self._measure_loss(self.sample))
 
     def gradients(self, batches, batch_size):
-        """Returns gradients of the loss on fresh batches at the present weights, a tensor [R, P].
+        """Returns gradients of the loss on fresh batches at the current weights, a tensor [R, P].
 
         Args:
-            batches: Their number R.
-            batch_size: Examples B of each.
+            batches: Number R of batches.
+            batch_size: Batch size B.
         """
         return self._gradients(*map(tf.constant, (self.seed, self.step, batches, batch_size)))
 
     def hessian_products(self, vectors, batch_size):
-        """Returns H v for vectors v, H on one fresh batch, apart from those of `gradients`.
+        """Returns Hessian-vector products H v on one fresh batch, independent of those of `gradients`.
 
         Args:
-            vectors: A tensor [R, P].
-            batch_size: Examples of the batch.
+            vectors: Vectors v, a tensor [R, P].
+            batch_size: Number of examples of the batch.
 
         Returns:
             A tensor [R, P].
@@ -127,7 +127,7 @@ class Problem:
         return self.recipe.model.build(self.spec)
 
     def _batch(self, purpose, seed, step, size):
-        """Draws a batch; what it is drawn for keeps the streams apart."""
+        """Draws a batch; each purpose has its own random stream."""
         key = tf.random.fold_in(tf.random.fold_in(tf.stack([seed, purpose]), step), size)
         rows = tf.random.stateless_uniform([size], key, maxval=self.size, dtype=tf.int32)
         return tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
@@ -146,8 +146,8 @@ class Problem:
         def gradient(batch):
             with tf.GradientTape() as tape:
                 loss = self._objective(batch)
-            found = tape.gradient(loss, values, unconnected_gradients="zero")
-            return [tf.convert_to_tensor(part) for part in found]
+            gradients = tape.gradient(loss, values, unconnected_gradients="zero")
+            return [tf.convert_to_tensor(each) for each in gradients]
 
         scalar = tf.TensorSpec([], tf.int32)
 
@@ -188,24 +188,22 @@ class Problem:
 
 
 def examples(recipe, data_dir=None):
-    """Returns the examples of one epoch of a recipe's training split, prepared for its task.
+    """Returns the examples of one epoch of the training split of a recipe, prepared for its task.
 
     Args:
         recipe: The `Recipe`.
         data_dir: Folder of TensorFlow Datasets; `None` for its default.
 
     Returns:
-        (inputs, targets, spec): arrays [N, ...], and the `Spec` of the data set.
+        (inputs, targets, spec): arrays [N, ...] and the `Spec` of the data set.
 
     Raises:
-        ValueError: If the data set is unknown or absent, or too large to hold in memory.
+        ValueError: If the data set is unknown, absent, or too large for memory.
     """
     spec = recipe.data.spec()
     size = recipe.data.subset or spec.train
     if 4 * size * math.prod(spec.shape) > _LARGEST_BYTES:
-        raise ValueError(
-            f"data={recipe.data.name!r} is too large to hold in memory; give --set subset=, or less"
-        )
+        raise ValueError(f"data must fit in memory, got {recipe.data.name!r}; reduce it with --set subset=N")
     batches = dataclasses.replace(recipe.data, batch_size=size if size <= 8 * _CHUNK else _CHUNK)
     splits = recipe.objective.prepare(batches.load(recipe.seed, data_dir), recipe.seed)
     pairs = splits.epochs(0, 1).as_numpy_iterator()

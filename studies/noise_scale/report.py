@@ -1,49 +1,49 @@
-"""The page of a batch-size study: the advice, the sweep with its hyperbola, the noise scale, the settings."""
+"""The page of a noise-scale study: the advice, the sweep, the noise scale along a training, the settings."""
 
 from ...publishing.page.report import Section, write_report
 from .measurement import COUPLED
 from .plots import draw_run, draw_trade_off
 
 
-def write(path, recipe, found, tuned, fit, run, command):
+def write(path, recipe, results, tuned, fit, run, command):
     """Writes the page.
 
     Args:
-        path: Where to write.
-        recipe: The `Recipe` that was studied.
-        found: The results of `noise_scale_study.study`.
-        tuned: The sweep's `Tuned`s.
-        fit: The `TradeOffFit`.
+        path: File to write.
+        recipe: The `Recipe` of the study.
+        results: The results of `study.study`.
+        tuned: The `Tuned`s of the sweep.
+        fit: The `TradeOffFit` of the sweep.
         run: The measured `NoisyRun`.
         command: The command line.
 
     Returns:
         The path, a `pathlib.Path`.
     """
-    sections = [_sweep(found, tuned, fit), _noise(found, run), _settings(found, recipe, command)]
-    title = f"{recipe.name}: which batch size"
+    sections = [_sweep(results, tuned, fit), _noise(results, run), _settings(results, recipe, command)]
+    title = f"{recipe.name}: noise scale and batch size"
     lead = f"{recipe.summary}; gradient noise scale and batch-size sweep (Sec. 4.5)."
-    return write_report(path, title, _summary(found), sections, lead=lead)
+    return write_report(path, title, _summary(results), sections, lead=lead)
 
 
-def _summary(found):
-    excess, size = found["excess"], found["advised_batch_size"]
+def _summary(results):
+    excess, size = results["excess"], results["advised_batch_size"]
     cost = (
-        f"{size}: {1 + size / found['b_crit']:.2f} times the least examples, "
-        f"{1 + found['b_crit'] / size:.2f} times the least steps"
+        f"{size}: {1 + size / results['b_crit']:.2f} times the minimum of examples, "
+        f"{1 + results['b_crit'] / size:.2f} times the minimum of steps"
     )
     rows = [
         ("Advised batch size" + (f" (excess {excess:g})" if excess != 1 else ""), cost),
-        ("B_crit = E_min / S_min, from the sweep", _with_error(found, "b_crit")),
-        ("B_simple, mean over the training", _with_error(found, "b_simple_average")),
-        ("B_simple, first twentieth of the steps", _with_error(found, "b_simple_start")),
+        ("B_crit = E_min / S_min, from the sweep", _with_error(results, "b_crit")),
+        ("B_simple, mean over the training", _with_error(results, "b_simple_average")),
+        ("B_simple, first twentieth of the steps", _with_error(results, "b_simple_start")),
     ]
-    if found["curved"]:
-        rows.append(("B_noise, mean over the training", _with_error(found, "b_noise_average")))
+    if results["curved"]:
+        rows.append(("B_noise, mean over the training", _with_error(results, "b_noise_average")))
     return rows
 
 
-def _sweep(found, tuned, fit):
+def _sweep(results, tuned, fit):
     header = ["batch size", "tuned rate", "steps", "examples", "spread of seeds", "steps / hyperbola"]
     rows = [
         [
@@ -57,42 +57,42 @@ def _sweep(found, tuned, fit):
         for each, steps in zip(tuned, fit.steps([each.batch_size for each in tuned]), strict=True)
     ]
     caption = (
-        "Each point is a training to the same loss with the learning rate tuned at its batch size, written "
-        "beside it; grey diagonals have one batch size. The hyperbola is Eq. 4.5.11, its turnover "
-        "B_crit is Eq. 4.5.12. Right: the tuned rates, with the form of Eq. 4.5.6 through them."
+        "Left: each point is a training to the same loss, with the learning rate tuned at its batch size, "
+        "the number next to it. Gray diagonals are lines of constant batch size. The hyperbola is Eq. 4.5.11 "
+        "and its turnover B_crit is Eq. 4.5.12. Right: the tuned rates with a fit of Eq. 4.5.6."
     )
     text = (
-        f"Steps and examples to a training loss of {found['target']:.4g}. "
-        f"S_min = {_with_error(found, 's_min')} steps, E_min = {_with_error(found, 'e_min')} examples. "
+        f"Steps and examples to a training loss of {results['target']:.4g}. "
+        f"S_min = {_with_error(results, 's_min')} steps, E_min = {_with_error(results, 'e_min')} examples. "
         "Errors are standard errors of the fit, from its residuals."
     )
     return Section("Steps against examples", text, [(draw_trade_off(tuned, fit), caption, (header, rows))])
 
 
-def _noise(found, run):
+def _noise(results, run):
     text = (
-        "The noise scale falls as the temperature, learning rate over batch size, rises; here it is "
-        f"{run.rate / run.batch_size:.3g}."
+        "The noise scale falls as the temperature, the ratio of learning rate and batch size, rises. Here it "
+        f"is {run.rate / run.batch_size:.3g}."
     )
-    if found["batch_norm"]:
+    if results["batch_norm"]:
         text += (
-            f" Batch norms couple the examples of a batch: the covariance is that of gradients of {COUPLED} "
-            "or more examples together, with their own statistics, times their number."
+            " Batch normalization couples the examples of a batch. The covariance is therefore that of the "
+            f"gradients of batches of {COUPLED} or more examples, times the number of examples."
         )
     caption = (
-        "B_simple (Eq. 4.5.9) and B_noise (Eq. 4.5.8) with standard errors, on fresh examples at each "
-        f"point, from the start to the target. B_simple from the averages over the whole training: "
-        f"{_with_error(found, 'b_simple_of_averages')}."
+        "B_simple (Eq. 4.5.9) and B_noise (Eq. 4.5.8) with standard errors, from the start to the target, on "
+        "fresh examples at each point. B_simple from the averages over the whole training: "
+        f"{_with_error(results, 'b_simple_of_averages')}."
     )
-    return Section("Noise scale along a training", text, [(draw_run(run, found["b_crit"]), caption)])
+    return Section("Noise scale along a training", text, [(draw_run(run, results["b_crit"]), caption)])
 
 
-def _settings(found, recipe, command):
+def _settings(results, recipe, command):
     keys = ("optimizer", "batch_sizes", "seeds", "first_seed", "epochs", "examples", "parameters", "points")
-    rows = [("command", command), *((key, found[key]) for key in keys)]
+    rows = [("command", command), *((key, results[key]) for key in keys)]
     rows = [(key, ", ".join(map(str, value)) if isinstance(value, tuple) else value) for key, value in rows]
     rows += [("data", recipe.data.name), ("model", _arguments(recipe.model))]
-    text = "The rate is constant in every training, and batches are drawn with replacement."
+    text = "The learning rate is constant in each training. Batches are drawn with replacement."
     return Section("Settings", text, rows=rows)
 
 
@@ -100,13 +100,13 @@ def _arguments(model):
     return ", ".join(f"{key}={value}" for key, value in model.arguments.items()) or "-"
 
 
-def _with_error(found, key):
-    value, error = found[key], found[f"{key}_error"]
+def _with_error(results, key):
+    value, error = results[key], results[f"{key}_error"]
     if value is None:
-        return "no signal seen"
+        return "no signal"
     return _digits(value, 3) + ("" if error is None else f" ± {_digits(error, 2)}")
 
 
 def _digits(value, count):
-    """A number to so many significant digits, without an exponent: 34,400."""
+    """Returns a number with a given count of significant digits and no exponent, such as 34,400."""
     return f"{float(f'{value:.{count}g}'):,.10g}"

@@ -1,7 +1,7 @@
-"""A batch-size study of a recipe: sweep, hyperbola, noise scale along a training, advice, page (Sec. 4.5).
+"""The noise-scale study of a recipe: sweep, hyperbola, noise scale along a training, advice, page (Sec. 4.5).
 
-The folder holds `run.json` (what is studied), `trainings.json` (every finished training of the sweep, from
-which a study that was stopped goes on), `results.json`, `batch_sizes.csv`, `noise_scale.csv` and
+The folder of a study holds `run.json` (the settings), `trainings.json` (the finished trainings of the sweep,
+from which an interrupted study is resumed), `results.json`, `batch_sizes.csv`, `noise_scale.csv` and
 `report.html`.
 """
 
@@ -27,29 +27,30 @@ from . import report as noise_scale_report
 from .problem import OPTIMIZERS, Problem
 
 TARGET = 0.2
-"""The default target, a share of the loss before training."""
+"""The default target as a fraction of the initial loss."""
 
 FIXED = ("optimizer", "target")
-"""Options that a study is resumed with; the others may change."""
+"""Options that must not change when a study is resumed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a recipe is studied.
+    """Options of a study.
 
     Args:
-        optimizer: `sgd`, without momentum, or `recipe`, the recipe's own; its rate is tuned, and constant.
-        target: Training loss to reach; `None` for a fifth of the loss before training.
-        batch_sizes: Batch sizes of the sweep, three or more.
-        seeds: Trainings of each batch size.
-        epochs: Passes over the data after which a training of the smallest batch size is given up.
-        rate: Where the search for the first learning rate begins.
-        points: How often B_simple is measured.
-        curved: At how many of these points B_noise is measured too.
-        excess: Examples that one is ready to process beyond the least that are needed, in units of those.
+        optimizer: `sgd` without momentum, or `recipe` for the optimizer of the recipe. Its learning rate is
+            tuned and constant.
+        target: Training loss to reach; `None` for a fifth of the initial loss.
+        batch_sizes: Batch sizes of the sweep, at least three.
+        seeds: Number of trainings at each batch size.
+        epochs: Maximum number of passes over the data at the smallest batch size.
+        rate: Initial learning rate of the search at the smallest batch size.
+        points: Number of measurements of B_simple.
+        curved: Number of these measurements that include B_noise.
+        excess: Acceptable number of examples beyond the minimum, in units of the minimum.
 
     Raises:
-        ValueError: If a value is out of its range; the message says what is valid.
+        ValueError: If a value is out of range; the message says what is valid.
     """
 
     optimizer: str = "sgd"
@@ -64,7 +65,7 @@ class Options:
 
     def __post_init__(self):
         if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={self.optimizer!r} is not one of {', '.join(OPTIMIZERS)}")
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
         object.__setattr__(self, "batch_sizes", tuple(batch_size_sweep.check_batch_sizes(self.batch_sizes)))
         for name, least in (("seeds", 1), ("points", 2), ("curved", 0)):
             object.__setattr__(self, name, arguments.integer(name, getattr(self, name), least))
@@ -75,7 +76,7 @@ class Options:
 
 
 def read_options(values):
-    """Returns the `Options` that a dictionary describes; a string is read as its field's type.
+    """Returns `Options` with the values of a dictionary; strings are parsed as the types of their fields.
 
     Args:
         values: Values by field, such as `{"batch_sizes": "16,64,256", "target": 0.1}`.
@@ -86,40 +87,43 @@ def read_options(values):
     types = typing.get_type_hints(Options)
     unknown = sorted(set(values) - set(types))
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is no option of a study; valid: {', '.join(types)}")
+        raise ValueError(f"unknown option {unknown[0]!r} of a study; valid: {', '.join(types)}")
     return Options(**{key: read_value(key, value, types[key]) for key, value in values.items()})
 
 
 def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=True, command=None):
-    """Measures which batch size a recipe's training deserves, and writes everything down.
+    """Measures the noise scale of a recipe's training and the batch size that it advises.
 
     Args:
         recipe: The `Recipe`.
-        out: The study's folder; it must not hold anything, unless `resume`.
+        out: Folder of the study, which must be empty or absent unless `resume`.
         options: The `Options`.
-        data_dir: The folder of TensorFlow Datasets; `None` for its default.
-        resume: Go on with the study in `out`: its finished trainings are not run again. Batch sizes, seeds
-            and the like may change, the recipe, the optimizer and the target may not.
-        progress: Show a bar on stderr.
-        command: The command line to print on the page.
+        data_dir: Folder of TensorFlow Datasets; `None` for its default.
+        resume: Whether to continue the study in `out`, without repeating its finished trainings. Recipe,
+            optimizer and target must be the same; batch sizes, seeds and the other options may change.
+        progress: Whether to show a progress bar on stderr.
+        command: Command line to print on the page.
 
     Returns:
-        The results, a dictionary; `results.json` holds the same.
+        The results, a dictionary with the content of `results.json`.
 
     Raises:
-        ValueError: If an argument is not valid, the target is not reached, or the batch sizes lie all to one
-            side of the critical one.
+        ValueError: If an argument is not valid, the target is not reached, or all batch sizes lie on one side
+            of the critical one.
     """
     options = options or Options()
     out = pathlib.Path(out)
     _check_folder(out, recipe, options, resume)
     problem = Problem(recipe, data_dir, options.optimizer)
     if options.batch_sizes[-1] > problem.size:
-        raise ValueError(f"batch_sizes must be at most {problem.size}, the number of training examples")
+        raise ValueError(
+            f"batch_sizes must be at most {problem.size}, the number of training examples, "
+            f"got {options.batch_sizes[-1]}"
+        )
     first = problem.loss()
     target = TARGET * first if options.target is None else options.target
     if target >= first:
-        raise ValueError(f"target={target:g} must be below the loss before training, {first:.4g}")
+        raise ValueError(f"target must be below the initial loss {first:.4g}, got {target:g}")
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     write_json(
@@ -128,32 +132,31 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
     )
     tuned, fit, run = _measure(problem, target, options, out, progress)
     advice = trade_off.advised_batch_size(fit.critical_batch_size, options.excess, high=problem.size)
-    found = _results(recipe, problem, options, target, tuned, fit, run, advice)
-    _write(out, found, tuned, run)
-    noise_scale_report.write(
-        out / "report.html", recipe, found, tuned, fit, run, command or f"curvezoo noise-scale {recipe.name}"
-    )
-    return found
+    results = _results(recipe, problem, options, target, tuned, fit, run, advice)
+    _write(out, results, tuned, run)
+    command = command or f"curvezoo noise-scale {recipe.name}"
+    noise_scale_report.write(out / "report.html", recipe, results, tuned, fit, run, command)
+    return results
 
 
 def saved_options(out, name):
-    """Returns what a study in a folder was begun with.
+    """Returns the settings with which the study in a folder was started.
 
     Args:
-        out: The study's folder.
-        name: The model's name.
+        out: Folder of the study.
+        name: Name of the model.
 
     Returns:
-        (settings, options): the recipe's settings, and a dictionary of the fields of `Options`.
+        (settings, options): the settings of the recipe, and a dictionary of the fields of `Options`.
 
     Raises:
-        ValueError: If the folder holds no study of that model.
+        ValueError: If the folder does not hold a study of this model.
     """
     settings = saved_settings(out, name)
-    kept = json.loads((pathlib.Path(out) / "run.json").read_text()).get("study")
-    if kept is None:
-        raise ValueError(f"{out} holds a training of {name}, not a study of its batch size")
-    return settings, kept
+    options = json.loads((pathlib.Path(out) / "run.json").read_text()).get("study")
+    if options is None:
+        raise ValueError(f"{out} holds a training of {name}, not a noise-scale study")
+    return settings, options
 
 
 def _check_folder(out, recipe, options, resume):
@@ -168,7 +171,7 @@ def _check_folder(out, recipe, options, resume):
 
 
 def _measure(problem, target, options, out, progress):
-    """Sweeps, fits, and measures the noise scales of a training at the batch size nearest to B_crit."""
+    """Sweeps, fits, and measures the noise scales of a training at the batch size closest to B_crit."""
     seed = problem.recipe.seed
     with _Bar(options, progress) as bar:
         tuned = batch_size_sweep.sweep(
@@ -232,12 +235,12 @@ def _results(recipe, problem, options, target, tuned, fit, run, advice):
 
 
 def _number(value):
-    """A number as JSON can hold it: nothing in place of infinity."""
+    """Returns a number for JSON: `None` in place of infinity."""
     return float(value) if math.isfinite(value) else None
 
 
-def _write(out, found, tuned, run):
-    write_json(out / "results.json", found)
+def _write(out, results, tuned, run):
+    write_json(out / "results.json", results)
     rows = [
         {
             "batch_size": each.batch_size,
@@ -271,10 +274,10 @@ def _write_csv(path, rows):
 
 
 class _Bar:
-    """A bar on stderr: the batch sizes of the sweep, then the points of the measured training."""
+    """A progress bar on stderr: the batch sizes of the sweep, then the points of the measured training."""
 
-    def __init__(self, options, shown):
-        self.sizes, self.shown = options.batch_sizes, shown
+    def __init__(self, options, visible):
+        self.sizes, self.visible = options.batch_sizes, visible
         self.console = rich.console.Console(file=sys.stderr)
         self.bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
@@ -282,7 +285,7 @@ class _Bar:
             rich.progress.MofNCompleteColumn(),
             rich.progress.TimeElapsedColumn(),
             console=self.console,
-            disable=not shown,
+            disable=not visible,
         )
         self.task = self.bar.add_task("sweep", total=len(self.sizes))
         self.size, self.count = None, 0
@@ -313,6 +316,6 @@ class _Bar:
         self.bar.update(self.task, completed=done, total=points, description="noise scale along a training")
 
     def _line(self, text):
-        # Where there is no terminal, the bar is silent.
-        if self.shown and not self.console.is_terminal:
+        # Without a terminal, the bar prints nothing.
+        if self.visible and not self.console.is_terminal:
             print(text, file=sys.stderr, flush=True)

@@ -20,13 +20,13 @@ def modules():
 
 
 def test_each_figure_stands_in_its_chapter_in_a_file_of_its_name():
-    found = {name: module.FIGURE for name, module in modules().items() if hasattr(module, "FIGURE")}
-    for name, figure in found.items():
+    defined = {name: module.FIGURE for name, module in modules().items() if hasattr(module, "FIGURE")}
+    for name, figure in defined.items():
         assert isinstance(figure, Figure)
         assert name == f"chapter{figure.section.partition('.')[0]}.{figure.name}"
     chapters = [number for number in catalogue.sections() if "." not in number]
     collected = [figure for chapter in chapters for figure in catalogue.figures(chapter)]
-    assert sorted(figure.name for figure in collected) == sorted(figure.name for figure in found.values())
+    assert sorted(figure.name for figure in collected) == sorted(figure.name for figure in defined.values())
 
 
 def test_each_chapter_and_section_has_a_title_and_each_figure_a_name_and_caption():

@@ -3,15 +3,28 @@
 import functools
 
 import pytest
+import tensorflow as tf
 
 from curvezoo.figures import catalogue, page
-from curvezoo.figures.chapter3 import calibration, robust_regression
+from curvezoo.figures.chapter3 import calibration, cramer_rao, robust_regression
 
 
-def test_a_section_has_its_figures_and_tables_and_no_others(tmp_path, monkeypatch):
-    few = functools.partial(robust_regression.measure, points=20, replicates=10)
-    monkeypatch.setattr(robust_regression, "measure", few)
-    monkeypatch.setattr(calibration, "train", functools.partial(calibration.train, steps=50))
+@pytest.fixture
+def eagerly():
+    """Runs without graphs: a few steps take less time than to compile them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_a_section_has_its_figures_and_tables_and_no_others(tmp_path, monkeypatch, eagerly):
+    for module, function, settings in (
+        (cramer_rao, "measure", {"sizes": (7, 11), "repeats": 50}),
+        (robust_regression, "measure", {"points": 20, "replicates": 10}),
+        (calibration, "train", {"steps": 20}),
+    ):
+        small = functools.partial(getattr(module, function), **settings)
+        monkeypatch.setattr(module, function, small)
     text = page.write_page("3.4", tmp_path / "page.html", tmp_path / "pictures").read_text()
     names = {figure.name for figure in catalogue.figures("3.4")}
     assert {path.stem for path in (tmp_path / "pictures").glob("*.png")} == names

@@ -43,7 +43,7 @@ class WrongSquare(keras.layers.Layer):
 
 
 def test_derivatives_agree_with_closed_form(data):
-    # softmax regression: dL/dW = x^T (p - y) / B, in the report's own labels
+    # For softmax regression, dL/dW = x^T (p - y) / B. The report's labels locate the entries.
     x, y = data
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)])
     report = gradient_check(model, x, y, CROSS_ENTROPY, coordinates=100)
@@ -63,7 +63,7 @@ def test_derivatives_agree_with_closed_form(data):
         assert estimate == pytest.approx(exact, abs=1e-9)
 
 
-def test_wrong_gradient_is_found(data):
+def test_a_wrong_gradient_fails_with_its_error(data):
     x, y = data
     right = keras.Sequential([mlp(), Square()])
     wrong = keras.Sequential([mlp(), WrongSquare()])
@@ -75,7 +75,7 @@ def test_wrong_gradient_is_found(data):
     assert report.failures[0] == "direction 0"
 
 
-def test_modes_keep_their_states(data):
+def test_inference_and_training_modes_leave_the_model_unchanged(data):
     rng = np.random.default_rng(1)
     x, y = rng.standard_normal((4, 6, 6, 2)).astype("float32"), rng.standard_normal((4, 3)).astype("float32")
     inputs = keras.Input((6, 6, 2))
@@ -88,7 +88,7 @@ def test_modes_keep_their_states(data):
     before = model.get_weights()
     inference = gradient_check(model, x, y)
     training = gradient_check(model, x, y, training=True)
-    # the conv bias under batch normalization has no derivative in training mode: only rounding remains
+    # In training mode, the derivative of a bias before batch normalization is zero up to rounding.
     assert inference.passed and inference.errors["central difference"] < 1e-8
     assert training.passed and training.errors["central difference"] < 1e-8
     assert not np.allclose(inference.given, training.given)
@@ -96,8 +96,8 @@ def test_modes_keep_their_states(data):
     assert keras.config.floatx() == "float32" and model.dtype_policy.name == "float32"
 
 
-def test_regularizers_belong_to_the_loss(data):
-    # with no other loss, |W|^2 / 8 has the derivative W / 4
+def test_regularizers_are_part_of_the_loss(data):
+    # Without any other loss, |W|^2 / 8 has the derivative W / 4.
     x, y = data
     layer = keras.layers.Dense(3, use_bias=False, kernel_regularizer=keras.regularizers.L2(0.125))
     model = keras.Sequential([keras.Input((5,)), layer])
@@ -109,13 +109,13 @@ def test_regularizers_belong_to_the_loss(data):
     assert report.passed
 
 
-def test_mixed_precision_model_is_checked_in_double(data):
+def test_a_mixed_precision_model_is_checked_in_float64(data):
     x, y = data
     report = gradient_check(mlp(dtype="mixed_bfloat16"), x, y, CROSS_ENTROPY)
     assert report.passed and report.errors["central difference"] < 1e-8
 
 
-def test_plain_function_as_loss(data):
+def test_the_values_of_a_plain_function_are_averaged(data):
     x, _ = data
     targets = np.ones((6, 3), "float32")
     squares = gradient_check(mlp(), x, targets, lambda y, p: tf.square(y - p), seed=5)
@@ -140,14 +140,14 @@ def test_plain_function_as_loss(data):
         ({"model": keras.Sequential([keras.Input((5,)), keras.layers.Flatten()])}, "trainable"),
     ],
 )
-def test_bad_input_is_refused(data, options, message):
+def test_invalid_arguments_are_errors(data, options, message):
     x, y = data
     arguments = {"model": mlp(), "x": x, "y": y, "loss": CROSS_ENTROPY, **options}
     with pytest.raises(ValueError, match=message):
         gradient_check(**arguments)
 
 
-def test_model_that_cannot_be_rebuilt_is_refused(data):
+def test_a_model_that_cannot_be_rebuilt_is_an_error(data):
     class Closed(keras.Model):
         def __init__(self, function):
             super().__init__()

@@ -9,7 +9,7 @@ from curvezoo.theory.three_stage import effective_condition, root_rate
 
 @pytest.fixture(scope="module")
 def best():
-    return three_stage.measure()
+    return three_stage.measure(iterations=150)
 
 
 def test_the_rates_of_the_searched_rules_are_roots_of_the_condition_number(best):

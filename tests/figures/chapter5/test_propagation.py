@@ -6,7 +6,7 @@ from curvezoo.figures.chapter5 import propagation
 from curvezoo.theory.propagation import relative_variance
 
 WIDTHS = (96, 192, 128, 256, 96, 160, 192, 128, 96)
-NETWORKS = 6
+NETWORKS = 4
 
 
 @pytest.mark.equation("5.1.9")

@@ -1,4 +1,4 @@
-"""The sweep on a quadratic loss whose expectation is known: it finds the best rates and the hyperbola."""
+"""The sweep finds the best rates and the hyperbola of a quadratic loss with known expectation."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ TARGET = 0.05
 
 
 class Quadratic:
-    """The expected loss of SGD on a quadratic, by its exact recursion; every seed is the same."""
+    """The expected loss of SGD on a quadratic by its exact recursion, the same for all seeds."""
 
     size = 10**6
 
@@ -38,29 +38,29 @@ def swept(problem, sizes=SIZES, **options):
 @pytest.mark.equation("4.5.11")
 @pytest.mark.equation("4.5.12")
 def test_the_sweep_recovers_the_hyperbola():
-    found = swept(Quadratic())
+    tuned = swept(Quadratic())
     grid = np.geomspace(1e-4, 1.99, 1000)
     best = theory.expected_steps(grid, np.array(SIZES)[:, None])
     # The grid of rates has factors of sqrt 2, and the mean over the last fifth of the steps lags by a tenth
-    # to a fifth: each S is above the best one by a like share, which leaves B_crit alone.
-    excess = np.array([each.mean_steps for each in found]) / best.min(axis=1)
+    # to a fifth. All S exceed the best one by a similar fraction, which does not change B_crit.
+    excess = np.array([each.mean_steps for each in tuned]) / best.min(axis=1)
     assert np.all((excess > 1) & (excess < 1.35))
     rates = grid[best.argmin(axis=1)]
-    assert np.all(np.abs(np.log2([each.rate for each in found] / rates)) < 0.75)
+    assert np.all(np.abs(np.log2([each.rate for each in tuned] / rates)) < 0.75)
     exact = fit_trade_off(SIZES, best.min(axis=1)).critical_batch_size
-    fit = fit_trade_off(SIZES, [each.mean_steps for each in found])
+    fit = fit_trade_off(SIZES, [each.mean_steps for each in tuned])
     assert fit.critical_batch_size == pytest.approx(exact, rel=0.15)
 
 
 @pytest.mark.parametrize("rate", [1e-3, 300.0])
-def test_the_search_finds_its_way_from_a_wrong_rate(rate):
+def test_the_search_recovers_from_a_wrong_initial_rate(rate):
     limits = [100, 400, 1600]
-    found = batch_size_sweep.tune(Quadratic(), TARGET, 32, rate, limits)
+    tuned = batch_size_sweep.tune(Quadratic(), TARGET, 32, rate, limits)
     best = theory.expected_steps(np.geomspace(1e-4, 1.99, 1000), 32).min()
-    assert best < found.mean_steps < 1.35 * best
+    assert best < tuned.mean_steps < 1.35 * best
 
 
-def test_a_stopped_sweep_goes_on_where_it_was(tmp_path):
+def test_an_interrupted_sweep_resumes_where_it_stopped(tmp_path):
     class Killed(Quadratic):
         def restart(self, seed, rate):
             if self.trainings == 20:
@@ -80,46 +80,46 @@ def test_a_stopped_sweep_goes_on_where_it_was(tmp_path):
     assert again.trainings == 0
 
 
-def test_a_training_given_up_early_is_run_again_with_more_steps(tmp_path):
+def test_an_abandoned_training_is_repeated_with_more_steps(tmp_path):
     path = tmp_path / "trainings.json"
     store, problem = batch_size_sweep.Store(path), Quadratic()
     for limit in (5, 1000):
         training = batch_size_sweep.train_to(problem, TARGET, 32, 0.3, 0, limit)
         store.add(training)
         assert store.find(32, 0.3, 0, 5) == training
-        kept = batch_size_sweep.Store(path)
-        assert kept.find(32, 0.3, 0, 1000) == (training if training.steps else None)
-        assert kept.find(32, 0.31, 0, 5) is None
+        saved = batch_size_sweep.Store(path)
+        assert saved.find(32, 0.3, 0, 1000) == (training if training.steps else None)
+        assert saved.find(32, 0.31, 0, 5) is None
     store.add(batch_size_sweep.train_to(problem, TARGET, 32, 300.0, 0, 1000))
     diverged = batch_size_sweep.Store(path).find(32, 300.0, 0, 10**6)
     assert diverged.loss == np.inf
     assert diverged.taken < 10
 
 
-def test_the_passage_is_that_of_the_mean_loss():
-    class Leaping(Quadratic):
+def test_the_mean_loss_decides_when_the_target_is_reached():
+    class Fluctuating(Quadratic):
         def loss(self):
-            # One lucky step below the target, and a steady descent that arrives at step 200.
+            # One step with a low loss, and a steady descent that reaches the target at step 200.
             return 0.01 if self.step == 30 else 1 - 0.00475 * self.step
 
-    training = batch_size_sweep.train_to(Leaping(), TARGET, 128, 0.1, 0, 10**4)
+    training = batch_size_sweep.train_to(Fluctuating(), TARGET, 128, 0.1, 0, 10**4)
     # The mean over steps from 0.8 s to s is the loss at 0.9 s.
     assert training.steps == pytest.approx(200 / 0.9, rel=0.03)
 
 
-def test_a_batch_size_with_several_seeds_has_an_error():
+def test_several_seeds_give_a_standard_error():
     tuned = batch_size_sweep.Tuned(8, 0.1, (100.0, 121.0))
     assert tuned.mean_steps == pytest.approx(110)
     assert tuned.relative_error == pytest.approx(np.log(1.21) / 2)
     assert np.isnan(batch_size_sweep.Tuned(8, 0.1, (100.0,)).relative_error)
 
 
-def test_bad_arguments_are_refused():
+def test_invalid_arguments_are_errors():
     with pytest.raises(ValueError, match=r"batch_sizes must hold at least 3 different values, got \[4, 8\]"):
         swept(Quadratic(), sizes=(4, 8, 4))
     with pytest.raises(ValueError, match="batch_sizes must be"):
         swept(Quadratic(), sizes=(0, 8, 16))
-    with pytest.raises(ValueError, match="target=2 must be below the loss before training, 1"):
+    with pytest.raises(ValueError, match="target must be below the initial loss 1, got 2"):
         batch_size_sweep.sweep(Quadratic(), 2.0, SIZES, 0.1)
     with pytest.raises(ValueError, match=r"target=1e-09 was not reached .* of batch size 2 at .* lowest"):
         batch_size_sweep.sweep(Quadratic(), 1e-9, SIZES, 0.1, epochs=0.001)

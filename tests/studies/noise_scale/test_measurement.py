@@ -1,4 +1,4 @@
-"""The measured noise scales against the moments of made gradients and of softmax regression."""
+"""Oracles: the moments of generated gradients, and of softmax regression in closed form."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ from curvezoo.zoo import catalogue
 
 
 def made_gradients(rng, repeats, batches, batch_size):
-    """Batch means of Gaussian gradients with |G|^2 = 3 and tr Sigma = 6: [repeats, batches, P]."""
+    """Returns batch means of Gaussian gradients with |G|^2 = 3 and tr Sigma = 6, [repeats, batches, P]."""
     deviations = np.sqrt([3.0, 2.0, 1.0])
     noise = rng.normal(size=(repeats, batches, 3)) * deviations / np.sqrt(batch_size)
     return np.ones(3) + noise
@@ -23,49 +23,49 @@ def made_gradients(rng, repeats, batches, batch_size):
 @pytest.mark.equation("4.5.9")
 @pytest.mark.equation("4.5.8")
 @pytest.mark.parametrize("curved", [False, True])
-def test_one_example_a_batch_gives_the_noise_scale_of_the_sample(curved):
+def test_batches_of_one_example_give_the_noise_scale_of_the_sample(curved):
     rng = np.random.default_rng(0)
     gradients = 0.5 + rng.normal(size=(200, 4))
     root = rng.normal(size=(4, 4))
     hessian = root @ root.T if curved else None
-    bent = gradients @ hessian if curved else gradients
-    found = noise_scale.estimate(gradients @ bent.T, 1)
+    products = gradients @ (gradients @ hessian if curved else gradients).T
+    estimate = noise_scale.estimate(products, 1)
     expected, error = sample_noise_scale(gradients, hessian)
-    assert found.noise_scale == pytest.approx(expected, rel=1e-10)
-    # Both errors are jackknife errors, one of the ratio itself and one of its linear form.
-    assert found.standard_error == pytest.approx(error, rel=0.1)
+    assert estimate.noise_scale == pytest.approx(expected, rel=1e-10)
+    # Both are jackknife errors, one of the ratio itself and one of its linearization.
+    assert estimate.standard_error == pytest.approx(error, rel=0.1)
 
 
 @pytest.mark.equation("4.5.2")
-def test_signal_and_noise_are_unbiased_with_honest_errors():
+def test_signal_and_noise_are_unbiased_with_correct_errors():
     rng = np.random.default_rng(1)
     size, repeats = 5, 2000
-    found = [noise_scale.estimate(g @ g.T, size) for g in made_gradients(rng, repeats, 16, size)]
+    estimates = [noise_scale.estimate(g @ g.T, size) for g in made_gradients(rng, repeats, 16, size)]
     for name, truth in (("signal", 3.0), ("noise", 6.0)):
-        values = np.array([getattr(each, name) for each in found])
+        values = np.array([getattr(each, name) for each in estimates])
         error = values.std(ddof=1) / np.sqrt(repeats)
         assert abs(values.mean() - truth) < 4 * error
-        variances = np.array([getattr(each, f"{name}_variance") for each in found])
-        # A jackknife over 16 batches of Gaussian gradients is right to a few per cent.
+        variances = np.array([getattr(each, f"{name}_variance") for each in estimates])
+        # A jackknife over 16 batches of Gaussian gradients is accurate to a few percent.
         assert variances.mean() == pytest.approx(values.var(), rel=0.15)
 
 
 def test_averages_are_taken_before_the_ratio():
     rng = np.random.default_rng(2)
-    # Two batches of one example more than hide |G|^2: many single estimates of it are negative.
-    found = [noise_scale.estimate(g @ g.T, 1) for g in made_gradients(rng, 4000, 3, 1)]
-    assert any(each.signal < 0 for each in found)
-    whole = noise_scale.combine(found)
+    # With three batches of one example, many single estimates of |G|^2 are negative.
+    estimates = [noise_scale.estimate(g @ g.T, 1) for g in made_gradients(rng, 4000, 3, 1)]
+    assert any(each.signal < 0 for each in estimates)
+    whole = noise_scale.combine(estimates)
     assert abs(whole.noise_scale - 2.0) < 4 * whole.standard_error
     assert whole.standard_error < 0.2
 
 
 def softmax_moments(problem, data):
-    """Gradient, covariance and Hessian over all examples by Eq. 1.8.1's closed form, at present weights."""
+    """Returns the gradients of all examples and the Hessian in closed form, at the current weights."""
     images, labels, spec = data
     x = (images.reshape(len(images), -1) - spec.mean[0]) / spec.std[0]
     kernel, bias = (np.array(v.numpy(), "float64") for v in problem.model.trainable_variables)
-    x = np.concatenate([x, np.ones((len(x), 1))], axis=1)  # the bias is one more row
+    x = np.concatenate([x, np.ones((len(x), 1))], axis=1)  # The bias is one more row.
     weights = np.concatenate([kernel, bias[None]])
     p = softmax(x @ weights, axis=1)
     errors = p - np.eye(10)[labels]
@@ -89,21 +89,21 @@ def test_gradients_have_the_moments_of_the_data(regression):
     problem, (per_example, _) = regression
     mean, covariance = gradient_moments(per_example)
     size = 8
-    found = problem.gradients(1024, size).numpy().astype("float64")
-    drift = (found.mean(axis=0) - mean) / np.sqrt(np.diag(covariance) / (1024 * size) + 1e-12)
+    gradients = problem.gradients(1024, size).numpy().astype("float64")
+    drift = (gradients.mean(axis=0) - mean) / np.sqrt(np.diag(covariance) / (1024 * size) + 1e-12)
     assert np.abs(drift).max() < 5
-    measured = noise_scale.estimate(found @ found.T, size)
+    measured = noise_scale.estimate(gradients @ gradients.T, size)
     assert abs(measured.signal - mean @ mean) < 4 * np.sqrt(measured.signal_variance)
     assert abs(measured.noise - np.trace(covariance)) < 4 * np.sqrt(measured.noise_variance)
 
 
-def test_hessian_products_are_those_of_the_closed_form(regression):
+def test_hessian_products_agree_with_the_closed_form(regression):
     problem, (_, hessian) = regression
     vectors = np.random.default_rng(3).normal(size=(2, 650)).astype("float32")
-    found = problem.hessian_products(vectors, 200_000).numpy()
-    # The 200,000 draws with replacement are the data to 1 / sqrt(200,000 / 650) in the worst direction.
+    products = problem.hessian_products(vectors, 200_000).numpy()
+    # Drawing with replacement causes an error of at most 1 / sqrt(200,000 / 650) in any direction.
     expected = vectors @ hessian
-    assert np.linalg.norm(found - expected) < 0.03 * np.linalg.norm(expected)
+    assert np.linalg.norm(products - expected) < 0.03 * np.linalg.norm(expected)
 
 
 @pytest.mark.equation("4.5.8")
@@ -119,7 +119,7 @@ def test_a_point_has_both_noise_scales(regression):
     assert point.curved.standard_error < 0.5 * curved
 
 
-def test_the_callback_estimates_the_same_from_the_same_examples(regression):
+def test_the_callback_gives_the_same_estimate_from_the_same_examples(regression):
     problem, (per_example, _) = regression
     images, labels, _ = examples(problem.recipe)
     model = keras.models.clone_model(problem.model)
@@ -141,7 +141,7 @@ def test_a_run_has_a_start_and_an_average():
     assert run.start().noise_scale == pytest.approx((4 * 10 + 90) / 5)
     average, error = run.average(parts=81)
     assert average == pytest.approx((4 * 10 + 77 * 90) / 81)
-    # Relative variances 0.02 / 4 of signal and noise alike, 0.01 together.
+    # The relative variances of signal and noise are 0.02 / 4 each, 0.01 together.
     assert error == pytest.approx(np.sqrt(4 * (0.1 * 10) ** 2 + 77 * (0.1 * 90) ** 2) / 81)
     assert run.average_curved() is None
 
@@ -158,6 +158,6 @@ def test_a_run_measures_from_the_first_step_to_the_last(regression):
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (4, 3)])
-def test_products_of_another_shape_are_refused(shape):
+def test_products_of_an_invalid_shape_are_an_error(shape):
     with pytest.raises(ValueError, match=r"products must have shape \[R, R\] with R >= 3"):
         noise_scale.estimate(np.ones(shape), 1)

@@ -1,4 +1,4 @@
-"""Problems made of the zoo's recipes: they restart exactly, draw with replacement, and know batch norms."""
+"""Problems restart exactly, draw with replacement, and detect batch normalization."""
 
 import numpy as np
 import pytest
@@ -12,26 +12,26 @@ def weights(problem):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "recipe"])
-def test_the_seed_decides_a_training(optimizer):
+def test_a_training_is_a_function_of_its_seed(optimizer):
     problem = Problem(catalogue.recipe("mlp_digits").override({"widths": "16"}), optimizer=optimizer)
-    found = []
+    trained = []
     for seed, blocks in ((0, (6,)), (1, (6,)), (0, (1, 2, 3))):
         problem.restart(seed, 0.01)
         for steps in blocks:
             problem.advance(steps, 16)
-        found.append(weights(problem))
-    np.testing.assert_allclose(found[0], found[2], atol=1e-6)
-    assert np.abs(found[0] - found[1]).max() > 0.1
+        trained.append(weights(problem))
+    np.testing.assert_allclose(trained[0], trained[2], atol=1e-6)
+    assert np.abs(trained[0] - trained[1]).max() > 0.1
 
 
-def test_one_step_of_sgd_goes_down_the_gradient():
+def test_one_step_of_sgd_follows_the_negative_gradient():
     recipe = catalogue.recipe("softmax_digits").override({"subset": 1, "l2": 0.5})
     problem = Problem(recipe)
     problem.model.get_layer("logits").kernel.assign(np.full((64, 10), 0.1))
     before = weights(problem)
     gradient = problem.gradients(1, 1).numpy()[0]
     problem.optimizer.learning_rate = 0.25
-    # With a single example every batch is the whole data.
+    # With a single example, every batch is the whole data set.
     problem.advance(1, 3)
     np.testing.assert_allclose(weights(problem), before - 0.25 * gradient, rtol=1e-5, atol=1e-6)
     images, labels, spec = examples(recipe)
@@ -41,11 +41,11 @@ def test_one_step_of_sgd_goes_down_the_gradient():
 
 
 @pytest.mark.parametrize(("name", "coupled"), [("mlp_digits", False), ("cnn_digits", True)])
-def test_batch_norms_couple_examples(name, coupled):
+def test_batch_normalization_couples_the_examples(name, coupled):
     assert Problem(catalogue.recipe(name)).coupled == coupled
 
 
-def test_denoisers_are_problems_too():
+def test_a_denoiser_is_a_problem_too():
     problem = Problem(catalogue.recipe("denoiser_digits"))
     first = problem.loss()
     problem.restart(0, 0.003)
@@ -53,8 +53,8 @@ def test_denoisers_are_problems_too():
     assert problem.loss() < first
 
 
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="data='imagenet2012' is too large to hold in memory"):
+def test_large_data_and_unknown_optimizers_are_errors():
+    with pytest.raises(ValueError, match="data must fit in memory, got 'imagenet2012'"):
         Problem(catalogue.recipe("resnet50_imagenet"))
-    with pytest.raises(ValueError, match="optimizer='adam' is not one of sgd, recipe"):
+    with pytest.raises(ValueError, match="optimizer must be one of sgd, recipe, got 'adam'"):
         Problem(catalogue.recipe("softmax_digits"), optimizer="adam")
