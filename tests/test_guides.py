@@ -1,37 +1,49 @@
-"""The Python blocks of every guide run, in order, as one script in a process of its own."""
+"""The documents: their Python blocks run, their links lead somewhere, and the reference is up to date."""
 
+import inspect
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parent.parent / "docs"
+from curvezoo import optimizers
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [
+    *sorted(DOCS.glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def script(path):
     """Returns the Python blocks of a page, each at its line, so that an error names the line of the page."""
     text, lines = path.read_text(encoding="utf-8"), []
-    for found in BLOCK.finditer(text):
-        lines += [""] * (text.count("\n", 0, found.start(1)) - len(lines)) + found[1].splitlines()
+    for block in BLOCK.finditer(text):
+        lines += [""] * (text.count("\n", 0, block.start(1)) - len(lines)) + block[1].splitlines()
     return "\n".join(lines)
 
 
-GUIDES = {path.name: path for path in sorted(DOCS.glob("*.md")) if script(path)}
+GUIDES = {path.name: path for path in PAGES if script(path)}
 
 
-def test_the_guide_to_the_optimizers_has_examples():
-    assert "optimizers.md" in GUIDES
+@pytest.mark.parametrize("name", ["README.md", "optimizers.md", "optimizers-reference.md"])
+def test_the_readme_and_the_optimizers_pages_have_examples(name):
+    assert name in GUIDES
 
 
-# A reader's process has imported nothing before.
+# In order, as one script in a process of its own: a reader's process has imported nothing before.
 @pytest.mark.parametrize("name", GUIDES)
-def test_examples_run(name, tmp_path):
+def test_examples_run_as_they_stand(name, tmp_path):
     page = tmp_path / f"{name}.py"
     page.write_text(script(GUIDES[name]), encoding="utf-8")
+    # The working directory is a clone's root for a reader.
+    (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
         [sys.executable, page], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -39,8 +51,43 @@ def test_examples_run(name, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_pictures_and_pages_that_it_links_to_exist(page):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pictures_and_pages_that_a_page_links_to_exist(page):
     targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
     missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not missing
+
+
+def anchors(page):
+    """Returns the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_sections_that_a_page_links_to_exist(page):
+    links = re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    missing = [(t, a) for t, a in links if a not in anchors(page.parent / t if t else page)]
+    assert not missing
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The names in the script that generates the reference."""
+    return runpy.run_path(str(DOCS / "reference.py"))
+
+
+def test_the_reference_of_the_optimizers_is_what_the_docstrings_say(reference):
+    written = reference["PAGE"].read_text(encoding="utf-8")
+    assert written == reference["page"](written), "run python docs/reference.py"
+
+
+@pytest.mark.parametrize("prefix", ["", "curvature."])
+def test_the_reference_has_every_public_class_and_function(reference, prefix):
+    package = optimizers.curvature if prefix else optimizers
+    values = {name: getattr(package, name) for name in package.__all__}
+    public = {
+        prefix + name for name, value in values.items() if inspect.isclass(value) or inspect.isfunction(value)
+    }
+    assert public
+    assert public <= {name for names in reference["NAMES"].values() for name in names}

@@ -6,19 +6,4 @@ from .requirements import check
 
 check()
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submodules=[
-        "attachment",
-        "batch_callback",
-        "compiled_objective",
-        "fused_batch_norm",
-        "internals",
-        "model_objective",
-        "patches",
-        "requirements",
-        "stateless",
-        "taps",
-    ],
-    submod_attrs={"patches": ["unpatched"]},
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

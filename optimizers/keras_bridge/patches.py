@@ -58,7 +58,9 @@ def unpatched():
     """
     patched = {name: vars(owner)[name] for name, (owner, _) in _ORIGINALS.items()}
     # By its registered name, as the optimizers do not import the layers.
-    batch_norm = keras.saving.get_registered_object("curvezoo>BatchNormalization")
+    registered = keras.saving.get_registered_object("curvezoo>BatchNormalization")
+    # Before the first import of the layers a `DeferredClass` is registered, which has no kernel.
+    batch_norm = registered if isinstance(registered, type) else None
     kernel = batch_norm and vars(batch_norm)["_fused_kernel"]
     try:
         for name, (owner, method) in _ORIGINALS.items():

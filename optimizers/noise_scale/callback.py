@@ -11,7 +11,7 @@ import tensorflow as tf
 from ... import arguments
 from ...theory.noise_scale import RunningNoiseScale, two_batch_estimates
 from ..keras_bridge.batch_callback import BatchCallback
-from ..keras_bridge.compiled_objective import has_own_objective
+from ..keras_bridge.compiled_objective import OWN_OBJECTIVE, has_own_objective
 from ..keras_bridge.internals import build_symbolically, compiled_loss
 from ..layer_rules import per_example
 from . import estimators as noise_estimators

@@ -7,6 +7,7 @@ from curvezoo.layers import BatchNormalization
 from curvezoo.optimizers.keras_bridge import patches, unpatched
 from curvezoo.optimizers.keras_bridge.attachment import ModelOptimizer
 from curvezoo.optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
+from curvezoo.registration import DeferredClass
 
 METHODS = ("compile", "make_train_function")
 
@@ -36,6 +37,14 @@ def test_a_block_has_kerass_own_methods_and_ends_with_the_patched_ones(fails, ke
         assert fails
     assert [getattr(keras.Model, name) for name in METHODS] == patched
     assert BatchNormalization._fused_kernel is fused_batch_norm
+
+
+def test_a_block_may_come_before_the_first_import_of_the_layers(monkeypatch):
+    deferred = DeferredClass("curvezoo.layers.normalization", "BatchNormalization")
+    monkeypatch.setitem(keras.saving.get_custom_objects(), "curvezoo>BatchNormalization", deferred)
+    original = keras.Model.compile.__wrapped__
+    with unpatched():
+        assert keras.Model.compile is original
 
 
 def test_optimizers_are_attached_outside_of_the_block_only():

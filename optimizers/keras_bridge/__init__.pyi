@@ -1,0 +1,11 @@
+from . import attachment as attachment
+from . import batch_callback as batch_callback
+from . import compiled_objective as compiled_objective
+from . import fused_batch_norm as fused_batch_norm
+from . import internals as internals
+from . import model_objective as model_objective
+from . import patches as patches
+from . import requirements as requirements
+from . import stateless as stateless
+from . import taps as taps
+from .patches import unpatched as unpatched
