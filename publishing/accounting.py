@@ -1,12 +1,13 @@
 """Parameters and operations of any Keras model (notes, section 1.4).
 
-The products are counted in the TensorFlow graph of one example's forward pass, by the shapes of its matrix
-products and convolutions. The graph sees through composite and custom layers alike, so a layer needs no
-formula of its own.
+Multiplications are counted in the TensorFlow graph of one example's forward pass, from the shapes of its
+matrix products and convolutions. The graph contains the operations of composite and custom layers too, so
+that no layer needs a formula of its own.
 
 Convention: flops = 2 x multiplications of matrix products, einsums and convolutions. Products with padded
-zeros count. Elementwise work (biases, activations, normalization, pooling) is neglected; an attention's
-scores and a recurrent layer's steps are matrix products and count.
+    zeros
+count. Elementwise operations (biases, activations, normalization, pooling) do not; attention scores and the
+steps of recurrent layers are matrix products and do.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from ..theory.counting import matrix_product
 
 @dataclass(frozen=True)
 class Account:
-    """What a model costs.
+    """The size and the cost of a model.
 
     Args:
         parameters: All weights, moving averages included.
-        trainable_parameters: The weights that training changes.
+        trainable_parameters: The trainable weights.
         multiplications: Multiply-adds of one example's forward pass.
     """
 
@@ -46,16 +47,16 @@ def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> A
 
     Args:
         model: A Keras model on the TensorFlow backend.
-        input_shape: Shape of one example, without the batch. Needed where the model does not know it: for
-            subclassed models and for inputs with free axes.
+        input_shape: Shape of one example, without the batch. Required for subclassed models and for inputs
+            with free axes.
 
     Returns:
         The `Account`.
 
     Raises:
-        ValueError: If `model` is no Keras model, the input's shape is not known, `input_shape` is given for
-            several inputs, or the graph holds a product whose count is not known: one under a branch or a
-            loop of unknown length, or of unknown shape.
+        ValueError: If `model` is not a Keras model, the input's shape is unknown, `input_shape` is given for
+            several inputs, or the graph holds a product that can't be counted: inside a branch or a loop of
+            unknown length, or of unknown shape.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {model!r}")
@@ -108,7 +109,7 @@ def _products(graph: tf.Graph) -> int:
 
 
 def _live(graph: tf.Graph) -> set[tf.Operation]:
-    """Returns the operations that the outputs need: layers may trace others that never run."""
+    """Returns the operations that the outputs depend on; layers may trace others, which never run."""
     live, reached = set(), [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
     while reached:
         operation = reached.pop()
@@ -119,7 +120,7 @@ def _live(graph: tf.Graph) -> set[tf.Operation]:
 
 
 def _operation(operation: tf.Operation) -> int:
-    """Counts the multiplications of one node, those of the functions that it calls included."""
+    """Counts the multiplications of one node, including those of the functions that it calls."""
     if operation.type in _COUNTS:
         shapes = [tensor.shape for tensor in (*operation.inputs, *operation.outputs)]
         if not all(shape.is_fully_defined() for shape in shapes):
@@ -140,7 +141,8 @@ def _called(operation: tf.Operation) -> list[tf.Graph]:
 
 def _repetitions(operation: tf.Operation) -> int:
     if operation.type in ("While", "StatelessWhile"):
-        # The loop's second operand is its maximum number of iterations: for a recurrent layer, the time axis.
+        # The second operand of a loop is its maximum number of iterations; for a recurrent layer, its time
+        # steps.
         steps = _constant(operation.inputs[1])
         if steps is not None and steps > 0:
             return int(steps)
@@ -151,7 +153,7 @@ def _repetitions(operation: tf.Operation) -> int:
 
 
 def _constant(tensor: tf.Tensor):
-    """Evaluates a tensor of the graph that follows from shapes alone; `None` where it depends on data."""
+    """Evaluates a tensor of the graph; returns `None` if it depends on data."""
     with tf.compat.v1.Session(graph=tensor.graph) as session:
         try:
             return session.run(tensor)
@@ -167,7 +169,7 @@ def _matmul(operation: tf.Operation) -> int:
 
 
 def _einsum(operation: tf.Operation) -> int:
-    """Counts an einsum: every element of the output sums over the labels that are missing in it."""
+    """Counts an einsum: each element of the output is a sum over the labels that the output lacks."""
     operands, output = operation.get_attr("equation").decode().replace(" ", "").split("->")
     sizes = {}
     for labels, tensor in zip(operands.split(","), operation.inputs, strict=True):

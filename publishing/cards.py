@@ -40,7 +40,7 @@ def _rows(values, prefix):
 
 
 def published(name):
-    """Returns the card of a published model as a dictionary, or `None` if the model is not published."""
+    """Returns the `Card` of a published model, or `None` if the model is not published."""
     path = PUBLISHED / name / "card.json"
     return read(path.parent) if path.is_file() else None
 
@@ -74,7 +74,7 @@ def read(folder):
         The `Card`.
 
     Raises:
-        ValueError: If it is not JSON, or lacks what every card has.
+        ValueError: If it is not JSON, or lacks a required section.
     """
     path = pathlib.Path(folder) / "card.json"
     try:
@@ -94,7 +94,7 @@ def read(folder):
 
 
 def hashes(folder):
-    """Returns the sha256 of every file below a folder except its card, by relative path."""
+    """Returns the sha256 of every file in a folder except its card, by relative path."""
     folder = pathlib.Path(folder)
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "card.json")
     return {p.relative_to(folder).as_posix(): sha256(p) for p in files}
@@ -107,13 +107,13 @@ def sha256(path):
 
 
 def verify(folder):
-    """Checks every file that a folder's card names.
+    """Checks every file listed on a folder's card.
 
     Returns:
         The card.
 
     Raises:
-        ValueError: If a file is missing or differs; the message names it.
+        ValueError: If a file is missing or has changed; the message names it.
     """
     folder = pathlib.Path(folder)
     card = read(folder)
@@ -169,7 +169,7 @@ def describe_run(recipe, evaluation, *, account, history, place, devices, comman
 
 
 def _hardware(devices):
-    """The processor's name and cores, and the accelerators used."""
+    """Returns the processor's name and number of cores, and the accelerators."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -181,11 +181,11 @@ def _hardware(devices):
 
 
 def copy(name_or_path, to):
-    """Copies a published folder to another place, every file checked before.
+    """Copies a published folder after checking its files.
 
     Args:
         name_or_path: A published name, or a folder with a card.
-        to: The new folder; it must not exist.
+        to: The new folder, which must not exist.
 
     Returns:
         The new folder's path.

@@ -1,4 +1,4 @@
-"""Writing files and folders whole or not at all: under a temporary name, then renamed."""
+"""Atomic writes of files and folders: under a temporary name, then renamed."""
 
 import contextlib
 import json
@@ -9,15 +9,15 @@ import shutil
 
 @contextlib.contextmanager
 def replacing(path):
-    """Gives a temporary path beside `path`, and moves what was written there to `path` if nothing failed.
+    """Yields a temporary path next to `path`, and renames it to `path` if the block succeeds.
 
-    What stood at `path` is replaced, file or folder; on an error it stays, and the temporary is removed.
+    An existing file or folder at `path` is replaced. After an error it is kept, and the temporary is removed.
 
     Args:
         path: The file or folder to write.
 
     Yields:
-        The temporary path; nothing exists there yet.
+        The temporary path, where nothing exists yet.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -40,17 +40,17 @@ def replacing(path):
 
 
 def sweep(folder):
-    """Removes what killed processes left half-written below a folder.
+    """Removes incomplete files and folders that killed processes left below a folder.
 
     Args:
-        folder: The folder; nobody else may be writing there.
+        folder: The folder, which no other process may be writing to.
     """
     for path in [*pathlib.Path(folder).rglob(".*.partial"), *pathlib.Path(folder).rglob(".*.old")]:
         remove(path)
 
 
 def remove(path):
-    """Removes a file or a folder with all it holds; does nothing where there is neither."""
+    """Removes a file, or a folder with its contents; does nothing if neither exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -58,11 +58,11 @@ def remove(path):
 
 
 def write_json(path, value):
-    """Writes a value as indented JSON, whole or not at all.
+    """Writes a value as indented JSON, atomically.
 
     Args:
         path: The file to write.
-        value: What `json` can hold.
+        value: A value that `json` can encode.
     """
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")

@@ -64,7 +64,7 @@ BAD = {
     "unknown strategy": (
         nothing,
         "train --strategy tpu",
-        "strategy='tpu' is not one of default, mirrored, mu",
+        "strategy must be one of default, mirrored, mu",
     ),
     "no cluster": (nothing, "train --strategy multiworker", "needs the environment variable TF_CONFIG="),
     "unknown --set key": (nothing, "train --set epoch=3", "no setting 'epoch'; did you mean 'epochs'"),

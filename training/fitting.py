@@ -1,11 +1,11 @@
-"""The fit loop: Keras's own on one machine, and one through `strategy.run` over several workers."""
+"""The training loop: Keras's `fit` on one machine, and a loop over `strategy.run` on several workers."""
 
 import keras
 import tensorflow as tf
 
 
 def fit(model, splits, first, epochs, strategy, callbacks):
-    """Fits a compiled model from epoch `first` to `epochs`, calling the callbacks as `keras.Model.fit` does.
+    """Trains a compiled model from epoch `first` to `epochs`, with callbacks as in `keras.Model.fit`.
 
     Args:
         model: A compiled `keras.Model`, made in the strategy's scope.
@@ -31,9 +31,9 @@ def fit(model, splits, first, epochs, strategy, callbacks):
 
 
 def _fit_workers(model, splits, first, epochs, strategy, callbacks):
-    """As `fit`, over workers; each runs this same loop, in step with the others through the collectives.
+    """Trains on several workers, each of which runs this loop; collectives keep them in step.
 
-    Keras 3's own `fit` fails under this strategy: it builds and reduces where the strategy can't.
+    Keras 3's `fit` fails under this strategy: it builds the model symbolically and reduces outside of it.
     """
     batches = iter(strategy.experimental_distribute_dataset(splits.epochs(first, epochs)))
     validation = strategy.experimental_distribute_dataset(splits.validation)
@@ -42,7 +42,7 @@ def _fit_workers(model, splits, first, epochs, strategy, callbacks):
     @tf.function
     def step(batch):
         logs = strategy.run(model.train_step, args=(batch,))
-        # All workers must see the same loss: if only one stopped at a NaN, the others would wait for it.
+        # All workers must see the same loss: if only one stopped at a NaN, the others would wait forever.
         return strategy.reduce("MEAN", logs["loss"], axis=None)
 
     @tf.function
@@ -67,5 +67,5 @@ def _fit_workers(model, splits, first, epochs, strategy, callbacks):
 
 
 def _results(model):
-    """The metrics' values over all workers."""
+    """Returns the values of the metrics over all workers."""
     return {key: float(value) for key, value in model.get_metrics_result().items()}

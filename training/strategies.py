@@ -1,9 +1,11 @@
-"""Where a run computes: one device, all GPUs of a machine, or several machines."""
+"""The devices of a run: one device, all GPUs of a machine, or several machines."""
 
 import json
 import os
 
 import tensorflow as tf
+
+from .. import arguments
 
 STRATEGIES = ("default", "mirrored", "multiworker")
 
@@ -12,17 +14,16 @@ def make_strategy(name="default"):
     """Returns the `tf.distribute` strategy of that name.
 
     Args:
-        name: `default`, one device; `mirrored`, all GPUs, or where there is none all logical CPU devices;
-            `multiworker`, the cluster that the environment variable `TF_CONFIG` describes.
+        name: `default`, one device; `mirrored`, all GPUs, or all logical CPU devices if there is no GPU;
+            `multiworker`, the cluster described by the environment variable `TF_CONFIG`.
 
     Returns:
         A `tf.distribute.Strategy`.
 
     Raises:
-        ValueError: If the name is none of these, or `multiworker` finds no valid `TF_CONFIG`.
+        ValueError: If the name is unknown, or `TF_CONFIG` is not valid for `multiworker`.
     """
-    if name not in STRATEGIES:
-        raise ValueError(f"strategy={name!r} is not one of {', '.join(STRATEGIES)}")
+    arguments.one_of("strategy", name, STRATEGIES)
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(
             tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -37,7 +38,7 @@ def check_cluster():
     """Checks the environment variable `TF_CONFIG`.
 
     Raises:
-        ValueError: If it is missing, or does not describe a cluster of workers and this process's place.
+        ValueError: If it is missing, or does not describe a cluster of workers and the role of this process.
     """
     form = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
     try:
@@ -48,11 +49,11 @@ def check_cluster():
     except (KeyError, IndexError, TypeError, json.JSONDecodeError):
         valid = False
     if not valid:
-        raise ValueError(f"strategy='multiworker' needs the environment variable TF_CONFIG={form}")
+        raise ValueError(f"strategy 'multiworker' needs the environment variable TF_CONFIG={form}")
 
 
 def is_chief(strategy):
-    """Returns whether this process writes the run's files: it is the only one, or worker 0.
+    """Returns whether this process writes the run's files, as the only process or as worker 0.
 
     Args:
         strategy: A `tf.distribute.Strategy`.

@@ -1,4 +1,4 @@
-"""The convolutional network, its images made smaller by pooling or by stride (section 5.3).
+"""The convolutional network, which downsamples by pooling or by strides (section 5.3).
 
 B batch, H W height and width, C channels, K classes.
 """
@@ -18,22 +18,23 @@ def cnn(
     normalization: str | None = "batch",
     dropout: float = 0.0,
 ):
-    """Returns stages of two 3x3 convolutions, each stage halving the image, then one hidden layer.
+    """Returns stages of two 3x3 convolutions, each of which halves the image size, and a hidden layer.
 
     Args:
         spec: The data set's `Spec`.
         channels: Filters of each stage.
         units: Width of the hidden layer.
-        downsampling: `pool`, a 2x2 maximum after the stage, or `stride`, two in its second convolution.
+        downsampling: `pool`, 2x2 max pooling after each stage, or `stride`, stride 2 in its second
+            convolution.
         activation: A Keras activation.
         normalization: `batch`, `layer`, `weight` or `None`, before each activation.
-        dropout: Share of activations set to zero in training, after each stage and the hidden layer.
+        dropout: Dropout rate after each stage and after the hidden layer.
 
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
 
     Raises:
-        ValueError: If `downsampling` is neither of the two.
+        ValueError: If `downsampling` is not one of these.
     """
     import keras
 

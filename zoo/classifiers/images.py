@@ -1,28 +1,28 @@
-"""Where every image classifier begins and ends.
+"""The first and the last layers of all image classifiers.
 
 B batch, H W height and width, C channels, K classes.
 """
 
-# What a card warns of, by data set.
+# Limits stated on cards, by data set.
 LIMITS = {
     "digits": "Single digits as 8x8 grey images, centred and scaled as in the UCI set; the test images "
-    "come from the writers of the training images, so another hand will do worse.",
+    "are by the writers of the training images, so accuracy on other handwriting will be lower.",
     "mnist": "Single handwritten digits as MNIST prepares them: 28x28, white on black, centred by mass. "
-    "Other pictures get a confident answer too.",
+    "Other images get confident predictions, too.",
     "fashion_mnist": "Catalogue pictures of single pieces of clothing, 28x28, white on black.",
-    "svhn_cropped": "House numbers cropped to one digit, 32x32; neighbours may show at the sides.",
-    "cifar10": "Ten kinds of object, 32x32, one an image; anything else gets one of the ten names. "
+    "svhn_cropped": "House numbers cropped to one digit, 32x32; neighboring digits may be visible at the sides.",
+    "cifar10": "Ten kinds of objects, 32x32, one per image; any other image gets one of the ten labels. "
     "Not robust to blur, noise or adversarial changes.",
-    "cifar100": "A hundred kinds of object, 32x32, one an image; anything else gets one of the hundred.",
-    "imagenet2012": "Never trained here: the architecture and its counts only.",
+    "cifar100": "A hundred kinds of objects, 32x32, one per image; any other image gets one of the hundred labels.",
+    "imagenet2012": "Not trained here: only the architecture and its counts are tested.",
 }
 
 
 def standardized_images(spec):
-    """Returns a model's input, pixels in [0, 1], and the same at zero mean and unit variance.
+    """Returns a model's input, with pixels in [0, 1], and the standardized images.
 
-    The mean and variance are those of the training split, one number a channel, and part of the model:
-    a loaded model takes plain pixels.
+    The mean and variance per channel are those of the training split. They are part of the model, so that a
+    loaded model takes plain pixels.
 
     Args:
         spec: The data set's `Spec`.
@@ -39,12 +39,13 @@ def standardized_images(spec):
 
 
 def logits_of(features, spec, kernel_initializer="glorot_uniform"):
-    """Returns the affine map from features `[B, D]` to logits `[B, K]`, in float32 at any precision policy.
+    """Returns the affine map from features `[B, D]` to logits `[B, K]`, in float32 under any precision
+    policy.
 
     Args:
         features: Symbolic features `[B, D]`.
         spec: The data set's `Spec`.
-        kernel_initializer: Of the map's matrix.
+        kernel_initializer: Initializer of the matrix.
 
     Returns:
         The logits `a` of Eq. 1.8.1; `softmax(a)` are the class probabilities.

@@ -16,7 +16,7 @@ def mlp(
     normalization: str | None = None,
     dropout: float = 0.0,
 ):
-    r"""Returns the composition of affine maps and nonlinearities of Eq. 1.1.2, with logits on top.
+    r"""Returns the composition of affine maps and nonlinearities of Eq. 1.1.2, followed by logits.
 
     \[ x_n = \phi(W_n x_{n-1} + b_n), \qquad a = W x_N + b \]
 
@@ -25,7 +25,7 @@ def mlp(
         widths: Units of each hidden layer.
         activation: \(\phi\), a Keras activation.
         normalization: `batch`, `layer`, `weight` or `None`, before each activation.
-        dropout: Share of each hidden layer's activations set to zero in training.
+        dropout: Dropout rate after each hidden layer.
 
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.

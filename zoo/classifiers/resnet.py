@@ -13,12 +13,12 @@ def cifar_resnet(spec, blocks: int = 3, width: int = 1, version: int = 1, residu
     r"""Returns the residual network for small images: three stages of `blocks` basic blocks.
 
     Version 1 computes \(x + F(x)\) and then the nonlinearity (Eq. 5.1.14); version 2 keeps the sum
-    itself, with normalization and nonlinearity inside \(F\) (Eq. 5.1.13), so that the last layer is the
+    itself and has normalization and nonlinearity inside \(F\) (Eq. 5.1.13), so that the last layer is the
     first plus a sum over blocks (Eq. 5.1.15). It has 6 * blocks + 2 weighted layers in depth.
 
     Args:
         spec: The data set's `Spec`.
-        blocks: Residual blocks a stage: 3, 5, 7, 9, 18 for ResNet-20, 32, 44, 56, 110.
+        blocks: Residual blocks per stage: 3, 5, 7, 9, 18 for ResNet-20, 32, 44, 56, 110.
         width: Factor of the stages' 16, 32, 64 channels (wide ResNets, arXiv 1605.07146).
         version: 1 or 2.
         residual_scale: Scale the initial weights inside blocks by a power of 1/sqrt(L), L all blocks.

@@ -1,4 +1,4 @@
-"""A convolutional denoiser that corrects its input, learned without clean images (section 3.3.4).
+"""A convolutional denoiser that predicts a correction of its input (section 3.3.4).
 
 B batch, H height, W width, C channels.
 """
@@ -8,8 +8,8 @@ from ...training.parts import Architecture, Denoise, Images, Optimizer
 from ...training.supervised import Supervised
 
 _LIMITS = (
-    "Single digits as 8x8 grey images under the very noise of its recipe, of known strength; other noise, "
-    "other strengths and other pictures come out wrong without a warning."
+    "Single digits as 8x8 grey images, with the noise of its recipe at the same level. Other noise, other "
+    "levels and other images give wrong results without a warning."
 )
 
 
@@ -20,8 +20,8 @@ def residual_denoiser(
 
     Args:
         spec: The data set's `Spec`.
-        filters: Channels between the layers.
-        blocks: Convolutions before the last.
+        filters: Channels of the hidden layers.
+        blocks: Number of convolutions before the last.
         activation: A Keras activation.
         normalization: `batch`, `layer`, `weight` or `None`, before each activation.
 
@@ -43,7 +43,7 @@ def residual_denoiser(
     x = images
     for _ in range(blocks):
         x = layers.ConvBlock(filters, activation=activation, normalization=normalization)(x)
-    # From zero, so that the first answer is the input itself.
+    # Zero at first, so that the untrained model returns its input.
     correction = keras.layers.Conv2D(
         spec.shape[-1], 3, padding="same", kernel_initializer="zeros", dtype="float32", name="correction"
     )(x)
