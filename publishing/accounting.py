@@ -5,9 +5,8 @@ matrix products and convolutions. The graph contains the operations of composite
 that no layer needs a formula of its own.
 
 Convention: flops = 2 x multiplications of matrix products, einsums and convolutions. Products with padded
-    zeros
-count. Elementwise operations (biases, activations, normalization, pooling) do not; attention scores and the
-steps of recurrent layers are matrix products and do.
+zeros count. Elementwise operations (biases, activations, normalization, pooling) do not; attention scores and
+the steps of recurrent layers are matrix products and do.
 """
 
 from __future__ import annotations

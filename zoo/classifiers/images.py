@@ -10,10 +10,12 @@ LIMITS = {
     "mnist": "Single handwritten digits as MNIST prepares them: 28x28, white on black, centred by mass. "
     "Other images get confident predictions, too.",
     "fashion_mnist": "Catalogue pictures of single pieces of clothing, 28x28, white on black.",
-    "svhn_cropped": "House numbers cropped to one digit, 32x32; neighboring digits may be visible at the sides.",
+    "svhn_cropped": "House numbers cropped to one digit, 32x32; neighboring digits may be visible "
+    "at the sides.",
     "cifar10": "Ten kinds of objects, 32x32, one per image; any other image gets one of the ten labels. "
     "Not robust to blur, noise or adversarial changes.",
-    "cifar100": "A hundred kinds of objects, 32x32, one per image; any other image gets one of the hundred labels.",
+    "cifar100": "A hundred kinds of objects, 32x32, one per image; any other image gets one of the "
+    "hundred labels.",
     "imagenet2012": "Not trained here: only the architecture and its counts are tested.",
 }
 
