@@ -16,6 +16,7 @@ L = keras.layers
 ALL = {"hessian": Hessian, "gauss_newton": GaussNewton, "fisher": Fisher, "empirical": EmpiricalFisher}
 CLASSES = 3
 D = 3 * 4 + 4 + 4 * CLASSES + CLASSES
+N = 7
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def double_precision(double_precision_rates):
     keras.utils.set_random_seed(0)
 
 
-def data(n=11, features=3, outputs=None, positions=()):
+def data(n=N, features=3, outputs=None, positions=()):
     """Inputs [n, ..., features] and targets: labels, or numbers [n, ..., outputs] if `outputs` is given."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(n, *positions, features))
@@ -127,7 +128,7 @@ def test_the_fisher_matrix_is_the_expected_outer_product_of_scores():
     x, y = data()
     model = mlp()
     fisher = Fisher(model, (x, y), batch_size=4).dense()
-    np.testing.assert_allclose(fisher, score_products(model, x, np.full(11, 1 / 11)), atol=1e-14)
+    np.testing.assert_allclose(fisher, score_products(model, x, np.full(N, 1 / N)), atol=1e-14)
     assert np.linalg.eigvalsh(fisher).min() > -1e-14
     assert np.linalg.eigvalsh(Hessian(model, (x, y)).dense()).min() < -1e-3
 
@@ -142,7 +143,7 @@ def test_the_fisher_matrix_is_the_hessian_of_the_divergence():
         log_ratio = tf.math.log(p) - tf.nn.log_softmax(model(x, training=False))
         return tf.reduce_mean(tf.reduce_sum(p * log_ratio, axis=-1))
 
-    fisher = Fisher(model, (x, np.zeros(11, int))).dense()
+    fisher = Fisher(model, (x, np.zeros(N, int))).dense()
     np.testing.assert_allclose(fisher, brute_force_hessian(model, divergence), atol=1e-13)
 
 
@@ -153,12 +154,12 @@ def test_the_empirical_fisher_uses_the_labels_of_the_data():
     logits, jacobian = outputs_and_jacobian(model, x)
     scores = np.einsum("bk,bkd->bd", np.eye(CLASSES)[y] - softmax(logits, axis=-1), jacobian)
     empirical = EmpiricalFisher(model, (x, y), batch_size=4).dense()
-    np.testing.assert_allclose(empirical, scores.T @ scores / 11, atol=1e-14)
+    np.testing.assert_allclose(empirical, scores.T @ scores / N, atol=1e-14)
     fisher = Fisher(model, (x, y)).dense()
     assert np.linalg.norm(empirical - fisher) > 0.3 * np.linalg.norm(fisher)
     # It is only semidefinite: its rank is at most the number of examples.
     eigenvalues = np.linalg.eigvalsh(empirical)
-    assert eigenvalues.min() > -1e-14 and np.sum(eigenvalues > 1e-12) <= 11 < len(eigenvalues)
+    assert eigenvalues.min() > -1e-14 and np.sum(eigenvalues > 1e-12) <= N < len(eigenvalues)
 
 
 @pytest.mark.equation("4.6.18")
@@ -259,7 +260,7 @@ def test_fisher_sums_over_positions_and_empirical_fisher_over_examples():
 )
 def test_gauss_newton_is_the_fisher_matrix_for_natural_parameters(loss):
     x, _ = data()
-    y = np.random.default_rng(1).integers(0, 2, (11, 3)).astype(float)
+    y = np.random.default_rng(1).integers(0, 2, (N, 3)).astype(float)
     model = mlp()
     loss = (
         type(loss).from_config({**loss.get_config(), "dtype": "float64"})
@@ -419,7 +420,7 @@ def test_bad_input_is_refused(eager_functions):
             lambda: Hessian(model, (x, y), mean_output) @ v,
             "a number for each example, got one",
         ),
-        (lambda: Hessian(model, (x, y[:5])), r"one number of examples of at least 1, got \[11, 5\]"),
+        (lambda: Hessian(model, (x, y[:5])), r"one number of examples of at least 1, got \[7, 5\]"),
         (lambda: Hessian(model, (x, y), batch_size=0), "batch_size must be an integer of at least 1"),
         (lambda: Hessian(model, (x, y)) @ v[:5], r"vector must have shape \(31,\), got shape \(5,\)"),
         (lambda: Hessian(model, (x, y)) @ (v * np.nan), r"vector\[0\] must be finite"),

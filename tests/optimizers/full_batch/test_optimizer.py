@@ -135,12 +135,16 @@ def test_an_interrupt_leaves_the_best_weights_and_is_raised():
 
 
 def test_the_search_backs_off_from_nan_and_ends_on_an_unbounded_function():
-    wall = CompiledFunction(lambda x: tf.reduce_sum(x - tf.math.log(x)), jit_compile=False)
-    result = LBFGS(gradient_tolerance=1e-9).minimize_function(wall, [30.0, 0.01])
+    # One function with variable coefficients, to compile once: x - log x, then -exp x.
+    a, b = (tf.Variable(value, dtype=tf.float64) for value in (1.0, 0.0))
+    function = CompiledFunction(
+        lambda x: tf.reduce_sum(a * (x - tf.math.log(x)) - b * tf.exp(x)), jit_compile=False
+    )
+    result = LBFGS(gradient_tolerance=1e-9).minimize_function(function, [30.0, 0.01])
     assert result.converged
     np.testing.assert_allclose(result.position, 1, rtol=1e-8)
-    unbounded = CompiledFunction(lambda x: -tf.reduce_sum(tf.exp(x)), jit_compile=False)
-    result = LBFGS().minimize_function(unbounded, [1.0])
+    a.assign(0.0), b.assign(1.0)
+    result = LBFGS().minimize_function(function, [1.0, 1.0])
     assert not result.converged and result.reason == "line search"
     assert np.isfinite(result.loss) and np.isfinite(result.position).all()
 
