@@ -34,12 +34,16 @@ def _encoded(prepared, split):
 
 
 def _decoded(prepared, split, shape):
-    def decode(encoded, label):
-        image = tf.io.decode_image(encoded, channels=shape[-1], expand_animations=False)
-        return tf.ensure_shape(image, shape), label
+    def image(encoded):
+        decoded = tf.io.decode_image(encoded, channels=shape[-1], expand_animations=False)
+        return tf.ensure_shape(decoded, shape)
 
-    examples = _encoded(prepared, split).unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-    return examples.batch(prepared.info.splits[split].num_examples).get_single_element()
+    def batch(encoded, labels):
+        return tf.map_fn(image, encoded, fn_output_signature=tf.TensorSpec(shape, tf.uint8)), labels
+
+    # Decoding in batches takes less than half the processor time of a dataset of single images.
+    batches = list(_encoded(prepared, split).map(batch, num_parallel_calls=tf.data.AUTOTUNE))
+    return tuple(tf.concat(tensors, 0) for tensors in zip(*batches, strict=True))
 
 
 @functools.lru_cache(maxsize=1)

@@ -14,6 +14,12 @@ import numpy as np
 from curvezoo import data, layers, zoo
 
 IMAGE, VECTOR = (6, 6, 4), (12,)
+# Without these flags XLA's optimizations and fusions would take most of the time.
+JAX_ENVIRONMENT = {
+    "KERAS_BACKEND": "jax",
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+}
 
 
 def cases():

@@ -21,9 +21,7 @@ def results(worker, tmp_path_factory):
         reference.update({f"{name}/before/{i}": w.astype("float32") for i, w in enumerate(weights)})
     np.savez(folder / "reference.npz", **reference)
     command = [sys.executable, worker.__file__, str(folder / "reference.npz"), str(folder / "jax.npz")]
-    # Otherwise XLA's optimization passes would take most of the time.
-    jax = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    environment = {**os.environ, "KERAS_BACKEND": "jax", **jax}
+    environment = {**os.environ, **worker.JAX_ENVIRONMENT}
     child = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     worker.run_all(reference, folder / "tensorflow.npz")
     _, errors = child.communicate(timeout=300)

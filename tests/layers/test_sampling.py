@@ -283,9 +283,8 @@ print(json.dumps({
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-def test_on_jax_noise_advances_beta_is_annealed_and_gradients_flow():
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+def test_on_jax_noise_advances_beta_is_annealed_and_gradients_flow(worker):
+    environment = {**os.environ, **worker.JAX_ENVIRONMENT}
     child = subprocess.run(
         [sys.executable, "-c", JAX], env=environment, capture_output=True, text=True, timeout=300
     )

@@ -368,7 +368,7 @@ print(float(BernoulliNLL()(np.array([[1], [0]]), p[:, :1])))
 assert not {"tensorflow", "tensorflow_probability"} & set(sys.modules)
 """
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
     child = subprocess.run(
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=300
     )
