@@ -8,8 +8,6 @@ import functools
 import html
 import itertools
 
-import tensorflow as tf
-
 _LISTED_CLASSES = 12
 
 
@@ -86,6 +84,8 @@ class Splits:
     @functools.cached_property
     def train(self):
         """The training split as a dataset of one epoch, the next one in each iteration."""
+        import tensorflow as tf
+
         passes = itertools.count()
         # A Python counter, because the seeds of tf.data depend on the global seed.
         number = tf.data.Dataset.from_generator(
@@ -94,6 +94,8 @@ class Splits:
         return self._run(number, 1)
 
     def _run(self, numbers, count):
+        import tensorflow as tf
+
         options = tf.data.Options()
         options.deterministic = True
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
@@ -116,6 +118,8 @@ class Splits:
         Raises:
             ValueError: If not 0 <= first < last.
         """
+        import tensorflow as tf
+
         if not 0 <= first < last:
             raise ValueError(f"epochs must satisfy 0 <= first < last, got first={first!r}, last={last!r}")
         return self._run(tf.data.Dataset.range(first, last), last - first)

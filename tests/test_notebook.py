@@ -52,14 +52,11 @@ print(sorted({"jax", "keras", "matplotlib", "sklearn", "tensorflow"} & set(sys.m
 """
 
 
-LATER = pytest.mark.xfail(strict=True, reason="modules of the room import TensorFlow at their top")
-
-
 @pytest.mark.parametrize(
     ("prefix", "some"),
     [
         ("curvezoo.", {"data", "layers", "optimizers", "zoo"}),
-        pytest.param("curvezoo.data.", {"load", "names", "Splits"}, marks=LATER),
+        ("curvezoo.data.", {"load", "names", "Splits"}),
         ("curvezoo.zoo.", {"build", "evaluate", "load", "names", "train"}),
     ],
 )

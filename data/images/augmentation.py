@@ -3,11 +3,11 @@
 Legend: B batch, H height, W width, C channels; a key is an integer tensor [2].
 """
 
-import tensorflow as tf
-
 
 def _pixels_at(images, rows, columns):
     """Returns pixels (rows[b, i], columns[b, j]) of each image b; rows are [B, H'], columns [B, W']."""
+    import tensorflow as tf
+
     batch, height, width, channels = tf.unstack(tf.shape(images))
     starts = (tf.range(batch)[:, None] * height + rows) * width
     # One flat gather takes a third to half the time of a broadcast tf.where or of a gather for each axis.
@@ -26,6 +26,8 @@ def flip(images, key):
     Returns:
         Images [B, H, W, C].
     """
+    import tensorflow as tf
+
     batch, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     mirrored = tf.random.stateless_uniform([batch, 1], key) < 0.5
     columns = tf.where(mirrored, tf.range(width)[::-1], tf.range(width))
@@ -43,6 +45,8 @@ def crop_offsets(batch, padding, key):
     Returns:
         Offsets [B, 2], int32: row and column in 0 .. 2 padding.
     """
+    import tensorflow as tf
+
     return tf.random.stateless_uniform([batch, 2], key, 0, 2 * padding + 1, tf.int32)
 
 
@@ -57,6 +61,8 @@ def crop_at(images, offsets, padding):
     Returns:
         Images [B, H, W, C].
     """
+    import tensorflow as tf
+
     _, height, width, _ = images.shape
     padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
     return _pixels_at(padded, offsets[:, :1] + tf.range(height), offsets[:, 1:] + tf.range(width))
@@ -76,6 +82,8 @@ def crop(images, key, padding):
     References:
         He et al., "Deep Residual Learning for Image Recognition" (2016).
     """
+    import tensorflow as tf
+
     return crop_at(images, crop_offsets(tf.shape(images)[0], padding, key), padding)
 
 
@@ -91,6 +99,8 @@ def augmented(images, names, key, padding):
     Returns:
         Images [B, H, W, C].
     """
+    import tensorflow as tf
+
     flip_key, crop_key = tf.unstack(tf.random.split(key, 2))
     if "flip" in names:
         images = flip(images, flip_key)

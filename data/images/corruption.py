@@ -3,8 +3,6 @@
 Legend: B batch, H height, W width, C channels; a key is an integer tensor [2]. Pixels are in [0, 1].
 """
 
-import tensorflow as tf
-
 from ..arguments import check_noise
 from ..splits import Splits
 
@@ -22,6 +20,8 @@ def gaussian(images, level, key):
     Returns:
         Noisy images [B, H, W, C], not clipped because clipping would move the mean.
     """
+    import tensorflow as tf
+
     return images + level * tf.random.stateless_normal(tf.shape(images), key)
 
 
@@ -39,6 +39,8 @@ def impulse(images, level, key):
     Returns:
         Noisy images [B, H, W, C].
     """
+    import tensorflow as tf
+
     where_key, value_key = tf.unstack(tf.random.split(key, 2))
     shape = tf.shape(images)
     replaced = tf.random.stateless_uniform(shape, where_key) < level
@@ -68,6 +70,8 @@ def noisy_splits(splits, noise, level, targets, seed):
     Raises:
         ValueError: If `noise`, `level` or `targets` is not valid.
     """
+    import tensorflow as tf
+
     check_noise(noise, level, targets)
     corrupt = _CORRUPTIONS[noise]
 
@@ -107,4 +111,6 @@ def noisy_splits(splits, noise, level, targets, seed):
 
 def _keys(key, count):
     """Returns the keys of one epoch's batches."""
+    import tensorflow as tf
+
     return tf.data.Dataset.from_tensor_slices(tf.random.split(key, count))
