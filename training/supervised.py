@@ -53,10 +53,12 @@ class Supervised(Recipe):
             raise ValueError(f"warmup must be less than epochs={self.epochs}, got {self.optimizer.warmup}")
 
     def learner(self, resources):
-        """Returns the `SupervisedLearner`."""
-        from .supervised_learner import SupervisedLearner
-
-        return SupervisedLearner(self, resources)
+        """Returns the `SupervisedLearner`, or the `FullBatchLearner` for a full-batch optimizer."""
+        if self.optimizer.full_batch:
+            from .full_batch_learner import FullBatchLearner as Learner
+        else:
+            from .supervised_learner import SupervisedLearner as Learner
+        return Learner(self, resources)
 
     def precision(self):
         """Returns the context of the dtype policy."""

@@ -110,9 +110,12 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
     """
     model = recipe.model.build(spec)
     penalize(model, recipe.penalty.l1, recipe.penalty.l2)
-    optimizer = recipe.optimizer.make(
-        recipe.epochs * steps_per_epoch, round(recipe.optimizer.warmup * steps_per_epoch)
-    )
+    if recipe.optimizer.full_batch:
+        # Keras compiles no other optimizer than its own; this one makes no step.
+        optimizer = keras.optimizers.SGD(0.0)
+    else:
+        warmup = round(recipe.optimizer.warmup * steps_per_epoch)
+        optimizer = recipe.optimizer.make(recipe.epochs * steps_per_epoch, warmup)
     decay_matrices_only(optimizer, model)
     execution = recipe.execution
     model.compile(

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from curvezoo.training.parts import Architecture, CrossEntropy, LabeledImages, Optimizer
+from curvezoo.training.parts.optimizer import NAMES
 from curvezoo.training.settings import flatten
 from curvezoo.training.supervised import Supervised
 
@@ -126,6 +127,29 @@ def test_curvezoos_own_optimizers_have_their_own_settings():
     assert (float(made.damping), made.adapt_every, made.eigenbasis) == (1e-3, None, True)
     with pytest.raises(ValueError, match="no setting 'damping'"):
         RECIPE.override({"damping": 1e-3})
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "bfgs", "conjugate_gradient"])
+def test_full_batch_optimizers_have_no_rate_schedule_or_decay(name):
+    recipe = RECIPE.override({"learning_rate": 3e-3, "schedule": "cosine"}).override({"optimizer": name})
+    assert recipe.optimizer.settings() == {"name": name}
+    made = recipe.override({"max_iterations": 5, "gradient_tolerance": "1e-3"}).optimizer.make(1)
+    assert (made.max_iterations, made.gradient_tolerance) == (5, 1e-3)
+    assert recipe.optimizer.make(1).max_iterations == 20
+    with pytest.raises(ValueError, match="no setting 'learning_rate'"):
+        recipe.override({"learning_rate": 0.1})
+    with pytest.raises(
+        ValueError, match=f"schedule must be left out for {name}, a full-batch optimizer, got"
+    ):
+        Optimizer(name, schedule="cosine")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_optimizer_is_made_by_name(name):
+    import keras
+
+    made = Optimizer(name).make(10)
+    assert isinstance(made, keras.optimizers.Optimizer) != Optimizer(name).full_batch
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])

@@ -28,9 +28,14 @@ _OWN = {
     "acceleration": "Acceleration",
     "evolution": "Evolution",
 }
-_DEFAULTS = {"sgd": {"momentum": 0.9, "nesterov": True}}
-_RULE = ("name", "learning_rate", "weight_decay")
-NAMES = (*_KERAS, *_OWN)
+_FULL_BATCH = {"lbfgs": "LBFGS", "bfgs": "BFGS", "conjugate_gradient": "ConjugateGradient"}
+_DEFAULTS = {
+    "sgd": {"momentum": 0.9, "nesterov": True},
+    **{name: {"max_iterations": 20} for name in _FULL_BATCH},
+}
+# The part's own fields; full-batch optimizers find their steps by line search.
+_STEPS = ("learning_rate", "schedule", "warmup", "weight_decay")
+NAMES = (*_KERAS, *_OWN, *_FULL_BATCH)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +46,9 @@ class Optimizer(Part):
 
     Args:
         name: `adam`, `adamw` or `sgd` (with Nesterov momentum of 0.9), or one of curvezoo's own: `kfac`,
-            `natural_gradient`, `hessian_free`, `newton`, `rmsprop`, `acceleration`, `evolution`.
+            `natural_gradient`, `hessian_free`, `newton`, `rmsprop`, `acceleration`, `evolution`, and the
+            full-batch `lbfgs`, `bfgs` and `conjugate_gradient`, which make `max_iterations` (20) an epoch
+            on all examples and have no rate, schedule or decay.
         learning_rate: The peak rate; `None` for the optimizer's own default.
         schedule: `constant`; `cosine`, to zero over the run; `step`, a tenth at 1/2 and again at 3/4.
         warmup: Epochs of linear rise to the peak rate.
@@ -68,17 +75,24 @@ class Optimizer(Part):
         if self.weight_decay is not None:
             arguments.nonnegative_number("weight_decay", self.weight_decay)
         arguments.nonnegative_number("warmup", self.warmup)
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        given = [key for key in _STEPS if getattr(self, key) != defaults[key]]
+        if self.full_batch and given:
+            value = getattr(self, given[0])
+            raise ValueError(
+                f"{given[0]} must be left out for {self.name}, a full-batch optimizer, got {value}"
+            )
         for key in self.arguments:
             arguments.one_of(f"argument of {self.name}", key, self._argument_types())
 
     def types(self):
         """Returns the type of each setting, the optimizer's own arguments included."""
-        own = {key: kind for key, kind in super().types().items() if key != "arguments"}
+        own = {key: kind for key, kind in super().types().items() if key in self._fields()}
         return own | self._argument_types()
 
     def settings(self):
         """Returns the settings; of the optimizer's own arguments those that were given."""
-        own = {key: value for key, value in super().settings().items() if key != "arguments"}
+        own = {key: value for key, value in super().settings().items() if key in self._fields()}
         return own | dict(self.arguments)
 
     def changed(self, values):
@@ -94,8 +108,13 @@ class Optimizer(Part):
             arguments.one_of("optimizer's setting", key, types)
         return fresh._with({key: read_value(key, value, types[key]) for key, value in settings.items()})
 
+    @property
+    def full_batch(self):
+        """Whether the optimizer needs all examples at each step, and so is no Keras optimizer."""
+        return self.name in _FULL_BATCH
+
     def make(self, steps, warmup_steps=0):
-        """Returns a new Keras optimizer.
+        """Returns a new optimizer, of Keras's kind or full-batch.
 
         Args:
             steps: Steps of the whole run, for the schedule.
@@ -118,6 +137,9 @@ class Optimizer(Part):
         """Returns the optimizer without schedule and warm-up."""
         return dataclasses.replace(self, schedule="constant", warmup=0.0)
 
+    def _fields(self):
+        return ("name",) if self.full_batch else ("name", *_STEPS)
+
     def _with(self, values):
         fields = {field.name for field in dataclasses.fields(self)}
         own = {key: value for key, value in values.items() if key in fields}
@@ -128,8 +150,10 @@ class Optimizer(Part):
         if self.name in _KERAS:
             return _KERAS[self.name][1]
         parameters = inspect.signature(_class(self.name)).parameters.values()
-        named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in _RULE]
-        return {p.name: Any for p in named} | _COMMON
+        named = [
+            p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in ("name", *_STEPS)
+        ]
+        return dict.fromkeys(named, Any) | ({} if self.full_batch else _COMMON)
 
 
 def _class(name):
@@ -140,4 +164,4 @@ def _class(name):
         return getattr(keras.optimizers, _KERAS[name][0])
     from ... import optimizers
 
-    return getattr(optimizers, _OWN[name])
+    return getattr(optimizers, (_OWN | _FULL_BATCH)[name])

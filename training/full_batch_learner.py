@@ -1,0 +1,60 @@
+"""The learner of supervised recipes with a full-batch optimizer, such as L-BFGS."""
+
+import keras
+
+from .supervised_learner import SupervisedLearner
+from .variables import named_variables
+
+
+class FullBatchLearner(SupervisedLearner):
+    """Minimizes the loss of all training examples; an epoch is one minimization from the weights so far.
+
+    The examples are those of the first epoch, augmented as the recipe says but once. The optimizer's memory
+    begins anew with each epoch, so that weights are all that a checkpoint needs. Layers run as in inference:
+    dropout is off, and batch norms use their averages.
+
+    Args:
+        recipe: The `Supervised` recipe.
+        resources: The run's `Resources`.
+
+    Raises:
+        ValueError: If the data is absent, or there are several replicas.
+    """
+
+    learning_rate = None
+
+    def __init__(self, recipe, resources):
+        super().__init__(recipe, resources)
+        if self.replicas > 1:
+            raise ValueError(f"{recipe.optimizer.name} must run on one device, got {self.replicas} replicas")
+
+    def train(self, start, after):
+        """Minimizes once for each of the epochs from `start` on."""
+        optimizer = self.recipe.optimizer.make(1)
+        examples = self.splits.epochs(0, 1).cache()
+        watchers = keras.callbacks.CallbackList(list(self._resources.callbacks), model=self.model)
+        watchers.on_train_begin()
+        for epoch in range(start, self.total):
+            watchers.on_epoch_begin(epoch)
+            progress = _Steps(after, optimizer.max_iterations)
+            result = optimizer.minimize(self.model, examples, verbose=False, callback=progress)
+            validation = self.model.evaluate(self.splits.validation, verbose=0, return_dict=True)
+            logs = {"loss": result.loss, "evaluations": result.evaluations}
+            logs |= {f"val_{key}": value for key, value in validation.items()}
+            watchers.on_epoch_end(epoch, logs)
+            if after(logs):
+                break
+        watchers.on_train_end()
+
+    def _variables(self):
+        return named_variables(self.model)
+
+
+class _Steps:
+    """Reports iterations to the run."""
+
+    def __init__(self, after, iterations):
+        self.after, self.iterations = after, iterations
+
+    def __call__(self, iteration, loss, gradient_norm):
+        self.after.step(min(iteration, self.iterations), self.iterations, {"loss": loss})
