@@ -2,7 +2,8 @@
 
     python backend_worker.py REFERENCE.npz RESULT.npz
 
-takes the weights from REFERENCE and writes the outputs of each model and its weights after one fit step.
+takes the weights from REFERENCE and writes the outputs of each model and its weights after one fit step, and
+the results of `run_sampling`.
 """
 
 import sys
@@ -116,6 +117,9 @@ def run(model):
 
 def build_undrawn(name):
     """Returns the model with zero initial kernels: JAX compiles a random draw for every shape of kernel."""
+    if name in ("dense", "conv"):
+        # The draws of the other cases differ from these only in their shapes.
+        return build(name)
 
     def zeros(self, shape, dtype=None):
         return keras.ops.zeros(shape, dtype)
@@ -124,18 +128,45 @@ def build_undrawn(name):
         return build(name)
 
 
-def run_all(reference, path):
-    """Runs every case from the weights `CASE/before/i` of `reference` and saves the results."""
-    results = {}
+def run_sampling():
+    """Returns statistics of the sampling layers, before, during and after the training of a model."""
+    logits = np.tile(np.array([1, 0, -1, 2], "float32"), (20_000, 1))
+    inputs = keras.Input((4,))
+    gumbel = layers.GumbelSoftmax(0.5, final_beta=8.0, annealing_steps=4, seed=5)
+    dense = keras.layers.Dense(4, kernel_initializer="identity")
+    model = keras.Model(inputs, gumbel(dense(inputs)))
+    first, second = model.predict(logits, batch_size=20_000, verbose=0), np.asarray(model(logits))
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=True)
+    model.fit(logits, logits, batch_size=5000, epochs=1, verbose=0)
+    model.optimizer.learning_rate = 10.0
+    before = np.asarray(dense.kernel)
+    model.fit(logits[:10_000], logits[:10_000], batch_size=5000, epochs=1, verbose=0)
+    relaxed = np.asarray(gumbel(logits, training=True))
+    draws = np.asarray(layers.GaussianSampling(seed=2)([logits, logits]))
+    return {
+        "calls": int(gumbel.calls),
+        "beta": float(gumbel.beta),
+        "moved": np.abs(np.asarray(dense.kernel) - before).max(),
+        "repeated": np.mean(first.argmax(1) == second.argmax(1)),
+        "counts": np.bincount(first.argmax(1), minlength=4),
+        "relaxed_sums": relaxed.sum(1),
+        "mean": draws.mean(0),
+        "variance": draws.var(0),
+        "straight": np.asarray(layers.StraightThrough()(logits))[0],
+    }
+
+
+def run_all(reference, path, make, **results):
+    """Runs `make(name)` for every case from the weights `CASE/before/i` of `reference`, saves the results."""
     for name in names():
-        # The other cases differ from these two only in the shapes that are drawn.
-        model = build(name) if name in ("dense", "conv") else build_undrawn(name)
+        model = make(name)
         model.set_weights([reference[f"{name}/before/{i}"] for i in range(len(model.weights))])
         results.update({f"{name}/{key}": value for key, value in run(model).items()})
     np.savez(path, **results)
 
 
 if __name__ == "__main__":
-    run_all(np.load(sys.argv[1]), sys.argv[2])
+    sampling = {f"sampling/{key}": value for key, value in run_sampling().items()}
+    run_all(np.load(sys.argv[1]), sys.argv[2], build_undrawn, backend=keras.backend.backend(), **sampling)
     if "tensorflow" in sys.modules and keras.backend.backend() != "tensorflow":
         sys.exit("layers or architectures have imported TensorFlow")

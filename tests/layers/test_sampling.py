@@ -1,9 +1,3 @@
-import importlib.util
-import json
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -243,64 +237,6 @@ def test_masks_are_passed_on_and_the_loss_ignores_padding(layer):
     loss = keras.losses.MeanSquaredError()(targets, draws)
     assert float(loss) == pytest.approx(errors[tokens != 0].mean(), rel=1e-5)
     assert abs(errors.mean() - errors[tokens != 0].mean()) > 0.01
-
-
-# Other backends
-
-JAX = """
-import json, sys
-import keras, numpy as np
-from curvezoo.layers import sampling
-
-logits = np.tile(np.array([1, 0, -1, 2], "float32"), (20000, 1))
-inputs = keras.Input((4,))
-gumbel = sampling.GumbelSoftmax(0.5, final_beta=8.0, annealing_steps=4, seed=5)
-model = keras.Model(inputs, gumbel(keras.layers.Dense(4, kernel_initializer="identity")(inputs)))
-first, second = model.predict(logits, batch_size=20000, verbose=0), np.asarray(model(logits))
-model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=True)
-model.fit(logits, logits, batch_size=5000, epochs=1, verbose=0)
-kernel = model.trainable_weights[0]
-model.optimizer.learning_rate = 10.0
-before = np.asarray(kernel)
-model.fit(logits[:10000], logits[:10000], batch_size=5000, epochs=1, verbose=0)
-relaxed = np.asarray(gumbel(logits, training=True))
-draws = np.asarray(sampling.GaussianSampling(seed=2)([logits, logits]))
-straight = np.asarray(sampling.StraightThrough()(logits))
-print(json.dumps({
-    "backend": keras.backend.backend(),
-    "tensorflow": "tensorflow" in sys.modules,
-    "calls": int(gumbel.calls),
-    "beta": float(gumbel.beta),
-    "moved": float(np.abs(np.asarray(kernel) - before).max()),
-    "repeated": float(np.mean(first.argmax(1) == second.argmax(1))),
-    "counts": np.bincount(first.argmax(1), minlength=4).tolist(),
-    "relaxed": [float(relaxed.sum(1).min()), float(relaxed.max())],
-    "mean": draws.mean(0).tolist(),
-    "variance": draws.var(0).tolist(),
-    "straight": straight[0].tolist(),
-}))
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-def test_on_jax_noise_advances_beta_is_annealed_and_gradients_flow(worker):
-    environment = {**os.environ, **worker.JAX_ENVIRONMENT}
-    child = subprocess.run(
-        [sys.executable, "-c", JAX], env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert child.returncode == 0, child.stderr
-    result = json.loads(child.stdout.splitlines()[-1])
-    assert result["backend"] == "jax" and not result["tensorflow"]
-    assert result["calls"] == 7  # Four batches, two batches, one call.
-    assert result["beta"] == pytest.approx(8.0, rel=1e-6)
-    assert result["moved"] > 1e-4
-    assert chisquare(result["counts"], COUNT * P).pvalue > 0.01
-    # Two independent draws agree with probability sum p^2.
-    assert result["repeated"] == pytest.approx(np.sum(P**2), abs=5 * np.sqrt(0.25 / COUNT))
-    assert result["relaxed"][0] == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(result["mean"], LOGITS, atol=5 * np.sqrt(np.e**2 / COUNT))
-    np.testing.assert_allclose(result["variance"], np.exp(LOGITS), rtol=5 * np.sqrt(2 / COUNT))
-    assert result["straight"] == [0, 0, 0, 1]
 
 
 # Wrong arguments
