@@ -11,8 +11,7 @@ import typing
 from typing import Any, ClassVar
 
 from .. import arguments
-from . import settings as settings_
-from .settings import Part
+from .settings import Part, flatten, read_value, resolve, shortest, write_value
 
 _FIXED = ("name", "section", "summary", "limits")
 
@@ -50,6 +49,22 @@ class Recipe:
 
         Args:
             resources: The run's `Resources`.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def measure_published(card, model, data=None, data_dir=None, options=None):
+        """Measures a published model again, by its card.
+
+        Args:
+            card: The model's card.
+            model: The loaded `keras.Model`.
+            data: Other data than the card's; `None` for the card's.
+            data_dir: The folder of TensorFlow Datasets.
+            options: Options of the measure by name.
+
+        Returns:
+            The `Evaluation`.
         """
         raise NotImplementedError
 
@@ -113,7 +128,7 @@ class Recipe:
             if isinstance(value, Part):
                 values[name] = value.restored(settings.get(name, {}))
             elif name in settings:
-                values[name] = settings_.read_value(name, settings[name], kind)
+                values[name] = read_value(name, settings[name], kind)
             else:
                 values[name] = defaults[name]
         return dataclasses.replace(self, **values)
@@ -124,10 +139,10 @@ class Recipe:
         Args:
             other: A recipe of the same kind.
         """
-        before, dotted = settings_.flatten(other.settings()), self.keys()
-        now = settings_.flatten(self.settings())
+        before, dotted = flatten(other.settings()), self.keys()
+        now = flatten(self.settings())
         return {
-            settings_.shortest(key, dotted): settings_.write_value(value)
+            shortest(key, dotted): write_value(value)
             for key, value in now.items()
             if key not in before or before[key] != value
         }
@@ -145,10 +160,10 @@ class Recipe:
             return self
         keys, own, parts = self.keys(), {}, {}
         for key, value in settings.items():
-            full = settings_.resolve(key, keys, self.name)
+            full = resolve(key, keys, self.name)
             part, _, field = full.rpartition(".")
             target = parts.setdefault(part, {}) if part else own
-            target[field] = settings_.read_value(key, value, keys[full])
+            target[field] = read_value(key, value, keys[full])
         changed = {name: getattr(self, name).changed(values) for name, values in parts.items()}
         return dataclasses.replace(self, **own, **changed)
 

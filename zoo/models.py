@@ -74,8 +74,8 @@ def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
 
     Args:
         name: A published name, or a folder with a card, such as a run's folder.
-        classes: Replace the classifier's last layer by a new one for so many classes, on the trained
-            features.
+        classes: Number of classes of a new, untrained last layer on the trained features; `None` keeps the
+            trained layer.
 
     Returns:
         A `keras.Model`, not compiled. A classifier maps images with pixels in [0, 1] to logits, a denoiser
