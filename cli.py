@@ -265,6 +265,10 @@ def _add_reproduce(commands):
 
 
 def _reproduce(arguments):
+    from .figures import catalogue
+
+    # Validate before the slow import of TensorFlow.
+    catalogue.figures(arguments.section)
     _load_tensorflow()
 
     from .figures import page as reproduction

@@ -2,7 +2,7 @@
 
 import keras
 
-TESTED = ("3.15.1",)
+TESTED = ("3.15.0", "3.15.1")
 
 # By owner: a public class whose methods and properties, or an instance whose attributes, the bridge uses.
 _CLASSES = {
