@@ -20,7 +20,7 @@ def _failure(name, folder, error):
         how = "on a machine with network run "
     reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     return ValueError(
-        f"data set {name!r} is not prepared under {folder} and cannot be ({reason[:120]}): {how}"
+        f"data set {name!r} is not prepared under {folder} and cannot be prepared ({reason[:120]}): {how}"
         f"python -c \"import tensorflow_datasets as t; t.builder('{name}', data_dir='DIR', "
         f"file_format='tfrecord').download_and_prepare()\", then set TFDS_DATA_DIR=DIR or "
         "pass --data-dir DIR"

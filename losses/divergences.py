@@ -292,8 +292,10 @@ def _real(name, values):
     return values
 
 
-def _no_exact_form(what, p, q):
-    return f"samples must be given for an estimate: no exact {what} is known between {p.name} and {q.name}"
+def _no_exact_form(divergence, p, q):
+    return (
+        f"samples must be given for an estimate: no exact {divergence} is known between {p.name} and {q.name}"
+    )
 
 
 def _log_probabilities(d):

@@ -36,8 +36,8 @@ from .likelihood import Likelihood, match_targets
 class LocationScaleNLL(Likelihood):
     """Base class of the likelihoods with a location and a scale; a subclass defines rho and Z.
 
-    Here rho(z) = weight * penalty(z / width), and `log_partition` is log Z. `law` is the name of the
-    distribution in TensorFlow Probability, if it has one, and `law_parameters` are its parameters other than
+    Here rho(z) = weight * penalty(z / width), and `log_partition` is log Z. `tfp_class` names the
+    distribution in TensorFlow Probability, if it has one, and `tfp_parameters` are its parameters other than
     location and scale.
 
     Args:
@@ -52,7 +52,7 @@ class LocationScaleNLL(Likelihood):
     """
 
     weight, width, log_partition = 1.0, 1.0, 0.0
-    law, law_parameters = None, {}
+    tfp_class, tfp_parameters = None, {}
     default_name = "location_scale_nll"
 
     def __init__(self, scale=1.0, min_scale=1e-12, reduction="sum_over_batch_size", name=None, dtype=None):
@@ -129,15 +129,15 @@ class LocationScaleNLL(Likelihood):
         # A local import, because training needs no TensorFlow Probability.
         from tensorflow_probability import distributions as tfd
 
-        if self.law is None:
+        if self.tfp_class is None:
             raise ValueError(f"{type(self).__name__} has no distribution in TensorFlow Probability")
         if self.scale is not None:
             location, scale = predictions, ops.full_like(predictions, self.scale)
         else:
             location, log_scale = ops.split(predictions, 2, axis=-1)
             scale = ops.exp(ops.maximum(log_scale, math.log(self.min_scale)))
-        law = getattr(tfd, self.law)
-        return tfd.Independent(law(loc=location, scale=scale, **self.law_parameters), 1)
+        distribution = getattr(tfd, self.tfp_class)(loc=location, scale=scale, **self.tfp_parameters)
+        return tfd.Independent(distribution, 1)
 
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
@@ -178,7 +178,7 @@ class GaussianNLL(LocationScaleNLL):
 
     default_name = "gaussian_nll"
     width, log_partition = math.sqrt(2.0), 0.5 * math.log(2 * math.pi)
-    law = "Normal"
+    tfp_class = "Normal"
 
     def penalty(self, z):
         """Returns z^2."""
@@ -207,7 +207,7 @@ class LaplaceNLL(LocationScaleNLL):
 
     default_name = "laplace_nll"
     log_partition = math.log(2.0)
-    law = "Laplace"
+    tfp_class = "Laplace"
 
     def penalty(self, z):
         """Returns |z|."""
@@ -235,7 +235,7 @@ class CauchyNLL(LocationScaleNLL):
 
     default_name = "cauchy_nll"
     log_partition = math.log(math.pi)
-    law = "Cauchy"
+    tfp_class = "Cauchy"
 
     def penalty(self, z):
         """Returns log(1 + z^2)."""
@@ -262,7 +262,7 @@ class StudentTNLL(LocationScaleNLL):
         ValueError: If `df` or a scale is not positive and finite, or `dtype` is not valid.
     """
 
-    law = "StudentT"
+    tfp_class = "StudentT"
 
     def __init__(
         self,
@@ -275,7 +275,7 @@ class StudentTNLL(LocationScaleNLL):
     ):
         super().__init__(scale, min_scale, reduction, name, dtype)
         self.df = float(arguments.positive("df", df, ndim=0))
-        self.law_parameters = {"df": self.df}
+        self.tfp_parameters = {"df": self.df}
         self.weight, self.width = (self.df + 1.0) / 2.0, math.sqrt(self.df)
         # The Beta function, because a difference of two log-Gammas loses digits at large df.
         self.log_partition = float(0.5 * math.log(self.df) + betaln(0.5, self.df / 2.0))

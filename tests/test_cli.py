@@ -97,7 +97,7 @@ BAD = {
     "no network": (
         no_network,
         "train cnn_svhn --data-dir empty",
-        "could not be prepared (no route to host): on",
+        "cannot be prepared (no route to host): on",
     ),
     "out is a file": (nothing, "train --out file", "out='file' is a file, not a folder"),
     "out below a file": (nothing, "train --out file/run", "Not a directory: file/run"),

@@ -191,8 +191,8 @@ def test_replicas_share_the_batches_of_one_device(mirrored):
     whole = list(splits.epochs(1, 2))
     assert len(distributed) == len(whole) == splits.steps_per_epoch
     for per_replica, batch in zip(distributed, whole, strict=True):
-        for share, values in zip(per_replica, batch, strict=True):
-            parts = mirrored.experimental_local_results(share)
+        for component, values in zip(per_replica, batch, strict=True):
+            parts = mirrored.experimental_local_results(component)
             assert [len(part) for part in parts] == [32, 32]
             np.testing.assert_array_equal(np.concatenate(parts), values)
 
