@@ -268,7 +268,7 @@ def _reproduce(arguments):
     from .figures import catalogue
 
     # Validate before the slow import of TensorFlow.
-    catalogue.figures(arguments.section)
+    catalogue.require_section(arguments.section)
     _load_tensorflow()
 
     from .figures import page as reproduction

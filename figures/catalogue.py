@@ -73,6 +73,12 @@ def sections():
     return sorted(numbers | {number.partition(".")[0] for number in numbers}, key=_order)
 
 
+def require_section(section):
+    """Raises a ValueError that lists the valid ones unless a chapter or section has figures."""
+    if section not in sections():
+        raise ValueError(f"section {section!r} has no figures; valid: {', '.join(sections())}")
+
+
 def figures(section):
     """Returns the figures of a chapter or section, in the notes' order.
 
@@ -85,8 +91,7 @@ def figures(section):
     Raises:
         ValueError: If the section has no figures; the message lists those that have.
     """
-    if section not in sections():
-        raise ValueError(f"section {section!r} has no figures; valid: {', '.join(sections())}")
+    require_section(section)
     modules = [
         importlib.import_module(f".{module}", __package__)
         for module, number in _sections_by_module().items()
