@@ -1,7 +1,6 @@
 """What a run drives: a learner, of any kind, and what it is given."""
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -60,14 +59,12 @@ class Resources:
         data_dir: The folder of TensorFlow Datasets; `None` for its default.
         data: The caller's own data; `None` for those of the recipe.
         callbacks: The caller's Keras callbacks.
-        folder: The run's folder, on the process that writes it; otherwise `None`.
     """
 
     strategy: Any
     data_dir: str | None = None
     data: Any = None
     callbacks: Sequence[Any] = ()
-    folder: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,7 +100,7 @@ def train(
     scope = make_strategy(strategy)
     chief = is_chief(scope)
     with _tensorflow_errors(out), recipe.precision():
-        learner = recipe.learner(Resources(scope, data_dir, data, callbacks, out if chief else None))
+        learner = recipe.learner(Resources(scope, data_dir, data, callbacks))
         if chief:
             out.mkdir(parents=True, exist_ok=True)
             sweep(out)
