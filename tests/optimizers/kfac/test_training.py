@@ -196,7 +196,7 @@ def test_defaults_train_the_zoo_better_than_its_adam(name):
     digits = load_digits()
     x, y = (digits.images / 16).astype("float32")[..., None], digits.target
     final = []
-    for optimizer in (KFAC(), keras.optimizers.Adam(zoo.describe(name)["recipe"]["learning_rate"])):
+    for optimizer in (KFAC(), keras.optimizers.Adam(zoo.recipe(name).optimizer.learning_rate)):
         keras.utils.set_random_seed(0)
         model = zoo.build(name)
         model.compile(optimizer, CategoricalNLL())
