@@ -22,6 +22,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from ..keras_bridge.internals import wrapped_function
 from .derivatives import second_derivative
 
 DRAW_LABELS = "draw labels instead, by samples=n of an operator or fisher='sampled' of an optimizer"
@@ -168,8 +169,7 @@ def output_distribution(loss):
         loss = keras.losses.get(loss)
     if hasattr(loss, "distribution"):
         return OutputDistribution(getattr(loss, "name", type(loss).__name__), loss.distribution)
-    function = getattr(loss, "fn", loss)
-    options = getattr(loss, "_fn_kwargs", {})
+    function, options = wrapped_function(loss)
     for supported, build in _KERAS_LOSSES.items():
         if function is supported:
             return build(function.__name__, options)

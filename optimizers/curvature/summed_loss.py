@@ -6,6 +6,7 @@ import types
 import keras
 import tensorflow as tf
 
+from ..keras_bridge import internals
 from ..keras_bridge.stateless import stateless_call
 
 # The class that `compile` wraps functions in; it has no public name.
@@ -21,11 +22,10 @@ def compiled_loss(model):
     Raises:
         ValueError: If there is none, or several.
     """
-    compiled = getattr(model, "_compile_loss", None)
-    if compiled is None or model.loss is None:
+    if not isinstance(model, keras.Model) or internals.compiled_loss(model) is None or model.loss is None:
         raise ValueError("loss must be given for a model that is not compiled with one, got None")
     losses = keras.tree.flatten(model.loss)
-    if len(losses) != 1 or compiled._user_loss_weights is not None:
+    if len(losses) != 1 or internals.compiled_loss_weights(model) is not None:
         raise ValueError(f"model must be compiled with one loss without loss_weights, got {model.loss!r}")
     return losses[0]
 
@@ -54,7 +54,7 @@ def summed(model, loss):
     compiled.compile(loss=loss)
     return types.SimpleNamespace(
         loss=loss,
-        _compile_loss=compiled._compile_loss,
+        _compile_loss=internals.compiled_loss(compiled),
         trainable_variables=model.trainable_variables,
         non_trainable_variables=model.non_trainable_variables,
         stateless_call=functools.partial(stateless_call, model),

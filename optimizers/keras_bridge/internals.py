@@ -56,6 +56,11 @@ def wrapped_function(loss):
     return getattr(loss, "fn", loss), getattr(loss, "_fn_kwargs", {})
 
 
+def batches_seen(optimizer):
+    """Returns the variable that counts an optimizer's batches; `iterations` counts accumulated updates."""
+    return optimizer._iterations
+
+
 def build_symbolically(model, data):
     """Builds a compiled model, its loss and its optimizer.
 

@@ -2,6 +2,7 @@
 
 import keras
 
+from ..keras_bridge.internals import own_variables, sublayers
 from .convolution import convolution_blocks
 from .dense import dense_blocks
 from .diagonal import FallbackBlock
@@ -95,10 +96,10 @@ def _owned_variables(layer, visited):
         if layer.trainable_variables:
             yield layer, layer.trainable_variables
         return
-    own = [v for v in layer._trainable_variables if v.trainable]
+    own = [v for v in own_variables(layer) if v.trainable]
     if own:
         yield layer, own
-    for sublayer in layer._flatten_layers(include_self=False, recursive=False):
+    for sublayer in sublayers(layer):
         yield from _owned_variables(sublayer, visited)
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from .. import replicas
 from ..keras_bridge import taps
+from ..keras_bridge.internals import all_layers
 from ..vectors import at_least_float32
 from .blocks import owned_variables, rule_blocks
 
@@ -90,7 +91,7 @@ def squared_norms(objective):
 def _batch_normalizations(model):
     """Returns the layers that normalize by batch statistics in training."""
     kind = keras.layers.BatchNormalization
-    return [layer for layer in model._flatten_layers() if isinstance(layer, kind) and layer.trainable]
+    return [layer for layer in all_layers(model) if isinstance(layer, kind) and layer.trainable]
 
 
 def _refuse_coupling(records, x):

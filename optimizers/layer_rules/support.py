@@ -2,6 +2,8 @@
 
 import keras
 
+from ..keras_bridge.internals import recomputes_activations
+
 _UNIT_VARIANCE = ("curvezoo>UnitVarianceDense", "curvezoo>UnitVarianceConv2D")
 # Subclasses whose own `call` computes the same function, or the same function of inputs times `scale`.
 _EQUIVALENT = ("curvezoo>BatchNormalization", *_UNIT_VARIANCE)
@@ -23,7 +25,7 @@ def computes_as(layer, kind, *members):
         return False
     same = all(getattr(type(layer), name) is getattr(kind, name) for name in members)
     adapted = layer.quantization_mode is not None or getattr(layer, "lora_enabled", False)
-    recomputed = getattr(layer, "_remat_mode", None) is not None
+    recomputed = recomputes_activations(layer)
     return (same or registered_name(layer) in _EQUIVALENT) and not adapted and not recomputed
 
 

@@ -12,7 +12,7 @@ from ... import arguments
 from ...theory.noise_scale import RunningNoiseScale, two_batch_estimates
 from ..keras_bridge.batch_callback import BatchCallback
 from ..keras_bridge.compiled_objective import OWN_OBJECTIVE, has_own_objective
-from ..keras_bridge.internals import build_symbolically, compiled_loss
+from ..keras_bridge.internals import batches_seen, build_symbolically, compiled_loss
 from ..layer_rules import per_example
 from . import estimators as noise_estimators
 
@@ -176,7 +176,7 @@ class GradientNoiseScale(BatchCallback):
             self._loss, self._functions = compiled_loss(self.model), None
         optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         # This counts batches; with gradient accumulation, `iterations` counts updates.
-        self._begin = self._done = int(keras.ops.convert_to_numpy(optimizer._iterations))
+        self._begin = self._done = int(keras.ops.convert_to_numpy(batches_seen(optimizer)))
         for series in (self._simple, self._curved):
             series.resume(self._begin)
         if self.log_dir is not None and self._writer is None:

@@ -24,6 +24,7 @@ import tensorflow as tf
 from .. import replicas
 from ..curvature.products import hessian_product
 from ..keras_bridge.compiled_objective import objective_of
+from ..keras_bridge.internals import all_layers
 from ..keras_bridge.stateless import trainable_values
 from ..layer_rules import per_example
 from ..vectors import at_least_float32, dot, precision
@@ -39,7 +40,7 @@ def choose(model):
     Args:
         model: A built `keras.Model`.
     """
-    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in all_layers(model))
     if recurrent or per_example.unsupported_reason(model) or per_example.batch_coupling(model):
         return "microbatches"
     return "per_example"
