@@ -3,6 +3,7 @@
 import keras
 
 from ..layers.weight_norm import WeightNormalization
+from ..optimizers.keras_bridge.internals import all_layers
 
 
 def matrices(model):
@@ -14,8 +15,7 @@ def matrices(model):
     Args:
         model: A built `keras.Model`.
     """
-    # Keras has no public way to the layers inside layers.
-    biases = {id(getattr(layer, "bias", None)) for layer in model._flatten_layers()}
+    biases = {id(getattr(layer, "bias", None)) for layer in all_layers(model)}
     return [v for v in model.trainable_variables if len(v.shape) >= 2 and id(v) not in biases]
 
 
@@ -33,7 +33,7 @@ def penalize(model, l1, l2):
     if not l1 and not l2:
         return
     penalty, normalized = keras.regularizers.L1L2(l1, l2), set()
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, WeightNormalization):
             layer.regularizer = penalty
             normalized.add(id(layer.kernel))

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ...optimizers.keras_bridge.internals import all_layers
 from ...optimizers.vectors import dot, flat, unflat
 from ...training.weights import penalize
 
@@ -65,8 +66,7 @@ class Problem:
     @property
     def coupled(self):
         """Whether batch normalization couples the examples, so that none has a gradient of its own."""
-        # Keras has no public method that lists nested layers.
-        layers = self.model._flatten_layers()
+        layers = all_layers(self.model)
         return any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
 
     def restart(self, seed, rate):
