@@ -1,4 +1,4 @@
-"""Every example in a docstring gives what it says."""
+"""Every example in a docstring gives the result that it shows."""
 
 import doctest
 import importlib
@@ -8,13 +8,13 @@ import pytest
 
 import curvezoo
 
-ROOMS = ("data", "layers", "losses", "optimizers", "theory", "training", "zoo")
+PACKAGES = ("data", "layers", "losses", "optimizers", "theory", "training", "zoo")
 
 
 def modules():
-    """Names of all modules of the rooms."""
-    for room in ROOMS:
-        package = importlib.import_module(f"curvezoo.{room}")
+    """Names of all modules of the packages."""
+    for name in PACKAGES:
+        package = importlib.import_module(f"curvezoo.{name}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield module.name
 

@@ -1,4 +1,4 @@
-"""Two small learners that are not supervised fits: what a run must be able to drive.
+"""Two small learners that are not supervised fits, which runs must support, too.
 
 `Duel` trains two networks by two optimizers, as a generative adversarial network does. `Walk` learns from a
 generator of its own random numbers, without a data set or Keras's `fit`, as an agent does.
