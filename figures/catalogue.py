@@ -1,7 +1,7 @@
 """The figures of the notes in the notes' order, and the titles of the sections.
 
 A figure is a module of a chapter's package with a `FIGURE`. The sections are read from the source, so that
-the list of sections needs no import of TensorFlow; a module is imported when its figure is asked for.
+the list of sections needs no import of TensorFlow; a module is imported when its figure is requested.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""What the catalogue knows of a figure."""
+"""The description of a figure for the catalogue."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

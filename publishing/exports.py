@@ -45,7 +45,17 @@ def forward(model):
 
     Args:
         model: The `keras.Model`.
+
+    Returns:
+        A function of the model's inputs, one argument each, to its output, or to a dictionary of its outputs
+        by their names if there are several.
     """
     import tensorflow as tf
 
-    return tf.function(lambda *inputs: model(*inputs, training=False), autograph=False)
+    def call(*inputs):
+        outputs = model(inputs[0] if len(inputs) == 1 else list(inputs), training=False)
+        if isinstance(outputs, list | tuple):
+            return dict(zip(model.output_names, outputs, strict=True))
+        return outputs
+
+    return tf.function(call, autograph=False)

@@ -71,9 +71,11 @@ def _typed(endpoint):
 
 
 def _write_keras(model, folder, name=""):
-    """Writes config and weights, through a copy that was never compiled and so holds no optimizer."""
-    (folder / _file(name, "config.json")).write_text(model.to_json(separators=(",", ":")) + "\n")
-    copy = keras.models.model_from_json(model.to_json())
+    """Writes config and weights, through a copy that is not compiled and so has no optimizer."""
+    config = json.loads(model.to_json())
+    config.pop("compile_config", None)
+    (folder / _file(name, "config.json")).write_text(json.dumps(config, separators=(",", ":")) + "\n")
+    copy = keras.saving.deserialize_keras_object(config)
     copy.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory() as scratch:
         plain = pathlib.Path(scratch) / "plain.weights.h5"
@@ -141,9 +143,7 @@ def load(name_or_path, model=""):
     if not config.is_file():
         names = [path.name.removesuffix(".config.json") for path in folder.glob("*.config.json")]
         raise ValueError(f"model must be one of {', '.join(names) or 'none'} in {folder}, got {model!r}")
-    loaded = json.loads(config.read_text())
-    loaded.pop("compile_config", None)
-    network = keras.saving.deserialize_keras_object(loaded, safe_mode=True)
+    network = keras.saving.deserialize_keras_object(json.loads(config.read_text()), safe_mode=True)
     network.load_weights(folder / _file(model or "model", "weights.h5"))
     return network
 

@@ -32,7 +32,7 @@ from ..optimizers.full_batch.optimizer import CompiledFunction, FullBatchOptimiz
 from ..optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 SOLVED = 1e-4
-"""Excess loss in nats per example below which a training ends."""
+"""Excess loss in nats per example below which a training run ends."""
 
 # The fastest rule for eigenvalues 1 and 50. For ratios above 52 it diverges between them (docs/errata.md).
 _THREE_STAGES = optimizers.Acceleration.for_two_eigenvalues(1.0, 50.0)
@@ -72,11 +72,11 @@ class Method:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One training.
+    """One training run.
 
     Args:
         rate: The learning rate; `None` for the optimizer's default.
-        excess: Loss above its lower bound before each step, in nats per example, [S]. The training ends if
+        excess: Loss above its lower bound before each step, in nats per example, [S]. The run ends if
             it is below `SOLVED` or not finite.
         seconds: Time of all earlier steps, [S].
     """

@@ -35,7 +35,7 @@ def mirrored():
 
 @pytest.fixture(scope="module", autouse=True)
 def frozen_garbage():
-    """What TensorFlow keeps of a module's graphs is not looked through again by every later collection."""
+    """Freezes the objects of finished modules, so that garbage collections skip TensorFlow's graphs."""
     yield
     gc.collect()
     gc.freeze()
@@ -44,7 +44,7 @@ def frozen_garbage():
 def pytest_configure(config):
     ledger = equations.load(config.rootpath / "docs" / "equations.csv")
     config.pluginmanager.register(LedgerCheck(ledger), "curvezoo-ledger")
-    # Before collection, in which modules may start TensorFlow, and not where the ledger alone is tested.
+    # Before collection, because test modules may start TensorFlow. Tests of the ledger do not need it.
     if (config.rootpath / "tests" / "optimizers").is_dir():
         import tensorflow as tf
 
@@ -53,12 +53,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Trainings, which take longest, come first, so that parallel workers end together."""
+    """Runs the tests of `training` first: they take longest, and parallel workers then end together."""
     items.sort(key=lambda item: item.path.parent.name != "training")
 
 
 class LedgerCheck:
-    """Hold the tests to the ledger and the ledger to the tests."""
+    """Checks that the ledger and the marks of the tests agree."""
 
     def __init__(self, ledger):
         self.ledger = ledger
@@ -82,7 +82,7 @@ class LedgerCheck:
         for item in items:
             numbers = sorted({mark.args[0] for mark in item.iter_markers("equation")})
             absent = [mark.args[0] for mark in item.iter_markers("dataset") if not is_prepared(mark.args[0])]
-            # user properties travel with the reports, from parallel workers too
+            # User properties are part of the reports, also those of parallel workers.
             item.user_properties += [(MARKS, numbers), (ABSENT, absent)]
             for name in absent:
                 reason = f"{name} is not under TFDS_DATA_DIR: tfds build {name} --data_dir $TFDS_DATA_DIR"
@@ -91,7 +91,7 @@ class LedgerCheck:
     def pytest_runtest_logreport(self, report):
         properties = dict(report.user_properties)
         self.marks[report.nodeid] = properties.get(MARKS, [])
-        # setup and teardown count where they fail or skip, the call where it passes
+        # Setup and teardown count only if they fail or skip; the call always counts.
         if report.when == "call" or report.outcome != "passed":
             self.outcomes[report.nodeid].add(report.outcome)
         if report.skipped and properties.get(ABSENT):
@@ -138,7 +138,7 @@ def is_prepared(name):
 
 
 def is_full_run(session):
-    """Whether the session ran every test to the end, so that what is missing is missing for good."""
+    """Whether the session ran every test to the end, so that no missing result can still arrive."""
     config, option = session.config, session.config.option
     selected = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
     whole = {config.rootpath, *(config.rootpath / path for path in config.getini("testpaths"))}

@@ -101,7 +101,7 @@ def test_valid_numbers_and_flags_are_returned_as_plain_python_values():
         (np.zeros(2), ("sgd", "adam"), "one of sgd, adam, got ndarray of shape (2,)"),
     ],
 )
-def test_a_choice_that_is_not_valid_is_answered_with_the_valid_ones(value, valid, message):
+def test_the_error_for_an_invalid_choice_lists_the_valid_ones(value, valid, message):
     assert message_of(arguments.one_of, "optimizer", value, valid) == f"optimizer must be {message}"
 
 
@@ -124,7 +124,7 @@ def test_distinct_names_are_returned_as_a_tuple_or_the_bad_one_is_named():
         assert message_of(arguments.distinct_names, "augment", values, valid) == message
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_all_valid_names():
+def test_the_error_for_an_unknown_name_suggests_the_nearest_and_lists_all():
     names = {"digits": 0, "mnist": 1}
     assert arguments.known_name("data set", "mnist", names) == "mnist"
     for name, message in (
@@ -143,7 +143,7 @@ def test_suggestions_come_nearest_first_and_ignore_values_that_are_not_strings()
     assert arguments.did_you_mean(20, valid) == ""
 
 
-def test_a_folder_must_exist_and_its_home_is_expanded(tmp_path, monkeypatch):
+def test_a_folder_must_exist_and_a_tilde_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "sets").mkdir()
     (tmp_path / "file").touch()

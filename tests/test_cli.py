@@ -1,4 +1,4 @@
-"""The command line: bad input is answered in one line with code 2 and leaves nothing behind."""
+"""The command line: bad input prints one line, exits with code 2 and leaves no files."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ def files(folder):
 
 
 def nothing(monkeypatch):
-    """Leaves the scene as it is."""
+    """Changes nothing."""
 
 
 def no_network(monkeypatch):
@@ -159,7 +159,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("scene", "words", "message"), BAD.values(), ids=BAD)
-def test_bad_input_is_one_line_and_code_two(scene, words, message, here, capsys, monkeypatch):
+def test_bad_input_prints_one_line_and_exits_with_code_two(scene, words, message, here, capsys, monkeypatch):
     scene(monkeypatch)
     before = files(here)
     assert cli.main(words.split()) == 2
@@ -170,7 +170,7 @@ def test_bad_input_is_one_line_and_code_two(scene, words, message, here, capsys,
     assert files(here) == before
 
 
-def test_an_error_is_one_line_in_a_process_of_its_own_too(here):
+def test_errors_in_a_separate_process_are_also_one_line(here):
     words = ["train", "--set", "widths=-64"]
     run = subprocess.run([sys.executable, "-m", "curvezoo", *words], capture_output=True, text=True)
     assert run.returncode == 2
@@ -178,7 +178,7 @@ def test_an_error_is_one_line_in_a_process_of_its_own_too(here):
 
 
 @pytest.mark.parametrize("where", ["numpy.savez", "curvezoo.publishing.saved_model._export"])
-def test_a_full_disk_stops_the_run_and_leaves_nothing_half_written(where, here, capsys, monkeypatch):
+def test_a_full_disk_stops_the_run_and_leaves_no_partial_files(where, here, capsys, monkeypatch):
     def full(*arguments, **_):
         if where == "numpy.savez":
             arguments[0].write_bytes(b"half")
@@ -199,7 +199,7 @@ def test_labels_out_of_range_are_refused():
         data.from_arrays(bad, bad, bad, spec=data.spec("digits"), batch_size=2)
 
 
-def test_json_is_one_value_and_nothing_else():
+def test_json_output_is_a_single_value():
     for words in (["list", "mlp*"], ["evaluate", "softmax_digits"]):
         run = subprocess.run(
             [sys.executable, "-m", "curvezoo", *words, "--json"], capture_output=True, text=True, check=True
@@ -218,7 +218,7 @@ def test_temperature_scaling_is_an_option(capsys):
     assert found["scaled_nll"] != found["nll"]
 
 
-def test_noise_scale_advises_and_resumes(here, capsys):
+def test_noise_scale_advises_a_batch_size_and_resumes(here, capsys):
     words = ["noise-scale", "softmax_digits", "--points", "3", "--curved", "0", "--seeds", "1"]
     assert cli.main([*words, "--batch-sizes", "4,32,256", "--target", "0.8"]) == 0
     said = capsys.readouterr()

@@ -37,12 +37,12 @@ def test_the_readme_and_the_optimizers_pages_have_examples(name):
     assert name in GUIDES
 
 
-# In order, as one script in a process of its own: a reader's process has imported nothing before.
+# The blocks run in order as one script in a new process: a reader's process has imported nothing yet.
 @pytest.mark.parametrize("name", GUIDES)
-def test_examples_run_as_they_stand(name, tmp_path):
+def test_examples_run_unchanged(name, tmp_path):
     page = tmp_path / f"{name}.py"
     page.write_text(script(GUIDES[name]), encoding="utf-8")
-    # The working directory is a clone's root for a reader.
+    # A reader's working directory is the root of a clone.
     (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
@@ -77,7 +77,7 @@ def reference():
     return runpy.run_path(str(DOCS / "reference.py"))
 
 
-def test_the_reference_of_the_optimizers_is_what_the_docstrings_say(reference):
+def test_the_optimizer_reference_matches_the_docstrings(reference):
     written = reference["PAGE"].read_text(encoding="utf-8")
     assert written == reference["page"](written), "run python docs/reference.py"
 

@@ -17,7 +17,7 @@ def run(code, *arguments):
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-def test_a_failed_import_shows_what_its_libraries_wrote(tmp_path):
+def test_a_failed_import_shows_the_output_of_its_libraries(tmp_path):
     (tmp_path / "tensorflow.py").write_text("import os; os.write(2, b'no such instruction\\n'); 1 / 0")
     done = run(
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
@@ -67,7 +67,7 @@ def test_completion_imports_nothing_heavy(prefix, some):
     assert heavy == "[]"
 
 
-def test_a_notebook_loads_a_model_and_data_without_a_word_on_stderr():
+def test_loading_a_model_and_data_in_a_notebook_writes_nothing_to_stderr():
     done = run(
         "import sys\n"
         "from curvezoo import data, quiet, zoo\n"

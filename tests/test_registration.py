@@ -82,7 +82,7 @@ def save(path, model, x, y=None, trains=False):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """A folder of models, and one below it of models of layers alone."""
+    """A folder of models, with a subfolder of models that contain only layers."""
     folder = tmp_path_factory.mktemp("saved")
     for name, (optimizer, loss, y) in OPTIMIZERS.items():
         model = network(3 if y is LABELS else 1)
@@ -136,7 +136,7 @@ def test_saved_files_hold_every_registered_class(saved):
     assert [name for name in NAMES if json.dumps(name) not in text] == []
 
 
-def test_import_curvezoo_then_keras_loads_every_model_and_trains_it_on(saved):
+def test_import_curvezoo_then_keras_loads_every_model_and_continues_training(saved):
     result = read("curvezoo-first", saved)
     assert result["imported by curvezoo"] == []
     assert result["configs"] == json.loads((saved / "configs.json").read_text())
@@ -189,7 +189,7 @@ class saving:
     ],
     ids=["curvezoo first", "keras first", "keras looked for", "keras fails once", "curvezoo imported again"],
 )
-def test_keras_knows_every_name_whatever_was_imported_first(tmp_path, before):
+def test_keras_finds_every_name_in_any_order_of_imports(tmp_path, before):
     (tmp_path / "keras.py").write_text(FAKE_KERAS)
     code = f"""{before}
 import sys

@@ -15,7 +15,7 @@ import numpy as np
 from ..publishing.files import remove, replacing
 
 KEPT = 2
-_NAME = re.compile(r"[a-z]+-(\d+)")
+_NAME = re.compile(r"[^.].*-(\d+)")
 
 
 def path_of(folder, unit, number):

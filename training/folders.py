@@ -22,7 +22,7 @@ def check_free(out, resume, noun):
 
 
 def check_same(out, before, now, free=()):
-    """Checks that settings are those that a folder was begun with.
+    """Checks that settings are those that a folder was started with.
 
     Args:
         out: The folder.
@@ -34,16 +34,17 @@ def check_same(out, before, now, free=()):
         ValueError: If others differ; the message has their old values.
     """
     now = json.loads(json.dumps(now))
-    changed = [key for key in now if before.get(key) != now[key] and key not in free]
+    differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    changed = [key for key in differing if key not in free]
     if changed:
         raise ValueError(
-            f"{out} was begun with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
+            f"{out} was started with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
             f"resume it with the same"
         )
 
 
 def saved_settings(out, name):
-    """Returns the settings that a run was begun with, as `Recipe.settings` returns them.
+    """Returns the settings that a run was started with, as `Recipe.settings` returns them.
 
     Args:
         out: The run's folder.
@@ -62,5 +63,5 @@ def saved_settings(out, name):
     if run["name"] != name:
         raise ValueError(f"{out} holds a run of {run['name']}, not of {name}")
     if "kind" not in run["settings"]:
-        raise ValueError(f"{out} holds a run that an older version began; train the model again")
+        raise ValueError(f"{out} holds a run of an older version; train the model again")
     return run["settings"]

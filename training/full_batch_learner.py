@@ -31,8 +31,9 @@ class FullBatchLearner(SupervisedLearner):
     def train(self, start, after):
         """Minimizes once for each of the epochs from `start` on."""
         optimizer = self.recipe.optimizer.make(1)
-        examples = self.splits.epochs(0, 1).cache()
+        examples = self._examples()
         watchers = keras.callbacks.CallbackList(list(self._resources.callbacks), model=self.model)
+        self.model.stop_training = False
         watchers.on_train_begin()
         for epoch in range(start, self.total):
             watchers.on_epoch_begin(epoch)
@@ -42,9 +43,15 @@ class FullBatchLearner(SupervisedLearner):
             logs = {"loss": result.loss, "evaluations": result.evaluations}
             logs |= {f"val_{key}": value for key, value in validation.items()}
             watchers.on_epoch_end(epoch, logs)
-            if after(logs):
+            if after(logs) or self.model.stop_training:
                 break
         watchers.on_train_end()
+
+    def _examples(self):
+        """Returns the first epoch's batches, of a size that divides the examples: none is left out."""
+        size = self.splits.spec.train
+        batch = next(count for count in range(min(self.splits.batch_size, size), 0, -1) if size % count == 0)
+        return self.splits.with_batches(batch_size=batch).epochs(0, 1).cache()
 
     def _variables(self):
         return named_variables(self.model)

@@ -1,5 +1,6 @@
 """What a run drives: a learner, of any kind, and what it is given."""
 
+import abc
 import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -16,55 +17,6 @@ class After(Protocol):
 
     def step(self, done: int, steps: int, logs: dict[str, float]) -> None:
         """Reports progress within a unit: `done` of `steps` steps, with the running logs."""
-
-
-class Learner(Protocol):
-    """Trains, measures and exports; everything that differs between a classifier and AlphaZero stands
-    behind it.
-
-    A run makes the learner, restores a checkpoint if there is one, trains, and writes what the learner
-    measured and exports. Optional attributes: `ceiling`, a factor of the first loss above which a run has
-    diverged; `stopping`, an `EarlyStopping`; `learning_rate`, the current rate, for messages; `replicas`.
-
-    Attributes:
-        unit: What progress is counted in: "epoch", "update", "iteration".
-        total: Units of the whole run.
-    """
-
-    unit: str
-    total: int
-
-    def state(self) -> dict[str, Any]:
-        """Returns all that the next unit depends on, as arrays by name."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Takes over a state; raises ValueError if it is that of another learner."""
-
-    def train(self, start: int, after: After) -> None:
-        """Trains from unit `start` to the end, calling `after(logs)` at the end of each unit; True stops."""
-
-    def evaluate(self) -> Evaluation:
-        """Returns the scores, and the evidence that the page shows."""
-
-    def exports(self) -> list[Export]:
-        """Returns the models to publish, with their endpoints and golden inputs; the first is the model."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Resources:
-    """What a run gives its learner besides the recipe.
-
-    Args:
-        strategy: The `tf.distribute.Strategy` in whose scope models are built.
-        data_dir: The folder of TensorFlow Datasets; `None` for its default.
-        data: The caller's own data; `None` for those of the recipe.
-        callbacks: The caller's Keras callbacks.
-    """
-
-    strategy: Any
-    data_dir: str | None = None
-    data: Any = None
-    callbacks: Sequence[Any] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,3 +43,61 @@ class EarlyStopping:
     def result(self, history):
         """Returns the unit whose state is the run's result."""
         return self.best(history) if self.patience else len(history)
+
+
+class Learner(abc.ABC):
+    """Trains, measures and exports a model; all differences between a classifier and AlphaZero are in here.
+
+    A run makes the learner, restores a checkpoint if there is one, trains, and writes down what the learner
+    measured and exports.
+
+    Attributes:
+        unit: What progress is counted in: "epoch", "update", "iteration".
+        total: Units of the whole run.
+        ceiling: Factor of the first loss (at least 1) above which a run has diverged; `None` for no limit.
+        stopping: When the run ends early, and which unit is its result.
+        learning_rate: The current learning rate, for messages; `None` if there is not one rate.
+    """
+
+    unit: str
+    total: int
+    ceiling: float | None = None
+    stopping: EarlyStopping = EarlyStopping()
+    learning_rate: float | None = None
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Returns all that the next unit depends on, as arrays by name."""
+
+    @abc.abstractmethod
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over a state; raises a ValueError if it is that of another learner."""
+
+    @abc.abstractmethod
+    def train(self, start: int, after: After) -> None:
+        """Trains from unit `start` to the end; calls `after(logs)` after each unit, and stops on True."""
+
+    @abc.abstractmethod
+    def evaluate(self) -> Evaluation:
+        """Returns the scores, and the evidence that the page shows."""
+
+    @abc.abstractmethod
+    def exports(self) -> list[Export]:
+        """Returns the models to publish, with their endpoints and golden inputs; the first is the model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What a run gives its learner besides the recipe.
+
+    Args:
+        strategy: The `tf.distribute.Strategy` in whose scope models are built.
+        data_dir: The folder of TensorFlow Datasets; `None` for its default.
+        data: The caller's own data; `None` for those of the recipe.
+        callbacks: The caller's Keras callbacks.
+    """
+
+    strategy: Any
+    data_dir: str | None = None
+    data: Any = None
+    callbacks: Sequence[Any] = ()

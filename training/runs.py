@@ -17,7 +17,7 @@ from ..publishing.page.curves import loss_curves
 from ..publishing.page.report import Section, write_report
 from . import checkpoints
 from .folders import check_free, check_same, saved_settings
-from .learner import EarlyStopping, Resources
+from .learner import Resources
 from .progress import Progress
 from .settings import flatten
 from .strategies import is_chief, make_strategy
@@ -78,7 +78,7 @@ def train(
         recipe: The recipe.
         out: The run's folder; it must not hold a run, unless `resume`.
         data: The caller's own data, such as `Splits`; `None` for the recipe's.
-        callbacks: Keras callbacks for learners that use Keras's `fit`.
+        callbacks: Keras callbacks for learners that use Keras's `fit`. Checkpoints do not hold their state.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets; `None` for its default.
         resume: Continue the run in `out` from its last checkpoint, to the weights that an uninterrupted run
@@ -108,8 +108,9 @@ def train(
         history = _train(learner, out, chief, progress, resume)
         if not chief:
             return Run(out, learner.exports()[0].model, None, history)
-        result = getattr(learner, "stopping", EarlyStopping()).result(history)
-        checkpoints.restore(checkpoints.path_of(out / "checkpoints", learner.unit, result), learner)
+        result = learner.stopping.result(history)
+        if result < len(history):
+            checkpoints.restore(checkpoints.path_of(out / "checkpoints", learner.unit, result), learner)
         place = {
             f"{learner.unit}s": len(history),
             "strategy": strategy,
@@ -161,13 +162,12 @@ def _train(learner, out, chief, visible, resume):
     folder = out / "checkpoints"
     last = checkpoints.latest(folder) if resume else None
     history = checkpoints.restore(last, learner) if last else []
-    stopping = getattr(learner, "stopping", EarlyStopping())
-    if len(history) >= learner.total or stopping.exhausted(history):
+    if len(history) >= learner.total or learner.stopping.exhausted(history):
         return history
-    with Progress(learner.unit, learner.total, len(history), visible and chief) as progress:
-        watch = Watch(learner, history, progress, folder, out if chief else None)
+    progress = Progress(learner.unit, learner.total, len(history), visible and chief)
+    with progress, Watch(learner, history, progress, folder, out if chief else None) as watch:
         learner.train(len(history), watch)
-    return watch.history
+    return history
 
 
 def _write_results(recipe, unit, exports, evaluation, history, place, out, command):

@@ -40,7 +40,7 @@ class Part:
         return dataclasses.replace(self, **values)
 
     def restored(self, settings: dict[str, Any]) -> typing.Self:
-        """Returns the part with the settings of a card or a run; settings that it lacks have their defaults.
+        """Returns the part with the settings of a card or a run; those that it lacks have their defaults.
 
         Args:
             settings: What `settings` returned, possibly of an older version.
@@ -48,7 +48,12 @@ class Part:
         Raises:
             ValueError: If the kind differs, or a setting is unknown or of the wrong type.
         """
-        return type(self)(**_read_all(self, settings))
+        required = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if _is_required(f)}
+        return type(self)(**(required | _read_all(self, settings)))
+
+
+def _is_required(field):
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _read_all(part, settings):
@@ -174,6 +179,8 @@ def _guess(value):
     """Reads a string as none, a truth value, an integer or a number where it is one."""
     if not isinstance(value, str):
         return tuple(value) if isinstance(value, list) else value
+    if "," in value:
+        return tuple(_guess(word) for word in value.split(",") if word)
     for kind in (int, float):
         try:
             return kind(value)

@@ -1,7 +1,6 @@
 """The learner of supervised recipes: Keras's `fit`, or its like over several workers."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from ..layers.normalization import BatchNormalization
@@ -9,8 +8,8 @@ from ..optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
 from ..publishing import measures
 from ..publishing.exports import Endpoint, Export
 from .fitting import fit
-from .learner import EarlyStopping
-from .variables import named_variables
+from .learner import EarlyStopping, Learner
+from .variables import assign, named_variables, state_of
 from .weights import decay_matrices_only, penalize
 
 BatchNormalization.use_fused_kernel(fused_batch_norm)
@@ -18,7 +17,7 @@ BatchNormalization.use_fused_kernel(fused_batch_norm)
 _GOLDEN = 4
 
 
-class SupervisedLearner:
+class SupervisedLearner(Learner):
     """Trains a `Supervised` recipe's model by passes over its training split.
 
     Args:
@@ -59,16 +58,11 @@ class SupervisedLearner:
 
     def state(self):
         """Returns all variables of the model and its optimizer, states of random generators included."""
-        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+        return state_of(self._variables())
 
     def restore(self, state):
         """Assigns the variables."""
-        variables = self._variables()
-        for name, variable in variables.items():
-            if name not in state or state[name].shape != tuple(variable.shape):
-                raise ValueError(f"the state is that of another model: {name} differs")
-        for name, variable in variables.items():
-            variable.assign(state[name])
+        assign(self._variables(), state)
 
     def train(self, start, after):
         """Fits the epochs from `start` on."""
@@ -125,7 +119,8 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
         jit_compile=execution.jit_compile and not distributed,
         steps_per_execution=1 if distributed else execution.steps_per_execution,
     )
-    optimizer.build(model.trainable_variables)
+    # Keras may have wrapped the optimizer for loss scaling.
+    model.optimizer.build(model.trainable_variables)
     return model
 
 

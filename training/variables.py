@@ -7,6 +7,8 @@ Keras numbers layers by the order in which a process made them: the first `Dense
 import collections
 import re
 
+import numpy as np
+
 
 def named_variables(model, optimizer=None, prefix="model"):
     """Returns the variables of a model, and of an optimizer of its weights, by name.
@@ -32,6 +34,33 @@ def named_variables(model, optimizer=None, prefix="model"):
     return named | {
         f"{prefix}.optimizer/{n}": v for n, v in zip(_distinct(slots), optimizer.variables, strict=True)
     }
+
+
+def state_of(variables):
+    """Returns the values of named variables as NumPy arrays by name.
+
+    Args:
+        variables: What `named_variables` returned.
+    """
+    return {name: np.asarray(variable) for name, variable in variables.items()}
+
+
+def assign(variables, state):
+    """Assigns a state to named variables; all or none are changed.
+
+    Args:
+        variables: What `named_variables` returned.
+        state: What `state_of` returned for variables of the same names and shapes.
+
+    Raises:
+        ValueError: If names or shapes differ; the message has the first that does.
+    """
+    for name in (*variables, *state):
+        same = name in variables and name in state and state[name].shape == tuple(variables[name].shape)
+        if not same:
+            raise ValueError(f"the state must be that of the same model and optimizer, but {name} differs")
+    for name, variable in variables.items():
+        variable.assign(state[name])
 
 
 def _canonical(paths):

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from ..publishing.files import replacing
 from . import checkpoints
-from .learner import EarlyStopping
 
 
 class Diverged(ArithmeticError):
@@ -18,7 +17,7 @@ class Diverged(ArithmeticError):
 class Watch:
     """Called by a learner after each unit, and within units: the `After` of every run.
 
-    Everything it decides follows from the history, so that a resumed run decides the same.
+    What it decides at the end of a unit follows from the history, so that a resumed run decides the same.
 
     Args:
         learner: The `Learner`.
@@ -31,11 +30,19 @@ class Watch:
     def __init__(self, learner, history, progress, checkpoints, folder):
         self.history, self._learner, self._progress = history, learner, progress
         self._checkpoints, self._folder = checkpoints, folder
-        self._stopping = getattr(learner, "stopping", EarlyStopping())
         self._limit = self._limit_above(history[0].get("loss")) if history else None
         self._done, self._steps = 0, 0
         self._began = time.perf_counter()
         self._board = tf.summary.create_file_writer(str(folder / "tensorboard")) if folder else None
+
+    def __enter__(self):
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *_):
+        """Closes the TensorBoard file."""
+        if self._board:
+            self._board.close()
 
     def step(self, done, steps, logs):
         """Checks the running loss, and moves the progress bar.
@@ -49,12 +56,7 @@ class Watch:
             Diverged: If the loss is not finite, or above the learner's ceiling.
         """
         self._done, self._steps = done, steps
-        if "loss" in logs:
-            loss = float(logs["loss"])
-            if self._limit is None:
-                self._limit = self._limit_above(loss)
-            if not loss < self._limit:
-                self._stop(f"the loss is {loss:g}")
+        self._check_loss(logs)
         self._progress.step(done, steps, logs)
 
     def __call__(self, logs):
@@ -67,13 +69,16 @@ class Watch:
             Whether to stop early.
 
         Raises:
-            Diverged: If a number of the logs or of the learner's state is not finite.
+            Diverged: If the loss is above the learner's ceiling, or a number of the logs or of the learner's
+                state is not finite.
         """
         now = time.perf_counter()
         row = {key: float(value) for key, value in logs.items()} | {"seconds": round(now - self._began, 3)}
         for key, value in row.items():
             if not math.isfinite(value):
                 self._stop(f"{key} is not finite")
+        self._check_loss(row)
+        self._limit = self._limit_above((self.history or [row])[0].get("loss"))
         state = self._learner.state()
         bad = checkpoints.first_non_finite(state)
         if bad:
@@ -83,11 +88,20 @@ class Watch:
             self._write(state)
         self._progress.unit_done(row)
         self._done, self._began = 0, time.perf_counter()
-        return self._stopping.exhausted(self.history)
+        return self._learner.stopping.exhausted(self.history)
+
+    def _check_loss(self, logs):
+        """Stops a run whose loss is not finite or above the limit, which the first loss sets."""
+        if "loss" in logs:
+            loss = float(logs["loss"])
+            if self._limit is None:
+                self._limit = self._limit_above(loss)
+            if not loss < self._limit:
+                self._stop(f"the loss is {loss:g}")
 
     def _limit_above(self, loss):
         """Returns the loss above which the run has diverged."""
-        ceiling = getattr(self._learner, "ceiling", None)
+        ceiling = self._learner.ceiling
         if ceiling is None or loss is None or not math.isfinite(loss):
             return math.inf
         return ceiling * max(1.0, loss)
@@ -99,7 +113,7 @@ class Watch:
             if self._steps
             else f"{unit} {number}"
         )
-        rate = getattr(self._learner, "learning_rate", None)
+        rate = self._learner.learning_rate
         good = checkpoints.latest(self._checkpoints)
         raise Diverged(
             f"{reason} at {step}{'' if rate is None else f', learning rate {rate:g}'}; "
@@ -107,7 +121,7 @@ class Watch:
         )
 
     def _write(self, state):
-        unit, best = self._learner.unit, self._stopping.best(self.history)
+        unit, best = self._learner.unit, self._learner.stopping.best(self.history)
         checkpoints.save(self._checkpoints, unit, state, self.history, best)
         columns = dict.fromkeys(key for row in self.history for key in row)
         with replacing(self._folder / "history.csv") as temporary, temporary.open("w", newline="") as file:

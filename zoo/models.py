@@ -131,7 +131,8 @@ def train(
         name: A name that `names()` lists.
         out: The run's folder; by default `runs/NAME`, numbered where there is one already.
         data: The data to train on: a data set's name, a folder of images by class, or `Splits`, such as
-            `data.from_arrays` makes; the recipe's by default.
+            `data.from_arrays` makes; the recipe's by default. Batch size, subset and augmentation are the
+            recipe's settings, whatever those of the `Splits` are.
         callbacks: Keras callbacks.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets.
@@ -173,21 +174,32 @@ def train(
 
 def _with_data(recipe, data):
     """Returns the recipe with another data set's name, and the caller's own `Splits` if there are any."""
+    name, splits = _checked_data(data)
+    return (recipe if name is None else recipe.override({"data.name": name})), splits
+
+
+def _checked_data(data):
+    """Returns the name or folder that `data` stands for, and the `Splits` if it is some; both may be `None`."""
     if data is None:
-        return recipe, None
-    if isinstance(data, str | pathlib.Path):
-        if not pathlib.Path(data).expanduser().is_dir():
+        return None, None
+    if isinstance(data, str | os.PathLike):
+        name = os.fspath(data)
+        if not os.path.isdir(os.path.expanduser(name)):
             try:
-                arguments.known_name("data set", str(data), data_room.names())
+                arguments.known_name("data set", name, data_room.names())
             except ValueError as error:
                 raise ValueError(f"{error}; or a folder of images by class") from None
-        return recipe.override({"data.name": str(data)}), None
-    if not hasattr(data, "with_batches"):
+        return name, None
+    if not isinstance(data, data_room.Splits):
         raise ValueError(
             "data must be a data set's name, a folder of images by class, or Splits, as data.from_arrays "
             f"makes them, got {type(data).__name__}"
         )
-    return recipe.override({"data.name": data.spec.name}), data
+    if data.spec.name in data_room.names() and data.spec != data_room.spec(data.spec.name):
+        raise ValueError(
+            f"data must have a name of its own, but {data.spec.name!r} is a data set; give from_arrays a name="
+        )
+    return data.spec.name, data
 
 
 def default_folder(name, resume=False):
@@ -243,13 +255,14 @@ def evaluate(
     """
     folder = cards.folder_of(name)
     card = cards.read(folder)
+    name_of_data, splits = _checked_data(data)
     quiet.load_tensorflow()
     from ..publishing import saved_model
     from ..training.kinds import kind_of
 
     kind = kind_of(card)
     model = saved_model.load(folder)
-    evaluation = kind.measure_published(card, model, data, data_dir, options)
+    evaluation = kind.measure_published(card, model, splits or name_of_data, data_dir, options)
     return {
         "name": card["name"],
         "data": evaluation.data["name"],

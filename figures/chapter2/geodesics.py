@@ -148,8 +148,8 @@ FIGURE = Figure(
         "Under the Fisher metric, Gaussians form a hyperbolic half-plane (Eq. 2.3.10). Geodesics (blue, with "
         "their lengths) are half ellipses that pass through broad densities. Circles of the same statistical "
         "radius (solid) have a size proportional to sigma; the ellipses of the Fisher matrix (dotted) "
-        "approximate them locally. Right: to widen a narrow Gaussian, move it and narrow it again is a "
-        "shorter path than to shift it along the straight line."
+        "approximate them locally. Right: widening a narrow Gaussian, moving it and narrowing it again is a "
+        "shorter path than shifting it along the straight line."
     ),
     place=3,
 )

@@ -19,7 +19,7 @@ from ...losses.regression import CauchyNLL, GaussianNLL, Huber, LaplaceNLL
 LOSSES = {"Gaussian": GaussianNLL, "Laplace": LaplaceNLL, "Cauchy": CauchyNLL, "Huber": Huber}
 """Likelihoods by name."""
 
-# A residual that is a smaller fraction of the scale would get a weight that hides all other points.
+# A residual that is a smaller fraction of the scale would get a weight that outweighs all other points.
 _MIN_RESIDUAL = 1e-9
 
 

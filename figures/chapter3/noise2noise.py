@@ -43,8 +43,8 @@ FIGURE = Figure(
     draw=draw,
     caption=(
         "Test digits with two kinds of noise, and the outputs of two networks that were trained on pairs of "
-        "noisy images only (Sec. 3.3.4). With Gaussian noise and the squared error, the best answer is the "
-        "mean; with randomly replaced pixels and the absolute error, it is the median."
+        "noisy images only (Sec. 3.3.4). With Gaussian noise and the squared error, the optimal prediction "
+        "is the mean; with randomly replaced pixels and the absolute error, it is the median."
     ),
     place=2,
 )

@@ -46,7 +46,7 @@ class Cell:
     """Performance of one likelihood for one law of errors, over R data sets.
 
     The error of a fit is the root mean square distance of its line from the true one over the N points. For
-    the pairs in `NO_MEAN`, `rms` and `efficiency` estimate nothing; the median does.
+    the pairs in `NO_MEAN`, `rms` and `efficiency` are meaningless, while `median` is valid.
 
     Args:
         rms: Root mean square of the error over the data sets, in the units of y.
@@ -282,7 +282,7 @@ FIGURE = Figure(
         "together with their scales (Eqs. 3.4.15 to 3.4.19), to 1,500 data sets each. The likelihood of the "
         "errors themselves (framed) has the smallest error of the line, close to the Cramér-Rao bound, and "
         "predicts new points best. Under Cauchy errors, least squares and Huber's likelihood with a fitted "
-        "scale have no mean square error at all."
+        "scale have no finite mean square error."
     ),
     place=2,
 )

@@ -22,13 +22,13 @@ _SIZES = tuple(2 * 4 ** np.arange(6))
 
 @dataclass(frozen=True)
 class Trainings:
-    """Simulated trainings to the same loss at several batch sizes, averaged over repetitions.
+    """Simulated training runs to the same loss at several batch sizes, averaged over repetitions.
 
     Args:
         sizes: Batch sizes B, [M].
         rates: Learning rates tuned for each batch size, [M].
         expected_steps: Steps by the exact recursion of the expected loss, [M].
-        steps: Steps at which the mean loss of R simulated trainings reached the target, [M].
+        steps: Steps at which the mean loss of R simulated runs reached the target, [M].
         errors: Standard errors of log `steps`, [M].
         mean_noise_scale: B_noise averaged over the steps of the noiseless training.
     """
@@ -42,7 +42,7 @@ class Trainings:
 
 
 def expected_loss(steps, rate, batch_size):
-    """Computes the expected loss of a training in units of its initial value, by its exact recursion.
+    """Computes the expected loss of a training run in units of its initial value, by its exact recursion.
 
     Along an eigenvector of H with eigenvalue h and unit noise, a step with learning rate e takes the mean
     square x^2 to (1 - e h)^2 x^2 + e^2 / B.
@@ -87,7 +87,7 @@ def measure(sizes=_SIZES, repeats=600, seed=0):
 
     Args:
         sizes: Batch sizes B, [M].
-        repeats: Number R of trainings for each batch size.
+        repeats: Number R of training runs for each batch size.
         seed: Seed of the noise.
 
     Returns:
@@ -109,7 +109,7 @@ def measure(sizes=_SIZES, repeats=600, seed=0):
 
 
 def plot(result):
-    """Draws steps against examples with the fitted hyperbola, and the ratio of both.
+    """Draws steps against examples with the fitted hyperbola, and the ratio of the steps to it.
 
     Args:
         result: A `Trainings`.
@@ -122,12 +122,12 @@ def plot(result):
 
 
 def draw():
-    """Simulates the trainings and draws the results."""
+    """Simulates the training runs and draws the results."""
     return plot(measure())
 
 
 def _simulated_passage(rate, size, limit, repeats, rng):
-    """Returns the step at which the mean loss of R trainings reaches the target, and its relative error."""
+    """Returns the step at which the mean loss of R runs reaches the target, and its relative error."""
     x = np.tile(_START, (repeats, 1))
     before = 0.0
     for step in range(1, limit + 1):

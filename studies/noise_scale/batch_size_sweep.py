@@ -3,8 +3,8 @@
 The batch sizes are visited in ascending order. At each, a hill climb tunes the learning rate, starting from
 the best rate of the previous batch size, on a grid with factors of 2 and then of sqrt 2. The score of a rate
 is the geometric mean of the steps over the seeds; a rate is abandoned when one seed takes half as long again
-as the best mean so far. At the first batch size, short trainings are ranked by their loss until one of them
-reaches the target. Finished trainings can be stored, so that they are not run again.
+as the best mean so far. At the first batch size, short runs are ranked by their loss until one of them
+reaches the target. Finished runs can be stored, so that they are not run again.
 
 Legend: B examples in a batch.
 """
@@ -20,7 +20,7 @@ from ... import arguments
 from ...publishing.files import write_json
 
 DIVERGED = 2.0
-"""A training is abandoned when its loss has risen by this multiple of the initial loss."""
+"""A training run is abandoned when its loss has risen by this multiple of the initial loss."""
 
 _MAX_MOVES = 16
 _SHORTEST_LIMIT = 400
@@ -32,15 +32,15 @@ _MIN_MEASUREMENTS = 3
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """One training to the target.
+    """One training run to the target.
 
     Args:
         batch_size: Batch size B.
         rate: Learning rate.
         seed: Seed of the initial weights and of the batches.
         taken: Number of steps made.
-        loss: Mean training loss over the last steps; infinite if the training diverged.
-        steps: Interpolated number S of steps to the target; `None` if the training was abandoned.
+        loss: Mean training loss over the last steps; infinite if the run diverged.
+        steps: Interpolated number S of steps to the target; `None` if the run was abandoned.
     """
 
     batch_size: int
@@ -53,7 +53,7 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
-    """The trainings at one batch size with the tuned learning rate.
+    """The training runs at one batch size with the tuned learning rate.
 
     Args:
         batch_size: Batch size B.
@@ -79,10 +79,10 @@ class Tuned:
 
 
 class Store:
-    """Finished trainings, saved in a file so that an interrupted sweep can be resumed.
+    """Finished training runs, saved in a file so that an interrupted sweep can be resumed.
 
     Args:
-        path: A JSON file, which is read if it exists; `None` stores the trainings in memory only.
+        path: A JSON file, which is read if it exists; `None` stores the runs in memory only.
     """
 
     def __init__(self, path=None):
@@ -104,7 +104,7 @@ class Store:
         return training if ended or training.taken >= limit else None
 
     def add(self, training):
-        """Adds a finished `Training` and saves all trainings."""
+        """Adds a finished `Training` and saves all of them."""
         self._trainings[_key(training)] = training
         if self.path:
             rows = [dataclasses.asdict(each) for each in self]
@@ -121,7 +121,7 @@ def train_to(problem, target, batch_size, rate, seed, limit):
     high rates it fluctuates, and one low value does not count as reaching the target. The criterion is
     therefore its mean over the last fifth of the steps, with at least three measurements; the passage is
     interpolated. The mean lags by a fraction of the steps that is the same at all batch sizes, except for the
-    shortest trainings.
+    shortest runs.
 
     Args:
         problem: A `Problem`, or any object with its `restart`, `advance`, `loss` and `step`.
@@ -167,9 +167,9 @@ def tune(problem, target, batch_size, rate, limits, seeds=(0,), store=None, prog
         rate: Initial learning rate of the search.
         limits: Maximum numbers of steps, ascending. If no rate reaches the target within one limit, the
             search continues with the next limit, from the rate that came closest.
-        seeds: Seeds of the trainings.
+        seeds: Seeds of the training runs.
         store: A `Store`; a new one by default.
-        progress: Function of a `Training` that is called after each training.
+        progress: Function of a `Training` that is called after each run.
 
     Returns:
         A `Tuned`.
@@ -220,9 +220,9 @@ def sweep(problem, target, batch_sizes, rate, epochs=30, seeds=(0,), store=None,
         rate: Initial learning rate of the search at the smallest batch size.
         epochs: Maximum number of passes over the examples at the smallest batch size. A larger batch size
             gets at most half as many steps again as the previous one took.
-        seeds: Seeds of the trainings.
+        seeds: Seeds of the training runs.
         store: A `Store`; a new one by default.
-        progress: Function of a `Training` that is called after each training.
+        progress: Function of a `Training` that is called after each run.
 
     Returns:
         A list of `Tuned`s in ascending order of batch size.
@@ -256,7 +256,7 @@ def check_batch_sizes(batch_sizes):
 
 @dataclasses.dataclass(frozen=True)
 class _Attempt:
-    """The trainings with one learning rate, one for each seed until one is abandoned."""
+    """The training runs with one learning rate, one for each seed until one is abandoned."""
 
     rate: float
     trainings: tuple[Training, ...]

@@ -1,4 +1,4 @@
-"""The noise scales B_simple and B_noise along a training, with error bars (Eqs. 4.5.8 and 4.5.9).
+"""The noise scales B_simple and B_noise during training, with error bars (Eqs. 4.5.8 and 4.5.9).
 
 At each point, n fresh examples in R batches give gradients g_r and the matrix of their products. The mean of
 its diagonal and the mean of all its entries are |G|^2 at two batch sizes, from which unbiased estimates of
@@ -23,7 +23,7 @@ COUPLED = 32
 """Smallest batch size at which the statistics of batch normalization resemble those of training batches."""
 
 START = 0.05
-"""Fraction of a training that counts as its start."""
+"""Fraction of a training run that counts as its start."""
 
 _MIN_BATCH_SIZE = 8
 _GROUPS = 16
@@ -61,7 +61,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Point:
-    """The measurement at one step of a training.
+    """The measurement at one step of a training run.
 
     Args:
         step: Number of steps made.
@@ -78,7 +78,7 @@ class Point:
 
 @dataclass(frozen=True)
 class NoisyRun:
-    """A training with its noise scales. The ratio of rate and batch size is its temperature.
+    """A training run with its noise scales. The ratio of rate and batch size is its temperature.
 
     Args:
         batch_size: Batch size B.
@@ -203,7 +203,7 @@ def measure_run(problem, batch_size, rate, steps, seed=0, points=41, curved=6, e
         problem: A `Problem`; it is restarted.
         batch_size: Batch size B.
         rate: Learning rate.
-        steps: Number of steps of the training.
+        steps: Number of training steps.
         seed: Seed of the initial weights and of the batches.
         points: Number of measurements of B_simple, at equal distances from the first to the last step.
         curved: Number of these measurements that include B_noise.

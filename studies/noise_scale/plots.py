@@ -1,4 +1,4 @@
-"""Plots of a noise-scale study: steps against examples, and the noise scale along a training."""
+"""Plots of a noise-scale study: steps against examples, and the noise scale during training."""
 
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
@@ -23,7 +23,7 @@ def draw_trade_off(tuned, fit):
 
 
 def draw_run(run, critical=None):
-    """Draws the noise scales and the loss along a training.
+    """Draws the noise scales and the loss during training.
 
     Args:
         run: A `measurement.NoisyRun`.
@@ -43,7 +43,7 @@ def draw_run(run, critical=None):
         top.axhline(critical, color=style.INK, linewidth=1, linestyle="--", label="$B_{crit}$ of the sweep")
     top.axhline(run.batch_size, color=style.MUTED, linewidth=1, linestyle=":", label="batch size of this run")
     top.set(yscale="log", ylabel="noise scale (examples)")
-    top.set_title(f"One training: batch size {run.batch_size}, rate {run.rate:.3g}", loc="left", fontsize=11)
+    top.set_title(f"One run: batch size {run.batch_size}, rate {run.rate:.3g}", loc="left", fontsize=11)
     style.legend_below(figure)
     bottom.plot(steps, [point.loss for point in run.points], color=style.GREEN)
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -81,7 +81,7 @@ def _plane(axis, tuned, fit):
         axis.plot(size * levels, levels, color=style.RULE, linewidth=1, zorder=1)
     axis.plot(fit.examples(line), fit.steps(line), color=style.BLUE, label="fitted hyperbola")
     axis.errorbar(
-        sizes * steps, steps, errors, fmt="o", color=style.VERMILION, markersize=5, label="tuned trainings"
+        sizes * steps, steps, errors, fmt="o", color=style.VERMILION, markersize=5, label="tuned runs"
     )
     for size, at in zip(sizes, steps, strict=True):
         axis.annotate(f"{size}", (size * at, at), (6, 4), textcoords="offset points", fontsize=9)

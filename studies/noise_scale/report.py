@@ -1,4 +1,4 @@
-"""The page of a noise-scale study: the advice, the sweep, the noise scale along a training, the settings."""
+"""The page of a noise-scale study: the advice, the sweep, the noise scale during training, the settings."""
 
 from ...publishing.page.report import Section, write_report
 from .measurement import COUPLED
@@ -57,9 +57,9 @@ def _sweep(results, tuned, fit):
         for each, steps in zip(tuned, fit.steps([each.batch_size for each in tuned]), strict=True)
     ]
     caption = (
-        "Left: each point is a training to the same loss, with the learning rate tuned at its batch size, "
-        "the number next to it. Gray diagonals are lines of constant batch size. The hyperbola is Eq. 4.5.11 "
-        "and its turnover B_crit is Eq. 4.5.12. Right: the tuned rates with a fit of Eq. 4.5.6."
+        "Left: each point is a training run to the same loss, with the learning rate tuned at its batch "
+        "size, the number next to it. Gray diagonals are lines of constant batch size. The hyperbola is Eq. "
+        "4.5.11 and its turnover B_crit is Eq. 4.5.12. Right: the tuned rates with a fit of Eq. 4.5.6."
     )
     text = (
         f"Steps and examples to a training loss of {results['target']:.4g}. "
@@ -84,7 +84,7 @@ def _noise(results, run):
         "fresh examples at each point. B_simple from the averages over the whole training: "
         f"{_with_error(results, 'b_simple_of_averages')}."
     )
-    return Section("Noise scale along a training", text, [(draw_run(run, results["b_crit"]), caption)])
+    return Section("Noise scale during training", text, [(draw_run(run, results["b_crit"]), caption)])
 
 
 def _settings(results, recipe, command):
@@ -92,7 +92,7 @@ def _settings(results, recipe, command):
     rows = [("command", command), *((key, results[key]) for key in keys)]
     rows = [(key, ", ".join(map(str, value)) if isinstance(value, tuple) else value) for key, value in rows]
     rows += [("data", recipe.data.name), ("model", _arguments(recipe.model))]
-    text = "The learning rate is constant in each training. Batches are drawn with replacement."
+    text = "The learning rate is constant in each run. Batches are drawn with replacement."
     return Section("Settings", text, rows=rows)
 
 

@@ -1,4 +1,4 @@
-"""The noise-scale study of a recipe: sweep, hyperbola, noise scale along a training, advice, page (Sec. 4.5).
+"""The noise-scale study of a recipe: sweep, hyperbola, noise scale during training, advice, page (Sec. 4.5).
 
 The folder of a study holds `run.json` (the settings), `trainings.json` (the finished trainings of the sweep,
 from which an interrupted study is resumed), `results.json`, `batch_sizes.csv`, `noise_scale.csv` and
@@ -42,7 +42,7 @@ class Options:
             tuned and constant.
         target: Training loss to reach; `None` for a fifth of the initial loss.
         batch_sizes: Batch sizes of the sweep, at least three.
-        seeds: Number of trainings at each batch size.
+        seeds: Number of training runs at each batch size.
         epochs: Maximum number of passes over the data at the smallest batch size.
         rate: Initial learning rate of the search at the smallest batch size.
         points: Number of measurements of B_simple.
@@ -99,7 +99,7 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
         out: Folder of the study, which must be empty or absent unless `resume`.
         options: The `Options`.
         data_dir: Folder of TensorFlow Datasets; `None` for its default.
-        resume: Whether to continue the study in `out`, without repeating its finished trainings. Recipe,
+        resume: Whether to continue the study in `out`, without repeating its finished runs. Recipe,
             optimizer and target must be the same; batch sizes, seeds and the other options may change.
         progress: Whether to show a progress bar on stderr.
         command: Command line to print on the page.
@@ -155,7 +155,7 @@ def saved_options(out, name):
     settings = saved_settings(out, name)
     options = json.loads((pathlib.Path(out) / "run.json").read_text()).get("study")
     if options is None:
-        raise ValueError(f"{out} holds a training of {name}, not a noise-scale study")
+        raise ValueError(f"{out} holds a training run of {name}, not a noise-scale study")
     return settings, options
 
 
@@ -171,7 +171,7 @@ def _check_folder(out, recipe, options, resume):
 
 
 def _measure(problem, target, options, out, progress):
-    """Sweeps, fits, and measures the noise scales of a training at the batch size closest to B_crit."""
+    """Sweeps, fits, and measures the noise scales of a training run at the batch size closest to B_crit."""
     seed = problem.recipe.seed
     with _Bar(options, progress) as bar:
         tuned = batch_size_sweep.sweep(
@@ -298,7 +298,7 @@ class _Bar:
         self.bar.stop()
 
     def training(self, training):
-        """Shows a finished training."""
+        """Shows a finished training run."""
         if training.batch_size != self.size:
             self.size = training.batch_size
             self._line(f"batch size {self.size}")
@@ -313,7 +313,7 @@ class _Bar:
         """Shows a measured point."""
         if done == 1:
             self._line("noise scale")
-        self.bar.update(self.task, completed=done, total=points, description="noise scale along a training")
+        self.bar.update(self.task, completed=done, total=points, description="noise scale during training")
 
     def _line(self, text):
         # Without a terminal, the bar prints nothing.

@@ -19,7 +19,7 @@ def modules():
     return {name: importlib.import_module(f"curvezoo.figures.{name}") for name in names}
 
 
-def test_each_figure_stands_in_its_chapter_in_a_file_of_its_name():
+def test_each_figure_is_in_the_package_of_its_chapter_in_a_file_with_its_name():
     defined = {name: module.FIGURE for name, module in modules().items() if hasattr(module, "FIGURE")}
     for name, figure in defined.items():
         assert isinstance(figure, Figure)

@@ -46,7 +46,7 @@ def test_version_2_adds_a_preactivated_branch_to_the_untouched_input():
     np.testing.assert_allclose(layer(X, training=True), X + f, atol=1e-10)
 
 
-def test_version_1_bottleneck_with_projection():
+def test_a_version_1_bottleneck_with_projection_matches_its_formula():
     layer = block(2, strides=2, version=1, bottleneck=True)
     f = X
     for i, strides in enumerate((1, 2, 1)):

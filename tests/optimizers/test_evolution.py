@@ -129,7 +129,7 @@ def test_equal_seeds_give_equal_runs_and_updates_draw_new_noise():
     assert np.abs(first - second).max() > 0.1
 
 
-def test_without_a_seed_one_is_drawn_that_keras_can_fix():
+def test_keras_set_random_seed_fixes_the_default_seed():
     keras.utils.set_random_seed(5)
     first, second = Evolution(), Evolution()
     keras.utils.set_random_seed(5)
@@ -216,7 +216,7 @@ def test_a_loss_without_a_gradient_is_minimized():
     assert losses[0] > 0.4 and losses[-1] < 0.03
 
 
-def test_a_loss_that_is_not_finite_moves_nothing():
+def test_a_loss_that_is_not_finite_leaves_the_weights_unchanged():
     def broken(y, outputs):
         return outputs * np.nan
 

@@ -50,7 +50,7 @@ def small_cnn():
     )
 
 
-def test_perceptron_by_hand():
+def test_counts_of_a_perceptron_match_those_by_hand():
     widths = [784, 300, 100, 10]
     model = keras.Sequential([keras.Input((784,)), *(layers.Dense(w, activation="relu") for w in widths[1:])])
     result = account(model)
@@ -59,7 +59,7 @@ def test_perceptron_by_hand():
     assert result.parameters == result.trainable_parameters == counting.perceptron(widths).parameters
 
 
-def test_convolutional_net_by_hand():
+def test_counts_of_a_convolutional_net_match_those_by_hand():
     result = account(small_cnn())
     expected = [
         counting.convolution((12, 10), 3, 8, 3, strides=2, padding="same"),
@@ -74,7 +74,7 @@ def test_convolutional_net_by_hand():
     assert result.parameters == result.trainable_parameters + 2 * 4
 
 
-def test_resnet20_by_hand_and_as_published():
+def test_counts_of_resnet20_match_those_by_hand_and_the_paper():
     result = account(resnet20())
     assert result.multiplications == resnet20_by_hand()
     # about 41 million multiply-adds and 0.27 million parameters (He et al. 2015, table 6)
@@ -82,7 +82,7 @@ def test_resnet20_by_hand_and_as_published():
     assert result.trainable_parameters == pytest.approx(0.27e6, rel=0.02)
 
 
-def test_resnet50_as_published():
+def test_counts_of_resnet50_match_the_paper():
     result = account(keras.applications.ResNet50(weights=None))
     # He et al. 2015, table 1: 3.8 x 10^9 multiply-adds; the 4.1 x 10^9 variant strides in the 3 x 3 instead
     assert result.multiplications == pytest.approx(3.8e9, rel=0.02)
@@ -136,14 +136,14 @@ class Block(layers.Layer):
         return keras.ops.matmul(self.inner(x), self.kernel)
 
 
-def test_composite_layers_are_seen_through():
+def test_layers_inside_composite_layers_are_counted():
     model = keras.Sequential([keras.Input((5,)), Block(), keras.Sequential([layers.Dense(3)])])
     result = account(model)
     assert result.multiplications == 5 * 7 + 7 * 6 + 6 * 2 + 2 * 3
     assert result.parameters == (5 * 7 + 7) + (7 * 6 + 6) + 12 + (2 * 3 + 3)
 
 
-def test_grouped_and_transposed_convolutions():
+def test_counts_of_grouped_and_transposed_convolutions_match_those_by_hand():
     model = keras.Sequential(
         [keras.Input((7, 7, 6)), layers.Conv2D(8, 3, groups=2), layers.Conv2DTranspose(4, 3, strides=2)]
     )
@@ -152,7 +152,7 @@ def test_grouped_and_transposed_convolutions():
     assert account(model).multiplications == grouped.forward + 5 * 5 * 8 * 4 * 9
 
 
-def test_attention_by_hand():
+def test_counts_of_attention_match_those_by_hand():
     time, features, heads, key = 7, 6, 2, 3
     inputs = keras.Input((time, features))
     model = keras.Model(inputs, layers.MultiHeadAttention(heads, key)(inputs, inputs))
@@ -162,13 +162,13 @@ def test_attention_by_hand():
 
 
 @pytest.mark.parametrize(("layer", "gates"), [(layers.SimpleRNN, 1), (layers.LSTM, 4)])
-def test_recurrent_layers_by_hand(layer, gates):
+def test_counts_of_recurrent_layers_match_those_by_hand(layer, gates):
     time, features, units = 9, 5, 4
     model = keras.Sequential([keras.Input((time, features)), layer(units)])
     assert account(model).multiplications == time * gates * units * (features + units)
 
 
-def test_several_inputs_and_subclassed_models():
+def test_models_with_several_inputs_and_subclassed_models_are_counted():
     left, right = keras.Input((3,), name="left"), keras.Input((4,), name="right")
     summed = layers.Dense(2)(left) + layers.Dense(2)(right)
     assert account(keras.Model({"left": left, "right": right}, summed)).multiplications == 3 * 2 + 4 * 2

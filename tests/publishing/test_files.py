@@ -8,7 +8,7 @@ def names(folder):
 
 
 @pytest.mark.parametrize("before", [None, "old"])
-def test_a_file_appears_whole(tmp_path, before):
+def test_a_file_is_written_completely_and_leaves_no_temporary_file(tmp_path, before):
     path = tmp_path / "a.json"
     if before:
         path.write_text(before)
@@ -17,7 +17,7 @@ def test_a_file_appears_whole(tmp_path, before):
     assert names(tmp_path) == ["a.json"]
 
 
-def test_a_folder_replaces_the_one_before(tmp_path):
+def test_a_new_folder_replaces_the_old_one(tmp_path):
     for content in ("one", "two"):
         with replacing(tmp_path / "d") as temporary:
             temporary.mkdir()
@@ -27,7 +27,7 @@ def test_a_folder_replaces_the_one_before(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_after_an_error_the_old_one_stands_and_nothing_else(tmp_path, kind):
+def test_after_an_error_only_the_old_file_or_folder_remains(tmp_path, kind):
     path = tmp_path / "x"
     if kind == "folder":
         path.mkdir()
@@ -40,7 +40,7 @@ def test_after_an_error_the_old_one_stands_and_nothing_else(tmp_path, kind):
     assert path.is_dir() if kind == "folder" else path.read_text() == "old"
 
 
-def test_sweep_removes_what_killed_processes_left(tmp_path):
+def test_sweep_removes_the_temporary_files_of_killed_processes(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / ".epoch-0002.99.partial").mkdir()
     (tmp_path / "deep" / ".model.99.old").write_text("")

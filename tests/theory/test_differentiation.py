@@ -70,7 +70,7 @@ def test_the_complex_step_is_exact_to_rounding():
     np.testing.assert_allclose(complex_step(smooth, X), smooth_gradient(X), rtol=4e-16)
 
 
-def test_gradients_of_arrays_of_any_shape():
+def test_differences_give_gradients_of_arrays_of_any_shape():
     x = np.arange(1.0, 7.0).reshape(2, 3)
     for method in (forward_difference, central_difference, complex_step):
         np.testing.assert_allclose(method(lambda a: (a**3).sum(), x), 3 * x**2, rtol=1e-5)

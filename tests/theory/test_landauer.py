@@ -98,7 +98,7 @@ def test_one_addition_of_16_bits_produces_5e_20_joules():
 
 
 @pytest.mark.equation("2.7.5")
-def test_training_alphago_zero_erased_9200_joules_and_not_8000():
+def test_training_alphago_zero_dissipates_at_least_9200_joules_and_not_8000():
     heat = landauer.computation_heat(1e23, 32, 300.0)
     assert heat == pytest.approx(BOLTZMANN * 300 * 32 * log(2) * 1e23, rel=1e-12)
     assert heat == pytest.approx(9187, rel=1e-3)

@@ -186,7 +186,7 @@ def test_the_divergence_is_the_mean_energy_in_the_old_distribution(p, energies):
 
 @pytest.mark.equation("2.4.4")
 @pytest.mark.parametrize("energy", [-1e4, -800.0, 1e300])
-def test_states_of_zero_probability_keep_it_whatever_their_energy(energy):
+def test_states_of_zero_probability_keep_it_at_any_energy(energy):
     result = maxent.reweight([0.0, 0.25, 0.75], [energy, 0.0, 0.0])
     np.testing.assert_allclose(result.probabilities, [0, 0.25, 0.75], rtol=1e-15)
     assert result.divergence == 0

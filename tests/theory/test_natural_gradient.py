@@ -113,7 +113,7 @@ def test_inverse_metrics_compose_like_coordinate_changes():
 
 
 @pytest.mark.equation("4.6.6")
-def test_the_loss_depends_on_the_model_the_euclidean_distance_on_parameters():
+def test_the_loss_depends_on_the_model_but_euclidean_distance_on_the_parameters():
     rng = np.random.default_rng(2)
     x, y = rng.normal(size=(50, 3)), rng.normal(size=50)
 

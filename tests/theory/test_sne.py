@@ -198,7 +198,7 @@ class Slope:
 
 
 @pytest.mark.parametrize(("method", "name"), [("sne", "_GaussianLoss"), ("tsne", "_StudentLoss")])
-def test_a_descent_that_flies_apart_or_ends_above_its_start_is_refused(method, name, monkeypatch):
+def test_a_descent_that_diverges_or_ends_above_its_start_is_an_error(method, name, monkeypatch):
     x = np.random.default_rng(0).standard_normal((40, 5))
     options = {"perplexity": 10, "initial": np.zeros((40, 2)), "iterations": 300}
     monkeypatch.setattr(sne, name, lambda p, y: Slope(y, -1.0))
@@ -216,7 +216,7 @@ def test_a_descent_that_flies_apart_or_ends_above_its_start_is_refused(method, n
         sne.embed(x, method, learning_rate=0.5, **options)
 
 
-def test_a_final_loss_above_only_the_start_or_only_coincident_points_is_a_result(monkeypatch):
+def test_a_final_loss_above_one_of_start_and_coincident_points_is_accepted(monkeypatch):
     x = np.random.default_rng(0).standard_normal((40, 5))
     inward = -100 * Slope(np.zeros((40, 2)), 1.0).outward
     options = {"perplexity": 10, "initial": inward, "iterations": 300, "learning_rate": 1e-3}
@@ -233,7 +233,7 @@ def test_a_final_loss_above_only_the_start_or_only_coincident_points_is_a_result
     assert above_coincident.history[0, 1] == 4000 > above_coincident.kl > 0
 
 
-def test_a_descent_that_exaggeration_leaves_above_a_good_start_is_a_result(digits, digits_embedding):
+def test_exaggeration_may_end_above_a_good_start(digits, digits_embedding):
     best = digits_embedding
     # So few iterations repeat to three digits whatever the rounding; hundreds end in other minima.
     again = sne.embed(digits, initial=best.points, iterations=70, exaggerated_iterations=20)
@@ -339,7 +339,7 @@ def test_duplicates_are_embedded_like_other_points(method):
     assert doubled.kl == pytest.approx(kl, rel=0.25)
 
 
-def test_few_points_that_exaggeration_collapses_start_again():
+def test_few_points_recover_after_exaggeration_collapses_them():
     x = np.random.default_rng(0).standard_normal((30, 3))
     p, _ = neighbors.conditional_probabilities(x, 5)
     joint = neighbors.joint_probabilities(p)

@@ -20,7 +20,7 @@ def relu(x):
 
 
 @pytest.mark.equation("1.1.1")
-def test_dense_layer(rng):
+def test_a_dense_layer_is_an_affine_map_followed_by_the_activation(rng):
     layer = keras.layers.Dense(4, activation="relu", dtype="float64")
     x = rng.standard_normal((7, 3))
     layer.build(x.shape)
@@ -33,7 +33,7 @@ def test_dense_layer(rng):
 
 
 @pytest.mark.equation("1.1.2")
-def test_multilayer_perceptron(rng):
+def test_a_multilayer_perceptron_composes_its_dense_layers(rng):
     widths = (5, 8, 6, 3)
     layers = [keras.layers.Dense(width, activation="relu", dtype="float64") for width in widths[1:]]
     model = keras.Sequential([keras.Input((widths[0],), dtype="float64"), *layers])
@@ -47,7 +47,7 @@ def test_multilayer_perceptron(rng):
 
 
 @pytest.mark.equation("1.2.1")
-def test_least_squares_line(rng):
+def test_the_gradient_of_the_squared_error_vanishes_at_the_least_squares_line(rng):
     x = np.linspace(-1, 2, 50)
     y = 0.7 * x - 0.3 + 0.1 * rng.standard_normal(50)
     slope, intercept = np.polyfit(x, y, 1)
@@ -63,7 +63,7 @@ def test_least_squares_line(rng):
 
 
 @pytest.mark.equation("1.3.1")
-def test_gradient_descent_step(rng):
+def test_sgd_subtracts_the_learning_rate_times_the_batch_gradient(rng):
     theta = keras.Variable(rng.standard_normal(4), dtype="float64")
     batches = rng.standard_normal((3, 6, 4))
     expected = theta.numpy()
@@ -78,7 +78,7 @@ def test_gradient_descent_step(rng):
 
 
 @pytest.mark.equation("1.8.1")
-def test_softmax(rng):
+def test_softmax_matches_the_formula_and_does_not_overflow(rng):
     logits = rng.standard_normal((5, 10))
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected = shifted / shifted.sum(axis=1, keepdims=True)
@@ -96,7 +96,7 @@ def test_softmax(rng):
 
 
 @pytest.mark.equation("1.8.2")
-def test_cross_entropy(rng):
+def test_cross_entropy_is_minus_the_log_probability_of_the_label(rng):
     logits = rng.standard_normal((6, 10))
     labels = rng.integers(10, size=6)
     y = np.eye(10)[labels]
@@ -123,7 +123,7 @@ def joint(rng):
 
 
 @pytest.mark.equation("1.10.1")
-def test_marginals(joint):
+def test_marginals_are_sums_of_the_joint_distribution(joint):
     sums = [sum(joint[i, j] for j in range(4)) for i in range(3)]
     table = tfp.distributions.Categorical(probs=joint.ravel())
     cells = [[table.prob(4 * i + j) for j in range(4)] for i in range(3)]
@@ -133,7 +133,7 @@ def test_marginals(joint):
 
 
 @pytest.mark.equation("1.10.2")
-def test_conditionals_and_bayes_rule(joint):
+def test_conditionals_are_normalized_slices_and_obey_bayes_rule(joint):
     p_x, p_y = joint.sum(axis=1), joint.sum(axis=0)
     # The conditionals are normalized slices of the table, [X, Y].
     x_given_y = np.stack([joint[:, j] / np.linalg.norm(joint[:, j], 1) for j in range(4)], axis=1)
@@ -153,7 +153,7 @@ def test_conditionals_and_bayes_rule(joint):
 
 
 @pytest.mark.equation("1.10.3")
-def test_marginals_of_conditionals(joint):
+def test_averaging_conditionals_gives_the_marginal(joint):
     p_x, p_y = joint.sum(axis=1), joint.sum(axis=0)
     x_given_y, y_given_x = joint / p_y, joint / p_x[:, None]
     np.testing.assert_allclose(x_given_y @ p_y, p_x, rtol=1e-14)
@@ -167,7 +167,7 @@ def test_marginals_of_conditionals(joint):
 
 
 @pytest.mark.equation("1.10.4")
-def test_expectations_add(joint, rng):
+def test_expectations_add_even_for_dependent_variables(joint, rng):
     x, y = rng.standard_normal(3), rng.standard_normal(4)
     mean_x, mean_y = joint.sum(axis=1) @ x, joint.sum(axis=0) @ y
     mean_sum = sum(joint[i, j] * (x[i] + y[j]) for i, j in np.ndindex(joint.shape))

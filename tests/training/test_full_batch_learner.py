@@ -6,14 +6,14 @@ import pytest
 from curvezoo import zoo
 from curvezoo.training import checkpoints
 
-SETTINGS = {"optimizer": "lbfgs", "max_iterations": 4, "subset": 256}
+SETTINGS = {"optimizer": "lbfgs", "max_iterations": 4, "subset": 250}
 
 
 def weights(folder):
     return checkpoints.read(checkpoints.latest(folder / "checkpoints"))[0]
 
 
-def test_l_bfgs_minimizes_and_a_longer_run_is_the_uninterrupted_one(tmp_path):
+def test_l_bfgs_minimizes_and_an_extended_run_equals_one_long_run(tmp_path):
     whole = zoo.train("softmax_digits", tmp_path / "whole", progress=False, epochs=3, **SETTINGS)
     losses = [row["loss"] for row in whole.history]
     # Every iteration lowers the loss of all examples, which begins at log 10.
@@ -27,7 +27,7 @@ def test_l_bfgs_minimizes_and_a_longer_run_is_the_uninterrupted_one(tmp_path):
         np.testing.assert_array_equal(value, after[name], err_msg=name)
 
 
-def test_settings_that_it_does_not_have_are_refused(tmp_path):
+def test_settings_that_bfgs_lacks_are_rejected(tmp_path):
     with pytest.raises(ValueError, match="softmax_digits has no setting 'learning_rate'"):
         zoo.train("softmax_digits", tmp_path / "run", optimizer="bfgs", learning_rate=0.1)
     assert not (tmp_path / "run").exists()

@@ -12,12 +12,12 @@ def test_patience_counts_from_the_lowest_value():
     assert not stopping.exhausted([])
 
 
-def test_without_patience_the_last_unit_is_the_result_and_nothing_stops():
+def test_without_patience_the_last_unit_is_kept_and_training_never_stops_early():
     history = [{"val_loss": loss} for loss in (1.0, 2.0, 3.0)]
     assert EarlyStopping().best(history) == 1
     assert EarlyStopping().result(history) == 3
     assert not EarlyStopping().exhausted(history)
 
 
-def test_a_value_that_was_not_always_measured_makes_the_last_unit_the_best():
+def test_the_last_unit_is_best_if_the_monitored_value_is_sometimes_missing():
     assert EarlyStopping(patience=1).best([{"val_loss": 1.0}, {"loss": 2.0}]) == 2

@@ -1,4 +1,4 @@
-"""Runs drive learners that are no supervised fits: killed, resumed, exported, read back, made longer."""
+"""Runs of learners other than supervised fits: killed, resumed, exported, loaded and extended."""
 
 import importlib.util
 import json
@@ -104,7 +104,7 @@ def test_every_model_of_a_folder_is_loaded_by_keras(whole):
         saved_model.load(run.folder / "model", "judge")
 
 
-def test_a_run_of_another_kind_leaves_card_report_and_history(whole):
+def test_a_run_of_another_kind_writes_card_report_and_history(whole):
     name, run = whole
     card = json.loads((run.folder / "model" / "card.json").read_text())
     assert (card["measure"], card["recipe"]["kind"]) == ("toy", name)
@@ -115,7 +115,7 @@ def test_a_run_of_another_kind_leaves_card_report_and_history(whole):
     assert len((run.folder / "history.csv").read_text().splitlines()) == 7
 
 
-def test_a_finished_run_can_be_made_longer_but_not_shorter_than_it_is(whole, tmp_path):
+def test_a_finished_run_can_be_extended_but_not_shortened(whole, tmp_path):
     name, _ = whole
     key = {"duel": "rounds", "walk": "updates"}[name]
     short, long = (toys.RECIPES[name].override({key: count}) for count in (2, 4))
@@ -127,7 +127,7 @@ def test_a_finished_run_can_be_made_longer_but_not_shorter_than_it_is(whole, tmp
         runs.train(short.override({key: 3}), tmp_path / "run", progress=False, resume=True)
 
 
-def test_a_loss_that_is_not_finite_stops_any_learner_and_any_finite_one_may_go_on(tmp_path, monkeypatch):
+def test_only_a_loss_that_is_not_finite_stops_a_learner(tmp_path, monkeypatch):
     losses = iter([1.0, 1e9, float("nan")])
 
     def train_with(self, start, after):
@@ -136,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_any_learner_and_any_finite_one_may_go_o
             after({"loss": loss})
 
     monkeypatch.setattr(toys.WalkLearner, "train", train_with)
-    # No ceiling: an agent's loss may grow.
+    # Large losses are accepted, because an agent's loss may grow.
     with pytest.raises(watch.Diverged, match=r"the loss is nan at step 3 \(update 3\); last .*update-0002"):
         train("walk", tmp_path / "run")
 

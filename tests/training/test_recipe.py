@@ -1,4 +1,4 @@
-"""Settings of recipes: read from text, found by dotted and bare keys, checked, and kept on cards."""
+"""Settings of recipes: parsed from text, found by dotted and bare keys, checked, and stored on cards."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from curvezoo.training.supervised import Supervised
 def build(
     spec, widths: tuple[int, ...] = (8,), dropout: float = 0.0, batch: bool = False, name: str | None = None
 ):
-    """Stands for a building function."""
+    """A stand-in for the function that builds a model."""
 
 
 RECIPE = Supervised(
@@ -27,7 +27,7 @@ RECIPE = Supervised(
 
 
 def value_of(recipe, key):
-    """Returns the value of the setting that a key stands for."""
+    """Returns the value of the setting with a dotted or bare key."""
     settings = flatten(recipe.settings())
     matches = [full for full in settings if full in (key, f"{key}.name") or full.endswith(f".{key}")]
     assert len(matches) == 1, matches
@@ -55,7 +55,7 @@ def value_of(recipe, key):
         ("beta_1", "0.8", 0.8),
     ],
 )
-def test_a_field_is_read_from_text_and_taken_from_python(key, text, value):
+def test_fields_are_parsed_from_text_and_accepted_as_python_values(key, text, value):
     assert value_of(RECIPE.override({key: text}), key) == value
     assert value_of(RECIPE.override({key: value}), key) == value
 
@@ -69,7 +69,7 @@ def test_a_field_is_read_from_text_and_taken_from_python(key, text, value):
         ("model.name", "none", None),
     ],
 )
-def test_an_argument_of_the_building_function_is_read_as_its_annotation(key, text, value):
+def test_builder_arguments_are_parsed_by_their_annotations(key, text, value):
     argument = key.rpartition(".")[2]
     assert RECIPE.override({key: text}).model.arguments == {"dropout": 0.1, argument: value}
 
@@ -104,7 +104,7 @@ def test_bad_settings_are_named(settings, message):
         RECIPE.override(settings)
 
 
-def test_settings_hold_the_defaults_and_come_back_from_json():
+def test_settings_include_the_defaults_and_survive_json():
     settings = json.loads(json.dumps(RECIPE.settings()))
     assert settings["model"] == {"widths": [8], "dropout": 0.1, "batch": False, "name": None}
     assert flatten(RECIPE.restored(settings).settings()) == flatten(RECIPE.settings())
@@ -145,7 +145,7 @@ def test_full_batch_optimizers_have_no_rate_schedule_or_decay(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_optimizer_is_made_by_name(name):
+def test_every_optimizer_can_be_built_by_name(name):
     import keras
 
     made = Optimizer(name).make(10)
@@ -163,7 +163,7 @@ def test_the_listed_arguments_of_keras_optimizers_exist(name):
     assert listed <= set(inspect.signature(classes[name]).parameters)
 
 
-def test_a_setting_that_a_card_lacks_has_its_default_and_an_unknown_one_is_refused():
+def test_missing_settings_of_a_card_get_defaults_and_unknown_ones_are_rejected():
     settings = RECIPE.override({"label_smoothing": 0.3, "epochs": 3, "l1": 0.1}).settings()
     del settings["objective"]["label_smoothing"], settings["epochs"], settings["penalty"]
     restored = RECIPE.override({"label_smoothing": 0.2, "epochs": 7}).restored(settings)
@@ -174,7 +174,7 @@ def test_a_setting_that_a_card_lacks_has_its_default_and_an_unknown_one_is_refus
         RECIPE.restored(settings | {"kind": "dream"})
 
 
-def test_the_differences_of_two_recipes_are_words_that_make_one_of_the_other():
+def test_the_differences_of_two_recipes_are_overrides_from_one_to_the_other():
     changed = RECIPE.override(
         {
             "widths": "64,32",

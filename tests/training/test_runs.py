@@ -42,7 +42,7 @@ def assert_same_weights(one, other):
 
 def start_and_stop(out, sign, after=2):
     """Starts a run and sends it a signal once it has written its second checkpoint."""
-    # Whoever starts the tests in the background has them, and what they start, ignore Ctrl-C.
+    # If the tests run in the background, they and their child processes ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command(out), stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
@@ -81,13 +81,13 @@ def test_a_stopped_run_resumes_to_the_weights_of_an_uninterrupted_one(whole, tmp
     if sign == signal.SIGINT:
         assert code == 130
         assert "--resume" in message.splitlines()[-1]
-    # The settings need not be said again.
+    # The settings need not be repeated.
     assert cli.main(["train", MODEL, "--out", str(out), "--resume"]) == 0
     assert_same_weights(whole.folder, out)
     assert json.loads((out / "metrics.json").read_text()) == whole.scores
 
 
-def test_a_run_leaves_what_it_promises(whole):
+def test_a_run_writes_all_documented_files(whole):
     names = {p.name for p in whole.folder.iterdir()}
     assert names == {
         "checkpoints", "history.csv", "metrics.json", "model", "report.html", "run.json", "tensorboard",
@@ -100,7 +100,7 @@ def test_a_run_leaves_what_it_promises(whole):
 
 
 def test_resuming_with_other_settings_or_over_another_run_is_refused(whole):
-    with pytest.raises(ValueError, match=r"begun with other settings: optimizer.learning_rate=0\.003"):
+    with pytest.raises(ValueError, match=r"started with other settings: optimizer.learning_rate=0\.003"):
         zoo.train(MODEL, whole.folder, resume=True, progress=False, learning_rate=0.1, **SETTINGS)
     with pytest.raises(ValueError, match="is not empty"):
         zoo.train(MODEL, whole.folder, progress=False, **SETTINGS)
@@ -108,7 +108,7 @@ def test_resuming_with_other_settings_or_over_another_run_is_refused(whole):
         zoo.train("mlp_digits", whole.folder, resume=True, progress=False)
 
 
-def test_a_finished_run_resumes_to_itself(whole):
+def test_resuming_a_finished_run_returns_the_same_scores(whole):
     again = zoo.train(MODEL, whole.folder, resume=True, progress=False, **SETTINGS)
     assert again.scores == whole.scores
 
@@ -128,7 +128,7 @@ def test_a_run_shows_its_scores_in_a_notebook(whole):
     assert str(whole.folder / "report.html") in page
 
 
-def test_a_run_that_diverges_at_once_says_step_rate_and_that_no_checkpoint_is_good(tmp_path, capsys):
+def test_immediate_divergence_reports_step_and_rate_and_no_good_checkpoint(tmp_path, capsys):
     words = "train softmax_digits --set optimizer=sgd --set learning_rate=1e6 --set schedule=constant --out"
     assert cli.main([*words.split(), str(tmp_path / "run")]) == 1
     message = capsys.readouterr().err.splitlines()[-1]

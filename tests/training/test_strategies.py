@@ -88,8 +88,8 @@ def test_two_processes_equal_one(single, tmp_path):
     assert abs(metrics["nll"] - single.scores["nll"]) < 1e-5
 
 
-def test_a_killed_worker_comes_back_and_the_run_goes_on(single, tmp_path):
-    """First the chief, then the other."""
+def test_a_killed_worker_rejoins_and_the_run_continues(single, tmp_path):
+    """Kills the chief first, then the other worker."""
     ports, out, limit = free_ports(2), tmp_path / "two", time.time() + 180
     workers = [worker(ports, index, out) for index in range(2)]
     seen = None
@@ -109,7 +109,7 @@ def test_a_killed_worker_comes_back_and_the_run_goes_on(single, tmp_path):
 
 
 @pytest.mark.parametrize("config", [None, "", "{}", '{"cluster": {"worker": ["a:1"]}, "task": {"index": 3}}'])
-def test_multiworker_without_a_cluster_says_what_it_needs(config, monkeypatch):
+def test_the_error_of_multiworker_without_a_cluster_names_tf_config(config, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if config is not None:
         monkeypatch.setenv("TF_CONFIG", config)

@@ -10,7 +10,7 @@ from curvezoo.training.weights import matrices, penalize
 
 
 @pytest.mark.parametrize("normalization", [None, "batch", "weight"])
-def test_penalties_are_on_the_weights_that_the_model_runs_with(normalization):
+def test_penalties_apply_to_the_effective_weights(normalization):
     model = zoo.build("mlp_digits", widths=(6,), normalization=normalization)
     kernels = [v.numpy() for v in model.trainable_variables if v.name == "kernel"]
     penalize(model, 0.1, 0.01)
@@ -24,7 +24,7 @@ def test_penalties_are_on_the_weights_that_the_model_runs_with(normalization):
 
 @pytest.mark.parametrize("normalization", ["batch", "weight"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_weight_decay_shrinks_kernels_and_nothing_else(optimizer, normalization):
+def test_weight_decay_shrinks_only_kernels(optimizer, normalization):
     settings = {
         "optimizer": optimizer,
         "weight_decay": 0.1,
@@ -49,7 +49,7 @@ def test_a_step_of_plain_sgd_is_the_gradient_step():
     before = [v.numpy() for v in model.trainable_variables]
     model.train_on_batch(images, labels)
     x = np.asarray(model.get_layer("standardize")(images)).reshape(len(images), -1)
-    residual = 0.1 - np.eye(10)[np.asarray(labels)]  # softmax of zeros less the one-hot label
+    residual = 0.1 - np.eye(10)[np.asarray(labels)]  # Softmax of zeros minus the one-hot label.
     gradient = x.T @ residual / len(x) + 2 * 1e-3 * before[0]
     np.testing.assert_allclose(model.trainable_variables[0].numpy(), before[0] - 0.1 * gradient, atol=1e-6)
 

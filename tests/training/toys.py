@@ -1,4 +1,4 @@
-"""Two small learners that are not supervised fits: what a run must be able to drive.
+"""Two small learners that are not supervised fits, which runs must support, too.
 
 `Duel` trains two networks by two optimizers, as a generative adversarial network does. `Walk` learns from a
 generator of its own random numbers, without a data set or Keras's `fit`, as an agent does.
@@ -7,6 +7,7 @@ Run as a program, `python toys.py NAME FOLDER [--resume]` trains one.
 """
 
 import dataclasses
+import json
 import sys
 import time
 from typing import ClassVar
@@ -18,9 +19,9 @@ import tensorflow as tf
 from curvezoo.publishing.evaluation import Evaluation
 from curvezoo.publishing.exports import Endpoint, Export
 from curvezoo.publishing.page.report import Section
-from curvezoo.training import Recipe, runs
+from curvezoo.training import Learner, Recipe, runs
 from curvezoo.training.parts import Optimizer
-from curvezoo.training.variables import named_variables
+from curvezoo.training.variables import assign, named_variables, state_of
 
 VOCABULARY = 5
 ADAM, SGD = Optimizer("adam", learning_rate=0.02), Optimizer("sgd", learning_rate=0.1)
@@ -41,7 +42,7 @@ class Duel(Recipe):
         return DuelLearner(self, resources)
 
 
-class DuelLearner:
+class DuelLearner(Learner):
     unit = "round"
 
     def __init__(self, recipe, resources):
@@ -62,11 +63,10 @@ class DuelLearner:
         )
 
     def state(self):
-        return {name: np.asarray(variable) for name, variable in self._variables().items()}
+        return state_of(self._variables())
 
     def restore(self, state):
-        for name, variable in self._variables().items():
-            variable.assign(state[name])
+        assign(self._variables(), state)
 
     def train(self, start, after):
         for number in range(start, self.total):
@@ -123,7 +123,7 @@ class Walk(Recipe):
         return WalkLearner(self, resources)
 
 
-class WalkLearner:
+class WalkLearner(Learner):
     unit = "update"
 
     def __init__(self, recipe, resources):
@@ -135,20 +135,19 @@ class WalkLearner:
         self.generator = np.random.default_rng(recipe.seed)
         self.place = np.zeros(2, "float32")
 
+    def _variables(self):
+        return named_variables(self.policy, self.optimizer)
+
     def state(self):
-        variables = named_variables(self.policy, self.optimizer)
-        return {
-            **{name: np.asarray(variable) for name, variable in variables.items()},
-            "place": self.place,
-            "generator": np.frombuffer(repr(self.generator.bit_generator.state).encode(), "uint8"),
-        }
+        generator = json.dumps(self.generator.bit_generator.state).encode()
+        own = {"place": self.place, "generator": np.frombuffer(generator, "uint8")}
+        return state_of(self._variables()) | own
 
     def restore(self, state):
-        for name, variable in named_variables(self.policy, self.optimizer).items():
-            variable.assign(state[name])
+        own = {"place", "generator"}
+        assign(self._variables(), {name: value for name, value in state.items() if name not in own})
         self.place = state["place"]
-        # Its own state, written by `state` above.
-        self.generator.bit_generator.state = eval(state["generator"].tobytes().decode())
+        self.generator.bit_generator.state = json.loads(state["generator"].tobytes())
 
     def train(self, start, after):
         for _ in range(start, self.total):

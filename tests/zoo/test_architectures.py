@@ -10,7 +10,7 @@ from curvezoo.theory import counting
 
 
 def convolution(size, inputs, outputs, kernel=3):
-    """Multiplications of a convolution that keeps or has just made a `size` x `size` image."""
+    """Multiplications of a convolution whose output is a `size` x `size` image."""
     return size * size * kernel * kernel * inputs * outputs
 
 
@@ -35,7 +35,7 @@ def resnet20(version):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_resnet20_has_the_counts_of_paper_and_pencil(version):
+def test_resnet20_has_the_parameters_and_multiplications_counted_by_hand(version):
     model = zoo.build("resnet20_cifar10", version=version)
     found = account(model)
     parameters, multiplications = resnet20(version)
@@ -91,7 +91,7 @@ def test_the_mlp_is_the_composition_of_affine_maps_and_relu():
 
 
 @pytest.mark.parametrize("downsampling", ["pool", "stride"])
-def test_the_cnn_halves_the_image_a_stage(downsampling):
+def test_each_stage_of_the_cnn_halves_the_image(downsampling):
     model = zoo.build("cnn_mnist", downsampling=downsampling, channels=(4, 8), units=16)
     size, expected, inputs = 28, 0, 1
     for filters in (4, 8):

@@ -6,7 +6,7 @@ from curvezoo import zoo
 from curvezoo.zoo import models
 
 
-def test_wildcards_choose_names():
+def test_wildcards_select_names():
     assert zoo.names("mlp*") == ["mlp_digits", "mlp_mnist"]
     assert set(zoo.names("*n_digits")) == {"cnn_digits"}
     assert zoo.names("nothing*") == []
@@ -20,7 +20,7 @@ def test_wildcards_choose_names():
         ("zzz", r"[^?]*Valid names: softmax_digits, "),
     ],
 )
-def test_unknown_names_are_answered_with_the_nearest(name, hint):
+def test_the_error_for_an_unknown_name_suggests_the_nearest(name, hint):
     for use in (zoo.describe, zoo.build, zoo.train):
         with pytest.raises(ValueError, match=f"Unknown model '{name}'.? ?{hint}"):
             use(name)
@@ -37,7 +37,7 @@ def test_a_run_that_names_no_folder_gets_the_next_one_and_resumes_the_last(tmp_p
 
 
 @pytest.mark.parametrize("name", zoo.names())
-def test_a_description_says_what_the_recipe_does(name):
+def test_a_description_has_the_recipe_and_whether_it_is_trained(name):
     description = zoo.describe(name)
     recipe = zoo.recipe(name)
     assert description["name"] == recipe.name == name

@@ -1,4 +1,4 @@
-"""The denoiser: the identity at first, and better than its input after noisy targets alone."""
+"""The denoiser starts as the identity and improves on its input after training on noisy targets."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,15 @@ import pytest
 from curvezoo import zoo
 
 
-def test_an_untrained_denoiser_gives_its_input_back():
+def test_an_untrained_denoiser_returns_its_input():
     images = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype("float32")
     np.testing.assert_array_equal(zoo.build("denoiser_digits")(images), images)
 
 
-def test_noise_goes_without_a_clean_image_seen(tmp_path):
+def test_training_on_noisy_pairs_alone_removes_noise(tmp_path):
     run = zoo.train("denoiser_digits", tmp_path / "run", progress=False, epochs=10, filters=16, blocks=2)
     assert run.scores["psnr_low"] > run.scores["psnr_noisy"] + 3
-    # The targets' own noise stays in the loss: half of its variance at least.
+    # The noise of the targets contributes at least half of its variance to the loss.
     assert run.history[-1]["loss"] - np.log(2 * np.pi) / 2 > 0.2**2 / 2
     page = (run.folder / "report.html").read_text()
     assert f"{run.scores['psnr']:.2f} dB" in page
@@ -38,12 +38,12 @@ def test_the_settings_of_the_objective_can_be_changed_by_name():
         ({"random_labels": 0.5}, "denoiser_digits has no setting 'random_labels'"),
     ],
 )
-def test_settings_without_a_meaning_are_refused(settings, message, tmp_path):
+def test_invalid_and_inapplicable_settings_are_rejected(settings, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         zoo.train("denoiser_digits", tmp_path / "run", progress=False, **settings)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_temperature_is_for_classifiers():
+def test_evaluating_a_denoiser_with_a_temperature_is_an_error():
     with pytest.raises(ValueError, match="options of denoising must be among none, got temperature=True"):
         zoo.evaluate("denoiser_digits", temperature=True)

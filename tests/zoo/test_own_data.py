@@ -1,4 +1,4 @@
-"""One's own data, classes, callbacks and optimizer with the zoo's models."""
+"""Models of the zoo with the user's data, classes, callbacks and optimizer."""
 
 import json
 
@@ -46,7 +46,7 @@ class Count(keras.callbacks.Callback):
         self.epochs += 1
 
 
-def test_arrays_callbacks_and_curvezoos_own_optimizer(splits, tmp_path):
+def test_train_takes_arrays_callbacks_and_curvezoos_own_optimizer(splits, tmp_path):
     count = Count()
     settings = SMALL | {"optimizer.name": "kfac", "damping": 0.1}
     run = zoo.train(
@@ -59,13 +59,13 @@ def test_arrays_callbacks_and_curvezoos_own_optimizer(splits, tmp_path):
     card = json.loads((run.folder / "model" / "card.json").read_text())
     assert (card["data"]["name"], card["data"]["provenance"]) == ("halves", "the user's own")
     assert card["recipe"]["optimizer"]["damping"] == 0.1
-    # The run's folder will do, and the data is given again.
+    # A run's folder can be evaluated, but the data must be passed again.
     assert zoo.evaluate(run.folder, data=splits)["nll"] == pytest.approx(run.scores["nll"], abs=1e-6)
     with pytest.raises(ValueError, match="halves"):
         zoo.evaluate(run.folder)
 
 
-def test_a_folder_of_images_by_class(folder, tmp_path, capsys):
+def test_the_command_trains_and_evaluates_on_a_folder_of_images(folder, tmp_path, capsys):
     words = ["train", "cnn_digits", "--data", str(folder), "--out", str(tmp_path / "run")]
     words += ["--set", "channels=4", "--set", "units=8", "--epochs", "2", "--batch-size", "16"]
     assert cli.main(words) == 0
@@ -75,12 +75,12 @@ def test_a_folder_of_images_by_class(folder, tmp_path, capsys):
     assert scores["examples"] == 16
     page = (tmp_path / "run" / "report.html").read_text()
     assert "above → below" in page or "below → above" in page or scores["errors"] == 0
-    # The card's command is the one that was given, in other words.
+    # The command on the card is equivalent to the one that was given.
     command = json.loads((tmp_path / "run" / "model" / "card.json").read_text())["command"]
     assert f"--set data={folder}" in command
 
 
-def test_models_are_built_for_ones_own_shape(splits):
+def test_models_can_be_built_for_other_shapes_and_numbers_of_classes(splits):
     assert zoo.build("resnet20_cifar10", data=splits).output_shape == (None, 2)
     model = zoo.build("resnet20_cifar10", classes=3, input_shape=(16, 16, 1))
     assert (model.input_shape, model.output_shape) == ((None, 16, 16, 1), (None, 3))
@@ -89,7 +89,7 @@ def test_models_are_built_for_ones_own_shape(splits):
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
 
 
-def test_a_new_head_stands_on_the_trained_features():
+def test_a_new_head_keeps_the_trained_features():
     old, new = zoo.load("cnn_digits"), zoo.load("cnn_digits", classes=3)
     assert new.output_shape == (None, 3)
     for before, after in zip(old.layers[:-1], new.layers[:-1], strict=True):
@@ -113,12 +113,12 @@ def test_a_new_head_stands_on_the_trained_features():
         (np.zeros(3), "data must be a data set's name, a folder of images by class, or Splits, .* ndarray"),
     ],
 )
-def test_other_data_is_refused(use, wrong, message):
+def test_unknown_data_sets_and_other_objects_are_rejected(use, wrong, message):
     with pytest.raises(ValueError, match=message):
         use("cnn_digits", data=wrong)
 
 
-def test_a_run_can_be_made_longer(tmp_path, capsys):
+def test_a_finished_run_can_be_extended(tmp_path, capsys):
     out = str(tmp_path / "run")
     assert cli.main(["train", "softmax_digits", "--epochs", "2", "--out", out]) == 0
     assert cli.main(["train", "softmax_digits", "--resume", "--set", "epochs=4", "--out", out]) == 0

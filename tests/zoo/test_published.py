@@ -30,12 +30,12 @@ EXPECTED = {
 CLASSIFIERS = [name for name in PUBLISHED if zoo.describe(name)["card"]["measure"] == "classification"]
 
 
-def test_the_promised_models_are_published():
+def test_all_expected_models_are_published():
     assert set(EXPECTED) <= set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_golden_outputs_come_back_from_keras_tensorflow_and_tfsm_layer(name):
+def test_keras_tensorflow_and_tfsm_layer_reproduce_the_golden_outputs(name):
     folder = cards.folder_of(name)
     [inputs], outputs = saved_model.golden(folder)
     model = zoo.load(name)
@@ -60,11 +60,11 @@ def test_a_classifiers_probabilities_are_the_softmax_of_its_logits(name):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_card_counts_right_and_its_recipe_is_todays(name):
+def test_the_card_has_the_right_counts_and_the_current_recipe(name):
     card, model = zoo.describe(name)["card"], zoo.load(name)
     assert card["parameters"] == model.count_params()
     assert card["flops"] == account(model).flops
-    assert card["recipe"] == json.loads(json.dumps(zoo.recipe(name).settings()))
+    assert zoo.recipe(name).restored(card["recipe"]).settings() == zoo.recipe(name).settings()
     for key, least in EXPECTED.get(name, {}).items():
         assert card["metrics"][key] >= least
 
@@ -77,7 +77,7 @@ def test_the_card_counts_right_and_its_recipe_is_todays(name):
         for data in [zoo.recipe(name).data.name]
     ],
 )
-def test_the_cards_numbers_are_measured_again(name):
+def test_evaluating_again_reproduces_the_numbers_of_the_card(name):
     scores, card = zoo.evaluate(name), zoo.describe(name)["card"]
     for key, value in card["metrics"].items():
         if isinstance(value, float):
@@ -119,7 +119,7 @@ def test_all_published_models_take_less_than_100_megabytes():
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_card_outlives_a_new_setting_of_a_part(name, monkeypatch):
+def test_a_card_stays_valid_when_a_part_gains_a_setting(name, monkeypatch):
     """Loads, compares and measures a published model by recipes whose parts have one more field."""
     recipe, card = zoo.recipe(name), zoo.describe(name)["card"]
 
@@ -143,7 +143,7 @@ def test_a_card_outlives_a_new_setting_of_a_part(name, monkeypatch):
                 assert scores[key] == pytest.approx(value, rel=1e-3, abs=1e-4), key
 
 
-def test_a_card_is_a_table_in_a_notebook():
+def test_a_notebook_shows_a_card_as_a_table():
     card = zoo.describe("cnn_digits")["card"]
     page = card._repr_html_()
     assert f"<th>metrics.accuracy</th><td>{card['metrics']['accuracy']}</td>" in page
@@ -182,7 +182,7 @@ def test_images_of_another_shape_are_refused():
         zoo.load("softmax_digits")(np.zeros((2, 28, 28, 1), "float32"))
 
 
-def test_the_readmes_table_is_the_cards(request):
+def test_the_tables_in_the_readme_match_the_cards(request):
     from curvezoo.zoo import table
 
     expected = table.markdown([zoo.describe(name) for name in PUBLISHED])

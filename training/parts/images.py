@@ -77,7 +77,7 @@ class Images(Part):
             spec: The `Spec` of the splits.
             data_dir: The folder of TensorFlow Datasets.
         """
-        known = spec.name in data.names()
+        known = spec.name in data.names() and spec.source == data.spec(spec.name).source
         return {
             "name": spec.name,
             "provenance": data.provenance(spec.name, data_dir) if known else "the user's own",

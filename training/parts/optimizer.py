@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from ... import arguments
+from ... import arguments, quiet
 from ..settings import Part, read_value
 
 SCHEDULES = ("constant", "cosine", "step")
@@ -110,7 +110,7 @@ class Optimizer(Part):
 
     @property
     def full_batch(self):
-        """Whether the optimizer needs all examples at each step, and so is no Keras optimizer."""
+        """Whether the optimizer needs all examples at each step, and is therefore not a Keras optimizer."""
         return self.name in _FULL_BATCH
 
     def make(self, steps, warmup_steps=0):
@@ -125,7 +125,8 @@ class Optimizer(Part):
         rule = _class(self.name)
         given = {**_DEFAULTS.get(self.name, {}), **self.arguments}
         if self.weight_decay is not None:
-            given["weight_decay"] = self.weight_decay or None
+            # Keras's AdamW takes no None, and its other optimizers no zero.
+            given["weight_decay"] = self.weight_decay if self.name == "adamw" else self.weight_decay or None
         if self.learning_rate is None and self.schedule == "constant" and not self.warmup:
             return rule(**given)
         peak = self.learning_rate
@@ -159,9 +160,8 @@ class Optimizer(Part):
 def _class(name):
     """Returns the class of an optimizer."""
     if name in _KERAS:
-        import keras
-
-        return getattr(keras.optimizers, _KERAS[name][0])
+        return getattr(quiet.load_keras().optimizers, _KERAS[name][0])
+    quiet.load_tensorflow()
     from ... import optimizers
 
     return getattr(optimizers, (_OWN | _FULL_BATCH)[name])

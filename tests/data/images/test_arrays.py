@@ -111,7 +111,7 @@ def test_an_error_names_the_wrong_array_and_the_fix(arrays, message):
         data.from_arrays(*arrays, classes=4, batch_size=2)
 
 
-def test_exactly_one_of_spec_and_classes_and_the_spec_must_agree():
+def test_exactly_one_of_spec_and_classes_is_required_and_must_fit_the_arrays():
     with pytest.raises(ValueError, match="exactly one of spec and classes must be given, got spec=None"):
         data.from_arrays(*parts())
     with pytest.raises(ValueError, match=r"classes must be an integer from 2 .* got 1"):

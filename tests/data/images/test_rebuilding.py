@@ -39,7 +39,7 @@ def test_rebuilt_splits_equal_splits_built_with_those_settings():
     assert_equal(rebuilt.test, built.test)
 
 
-def test_settings_that_are_not_given_stay_and_a_subset_can_be_undone():
+def test_omitted_settings_are_kept_and_a_subset_can_be_undone():
     splits = build(**SETTINGS)
     assert_equal(splits.with_batches(seed=4).epochs(0, 1), build(**SETTINGS | {"seed": 4}).epochs(0, 1))
     whole = splits.with_batches(subset=None)

@@ -21,7 +21,7 @@ def test_exactly_the_given_fraction_of_labels_is_drawn_uniformly():
     assert np.sum(drawn >= 0) == 15000
     counts = np.bincount(drawn[drawn >= 0], minlength=10)
     assert scipy.stats.chisquare(counts).pvalue > 1e-3
-    # Nor may the draw depend on the position.
+    # The draw must not depend on the position, either.
     thirds = [np.sum(part >= 0) for part in np.split(drawn[:49998], 3)]
     assert scipy.stats.chisquare(thirds, np.mean(thirds) * np.ones(3)).pvalue > 1e-3
 

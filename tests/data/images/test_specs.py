@@ -56,7 +56,7 @@ def test_mean_and_deviation_of_digits_are_those_of_its_training_split():
     np.testing.assert_allclose(data.spec("digits").std, pixels.std((0, 1, 2)), atol=5e-5)
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_and_all_valid_names():
+def test_the_error_for_an_unknown_name_suggests_the_nearest_and_lists_all():
     with pytest.raises(
         ValueError, match=r"'cifar-10'; did you mean 'cifar10'\?.*digits, mnist, fashion_mnist"
     ):

@@ -23,7 +23,7 @@ def figure(comparisons):
     return optimizer_comparison.plot(comparisons)
 
 
-def test_each_method_has_a_unique_look():
+def test_each_method_has_a_unique_color_and_line_style():
     assert set(optimizer_comparison.LOOKS) == set(METHODS)
     assert len(set(optimizer_comparison.LOOKS.values())) == len(METHODS)
 

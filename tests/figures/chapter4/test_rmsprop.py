@@ -5,7 +5,7 @@ import numpy as np
 from curvezoo.figures.chapter4 import rmsprop
 
 
-def test_rmsprop_moves_alike_for_all_curvatures_and_sgd_on_the_modulus_in_a_line():
+def test_rmsprop_paths_do_not_depend_on_curvature_and_sgd_on_the_modulus_is_linear():
     paths = rmsprop.measure(curvatures=(1.0, 8.0), start=60.5, steps=90)
     np.testing.assert_allclose(paths["SGD"][3], 60.5 * np.array([7 / 8, 0]) ** 3, rtol=1e-12)
     np.testing.assert_allclose(paths["RMSProp"][:, 0], paths["RMSProp"][:, 1], rtol=1e-9)

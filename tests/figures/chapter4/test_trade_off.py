@@ -35,7 +35,7 @@ def test_simulated_trainings_follow_the_expectation_and_nearly_the_hyperbola():
     assert 1 / 4 < fit.critical_batch_size / result.mean_noise_scale < 4
 
 
-def test_the_learning_rates_are_the_best():
+def test_the_tuned_learning_rates_need_the_fewest_steps():
     result = trade_off.measure(sizes=(8, 512), repeats=50)
     for rate, size, steps in zip(result.rates, result.sizes, result.expected_steps, strict=True):
         others = trade_off.expected_steps(rate * np.array([0.5, 0.9, 0.95, 1.02, 1.04]), size)

@@ -113,7 +113,7 @@ def test_targets_may_omit_or_add_a_last_axis_of_length_one():
         distribution.nll(np.zeros((2, 3)), tf.zeros((2, 1)))
 
 
-def test_known_fisher_matrices():
+def test_fisher_matrices_match_closed_forms():
     logits = normal(4, 3)
     p = softmax(logits.numpy(), axis=-1)
     exact = np.einsum("bi,ij->bij", p, np.eye(3)) - np.einsum("bi,bj->bij", p, p)

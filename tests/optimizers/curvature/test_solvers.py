@@ -126,7 +126,7 @@ def test_a_zero_right_hand_side_or_a_non_finite_product_leaves_zero(unroll):
     assert not bool(result.negative_curvature) and int(result.steps) == 0
 
 
-def test_relative_progress_stops_where_the_rule_says():
+def test_relative_progress_stops_at_the_first_step_that_meets_the_rule():
     matrix = np.diag(np.linspace(0.03, 1.0, 60))
     b = np.ones(60)
     result = conjugate_gradients(

@@ -83,7 +83,7 @@ def test_dropout_is_off_by_default_and_drops_the_same_units_in_training():
     assert len(values) == 1 and values != {float(inference(inference.start())[0])}
 
 
-def test_the_weights_are_the_best_ones_and_nothing_is_shown_unless_verbose(capsys):
+def test_the_best_weights_are_kept_and_nothing_is_printed_unless_verbose(capsys):
     model = network()
     before = float(whole(model, X, Y)[0])
     capsys.readouterr()
@@ -119,7 +119,7 @@ def least_squares():
     return model
 
 
-def test_an_interrupt_leaves_the_best_weights_and_is_raised():
+def test_an_interrupt_keeps_the_best_weights_and_is_raised_again():
     model = least_squares()
     start, targets = model.get_weights(), X[:, :1] - 3
 

@@ -129,7 +129,7 @@ def test_softmax_regression_on_digits_reaches_scipys_optimum(double_precision_ra
     np.testing.assert_allclose(model.get_weights()[0].ravel(), best.x[:640], atol=1e-4)
 
 
-def test_compile_says_what_to_call_instead():
+def test_the_error_of_compile_names_the_function_to_call_instead():
     model = softmax_regression()
     for optimizer in (LBFGS(), BFGS()):
         with pytest.raises(

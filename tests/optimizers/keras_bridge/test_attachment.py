@@ -120,7 +120,7 @@ def test_with_the_gradient_as_direction_training_equals_sgd(mode):
 
 
 def test_a_step_is_traced_once():
-    """Variables that were created in a trace would cost a second one."""
+    """Creating variables within a trace would require a second trace."""
     traces = []
 
     class Counting(Descent):
@@ -274,7 +274,7 @@ def test_changed_trainable_variables_are_refused():
 
 @pytest.mark.parametrize("eager", [True, False])
 def test_a_batch_with_nan_changes_neither_weights_nor_averages(eager):
-    """Weights do not decay either, and the next batch is learned from."""
+    """Weight decay is skipped as well, and the next batch trains the model."""
     results = []
     for bad in (True, False):
         model = compiled(Descent(**SETTINGS), run_eagerly=eager)

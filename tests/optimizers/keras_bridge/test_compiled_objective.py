@@ -148,7 +148,7 @@ def test_example_weights_reproduce_the_loss(weights, reduction):
 
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
 def test_sums_over_a_subsample_estimate_those_over_the_batch(reduction):
-    """In a batch of twins, weighted sums over one of each pair equal those over the whole batch."""
+    """If each example occurs twice, weighted sums over one of each pair equal those over the whole batch."""
     model = compiled(functional, LOSS(from_logits=True, reduction=reduction))
     whole = CompiledObjective(model, np.repeat(X, 2, axis=0), np.repeat(Y, 2))
     size = len(whole.x)

@@ -212,8 +212,8 @@ def elbo_loss(model):
     return float(objective.loss(objective.values))
 
 
-def test_own_losses_train_with_every_curvature_optimizer():
-    """To well below the entropy of independent pixels, which is the best without latent variables."""
+def test_a_custom_loss_trains_with_every_curvature_optimizer():
+    """The loss falls well below the entropy of independent pixels, its minimum without latent variables."""
     frequency = np.clip(IMAGES.mean(0), 1e-9, 1 - 1e-9)
     entropy = -np.sum(frequency * np.log(frequency) + (1 - frequency) * np.log(1 - frequency))
     for make in (KFAC, lambda: NaturalGradient(1.0, damping=0.1), lambda: HessianFree(steps=15)):
@@ -222,7 +222,7 @@ def test_own_losses_train_with_every_curvature_optimizer():
         assert elbo_loss(model) < entropy - 1.5, type(model.optimizer).__name__
 
 
-def test_a_train_step_of_its_own_takes_the_steps_of_the_compiled_one():
+def test_a_custom_train_step_takes_the_same_steps_as_the_compiled_one():
     weights = []
     for kind in (VAE, VAEWithStep):
         model = vae(KFAC(), kind)
@@ -233,7 +233,7 @@ def test_a_train_step_of_its_own_takes_the_steps_of_the_compiled_one():
         np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-14)
 
 
-def test_the_noise_scale_measures_a_loss_of_the_models_own():
+def test_the_noise_scale_supports_a_custom_loss():
     model = vae(keras.optimizers.SGD(0.01))
     state = [v.numpy() for v in model.non_trainable_variables]
     small, big, one, size = estimators.squares("per_example", model, (tf.constant(IMAGES),), 4).numpy()

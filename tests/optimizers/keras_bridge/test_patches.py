@@ -1,4 +1,4 @@
-"""What importing the optimizers changes in Keras, and that a context manager undoes it."""
+"""Importing the optimizers changes methods of Keras, and a context manager undoes the changes."""
 
 import keras
 import pytest
@@ -24,7 +24,7 @@ def kernel():
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_block_has_kerass_own_methods_and_ends_with_the_patched_ones(fails, kernel):
+def test_unpatched_restores_the_methods_of_keras_within_its_block(fails, kernel):
     patched = [getattr(keras.Model, name) for name in METHODS]
     originals = [method.__wrapped__ for method in patched]
     try:
@@ -39,7 +39,7 @@ def test_a_block_has_kerass_own_methods_and_ends_with_the_patched_ones(fails, ke
     assert BatchNormalization._fused_kernel is fused_batch_norm
 
 
-def test_a_block_may_come_before_the_first_import_of_the_layers(monkeypatch):
+def test_unpatched_works_before_the_layers_are_imported(monkeypatch):
     deferred = DeferredClass("curvezoo.layers.normalization", "BatchNormalization")
     monkeypatch.setitem(keras.saving.get_custom_objects(), "curvezoo>BatchNormalization", deferred)
     original = keras.Model.compile.__wrapped__
@@ -47,7 +47,7 @@ def test_a_block_may_come_before_the_first_import_of_the_layers(monkeypatch):
         assert keras.Model.compile is original
 
 
-def test_optimizers_are_attached_outside_of_the_block_only():
+def test_optimizers_are_not_attached_within_unpatched():
     for block, attached in ((unpatched(), False), (None, True)):
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         if block:
@@ -58,7 +58,7 @@ def test_optimizers_are_attached_outside_of_the_block_only():
         assert ("train_step" in vars(model)) is attached
 
 
-def test_methods_are_wrapped_once_however_often_they_are_installed():
+def test_installing_again_does_not_wrap_the_methods_twice():
     before = [getattr(keras.Model, name) for name in METHODS]
     patches.install(lambda model: None, lambda model: None)
     assert [getattr(keras.Model, name) for name in METHODS] == before

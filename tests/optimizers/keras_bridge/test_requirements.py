@@ -1,4 +1,4 @@
-"""What importing the optimizers says where Keras does not support them."""
+"""Errors of importing the optimizers with a Keras that does not support them."""
 
 import importlib
 import re

@@ -85,7 +85,7 @@ STEPS = {
 @pytest.mark.equation("4.6.17")
 @pytest.mark.parametrize("case", STEPS)
 def test_steps_equal_those_of_dense_algebra(case, compiled):
-    """Of four steps, the factors are the optimizer's, and the Fisher matrix and the rest are recomputed."""
+    """Recomputes four steps with the Kronecker factors of the optimizer and the exact Fisher matrix."""
     settings = {"damping": 0.5, "inverse_every": 1, "noise_memory": None, **STEPS[case]}
     loss = keras.losses.SparseCategoricalCrossentropy(
         from_logits=True, reduction="sum" if case == "sum" else "sum_over_batch_size"
@@ -95,7 +95,7 @@ def test_steps_equal_those_of_dense_algebra(case, compiled):
     for step in range(4):
         objective = CompiledObjective(model, X, Y)
         gradient, _ = gradient_of(objective)
-        # At most 10 of 32 examples means every fourth one.
+        # A limit of 10 of 32 examples selects every fourth one.
         rows = slice(None, None, 4 if "curvature_examples" in settings else 1)
         fisher = softmax_fisher(model.get_weights(), X[rows]) * (32 if case == "sum" else 1)
         before = flat(objective.values)
@@ -143,7 +143,7 @@ def test_clipping_and_decay_are_part_of_the_tried_step(compiled):
 
 
 def test_xla_takes_the_same_steps(compiled):
-    """With the labels of the data, since XLA draws other labels from the same seed."""
+    """Uses the labels of the data, because XLA draws different labels from the same seed."""
     settings = {"damping": 0.1, "curvature_examples": 10, "fisher": "empirical"}
     plain, compiled_by_xla = (
         compiled(KFAC(0.5, **settings), run_eagerly=False, jit_compile=jit) for jit in (False, True)
@@ -160,7 +160,7 @@ def test_constant_damping_returns_after_a_rejected_step(compiled):
     model.train_on_batch(X, Y)
     assert float(model.optimizer.damping.value) == 0.1
     weights = model.get_weights()
-    # Such a long step raises the loss of its batch, and is tried because of its predicted change.
+    # Such a long step raises the loss of its batch, which is evaluated because of the predicted change.
     model.optimizer.learning_rate = 1e4
     model.train_on_batch(X, Y)
     for a, b in zip(weights, model.get_weights(), strict=True):
@@ -173,7 +173,7 @@ def test_constant_damping_returns_after_a_rejected_step(compiled):
 
 
 def test_constant_damping_evaluates_the_loss_every_ten_steps(compiled):
-    """Far steps are relative to a recent loss, not to the first one."""
+    """Whether a step is long is measured relative to a recent loss, not to the first one."""
     model = compiled(KFAC(0.1, adapt_every=None))
     for _ in range(10):
         model.train_on_batch(X, Y)
@@ -182,7 +182,7 @@ def test_constant_damping_evaluates_the_loss_every_ten_steps(compiled):
     assert float(model.optimizer._acceptance.last_loss.value) == pytest.approx(loss, rel=1e-6)
 
 
-def test_an_overflowing_loss_moves_nothing(compiled):
+def test_an_overflowing_loss_leaves_the_weights_unchanged(compiled):
     """The square of a large number is infinite in single precision, while its gradient is not."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
@@ -314,8 +314,8 @@ def test_a_step_that_raises_the_loss_is_rejected(momentum, compiled):
     assert losses[2] < losses[0]
 
 
-def test_far_steps_are_always_tried(compiled):
-    """And not only every 1,000 steps, at which the damping adapts."""
+def test_the_loss_after_a_long_step_is_always_evaluated(compiled):
+    """It is evaluated not only every 1,000 steps, when the damping adapts."""
     model = compiled(KFAC(0.5, damping=1e-3, adapt_every=1000))
     model.train_on_batch(X, Y)
     before = model.get_weights()

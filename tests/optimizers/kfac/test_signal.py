@@ -69,7 +69,7 @@ def test_an_extreme_batch_is_soon_forgotten():
     assert float(actual) > 0.5
 
 
-def test_without_noise_steps_are_whole(compiled):
+def test_without_noise_steps_are_not_shortened(compiled):
     """In linear regression on all data the quadratic model is exact, and c = 1."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 4)), rng.normal(size=(64, 1))
@@ -134,7 +134,7 @@ def test_small_batches_have_a_smaller_fraction_and_more_damping(digits):
     [{"momentum": 0.9}, {"clipnorm": 0.1}, {"clipvalue": 0.1}, {"global_clipnorm": 0.1}],
     ids=str,
 )
-def test_steps_with_unknown_curvature_are_whole(other, compiled):
+def test_steps_with_momentum_or_clipping_are_not_shortened(other, compiled):
     x, y = np.random.default_rng(0).normal(size=(64, 5)), np.arange(64) % 3
     weights = []
     for memory in (None, 0.9):

@@ -82,7 +82,7 @@ def test_training_resumes_exactly(settings, tmp_path, compiled):
 
 
 class Killed(Exception):
-    """Ends a training from outside."""
+    """Interrupts a training run."""
 
 
 def test_a_killed_training_resumes_from_its_backup(compiled, tmp_path):
@@ -135,7 +135,7 @@ def mixture():
 
 
 def test_all_kinds_of_layers_train_together(compiled):
-    """With full batches, to a loss that no constant prediction reaches."""
+    """Full batches reach a loss that no constant prediction reaches."""
     tokens = np.random.default_rng(1).integers(0, 11, (64, 3))
     labels = tokens[:, 0] % 3
     model = compiled(KFAC(eigenbasis=True), mixture(), run_eagerly=False)
@@ -189,7 +189,7 @@ def test_defaults_beat_tuned_sgd_in_four_epochs(problem, compiled):
 
 
 @pytest.mark.parametrize("name", ["softmax_digits", "mlp_digits", "cnn_digits"])
-def test_defaults_train_the_zoo_better_than_its_adam(name):
+def test_defaults_reach_half_the_loss_of_adam_on_the_zoo(name):
     """With dropout and batch norm, 6 epochs reach less than half the training loss of the recipe's Adam."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
@@ -206,7 +206,7 @@ def test_defaults_train_the_zoo_better_than_its_adam(name):
 
 
 def test_two_replicas_equal_one(mirrored):
-    """Also with sampled labels, since a label's noise belongs to its place in the batch."""
+    """This includes sampled labels, whose random numbers depend only on the position in the batch."""
     settings = {"curvature_examples": 8, "adapt_every": 3, "eigenbasis": True, "kl_clip": 0.01}
     settings |= {"damping": 0.1, "statistics_every": 1, "noise_memory": 0.8, "weight_decay": 0.01}
     batches = tf.data.Dataset.from_tensor_slices((RNG.normal(size=(64, 5)), RNG.integers(0, 3, 64))).batch(32)

@@ -25,14 +25,14 @@ def block(random_values):
     return blocks_of(layer)[0]
 
 
-def test_factors_of_vectors(block, random_values):
+def test_factors_for_vectors_match_sums_over_examples(block, random_values):
     a, g = random_values((6, 4)).numpy(), random_values((6, 3), 1).numpy()
     statistics = block.statistics([call(block.layer, a, g)], [tf.constant(g)])
     np.testing.assert_allclose(statistics["A"], appended(a).T @ appended(a) / 6, rtol=1e-12)
     np.testing.assert_allclose(statistics["G"], g.T @ g, rtol=1e-12)
 
 
-def test_factors_of_positions_and_repeated_calls(block, random_values):
+def test_factors_for_positions_and_repeated_calls_match_explicit_sums(block, random_values):
     """A sums over the 5 positions of one call and the 2 of another; G is the mean over all 7."""
     shapes = [(6, 5), (6, 2)]
     a = [random_values((*shape, 4), k).numpy() for k, shape in enumerate(shapes)]
@@ -50,7 +50,7 @@ def test_factors_of_positions_and_repeated_calls(block, random_values):
 
 
 def test_a_call_without_effect_on_the_loss_counts_as_a_position(block, random_values):
-    """`tape.gradient` returns `None` for it, which is zero."""
+    """`tape.gradient` returns `None` for it, which counts as zero."""
     a, g = random_values((6, 4)).numpy(), random_values((6, 3), 1)
     calls = [call(block.layer, a, g), call(block.layer, 2 * a, g)]
     statistics, zeros = (block.statistics(calls, [g, last]) for last in (None, tf.zeros_like(g)))

@@ -44,7 +44,7 @@ def test_an_einsum_has_the_factors_of_the_dense_layer_with_its_matrix(random_val
         ("abb,bc->ac", 3, None, None, None),
     ],
 )
-def test_the_axes_of_equations(equation, rank, contracted, created, positions):
+def test_einsum_axes_are_contracted_created_or_positions(equation, rank, contracted, created, positions):
     """None for a kernel that is not one matrix: shared, moved, summed or repeated axes."""
     axes = Axes(equation, rank)
     assert axes.is_matrix == (contracted is not None)

@@ -8,7 +8,7 @@ from keras import layers
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
 
 
-def test_the_factors_of_a_linear_recurrent_layer(random_values, record_blocks):
+def test_factors_of_a_linear_recurrent_layer_match_its_recursion(random_values, record_blocks):
     """h_t = x_t W + h_(t-1) R + b; states and backpropagated gradients by recursion."""
     layer, x = layers.SimpleRNN(2, activation=None, bias_initializer="normal"), random_values((4, 3, 5))
     layer(x)

@@ -132,7 +132,7 @@ TRAININGS = {
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_the_training_is_bit_for_bit_the_one_without_the_callback(name, network, labelled):
+def test_the_callback_leaves_the_training_bit_for_bit_unchanged(name, network, labelled):
     make, all_settings = TRAININGS[name]
     x, y = labelled(3, 200)
     noises = [GradientNoiseScale(**{"every": 3, "hessian_every": 5} | settings) for settings in all_settings]
@@ -167,7 +167,7 @@ def test_metrics_of_two_outputs_are_unchanged(labelled):
     assert {"a_loss", "b_loss"} <= set(logs[0])
 
 
-def test_steps_per_execution_and_xla_leave_the_measurements():
+def test_steps_per_execution_and_xla_do_not_change_the_measurements():
     x, y = regression_data(5, 10 * B + 7)
     runs = []
     for per_execution, jit_compile in ((1, False), (4, False), (4, True)):
@@ -377,7 +377,7 @@ def classifier(strategy):
     return model
 
 
-def test_two_logical_devices_measure_what_one_does(labelled, mirrored, double_precision_rates):
+def test_two_logical_devices_give_the_measurements_of_one(labelled, mirrored, double_precision_rates):
     """The curved estimates are averages over the devices' shares."""
     # The same examples, the same pieces, and as many pieces as replicas.
     settings = {

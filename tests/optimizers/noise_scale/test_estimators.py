@@ -76,7 +76,7 @@ def small_network():
     return model
 
 
-def test_gradients_of_each_half_meet_the_hessian_of_the_other(small_network):
+def test_gradients_of_each_half_multiply_the_hessian_of_the_other(small_network):
     rng = np.random.default_rng(6)
     x, y = rng.normal(size=(12, 2)).astype("float32"), rng.normal(size=(12, 1)).astype("float32")
     measured = noise_estimators.curved(small_network, (tf.constant(x), tf.constant(y)), 6)

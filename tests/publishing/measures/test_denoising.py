@@ -1,4 +1,4 @@
-"""A denoiser is judged against clean images, in decibels computed here by hand."""
+"""A denoiser is scored against clean images, in decibels that are computed here by hand."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from curvezoo.training.parts import Denoise
 
 
 class Offset:
-    """Stands for a model: returns its input plus a constant."""
+    """A stand-in for a model, which returns its input plus a constant."""
 
     input_shape = (None, 8, 8, 1)
 

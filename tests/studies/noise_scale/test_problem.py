@@ -45,7 +45,7 @@ def test_batch_normalization_couples_the_examples(name, coupled):
     assert Problem(catalogue.recipe(name)).coupled == coupled
 
 
-def test_a_denoiser_is_a_problem_too():
+def test_denoisers_can_be_trained_as_well():
     problem = Problem(catalogue.recipe("denoiser_digits"))
     first = problem.loss()
     problem.restart(0, 0.003)

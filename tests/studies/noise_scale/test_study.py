@@ -69,7 +69,7 @@ def test_a_folder_holds_one_study_only(folder):
         (RECIPE.override({"l2": 0.1}), OPTIONS),
         (RECIPE, Options(target=0.8, optimizer="recipe")),
     ):
-        with pytest.raises(ValueError, match="was begun with other settings"):
+        with pytest.raises(ValueError, match="was started with other settings"):
             noise_scale_study.study(recipe, folder, options, resume=True)
     with pytest.raises(ValueError, match="is not empty; resume the study in it, or name another folder"):
         noise_scale_study.study(RECIPE, folder, OPTIONS)

@@ -7,7 +7,7 @@ from curvezoo.training.parts.objectives import from_settings
 
 
 @pytest.mark.parametrize("objective", [CrossEntropy(0.1), Denoise("impulse", 0.3, "clean", "laplace")])
-def test_an_objective_comes_back_from_its_settings(objective):
+def test_an_objective_can_be_rebuilt_from_its_settings(objective):
     assert from_settings(objective.settings()) == objective
 
 
