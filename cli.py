@@ -30,7 +30,7 @@ def main(argv=None):
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
-        again = "; go on with --resume and the same --out" if arguments.command in _RESUMABLE else ""
+        again = "; continue with --resume and the same --out" if arguments.command in _RESUMABLE else ""
         print(f"curvezoo {arguments.command}: stopped{again}", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -103,7 +103,7 @@ def _add_train(commands):
     train.add_argument("--data", help="another data set, or a folder of images by class")
     train.add_argument("--epochs", help="passes over the training split")
     train.add_argument("--batch-size", help="examples a step, over all replicas")
-    train.add_argument("--seed", help="of weights, data order and dropout")
+    train.add_argument("--seed", help="seed of the weights, the order of the data and dropout")
     train.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
     train.add_argument("--out", help="the run's folder (default runs/NAME)")
     train.add_argument("--strategy", default="default", help="default, mirrored or multiworker")
@@ -186,18 +186,20 @@ def _evaluate(arguments):
 
 def _add_noise_scale(commands):
     study = commands.add_parser(
-        "noise-scale", help="measure a model's gradient noise scale and the batch size that it deserves"
+        "noise-scale", help="measure a model's gradient noise scale and recommend a batch size"
     )
     study.add_argument("name", help="the model")
     study.add_argument("--optimizer", help="sgd, without momentum (default), or recipe, the recipe's own")
     study.add_argument("--target", help="training loss to reach (default a fifth of the first one)")
-    study.add_argument("--batch-sizes", help="of the sweep, such as 16,64,256 (default 4 to 512)")
+    study.add_argument("--batch-sizes", help="batch sizes of the sweep, such as 16,64,256 (default 4 to 512)")
     study.add_argument("--seeds", help="trainings of each batch size (default 2)")
     study.add_argument("--epochs", help="passes after which the smallest batch size gives up (default 30)")
     study.add_argument("--rate", help="where the search for the first learning rate begins (default 0.1)")
-    study.add_argument("--points", help="how often B_simple is measured along a training (default 41)")
-    study.add_argument("--curved", help="at how many of them B_noise is too; 0 for none (default 6)")
-    study.add_argument("--excess", help="advise for so many times E_min examples beyond E_min (default 1)")
+    study.add_argument(
+        "--points", help="number of measurements of B_simple along a training run (default 41)"
+    )
+    study.add_argument("--curved", help="number of these that measure B_noise too (default 6)")
+    study.add_argument("--excess", help="examples to spend beyond E_min, in units of E_min (default 1)")
     study.add_argument("--seed", help="the first seed of weights and batches")
     study.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
     study.add_argument("--out", help="the study's folder (default runs/NAME-noise-scale)")
@@ -260,7 +262,7 @@ def _add_reproduce(commands):
     reproduce = commands.add_parser("reproduce", help="draw the figures of a chapter or section of the notes")
     reproduce.add_argument("section", help="a chapter or section that has figures, such as 2 or 5.1")
     reproduce.add_argument("--out", help="the page to write (default reproduce-SECTION.html)")
-    reproduce.add_argument("--pictures", help="a folder for the figures as PNG files, beside the page")
+    reproduce.add_argument("--pictures", help="also save the figures as PNG files in this folder")
     reproduce.set_defaults(run=_reproduce)
 
 

@@ -9,10 +9,10 @@ same weights and see the same batches in the same order. The loss is that of all
 
 First, every optimizer trains at each learning rate in a process of its own: Adam for 20 epochs, the others
 until they reach Adam's best loss. K-FAC's rate is dimensionless, so that its initial damping is varied
-instead; 0 is its default. Then the best settings take turns of 20 steps, while the other processes wait. The
-cost of a step is the mean after the first turn. The seconds of a training are its number of steps times their
-mean time, without the first two, which compile. kfac-jax runs twice: with its own intervals, and with those
-that are the default here after the first 20 steps.
+instead; 0 selects its default. Then the best settings take turns of 20 steps, while the other processes wait.
+The cost of a step is the mean after the first turn. The time of a training run is its number of steps times
+their mean time, excluding the first two steps, which compile. kfac-jax runs twice: with its own intervals,
+and with the default intervals of curvezoo after the first 20 steps.
 """
 
 import argparse
@@ -34,9 +34,9 @@ WIDTHS = [784, 1000, 500, 250, 30, 250, 500, 1000, 784]
 LINEAR = {3, 7}
 DECAY = 1e-5
 EPOCHS = 20
-# Evaluating all data costs several steps, and is done only when the batch's loss is this close to the goal.
+# Evaluating all data costs several steps; do it only if the batch's loss is this close to the goal.
 NEAR = 3.0
-# Steps of a variant per turn, when steps are timed.
+# Number of steps per turn of a variant when steps are timed.
 TURN = 20
 SEARCHES = {
     "adam": [3e-4, 5e-4, 1e-3, 2e-3],
@@ -168,7 +168,7 @@ class JaxTrainer:
 
 
 def worker(options):
-    """Trains one variant as standard input requests: a number of steps, or until a loss is reached."""
+    """Trains one variant for the number of steps that stdin requests, or until the loss reaches a goal."""
     data = np.load(options.data)
     trainer = (JaxTrainer if "jax" in options.worker else KerasTrainer)(
         options.worker, options.setting, options.seed
@@ -246,7 +246,7 @@ def search(options, data):
 def main():
     """Prints the searches, the steps to Adam's loss, and the cost of a step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peer", help="a Python with kfac-jax; left out if not given")
+    parser.add_argument("--peer", help="a Python with kfac-jax, which is left out by default")
     parser.add_argument("--batch", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
@@ -283,7 +283,7 @@ def main():
     adam = None
     for name, (run, setting) in best.items():
         steps, step = run["steps"], statistics.mean(times[name][TURN:])
-        # The mean time of the steps that it took, without the first two, which compile.
+        # Use the mean time of the steps that it took, without the first two, which compile.
         total = steps * statistics.mean(times[name][2:steps])
         adam = adam or (steps, total, step)
         ratios = " | ".join(f"{ours / its:.2f}" for ours, its in zip((steps, total, step), adam, strict=True))

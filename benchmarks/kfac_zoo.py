@@ -8,8 +8,8 @@ augmentation and label smoothing, for fewer epochs and at a constant rate: the r
 optimizer. There is no weight decay, since its strength depends on an optimizer's rate. The training loss is
 the mean over the last epoch, including dropout. The time excludes the first epoch, which compiles.
 
-The second command trains with K-FAC only, at several constant dampings and at its own, to compare its own
-with the best.
+The second command trains only with K-FAC, at several constant dampings and with adaptive damping, to compare
+the adaptive damping with the best constant one.
 """
 
 import argparse

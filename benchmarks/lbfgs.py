@@ -5,7 +5,7 @@
 Both minimize the same function from the same start in double precision, with ten pairs of differences, to the
 same largest component of the gradient (1e-9 for softmax regression, 1e-5 for the others). They evaluate it
 with the same compiled TensorFlow function and differ only in the search direction, the line search and the
-bookkeeping. Each function is compiled once, before the rounds; a separate column has the time of the first
+bookkeeping. Each function is compiled once, before the rounds; a separate column gives the time of the first
 minimization, which includes further compilation. The two alternate, each starting every other round. The
 ratio is the median over rounds, with the minimum and the maximum; below 1, curvezoo is faster. TensorFlow
 Probability's `lbfgs_minimize`, compiled with XLA, is timed once after its first run.
@@ -61,7 +61,7 @@ def spectrum(x):
     return tf.reduce_sum(curvatures * distance**2 / 2.0 + distance**4)
 
 
-# A function of the size that returns the problem and its start, and the gradient tolerance.
+# For each problem, a function from the size to the loss and its start, and the gradient tolerance.
 PROBLEMS = {
     "softmax regression": (softmax_regression, 1e-9),
     "rosenbrock": (lambda size: (rosenbrock, np.tile([-1.2, 1.0], size // 2)), 1e-5),
@@ -69,8 +69,8 @@ PROBLEMS = {
 }
 
 
-def ours(tolerance):
-    """Returns a function of the loss and the start to (iterations, evaluations, loss, gradient norm)."""
+def curvezoo_engine(tolerance):
+    """Returns a function from loss and start to (iterations, evaluations, loss, gradient norm)."""
     optimizer = LBFGS(history=HISTORY, gradient_tolerance=tolerance, max_iterations=LIMIT)
 
     def run(loss, start):
@@ -80,7 +80,7 @@ def ours(tolerance):
     return run
 
 
-def scipys(tolerance):
+def scipy_engine(tolerance):
     """Returns the same function for SciPy."""
     options = {"maxcor": HISTORY, "gtol": tolerance, "ftol": 0.0, "maxiter": LIMIT, "maxfun": 10 * LIMIT}
 
@@ -95,7 +95,7 @@ def scipys(tolerance):
     return run
 
 
-def tfps(tolerance, loss):
+def tfp_engine(tolerance, loss):
     """Returns the same function for TensorFlow Probability, as one compiled graph."""
 
     @tf.function(jit_compile=True)
@@ -126,7 +126,11 @@ def compare(name, size, rounds):
     function, start = make_problem(size)
     loss = CompiledFunction(function)
     loss(tf.constant(start))
-    engines = {"curvezoo": ours(tolerance), "SciPy": scipys(tolerance), "TFP": tfps(tolerance, loss)}
+    engines = {
+        "curvezoo": curvezoo_engine(tolerance),
+        "SciPy": scipy_engine(tolerance),
+        "TFP": tfp_engine(tolerance, loss),
+    }
     first = {side: timed(engine, loss, start) for side, engine in engines.items()}
     times = {side: [] for side in engines}
     for index in range(rounds):

@@ -1,4 +1,4 @@
-"""Likelihoods, information measures and Sinkhorn's algorithm compared with their peers, in one run.
+"""Compares likelihoods, information measures and Sinkhorn's algorithm with other libraries.
 
     python -m pip install pot
     python benchmarks/losses.py [--rounds 15] [--batch 2048] [--outputs 64]
@@ -6,7 +6,7 @@
 A likelihood is timed forward and backward (the mean over the batch and its gradient with respect to the
 predictions) in a `tf.function`, and compared with the plain expression in Keras or TensorFlow Probability
 with the same XLA setting. Keras's losses omit the constants and average over the outputs. The two are timed
-in turns, and each comes first in every other round. The ratio is the median over the rounds, with quartiles;
+in turns, and each is first in every other round. The ratio is the median over the rounds, with quartiles;
 below 1 curvezoo is faster.
 """
 
@@ -42,13 +42,13 @@ def scale_of(raw):
     return tf.maximum(tf.exp(raw), 1e-12)
 
 
-def rows_of(law, predicted=False):
-    """Returns the plain TFP expression: minus the log-density of rows, averaged over the batch."""
+def mean_nll(family, predicted=False):
+    """Returns the plain TFP expression: the negative log-density of rows, averaged over the batch."""
 
     def loss(y, p):
         location, raw = tf.split(p, 2, axis=-1) if predicted else (p, None)
         scale = scale_of(raw) if predicted else 0.5
-        return -tf.reduce_mean(tfd.Independent(law(location, scale), 1).log_prob(y))
+        return -tf.reduce_mean(tfd.Independent(family(location, scale), 1).log_prob(y))
 
     return loss
 
@@ -73,22 +73,22 @@ def likelihoods(batch, outputs):
     many = normal(batch, COMPONENTS * (1 + 2 * outputs))
     labels = tf.constant(rng.integers(0, 2, (batch, outputs)), tf.float32)
     classes = tf.constant(rng.integers(0, outputs, batch))
-    laws = {
+    families = {
         "GaussianNLL": (GaussianNLL, tfd.Normal),
         "LaplaceNLL": (LaplaceNLL, tfd.Laplace),
         "CauchyNLL": (CauchyNLL, tfd.Cauchy),
         "StudentTNLL": (lambda **a: StudentTNLL(DF, **a), lambda m, s: tfd.StudentT(DF, m, s)),
     }
     cases = {}
-    for name, (make, law) in laws.items():
-        cases[f"{name}, fixed scale"] = (y, one, make(scale=0.5), "TFP", rows_of(law))
-        cases[f"{name}, predicted scale"] = (y, two, make(scale=None), "TFP", rows_of(law, True))
+    for name, (make, family) in families.items():
+        cases[f"{name}, fixed scale"] = (y, one, make(scale=0.5), "TFP", mean_nll(family))
+        cases[f"{name}, predicted scale"] = (y, two, make(scale=None), "TFP", mean_nll(family, True))
 
     def gaussian(p):
         location, raw = tf.split(p, 2, axis=-1)
         return tfd.Independent(tfd.Normal(location, scale_of(raw)), 1)
 
-    bernoulli = rows_of(lambda m, s: tfd.Bernoulli(logits=m))
+    bernoulli = mean_nll(lambda m, s: tfd.Bernoulli(logits=m))
     categorical = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     binary = keras.losses.BinaryCrossentropy(from_logits=True)
     squared, absolute = keras.losses.MeanSquaredError(), keras.losses.MeanAbsoluteError()
@@ -102,7 +102,7 @@ def likelihoods(batch, outputs):
         "BernoulliNLL (TFP)": (labels, one, BernoulliNLL(), "TFP", bernoulli),
         "CategoricalNLL": (classes, one, losses.CategoricalNLL(), "Keras SparseCategorical...", categorical),
         "MixtureNLL of Gaussians": (y, many, MixtureNLL(COMPONENTS), "TFP", mixture),
-        "NegativeLogLikelihood": (y, two, general, "TFP", rows_of(tfd.Normal, True)),
+        "NegativeLogLikelihood": (y, two, general, "TFP", mean_nll(tfd.Normal, True)),
     }
 
 

@@ -1,4 +1,4 @@
-"""Measures the cost of GradientNoiseScale in a training, by component and in total.
+"""Measures the cost of GradientNoiseScale during training, by component and in total.
 
     python benchmarks/noise_scale.py [--rounds 25] [--turns 100]
 
@@ -7,7 +7,7 @@ processor time and in wall-clock time. The hooks, which run at each step, are ti
 nothing. The last column is the resulting cost at the default interval between measurements.
 
 The second table compares epochs with and without the callback, on batches of 128 random images. Both use the
-same model, since two copies of a model differ by some percent, and each epoch spans two intervals between
+same model, since two copies of a model differ by a few percent, and each epoch spans two intervals between
 measurements. They alternate, each starting every other round. The table shows the median ratio of processor
 times with a 95 % confidence interval from order statistics, and the median ratio of wall-clock times, which
 is less reliable on a machine that other processes share.

@@ -1,9 +1,9 @@
-"""Measures the noise scale during trainings with plain SGD: initially, and averaged (docs/results.md).
+"""Measures the noise scale of plain SGD, at the start of training and on average (docs/results.md).
 
     TFDS_DATA_DIR=... python benchmarks/noise_scale_runs.py [--only cnn_mnist] [--points 41] [--each]
 
-Each row is one training at a constant learning rate, with 2,048 new examples at each of the points. The last
-table has the noise scale of the published ResNet-20 during its training.
+Each row is one training run at a constant learning rate, with 2,048 new examples at each of the points. The
+last table has the noise scale of the published ResNet-20 during its training.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def point_row(point):
 
 
 def runs(only, points, each):
-    """Prints a row for each training at a constant learning rate and, if `each`, for each of its points."""
+    """Prints a row for each run at a constant learning rate and, if `each`, for each of its points."""
     print("| data | normalization | parameters | B | rate | epochs | seed | start | average | loss |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     problems = {}
@@ -67,7 +67,7 @@ def runs(only, points, each):
             continue
         key = name, settings["normalization"]
         if key not in problems:
-            # Only one is kept in memory.
+            # Keep only one problem in memory.
             problems = {key: problem(name, settings)}
         current = problems[key]
         steps = round(epochs * current.size / batch_size)

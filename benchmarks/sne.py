@@ -1,4 +1,4 @@
-"""t-SNE of all 1,797 digits with curvezoo and with scikit-learn's exact method, in one run.
+"""Compares t-SNE of all 1,797 digits by curvezoo and by scikit-learn's exact method.
 
     python benchmarks/sne.py [--rounds 3]
 

@@ -66,7 +66,7 @@ NETWORKS = {
 
 
 def training_step(name, batch_size, layout="contiguous", foreach=None):
-    """Returns a function without arguments that makes a training step, and the number of parameters.
+    """Returns a function without arguments that takes a training step, and the number of parameters.
 
     Args:
         name: A key of `NETWORKS`.

@@ -1,4 +1,4 @@
-"""Training speed of three recipes and of the same networks in PyTorch, in one run.
+"""Compares the training speed of three recipes with that of the same networks in PyTorch.
 
     python -m pip install torch
     python benchmarks/training.py [--rounds 5] [--steps 20] [--networks mlp_mnist,...]
@@ -33,7 +33,7 @@ VARIANTS = {
 
 
 def curvezoo_step(name, settings):
-    """Returns a function that trains with a recipe, its steps per call, and the number of parameters."""
+    """Returns a function that trains a recipe's model, its steps per call, and the number of parameters."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -64,7 +64,7 @@ def curvezoo_step(name, settings):
 
 
 def work(name, variant):
-    """Answers each line on stdin, a count, with that many step times in ms."""
+    """Reads a number of steps from each line of stdin, and writes their times in ms."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     peer, *words = variant.split()
@@ -105,7 +105,9 @@ def measure(name, rounds, steps):
     }
     parameters = {variant: int(worker.stdout.readline()) for variant, worker in workers.items()}
     if len(set(parameters.values())) != 1:
-        raise RuntimeError(f"the variants of {name} must have equally many parameters, got {parameters}")
+        raise RuntimeError(
+            f"the variants of {name} must have the same number of parameters, got {parameters}"
+        )
     times = {variant: [] for variant in workers}
     for _ in range(rounds):
         for variant, worker in workers.items():

@@ -1,4 +1,4 @@
-"""Descent with three stages, position, velocity and acceleration: the question of section 4.3."""
+"""Gradient descent with position, velocity and acceleration, the three stages asked about in section 4.3."""
 
 import keras
 import numpy as np
@@ -26,9 +26,9 @@ class Acceleration(keras.optimizers.Optimizer):
     with the corrected Eq. 4.3.2, \(\theta^{(k+1)} = \theta^{(k)} - \epsilon v^{(k+1)}\). As there, the rate
     is outside the sums; `keras.optimizers.SGD` has it inside, which is the same while the rate is constant.
 
-    A variable's gradient with an entry that is not finite counts as zero.
+    If a variable's gradient has a non-finite entry, the whole gradient of that variable is replaced by zero.
 
-    In a quadratic potential \(\lambda \theta^2 / 2\) it multiplies (theta, v, a) by the matrix
+    In a quadratic potential \(\lambda \theta^2 / 2\) the rule multiplies (theta, v, a) by the matrix
 
         [ 1 - eps lambda     -eps   0 ]
         [ m lambda            m     1 ]
@@ -38,14 +38,15 @@ class Acceleration(keras.optimizers.Optimizer):
 
         p(z) = (z - 1)(z^2 - m z - n) + eps lambda (z^2 + c).
 
-    The rule converges if all three roots lie inside the unit circle, at the rate of the largest. The signs of
-    p(1) and p(-1) require 0 < eps < 2 (1 + m - n) / (lambda (1 + c)), which generalizes Eq. 4.3.9.
+    The rule converges if all three roots lie inside the unit circle; its rate is the largest absolute value
+    of a root. The signs of p(1) and p(-1) require 0 < eps < 2 (1 + m - n) / (lambda (1 + c)), which
+    generalizes Eq. 4.3.9.
 
-    **Does it take the cube root of the condition number?** For two eigenvalues, yes. p(1) is proportional to
-    lambda and lies between \((1 - r)^3\) and \((1 + r)^3\) if all roots are within r. So no three-stage rule
-    has a better rate than \(r = (\sqrt[3]{\kappa} - 1) / (\sqrt[3]{\kappa} + 1)\), and
-    `for_two_eigenvalues` gives the only rule that has it. Between the two eigenvalues that rule is slower: at
-    their mean its rate is \(\sqrt 3\,r\), and it diverges there if \(\kappa\) is above
+    **Does convergence depend on the cube root of the condition number?** For two eigenvalues, yes. p(1) is
+    proportional to lambda and lies between \((1 - r)^3\) and \((1 + r)^3\) if all roots are within r. So no
+    three-stage rule has a better rate than \(r = (\sqrt[3]{\kappa} - 1) / (\sqrt[3]{\kappa} + 1)\), and
+    `for_two_eigenvalues` gives the only rule that attains it. Between the two eigenvalues that rule is
+    slower: at their mean its rate is \(\sqrt 3\,r\), and it diverges there if \(\kappa\) is above
     \((2 + \sqrt 3)^3 = 52\). For eigenvalues anywhere in an interval, no rule that combines gradients, with
     any number of stages, has a better rate than momentum (Eq. 4.3.14): see `for_interval`. For three or more
     known eigenvalues no closed form is given here.

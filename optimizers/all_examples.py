@@ -1,4 +1,4 @@
-"""Data sets for computations that pass over all examples: arrays, or a finite dataset of batches."""
+"""Validates data for computations over all examples: arrays, or a finite dataset of batches."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def checked(data):
-    """Returns data after checking their form: a dataset unchanged, arrays as a tuple.
+    """Returns data after validating their form: a dataset unchanged, arrays as a tuple.
 
     Args:
         data: Arrays (x, y) or (x, y, sample_weight), where x may be nested and the weights may be None; or a
@@ -16,11 +16,13 @@ def checked(data):
         The dataset, or (x, y) or (x, y, sample_weight), as given.
 
     Raises:
-        ValueError: If they have another form, no examples, different lengths, or no end.
+        ValueError: If the data have any other form, are empty or infinite, or the arrays differ in length.
     """
     if isinstance(data, tf.data.Dataset):
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise ValueError("data must be finite, got a dataset that repeats forever: use take")
+            raise ValueError(
+                "data must be finite, got a dataset that repeats forever: limit it with its method take"
+            )
         if not isinstance(data.element_spec, tuple) or len(data.element_spec) not in (2, 3):
             raise ValueError(
                 f"data must have batches (x, y) or (x, y, sample_weight), got {data.element_spec!r}"

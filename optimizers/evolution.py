@@ -1,4 +1,4 @@
-"""Evolution: descent by the losses of random neighbors only, the baseline of section 4.1."""
+"""Evolution: descent that uses only the losses of random neighbors, the baseline of section 4.1."""
 
 import random
 
@@ -11,7 +11,7 @@ from .keras_bridge.attachment import ModelOptimizer
 from .schedules import LearningRate
 from .vectors import scaled
 
-# The same generator on every device, so that a seed gives the same noise.
+# Use the same generator on every device, so that a seed gives the same noise.
 _GENERATOR = "philox"
 
 
@@ -33,8 +33,8 @@ class Evolution(ModelOptimizer):
     gradient descent's by that factor, and more updates are needed: "a lot worse", as the notes expect.
 
     With `ranks` the losses of a step are replaced by their ranks, mapped to [-1/2, 1/2]; equal losses share
-    their mean rank. Then only the order matters: neither the unit of the loss nor outliers do, and a trial
-    whose loss is nan is among the worst.
+    their mean rank. Then only the order of the losses matters, not their unit or the size of outliers, and a
+    trial whose loss is NaN ranks among the worst.
 
     One update costs 2 n forward passes in addition to Keras's own for the metrics, one after the other in one
     compiled loop. Noise is drawn again from its seed where it is needed, so that memory does not depend on
@@ -47,8 +47,8 @@ class Evolution(ModelOptimizer):
         sigma: Standard deviation of the trials, in units of theta, positive.
         pairs: Number n of pairs, at least 1.
         ranks: Whether ranks replace the losses.
-        momentum: The m above, dimensionless, in [0, 1). The velocity also acts in skipped steps, where g is
-            not finite.
+        momentum: The m above, dimensionless, in [0, 1). If g is not finite, it counts as
+            zero, and the velocity still moves the parameters.
         seed: Seed of the noise, an integer of at least 0; None draws one from Python's generator, which
             `keras.utils.set_random_seed` seeds. Update k draws the same noise in every run. XLA draws other
             noise from the same seed.
@@ -194,7 +194,7 @@ def centered_ranks(losses):
     """Returns the ranks of numbers from -1/2, the smallest, to 1/2; equal numbers share their mean rank.
 
     Args:
-        losses: A tensor of any shape with at least two entries; nan counts as infinite.
+        losses: A tensor of any shape with at least two entries; NaN counts as infinite.
     """
     infinite = tf.constant(float("inf"), losses.dtype)
     flat = tf.reshape(tf.where(tf.math.is_nan(losses), infinite, losses), [-1])

@@ -11,7 +11,7 @@ from .schedules import LearningRate
 from .trials import DampedOptimizer
 from .vectors import scaled, shifted
 
-# The ratio of successive steps after which an iterate is stored.
+# The ratio of successive step numbers after which an iterate is stored.
 SPACING = 1.3
 
 
@@ -30,25 +30,25 @@ class HessianFree(DampedOptimizer):
         lambda <- lambda * factor if rho < 1/4,  lambda / factor if rho > 3/4  (Levenberg and Marquardt)
 
     The Gauss-Newton matrix replaces the Hessian because it is positive semidefinite wherever the loss is
-    convex in the model's outputs. It should be: cross-entropies of logits, squared errors and negative
-    log-likelihoods in natural parameters are, and for these it is also the Fisher matrix. Iterates are stored
-    at steps spaced by factors of 1.3, and after the last step.
+    convex in the model's outputs. The loss should be convex in them: cross-entropies of logits, squared
+    errors and negative log-likelihoods in natural parameters are, and for these the Gauss-Newton matrix is
+    also the Fisher matrix. Iterates are stored at steps spaced by factors of 1.3, and after the last step.
 
     The optimizer is meant for large batches, of hundreds of examples or all of them, since a step fits its
     batch closely. The current damping is `optimizer.damping`.
 
     Args:
-        learning_rate: The rate eps, dimensionless: 1 goes to the minimum of the quadratic model. A number of
-            at least 0, a schedule, or a callable without arguments.
-        damping: The first lambda, in units of loss / theta^2, not negative.
-        steps: The largest number of conjugate gradient steps, each with one product.
-        relative_progress: Conjugate gradients stop when the model gained less than k times this fraction of
-            itself in the last k = max(10, steps / 10) steps; positive.
-        warm_start: They start from this multiple of their last result, in [0, 1].
-        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt's rule. Otherwise it
-            is constant, except that a rejected step raises it for a while.
-        monotone: Whether steps that raise the loss of their batch are rejected. Otherwise only steps to an
-            infinite or undefined loss are.
+        learning_rate: The rate eps, dimensionless: a rate of 1 goes to the minimum of the quadratic model. A
+            number of at least 0, a schedule, or a callable without arguments.
+        damping: The initial lambda, in units of loss / theta^2, not negative.
+        steps: The maximum number of conjugate gradient steps, each with one product B v.
+        relative_progress: Conjugate gradients stop when the quadratic model decreased by less than k times
+            this fraction of its value in the last k = max(10, steps / 10) steps; positive.
+        warm_start: Conjugate gradients start from this multiple of their last result, in [0, 1].
+        adaptive: Whether to adapt lambda to the reduction ratio by the Levenberg-Marquardt rule. Otherwise
+            lambda is constant, except that a rejected step raises it temporarily.
+        monotone: Whether to reject steps that raise the loss of their batch. Otherwise only steps to a
+            non-finite loss are rejected.
         damping_factor: The factor by which lambda changes, above 1.
         damping_bounds: The smallest and the largest adapted lambda.
         name: Name of the optimizer.
@@ -97,7 +97,7 @@ class HessianFree(DampedOptimizer):
         self.relative_progress = float(arguments.positive("relative_progress", relative_progress, 0))
 
     def build(self, variables):
-        """Creates the last result of conjugate gradients, where the warm start needs it.
+        """Creates the variables for the last result of conjugate gradients, if the warm start needs them.
 
         Args:
             variables: The trainable variables.
@@ -140,7 +140,7 @@ class HessianFree(DampedOptimizer):
             tolerance=0.0,
             relative_progress=self.relative_progress,
             keep=stored_steps(self.steps),
-            # A collective operation in a loop of the graph could deadlock the replicas.
+            # A collective operation inside a graph loop could deadlock the replicas.
             unroll=self.replicas() > 1,
         )
         rate = tf.cast(self.learning_rate, damping.dtype)

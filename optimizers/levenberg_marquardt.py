@@ -48,7 +48,7 @@ class Trial:
 
     @property
     def ratio(self):
-        """The reduction ratio; between poor and good where the predicted change is within rounding."""
+        """The reduction ratio; a neutral value where the predicted change is within rounding."""
         ratio = reduction_ratio(self.before, self.after, self.predicted)
         # A model that predicts a rise is as poor as one that is wrong.
         ratio = tf.where(self.predicted < 0, ratio, -tf.ones_like(ratio))
@@ -68,11 +68,11 @@ def reduction_ratio(before, after, predicted):
 
 
 def adapted_damping(damping, ratio, factor=1.5, bounds=(0.0, float("inf"))):
-    r"""Returns the next damping: lower by `factor` if \(\rho > 3/4\), higher by it unless \(\rho \ge 1/4\).
+    r"""Returns the next damping: divided by `factor` if \(\rho > 3/4\), multiplied by it if \(\rho < 1/4\).
 
     Args:
         damping: The damping lambda of the step.
-        ratio: The step's reduction ratio rho; nan counts as poor.
+        ratio: The step's reduction ratio rho; NaN counts as poor.
         factor: The factor by which the damping changes, above 1.
         bounds: The smallest and the largest damping.
     """

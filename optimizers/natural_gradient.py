@@ -17,7 +17,7 @@ FISHERS = ("exact", "sampled")
 
 @keras.saving.register_keras_serializable("curvezoo")
 class NaturalGradient(DampedOptimizer):
-    r"""Steepest descent where distance is the divergence between predictions, not between parameters.
+    r"""Steepest descent in the divergence between predictions instead of the distance between parameters.
 
     With the gradient g of the batch's loss and the Fisher matrix F of the model's predictions on the batch
     (Eq. 4.6.16),
@@ -29,31 +29,32 @@ class NaturalGradient(DampedOptimizer):
 
     F is the metric of Eq. 4.6.15. Without damping, the change of the model as a function therefore does not
     depend on its parametrization, to first order in eps (Eq. 4.6.1-4.6.5), and the rate is dimensionless. F
-    belongs to the loss: where the loss is the negative log-likelihood times a factor, like Keras's mean
-    squared error, F has the same factor, and D is in the unit of the loss. Labels are averaged over the
-    model's distribution and never taken from the data: the empirical Fisher (Eq. 4.6.18) is another matrix.
+    has the scale of the loss: if the loss is the negative log-likelihood times a factor, as Keras's mean
+    squared error is, F has the same factor, and D is in the unit of the loss. Labels are averaged over the
+    model's distribution and never taken from the data, unlike in the empirical Fisher matrix (Eq. 4.6.18).
 
-    Each step is tried on its batch: see `monotone`. The current damping is `optimizer.damping`.
+    The loss of the batch is evaluated after each step, before the step is accepted: see `monotone`. The
+    current damping is `optimizer.damping`.
 
     Args:
-        learning_rate: The rate eps, dimensionless: 1 goes to the minimum of the quadratic model of the batch,
-            which suits large batches; small batches need shorter steps because of their noise. A number of
-            at least 0, a schedule, or a callable without arguments.
-        damping: The first lambda, in units of loss / theta^2, not negative.
+        learning_rate: The rate eps, dimensionless: a rate of 1 goes to the minimum of the quadratic model of
+            the batch, which suits large batches; small batches need shorter steps because of their noise. A
+            number of at least 0, a schedule, or a callable without arguments.
+        damping: The initial lambda, in units of loss / theta^2, not negative.
         momentum: The m above, dimensionless, in [0, 1).
-        kl_limit: The largest D of a step, in nats per example (times the factor of the loss); None for no
+        kl_limit: The maximum D of a step, in nats per example (times the factor of the loss); None for no
             limit.
-        steps: The largest number of conjugate gradient steps, each with one Fisher-vector product.
-        tolerance: Conjugate gradients stop when the residual is below this fraction of g.
-        warm_start: They start from this multiple of the last step's d, in [0, 1].
+        steps: The maximum number of conjugate gradient steps, each with one Fisher-vector product.
+        tolerance: Conjugate gradients stop when the norm of the residual is below this fraction of |g|.
+        warm_start: Conjugate gradients start from this multiple of the last step's d, in [0, 1].
         fisher: `exact`, the closed form of the loss's distribution; or `sampled`, from one label per position
             drawn from it, for distributions without a closed form, such as Laplace's.
         seed: Seed of the sampled labels, an integer in [0, 2^31).
-        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt's rule: for rates
-            near 1 and large batches, since short steps are predicted well with any damping. Otherwise it is
-            constant, except that a rejected step raises it for a while.
-        monotone: Whether steps that raise the loss of their batch are rejected. Otherwise only steps to an
-            infinite or undefined loss are.
+        adaptive: Whether to adapt lambda to the reduction ratio by the Levenberg-Marquardt rule. This suits
+            rates near 1 and large batches, since short steps are predicted well with any damping. Otherwise
+            lambda is constant, except that a rejected step raises it temporarily.
+        monotone: Whether to reject steps that raise the loss of their batch. Otherwise only steps to a
+            non-finite loss are rejected.
         damping_factor: The factor by which lambda changes, above 1.
         damping_bounds: The smallest and the largest adapted lambda.
         name: Name of the optimizer.
@@ -65,7 +66,7 @@ class NaturalGradient(DampedOptimizer):
             model is not supported.
 
     Example:
-        One step of logistic regression changes the predictions equally in any unit of length.
+        One step of logistic regression changes the predictions by the same amount in any unit of length.
 
         >>> import numpy as np
         >>> x, y = np.array([[-2.0], [1.0], [0.5]], "float32"), np.array([[0.0], [1.0], [0.0]], "float32")
@@ -121,7 +122,7 @@ class NaturalGradient(DampedOptimizer):
         self.fisher, self.seed = fisher, arguments.seed("seed", seed)
 
     def build(self, variables):
-        """Creates u and the last d, where momentum and the warm start need them.
+        """Creates the variables for u and the last d, if momentum and the warm start need them.
 
         Args:
             variables: The trainable variables.
@@ -169,13 +170,13 @@ class NaturalGradient(DampedOptimizer):
             damping=damping,
             steps=self.steps,
             tolerance=self.tolerance,
-            # A collective operation in a loop of the graph could deadlock the replicas.
+            # A collective operation inside a graph loop could deadlock the replicas.
             unroll=self.replicas() > 1,
         ).solution
         u = shifted(d, self.momentum, self._velocities) if self.momentum else d
         if self.kl_limit is not None:
             divergence = tf.cast(self.learning_rate, damping.dtype) ** 2 * dot(u, product(u)) / 2
-            # This form does not divide by a divergence of zero.
+            # The maximum avoids division by a divergence of zero.
             u = scaled(tf.sqrt(self.kl_limit / tf.maximum(divergence, self.kl_limit)), u)
         return u, [*zip(self._solutions, d, strict=False), *zip(self._velocities, u, strict=False)]
 

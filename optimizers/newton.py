@@ -25,26 +25,26 @@ class Newton(DampedOptimizer):
     descent with the rate eps / lambda.
 
     Where eigenvalues are negative, the first rule climbs along their eigenvectors, towards saddles and
-    maxima: the notes call its meaning unclear. The second descends along every eigenvector. With `monotone`
-    the first is safe, too: steps that raise the loss are rejected, and lambda grows past the negative
-    eigenvalues.
+    maxima; the notes say that the meaning of such a step is unclear. The second descends along every
+    eigenvector. With `monotone` the first is safe, too: steps that raise the loss are rejected, and lambda
+    grows past the negative eigenvalues.
 
     Up to `dense_limit` parameters H is formed and diagonalized: a step costs one Hessian-vector product for
-    each parameter. Above, H is replaced by its projection on the Krylov space spanned by g, H g, H^2 g ...,
-    of `steps` dimensions (Lanczos).
+    each parameter. Above that limit, H is replaced by its projection on the Krylov space spanned by g, H g,
+    H^2 g ..., of `steps` dimensions (Lanczos).
 
     Args:
         learning_rate: The rate eps, dimensionless; a number of at least 0, a schedule, or a callable without
             arguments. Above 1 the step overshoots.
-        damping: The first lambda, in units of loss / theta^2, not negative; eigenvalues far below it have
-            little effect. Without damping, directions in which the loss does not change are left out.
+        damping: The initial lambda, in units of loss / theta^2, not negative; eigenvalues far below it have
+            little effect. Without damping, directions of zero curvature are left out.
         saddle_free: Whether eigenvalues are replaced by their absolute values.
         steps: Dimension of the Krylov space, at least 1.
         dense_limit: Number of parameters up to which the full Hessian is used, not negative.
-        adaptive: Whether lambda follows the reduction ratio, by Levenberg and Marquardt's rule. Otherwise it
-            is constant, except that a rejected step raises it for a while.
-        monotone: Whether steps that raise the loss of their batch are rejected. Otherwise only steps to an
-            infinite or undefined loss are.
+        adaptive: Whether to adapt lambda to the reduction ratio by the Levenberg-Marquardt rule. Otherwise
+            lambda is constant, except that a rejected step raises it temporarily.
+        monotone: Whether to reject steps that raise the loss of their batch. Otherwise only steps to a
+            non-finite loss are rejected.
         damping_factor: The factor by which lambda changes, above 1.
         damping_bounds: The smallest and the largest adapted lambda.
         name: Name of the optimizer.
@@ -119,7 +119,7 @@ class Newton(DampedOptimizer):
         def product(vector):
             return flat(self.product(objective, values, unflat(vector, values)))
 
-        # A collective operation in a loop of the graph could deadlock the replicas.
+        # A collective operation inside a graph loop could deadlock the replicas.
         basis, projected = _krylov(product, g, min(self.steps, g.shape[0]), unroll=self.replicas() > 1)
         coefficients = self._divide(projected, tf.linalg.matvec(basis, g), damping)
         return unflat(tf.linalg.matvec(basis, coefficients, transpose_a=True), values), []
@@ -130,7 +130,7 @@ class Newton(DampedOptimizer):
         matrix = tf.where(usable, matrix, tf.eye(vector.shape[0], dtype=matrix.dtype))
         eigenvalues, vectors = tf.linalg.eigh(matrix)
         divisor = (tf.abs(eigenvalues) if self.saddle_free else eigenvalues) + tf.cast(damping, matrix.dtype)
-        # Rounding turns zero eigenvalues, and the components of g along them, into tiny numbers.
+        # Rounding turns zero eigenvalues, and the components of g along them, into small nonzero numbers.
         floor = vector.shape[0] * _epsilon(matrix) * tf.reduce_max(tf.abs(eigenvalues))
         inverse = tf.where(tf.abs(divisor) > floor, 1 / divisor, tf.zeros_like(divisor))
         result = tf.linalg.matvec(vectors, inverse * tf.linalg.matvec(vectors, vector, transpose_a=True))

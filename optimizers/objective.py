@@ -1,6 +1,6 @@
-"""What an optimizer knows of the loss of one batch: its values, derivatives and predictive distribution.
+"""The protocol for the loss of one batch: its values, derivatives and predictive distribution.
 
-Optimizers and measurements of curvature see a loss through this protocol only. `keras_bridge` implements it
+Optimizers and curvature measurements access a loss only through this protocol. `keras_bridge` implements it
 for any compiled Keras model (`CompiledObjective`), and offers a base class (`ModelObjective`) for models that
 compute their loss themselves.
 
@@ -65,7 +65,7 @@ class Objective(Protocol):
         """Returns the loss with all regularization, a scalar."""
 
     def regularization(self, values):
-        """Returns what the layers add to the loss, a scalar."""
+        """Returns the sum of the losses that the layers add, a scalar."""
 
     def outputs(self, values):
         """Returns the model's outputs, a tensor or a nest of tensors."""

@@ -29,7 +29,8 @@ class RMSProp(keras.optimizers.Optimizer):
     of Kingma and Ba and of `keras.optimizers.Adam`, which is the same rule at `beta_1=0`.
     `keras.optimizers.RMSprop` has no correction and has its epsilon inside the root.
 
-    A variable's gradient with an entry that is not finite, or whose square is not, counts as zero.
+    If the square of an entry of a variable's gradient is not finite, the whole gradient of that variable is
+    replaced by zero.
 
     With `momentum` m the quotient replaces the gradient in Eq. 4.3.1 and 4.3.2: u <- m u + quotient and
     theta <- theta - eps u. Adam differs, as it averages before it divides.
@@ -37,7 +38,8 @@ class RMSProp(keras.optimizers.Optimizer):
     Args:
         learning_rate: The rate eps, in units of theta (Eq. 4.4.5): the length of each step under a constant
             gradient. A number of at least 0, a schedule, or a callable without arguments.
-        beta: Memory of the mean square, dimensionless, in [0, 1): about 1 / (1 - beta) updates.
+        beta: Decay rate of the mean square, dimensionless, in [0, 1); it averages over about 1 / (1 - beta)
+            updates.
         epsilon: Gradients far below it are not amplified; in units of the gradient, positive.
         momentum: The m above, dimensionless, in [0, 1).
         bias_correction: Whether V is divided by 1 - beta^(n+1). Without it the first step is longer by
@@ -97,7 +99,7 @@ class RMSProp(keras.optimizers.Optimizer):
             learning_rate: The rate of this update.
         """
         rate = ops.cast(learning_rate, variable.dtype)
-        # A sparse gradient may contain an index twice, whose parts must be added before they are squared.
+        # A sparse gradient may contain an index twice; its parts must be added before they are squared.
         gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
         (gradient,) = select(finite([tf.square(gradient)]), [gradient])
         index = self._get_variable_index(variable)
@@ -114,7 +116,7 @@ class RMSProp(keras.optimizers.Optimizer):
         self.assign_sub(variable, rate * step)
 
     def _sum_of_weights(self, dtype):
-        """Returns 1 - beta^(n+1), by expm1 since the difference loses four digits in single precision."""
+        """Returns 1 - beta^(n+1), using expm1, since the difference loses four digits in single precision."""
         updates = ops.cast(self.iterations + 1, dtype)
         return -ops.expm1(updates * (math.log(self.beta) if self.beta else -math.inf))
 

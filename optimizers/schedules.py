@@ -1,11 +1,11 @@
-"""Learning-rate schedules in steps, composed of Keras's own."""
+"""Learning-rate schedules by step, composed of Keras's own."""
 
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import keras
 
-# What the optimizers accept as a learning rate: a number, a schedule, or a function without arguments.
+# The learning rates that the optimizers accept: a number, a schedule, or a function without arguments.
 LearningRate: TypeAlias = float | Callable[[], float] | keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -79,7 +79,7 @@ class Warmup(keras.optimizers.schedules.LearningRateSchedule):
         return rate * keras.ops.minimum(1.0, keras.ops.cast(step, "float32") / self.steps)
 
     def get_config(self):
-        """Returns the two arguments."""
+        """Returns the arguments that rebuild this schedule."""
         after = keras.saving.serialize_keras_object(self.after) if callable(self.after) else self.after
         return {"after": after, "steps": self.steps}
 

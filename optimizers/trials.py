@@ -1,4 +1,4 @@
-"""Optimizers that try a step on its batch before they take it, and damp the next one accordingly."""
+"""Base classes of optimizers that evaluate a step on its batch before taking it, and adapt the damping."""
 
 import tensorflow as tf
 
@@ -7,17 +7,17 @@ from .keras_bridge.attachment import ModelOptimizer
 from .levenberg_marquardt import Trial, adapted_damping, raised_damping
 from .vectors import dot, finite, precision, scaled, select, shifted
 
-# After a rejected step the damping rises by this power of its factor: the step cost a batch, and damping that
-# is wrong by orders of magnitude must grow fast.
+# After a rejected step the damping is multiplied by this power of its factor: a rejection wastes a batch, so
+# that damping that is too small by orders of magnitude must grow fast.
 REJECTED_POWER = 4
 
 
 class TrialOptimizer(ModelOptimizer):
-    """Base class of the optimizers that try their steps. Clipping and weight decay are part of the step.
+    """Base class of optimizers that evaluate a step first. Clipping and weight decay are part of the step.
 
     Args:
         learning_rate: As in `ModelOptimizer`.
-        damping: The first lambda, in units of loss / theta^2, not negative; None if it is measured.
+        damping: The initial lambda, in units of loss / theta^2, not negative; None if it is measured.
         damping_bounds: The smallest and the largest damping.
         name: Name of the optimizer.
         **kwargs: As in `keras.optimizers.Optimizer`.
@@ -41,7 +41,7 @@ class TrialOptimizer(ModelOptimizer):
 
     @property
     def damping(self):
-        """The current damping lambda: a variable, or the first value before the optimizer is built."""
+        """The current damping lambda: a variable, or the initial value before the optimizer is built."""
         return self._damping if self.built else self.initial_damping
 
     def build(self, variables):
@@ -83,27 +83,27 @@ class TrialOptimizer(ModelOptimizer):
 
 
 class DampedOptimizer(TrialOptimizer):
-    r"""Base class of the optimizers that solve \((B + \lambda) d = g\) and try every step on its batch.
+    r"""Base class of the optimizers that solve \((B + \lambda) d = g\) and evaluate each step on its batch.
 
     The step is \(s = -\epsilon (d + w \theta)\), with the weight decay w. It is taken if the loss of the
-    batch is finite there and, with `monotone`, has not risen. Otherwise theta stays the same to the last bit
+    batch is finite there and, with `monotone`, has not risen. Otherwise theta is unchanged, bit for bit,
     and the damping is multiplied by the fourth power of `damping_factor`. Loss, gradient and products are
     evaluated with the same dropout masks.
 
     A subclass implements `solve` and `product`.
 
     Args:
-        learning_rate: The rate eps, dimensionless: 1 goes to the minimum of the damped model.
-        damping: The first lambda, in units of loss / theta^2.
-        adaptive: Whether the damping follows the reduction ratio. Otherwise it is constant, except that a
+        learning_rate: The rate eps, dimensionless: a rate of 1 goes to the minimum of the damped model.
+        damping: The initial lambda, in units of loss / theta^2.
+        adaptive: Whether to adapt the damping to the reduction ratio. Otherwise it is constant, except that a
             rejected step raises it, and it returns to its value by `damping_factor` per step.
-        monotone: Whether steps that raise the loss of their batch are rejected. Otherwise only steps to an
-            infinite or undefined loss are.
+        monotone: Whether to reject steps that raise the loss of their batch. Otherwise only steps to a
+            non-finite loss are rejected.
         damping_factor: The factor by which the damping changes, above 1.
         damping_bounds: The smallest and the largest damping; a constant damping may be smaller.
         name: Name of the optimizer.
         **kwargs: As in `keras.optimizers.Optimizer`. Clipping acts on d; weight decay is part of the step
-            that is tried.
+            that is evaluated.
 
     Raises:
         ValueError: If an argument is out of range.

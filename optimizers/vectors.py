@@ -1,4 +1,4 @@
-"""Vectors that are nests of tensors, such as a list with a tensor for each variable, of mixed precision."""
+"""Operations on vectors that are nests of tensors, such as one tensor for each variable."""
 
 import math
 
@@ -91,14 +91,14 @@ def finite(vector):
 
 
 def select(flag, tensors, otherwise=None):
-    """Returns the tensors where the flag is set, and others, zero by default, where it is not.
+    """Returns `tensors` if the flag is true, and otherwise `otherwise`, by default zeros.
 
     Args:
         flag: A boolean scalar.
         tensors: A list of tensors.
         otherwise: A list of tensors of the same shapes.
     """
-    # A condition passes tensors on, whereas an elementwise choice copies them.
+    # `tf.cond` passes the tensors through, whereas `tf.where` would copy them.
     return tf.cond(flag, lambda: list(tensors), lambda: otherwise or [tf.zeros_like(t) for t in tensors])
 
 

@@ -10,7 +10,7 @@ from ..publishing.exports import Endpoint, Export
 from .fitting import fit
 from .learner import EarlyStopping, Learner
 from .variables import assign, named_variables, state_of
-from .weights import decay_matrices_only, penalize
+from .weights import make_optimizer, penalize
 
 BatchNormalization.use_fused_kernel(fused_batch_norm)
 
@@ -109,8 +109,7 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
         optimizer = keras.optimizers.SGD(0.0)
     else:
         warmup = round(recipe.optimizer.warmup * steps_per_epoch)
-        optimizer = recipe.optimizer.make(recipe.epochs * steps_per_epoch, warmup)
-    decay_matrices_only(optimizer, model)
+        optimizer = make_optimizer(recipe.optimizer, model, recipe.epochs * steps_per_epoch, warmup)
     execution = recipe.execution
     model.compile(
         optimizer=optimizer,

@@ -1,4 +1,4 @@
-"""Which weights are matrices, and the penalties on them (Eq. 3.4.21)."""
+"""Weight matrices, and the penalties and the weight decay that act on them (Eq. 3.4.21)."""
 
 import keras
 
@@ -42,14 +42,21 @@ def penalize(model, l1, l2):
             variable.regularizer = penalty
 
 
-def decay_matrices_only(optimizer, model):
-    """Restricts an optimizer's weight decay to the weight matrices of a model.
+def make_optimizer(part, model, steps=1, warmup_steps=0):
+    """Returns a recipe's optimizer for a model, which decays weight matrices only.
 
     Args:
-        optimizer: A Keras optimizer that is not built.
+        part: The recipe's `Optimizer`, not a full-batch one.
         model: A built `keras.Model`.
+        steps: Steps of the whole run, for the schedule.
+        warmup_steps: Steps of the linear rise.
+
+    Returns:
+        A Keras optimizer that is not built.
     """
+    optimizer = part.make(steps, warmup_steps)
     decayed = {id(v) for v in matrices(model)}
     others = [v for v in model.trainable_variables if id(v) not in decayed]
     if optimizer.weight_decay and others:
         optimizer.exclude_from_weight_decay(var_list=others)
+    return optimizer

@@ -179,7 +179,7 @@ def _with_data(recipe, data):
 
 
 def _checked_data(data):
-    """Returns the name or folder that `data` stands for, and the `Splits` if it is some; both may be `None`."""
+    """Returns the name or folder of `data`, and the `Splits` if it is such; either may be `None`."""
     if data is None:
         return None, None
     if isinstance(data, str | os.PathLike):
@@ -197,7 +197,7 @@ def _checked_data(data):
         )
     if data.spec.name in data_room.names() and data.spec != data_room.spec(data.spec.name):
         raise ValueError(
-            f"data must have a name of its own, but {data.spec.name!r} is a data set; give from_arrays a name="
+            f"data must not have the name of a data set, got {data.spec.name!r}; give from_arrays another name"
         )
     return data.spec.name, data
 

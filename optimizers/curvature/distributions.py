@@ -68,7 +68,7 @@ class OutputDistribution:
             outputs: Outputs of the model, [B, ..., D].
             seed: Two integers, a seed of `tf.random.stateless_uniform`.
         """
-        # Labels drawn from undefined probabilities may not exist, which would end the program.
+        # Labels drawn from non-finite probabilities may be out of range, which would crash the program.
         outputs = tf.where(tf.math.is_finite(outputs), outputs, tf.zeros_like(outputs))
         return tf.stop_gradient(self.make(tf.stop_gradient(outputs)).sample(seed=seed))
 
@@ -139,7 +139,8 @@ class OutputDistribution:
         """Returns D_KL(p || q) for each member of the batch."""
         base = _base(q)
         if isinstance(base, tfd.Poisson):
-            # TensorFlow Probability lacks it. The log-likelihood is linear in y, so that its mean is at E y.
+            # TensorFlow Probability lacks this divergence. Up to terms without q, the log-likelihood is
+            # linear in y, so that its mean is its value at the mean of y.
             return -q.log_prob(p.mean())
         if isinstance(base, tfd.Laplace):
             raise ValueError(f"{self.name} has a kink, where autodiff gives no Fisher matrix: {DRAW_LABELS}")

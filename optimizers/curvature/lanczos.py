@@ -152,7 +152,7 @@ def spectral_density(matrix, steps=50, probes=10, *, dimension=None, seed=0):
         seed: Seed of the random vectors.
 
     Returns:
-        A `SpectralDensity`, which is a function of eigenvalues.
+        A `SpectralDensity`, which can be called with a grid of eigenvalues.
 
     Raises:
         ValueError: If an argument is out of range, the matrix is not square, or a product is not finite.

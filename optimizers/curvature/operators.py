@@ -47,7 +47,7 @@ class CurvatureOperator:
 
     Raises:
         ValueError: If the model has no trainable variables or is not built, there is no loss or more than
-            one, or the data have another form.
+            one, or the data have any other form.
     """
 
     def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
@@ -86,8 +86,8 @@ class CurvatureOperator:
             vector: The vector, [d].
 
         Raises:
-            ValueError: If its shape is wrong, it is not finite, or the trainable variables of the model are
-                no longer those of the operator's creation.
+            ValueError: If its shape is wrong, it is not finite, or the trainable variables of the model have
+                changed since the operator was created.
         """
         if [*map(id, self.model.trainable_variables)] != [*map(id, self._variables)]:
             raise ValueError(
@@ -289,7 +289,7 @@ class Fisher(CurvatureOperator):
             these.
         loss: A loss with a distribution, as accepted by `compile`; None for the compiled one.
         samples: None for the expectation over labels in closed form, or the number of labels drawn at each
-            position. The seeds are fixed, so that all products are with the same matrix, provided that the
+            position. The seeds are fixed, so that all products use the same matrix, provided that the
             data keep their order.
         seed: Seed of the labels.
         batch_size: Number of examples in a microbatch, for arrays.
@@ -341,7 +341,7 @@ class EmpiricalFisher(CurvatureOperator):
 
     **This is not the Fisher matrix**, whose labels are drawn from the model. It is also positive
     semidefinite, but it is not the metric of the natural gradient, as the notes warn. It does not approach
-    the Hessian, is close to zero where the model fits the data, whatever the curvature, and equals the Fisher
+    the Hessian, is close to zero where the model fits the data, for any curvature, and equals the Fisher
     matrix in expectation only if the labels come from the model. `Fisher(samples=1)` costs the same.
 
     Args:

@@ -1,4 +1,4 @@
-r"""Curvature times a vector, in the graph: the Hessian and its approximations on one batch.
+r"""Products of curvature matrices with a vector: the Hessian and its approximations on one batch.
 
 For outputs f(theta) of the network with Jacobian J, and the loss L(f),
 
@@ -56,14 +56,14 @@ def gauss_newton_product(objective, values, tangents):
         The product, a list of tensors.
     """
 
-    def curve(outputs, output_tangents):
+    def output_product(outputs, output_tangents):
         return second_derivative(objective.data_loss, outputs, output_tangents)
 
-    return _through(objective.outputs, values, tangents, curve)
+    return _through(objective.outputs, values, tangents, output_product)
 
 
 def fisher_product(objective, values, tangents):
-    r"""Returns the Fisher matrix of the loss times a vector, labels averaged in closed form (Eq. 4.6.16).
+    r"""Returns the Fisher matrix times a vector, with labels averaged in closed form (Eq. 4.6.16).
 
     Args:
         objective: An `Objective` whose loss has a distribution.
@@ -78,10 +78,10 @@ def fisher_product(objective, values, tangents):
     """
     distribution = objective.distribution
 
-    def curve(outputs, output_tangents):
+    def output_product(outputs, output_tangents):
         return distribution.fisher_product(outputs, output_tangents, objective.nll_weights(outputs))
 
-    return _through(objective.predictions, values, tangents, curve)
+    return _through(objective.predictions, values, tangents, output_product)
 
 
 def sampled_fisher_product(objective, values, tangents, seed, samples=1):
@@ -105,7 +105,7 @@ def sampled_fisher_product(objective, values, tangents, seed, samples=1):
     """
     distribution = objective.distribution
 
-    def curve(outputs, output_tangents):
+    def output_product(outputs, output_tangents):
         weights = objective.nll_weights(outputs) / samples
 
         def draw(seed):
@@ -124,7 +124,7 @@ def sampled_fisher_product(objective, values, tangents, seed, samples=1):
         )
         return total
 
-    return _through(objective.predictions, values, tangents, curve)
+    return _through(objective.predictions, values, tangents, output_product)
 
 
 def empirical_fisher_product(objective, values, tangents):
@@ -147,7 +147,7 @@ def empirical_fisher_product(objective, values, tangents):
     """
     distribution = objective.distribution
 
-    def curve(outputs, output_tangents):
+    def output_product(outputs, output_tangents):
         roots = tf.sqrt(objective.nll_weights(outputs))
 
         def examples(f):
@@ -156,7 +156,7 @@ def empirical_fisher_product(objective, values, tangents):
 
         return _outer_product(examples, outputs, output_tangents)
 
-    return _through(objective.predictions, values, tangents, curve)
+    return _through(objective.predictions, values, tangents, output_product)
 
 
 def score_product(distribution, targets, outputs, tangents, weights):
@@ -172,12 +172,12 @@ def score_product(distribution, targets, outputs, tangents, weights):
     return _outer_product(lambda f: distribution.nll(targets, f), outputs, tangents, weights)
 
 
-def _through(function, values, tangents, curve):
-    """Returns J^T curve(J v) with the Jacobian J of a function of the values."""
+def _through(function, values, tangents, output_product):
+    """Returns J^T output_product(J v) with the Jacobian J of a function of the values."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
         outputs = function(values)
-    cotangents = curve(outputs, push_forward(tape, outputs, values, tangents))
+    cotangents = output_product(outputs, push_forward(tape, outputs, values, tangents))
     return pull_back(tape, outputs, values, cotangents)
 
 

@@ -20,7 +20,8 @@ Args:
     value: The quadratic model x^T A x / 2 - b^T x, a scalar.
     steps: The number of updates of x, an integer.
     negative_curvature: Whether the iteration stopped at a direction of curvature p^T A p <= 0.
-    direction: The last direction p, in the structure of b; the one of negative curvature if there was one.
+    direction: The last direction p, in the structure of b; one of negative curvature if the iteration stopped
+        at it.
     iterates: x after each of the steps in `keep`, in the structure of b with an additional first axis for the
         steps. Steps after the end of the iteration hold the last x.
 """
@@ -111,8 +112,8 @@ class _Iteration:
     """The linear system and the stopping rules.
 
     Args:
-        product: Function of a vector to (A + damping) times it.
-        precondition: Function of a vector to M^-1 times it.
+        product: Function from a vector to (A + damping) times it.
+        precondition: Function from a vector to M^-1 times it.
         b: The right-hand side.
         residual_goal: The norm of the residual to reach.
         relative_progress: As in `conjugate_gradients`.
@@ -172,10 +173,10 @@ class _Iteration:
 
     def _with_iterates(self, state):
         """Returns the state with its x in all iterates from this step on, in case it is the last."""
-        open_places = tf.stack([number >= state.steps for number in self.keep])
+        not_passed = tf.stack([number >= state.steps for number in self.keep])
 
         def replaced(iterates, x):
-            return tf.where(tf.reshape(open_places, [-1] + [1] * x.shape.rank), x[None], iterates)
+            return tf.where(tf.reshape(not_passed, [-1] + [1] * x.shape.rank), x[None], iterates)
 
         return state._replace(iterates=tf.nest.map_structure(replaced, state.iterates, state.x))
 

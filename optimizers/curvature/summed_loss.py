@@ -49,7 +49,7 @@ def summed(model, loss):
         raise ValueError(f"the loss's reduction must be a sum or a mean, got {loss.reduction!r}")
     loss = _copied(loss)
     loss.reduction = "sum"
-    # An empty model, for the compiled form of the loss.
+    # Compile an empty model to obtain the compiled form of the loss.
     compiled = keras.Sequential()
     compiled.compile(loss=loss)
     return types.SimpleNamespace(

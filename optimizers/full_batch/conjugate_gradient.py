@@ -42,7 +42,7 @@ class ConjugateGradient(FullBatchOptimizer):
     gradient after D iterations, and when a direction is not a descent direction.
 
     Args:
-        method: "polak-ribiere" (which restarts by itself, with beta = 0, when steps get stuck),
+        method: "polak-ribiere" (which restarts automatically, with beta = 0, when progress stalls),
             "fletcher-reeves" or "linear".
         max_iterations: Maximum number of iterations.
         gradient_tolerance: Converged if no component of the gradient is larger.
@@ -86,7 +86,7 @@ class ConjugateGradient(FullBatchOptimizer):
         """Returns a function that finds the next point along a direction.
 
         Args:
-            function: A function of a tensor [D] to the loss and its gradient [D].
+            function: A function from a tensor [D] to the loss and its gradient [D].
             dtype: The type of all vectors.
         """
         return exact_step(function) if self.method == "linear" else super().search(function, dtype)
@@ -114,7 +114,7 @@ class _LastDirection:
         self.last, self.age = None, 0
 
     def direction(self, gradient):
-        """Returns the direction and a trial step, at the same first-order loss change as the last one."""
+        """Returns the direction and a trial step, with the same first-order loss change as the last one."""
         if self.last is None:
             self.last, self.slope = -gradient, -float(dot(gradient, gradient))
             self.squared, self.age = -self.slope, 0
@@ -149,7 +149,7 @@ def exact_step(function):
     """Returns a function that takes the step of Eq. 4.7.13, to the minimum of a quadratic loss.
 
     Args:
-        function: A function of a tensor [D] to the loss and its gradient [D].
+        function: A function from a tensor [D] to the loss and its gradient [D].
 
     Returns:
         A function like that of `line_search`, to be compiled. A step is accepted if the curvature is positive

@@ -1,4 +1,4 @@
-"""The line search of the full-batch optimizers: a trial step, then Hager-Zhang if that fails.
+"""The line search of the full-batch optimizers: a trial step, and Hager-Zhang's search if that fails.
 
 Legend: D parameters.
 """
@@ -18,10 +18,10 @@ _Point = collections.namedtuple("_Point", ["x", "f", "df", "full_gradient"])
 
 
 def line_search(function, curvature, rounds, dtype, resolution=None):
-    """Returns a function that searches a direction for a step that satisfies the strong Wolfe conditions.
+    """Returns a function that searches along a direction for a step with the strong Wolfe conditions.
 
     Args:
-        function: A function of a tensor [D] to the loss and its gradient [D].
+        function: A function from a tensor [D] to the loss and its gradient [D].
         curvature: The fraction of the slope that may remain, between 1e-4 and 1.
         rounds: Maximum number of rounds of the Hager-Zhang search.
         dtype: The type of the vectors.

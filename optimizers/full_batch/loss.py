@@ -13,7 +13,7 @@ from ..keras_bridge.model_objective import loss_resolution
 from ..vectors import flat, resolution, unflat
 
 MEAN, SUM, WEIGHTED_MEAN = "sum_over_batch_size", "sum", "mean_with_sample_weight"
-# Keras has two names for it.
+# Keras has two names for its default reduction.
 SYNONYMS = {"mean": MEAN}
 
 
@@ -33,7 +33,7 @@ class FullBatchLoss:
         training: Whether layers run in training mode.
 
     Raises:
-        ValueError: If the data have another form, are infinite or empty, the model has no trainable weights
+        ValueError: If the data have any other form, are infinite or empty, the model has no trainable weights
             or no loss, or the losses of several outputs have different reductions.
     """
 

@@ -88,7 +88,7 @@ class FullBatchOptimizer:
         for name in ("gradient_tolerance", "loss_tolerance"):
             arguments.nonnegative(name, getattr(self, name), 0)
 
-    # The error message of `compile` contains this string.
+    # Keras puts this string into the error message of `compile`.
     def __str__(self):
         return (
             f"{self!r} needs the loss over all data at once and is not a Keras optimizer: instead of compile "
@@ -104,7 +104,7 @@ class FullBatchOptimizer:
         """Rebuilds an optimizer.
 
         Args:
-            config: What `get_config` returned.
+            config: The value that `get_config` returned.
         """
         return cls(**config)
 
@@ -123,10 +123,10 @@ class FullBatchOptimizer:
         raise NotImplementedError
 
     def search(self, function, dtype):
-        """Returns a function that searches a direction for the next point (see `line_search`).
+        """Returns a function that searches along a direction for the next point (see `line_search`).
 
         Args:
-            function: A function of a tensor [D] to the loss and its gradient [D], with its `resolution`.
+            function: A function from a tensor [D] to the loss and its gradient [D], with its `resolution`.
             dtype: The type of all vectors.
         """
         return line_search(function, self.curvature, self.max_line_search, dtype, function.resolution)
@@ -163,7 +163,7 @@ class FullBatchOptimizer:
 
         Raises:
             ValueError: If the model has no trainable weights or no loss, the data are empty, infinite or of
-                another form, or the initial loss or gradient is not finite.
+                any other form, or the initial loss or gradient is not finite.
         """
         objective = FullBatchLoss(model, data, loss, batch_size, training)
         descent = _Descent(self, objective, objective.start(), callback)
@@ -176,7 +176,7 @@ class FullBatchOptimizer:
         """Minimizes a differentiable function of one vector.
 
         Args:
-            function: A function of a tensor [D] to a scalar tensor, in TensorFlow, or a `CompiledFunction`.
+            function: A function from a tensor [D] to a scalar tensor, in TensorFlow, or a `CompiledFunction`.
             start: The initial vector [D]; its type, float32 or float64, is that of the computation.
             verbose: Whether to show a progress bar on stderr.
             callback: A function of (iteration, value, gradient norm), called after each iteration.
@@ -201,7 +201,7 @@ class CompiledFunction:
     """A compiled function with its gradient. Minimizing it again from another start compiles nothing.
 
     Args:
-        function: A differentiable function of a tensor [D] to a scalar tensor.
+        function: A differentiable function from a tensor [D] to a scalar tensor.
         jit_compile: Whether XLA compiles it.
 
     Attributes:

@@ -189,7 +189,7 @@ class _Pairs:
         self.dtype, self.empty = dtype.as_numpy_dtype, tf.zeros([dimension], dtype)
         self.pairs = collections.deque(maxlen=length)
         self.scale = 1.0
-        self.product = _two_loops_of_long if dimension >= 10_000 else _two_loops
+        self.product = _two_loops_xla if dimension >= 10_000 else _two_loops
 
     def direction(self, gradient):
         """Returns the direction and a trial step, at first a short one along the gradient."""
@@ -245,7 +245,7 @@ class _Matrix:
 
 
 def two_loops(gradient, steps, changes, inverses, scale):
-    """Returns -H^-1 g by the two-loop recursion, with H^-1 updated by Eq. 4.7.22 from `scale` times 1.
+    """Returns -H^-1 g by the two-loop recursion, which applies Eq. 4.7.22 to `scale` times the identity.
 
     Args:
         gradient: The gradient g [D].
@@ -280,12 +280,12 @@ def inverse_update(inverse, step, change):
 
 # For short vectors, compiling with XLA takes longer than it saves.
 _two_loops = tf.function(two_loops, autograph=False)
-_two_loops_of_long = tf.function(two_loops, jit_compile=True, autograph=False)
+_two_loops_xla = tf.function(two_loops, jit_compile=True, autograph=False)
 _inverse_update = tf.function(inverse_update, autograph=False)
 
 
 def first_step(gradient):
-    """Returns a step size that changes theta by at most 1, as the gradient has no scale of theta.
+    """Returns a step size that changes theta by at most 1, since the gradient does not set a scale for theta.
 
     Args:
         gradient: The gradient [D].

@@ -1,4 +1,4 @@
-"""Everything that touches Keras's internals: optimizers attached to models, recorded layers, kernels."""
+"""All code that depends on Keras's internals: optimizers attached to models, recorded layers, kernels."""
 
 import lazy_loader
 

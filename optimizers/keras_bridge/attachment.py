@@ -1,6 +1,6 @@
 """Optimizers that see the model and the batch, under Keras's own `compile` and `fit`.
 
-Keras hands an optimizer nothing but gradients. Curvature also needs the distribution of the outputs,
+Keras passes only gradients to an optimizer. Curvature also needs the distribution of the outputs,
 activations, or the loss at another point. Importing this module therefore extends `compile`, which then
 attaches a `ModelOptimizer` to the model. The attached `train_step` stores its batch before it runs, so that
 `apply` has the model, the batch and the gradients at the same time. Everything else remains Keras's own: the
@@ -29,8 +29,8 @@ class ModelOptimizer(keras.optimizers.Optimizer):
     checkpoints contain it.
 
     A step whose gradient or direction is not finite on some replica is skipped on all of them: the direction
-    is zero and no weight decays. If the gradient is not finite, averages such as batch norm's also return to
-    their values before the batch.
+    is zero and no weight decay is applied. If the gradient is not finite, moving averages such as those of
+    batch normalization are also restored to their values before the batch.
 
     Args:
         learning_rate: As in `keras.optimizers.Optimizer`.
@@ -38,7 +38,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         **kwargs: As in `keras.optimizers.Optimizer`. Clipping and weight decay act on the direction.
 
     Attributes:
-        needs_distribution: Whether `compile` refuses losses that are not a negative log-likelihood.
+        needs_distribution: Whether `compile` rejects losses that are not a negative log-likelihood.
         direction_is_final: Whether `direction` returns a direction that is already clipped, by `clip`.
         direction_is_decayed: Whether the direction already contains the weight decay.
 
@@ -55,7 +55,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
             if kwargs.get(argument) is not None:
                 raise ValueError(
                     f"{argument} must be None for {type(self).__name__}, got {kwargs[argument]!r}: "
-                    "its direction belongs to a single batch"
+                    "each direction is computed from a single batch"
                 )
         if not callable(learning_rate):
             learning_rate = float(arguments.nonnegative("learning_rate", learning_rate, 0))
@@ -64,7 +64,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         self._batches = threading.local()
         self._state_names = set()
 
-    # A method, not a property: Keras saves what it finds in an optimizer's attributes and would recurse.
+    # A method, because Keras saves all attributes of an optimizer and would recurse into a property.
     def compiled_model(self):
         """Returns the compiled model.
 
@@ -80,7 +80,8 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """Creates the optimizer's variables; a subclass adds its own for `self._trainable_variables`.
 
         Args:
-            variables: The trainable variables. Keras's HDF5 loader passes none: they are then the model's.
+            variables: The trainable variables. Keras's HDF5 loader passes none; the model's are
+                then used.
         """
         if not self.built:
             super().build(list(variables) or self.compiled_model().trainable_variables)
@@ -174,7 +175,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         objective = objective_of(model, x, y, sample_weight, training=True, state=state)
         direction = self.direction(objective, grads)
         averages = _averages(model, state)
-        # Some optimizers ignore the gradients: averages that the batch made infinite reveal it, too.
+        # Some optimizers get no gradients, so that averages must also be checked for a non-finite batch.
         batch_finite = finite(grads) & tf.reduce_all([_stays_finite(v.value, old) for v, old in averages])
         flags = [batch_finite, batch_finite & finite(direction)]
         batch_finite, accepted = tf.unstack(self.all_replicas(flags))
@@ -205,7 +206,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """Returns a new variable that every replica assigns the same value to.
 
         Args:
-            name: Its name. A number is appended if there is one of that name: HDF5 files need unique names.
+            name: Its name. A number is appended if the name is taken, since HDF5 files need unique names.
             shape: Its shape.
             initializer: Its initializer, as in Keras.
             dtype: Its type; `floatx` by default.
@@ -222,7 +223,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
 
         Args:
             variables: The variables.
-            name: What the new variables are, appended to the variables' names.
+            name: A suffix that is appended to the variables' names.
         """
         return [self.add_state(f"{v.path}_{name}", v.shape, dtype=v.dtype) for v in variables]
 
@@ -238,7 +239,7 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """Returns the weight decay of each trainable variable, zero for excluded ones, in units of theta."""
         return [self.weight_decay * self._use_weight_decay(v) for v in self._trainable_variables]
 
-    # Also methods, since subclasses need them in many places.
+    # These are also methods, since subclasses use them in many places.
     replicas, total = staticmethod(number), staticmethod(total)
 
     @classmethod
@@ -281,7 +282,7 @@ def _stays_finite(value, before):
 
 
 def _restore(averages, batch_finite):
-    """Resets averages such as batch norm's after a batch that is not finite."""
+    """Restores averages such as those of batch normalization after a non-finite batch."""
     for variable, value in averages:
         variable.assign(tf.where(batch_finite, tf.convert_to_tensor(variable.value), value))
 
@@ -307,7 +308,7 @@ def _is_attached(model):
 
 
 def _attach(model):
-    """Gives the model the optimizer's `train_step` if that is a `ModelOptimizer`, and otherwise its own."""
+    """Gives the model its optimizer's `train_step` if that is a `ModelOptimizer`, else restores its own."""
     optimizer = model.optimizer
     if _is_attached(model):
         del vars(model)["train_step"]
@@ -320,15 +321,15 @@ def _attach(model):
             "mixed_bfloat16, or compile with auto_scale_loss=False"
         )
     optimizer.attach(model)
-    # Past Keras's attribute tracking, as a method would be.
+    # Bypass Keras's attribute tracking, which would not track a method either.
     vars(model)["train_step"] = _TrainStep(optimizer, model)
 
 
 def _prepare(model):
     """Attaches and builds the optimizer before the train step is traced.
 
-    `model.compile` is looked up before its arguments are evaluated, and one of them may be what imports this
-    module: such a model is still to be attached. Variables that were made in a trace would cost a second one.
+    Python looks up `model.compile` before it evaluates the arguments, one of which may import this module;
+    the optimizer is then not attached yet. Variables created inside a trace would require a second one.
     """
     optimizer = getattr(model, "optimizer", None)
     if not isinstance(optimizer, ModelOptimizer):

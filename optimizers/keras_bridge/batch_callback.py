@@ -1,4 +1,4 @@
-"""Callbacks between `fit` and its compiled step, where the batches pass."""
+"""Callbacks that intercept the batches between `fit` and its compiled step."""
 
 import keras
 
@@ -11,7 +11,7 @@ class BatchCallback(keras.callbacks.Callback):
     optimizer's own.
 
     After an exception in `fit`, Keras does not call `on_train_end`. The replacement then stays until the next
-    `fit` with this callback or the next `compile`; without the callback it only passes batches on.
+    `fit` with this callback or the next `compile`; in a `fit` without the callback it only passes batches on.
     """
 
     def __init__(self):
@@ -26,16 +26,16 @@ class BatchCallback(keras.callbacks.Callback):
             batches: The iterator over the rest of the epoch's data.
 
         Returns:
-            What `step` returns.
+            The value that `step` returns.
         """
         return step(batches)
 
     def on_train_begin(self, logs=None):
         """Replaces the train function."""
         step = self.model.train_function
-        if isinstance(step, _Between) and step.callback is self:
+        if isinstance(step, _InterceptedStep) and step.callback is self:
             step = step.step
-        self.model.train_function = _Between(self, step)
+        self.model.train_function = _InterceptedStep(self, step)
 
     def on_train_batch_begin(self, batch, logs=None):
         """Records that the next execution belongs to a `fit` with this callback."""
@@ -44,7 +44,7 @@ class BatchCallback(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Restores the train function, unless another callback has replaced this one's replacement."""
         current = self.model.train_function
-        if isinstance(current, _Between) and current.callback is self:
+        if isinstance(current, _InterceptedStep) and current.callback is self:
             self.model.train_function = current.step
 
 
@@ -55,13 +55,13 @@ def callbacks_between(model):
         model: A compiled `keras.Model`.
     """
     callbacks, step = [], model.train_function
-    while isinstance(step, _Between):
+    while isinstance(step, _InterceptedStep):
         callbacks.append(step.callback)
         step = step.step
     return callbacks
 
 
-class _Between:
+class _InterceptedStep:
     """A train function that calls a callback's `train`."""
 
     def __init__(self, callback, step):

@@ -1,4 +1,4 @@
-"""The loss that a model is compiled with, as an objective; and the choice between it and the model's own."""
+"""The compiled loss of a model as an objective, and the choice between it and the model's own objective."""
 
 import functools
 
@@ -24,7 +24,7 @@ class CompiledObjective(ModelObjective):
         training: Whether the model runs in training mode, with dropout and batch statistics.
         state: Values of the variables that are not trained, among them the seeds of dropout; None for the
             current ones.
-        share: The fraction of a larger batch that these examples are.
+        share: The fraction of a larger batch that these examples make up.
     """
 
     @property
@@ -63,7 +63,7 @@ class CompiledObjective(ModelObjective):
         """The `OutputDistribution` whose negative log-likelihood the compiled loss is.
 
         Raises:
-            ValueError: If there are several outputs or weights of losses, or the loss has no distribution.
+            ValueError: If there are several outputs or loss weights, or the loss has no distribution.
         """
         from ..curvature.distributions import output_distribution
 
@@ -89,7 +89,7 @@ class CompiledObjective(ModelObjective):
 
 
 def has_own_objective(model):
-    """Returns whether a model hands its loss to the optimizers through `curvature_objective`.
+    """Returns whether a model passes its loss to the optimizers through `curvature_objective`.
 
     Args:
         model: The model.

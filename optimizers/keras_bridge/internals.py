@@ -17,7 +17,7 @@ def compiled_loss_weights(model):
 
 
 def training_option(model, training):
-    """Returns the keyword arguments that hand `training` to a model or layer, none if it does not take it.
+    """Returns the keyword arguments that pass `training` to a model or layer; none if it does not accept it.
 
     Args:
         model: The model or layer.

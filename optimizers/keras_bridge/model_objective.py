@@ -18,16 +18,16 @@ from .stateless import stateless_call, trainable_values
 class ModelObjective:
     """Base class of the losses that a model computes itself, for optimizers that need more than a gradient.
 
-    A model with a `train_step` or `compute_loss` of its own hands its loss to the optimizers and to
+    A model with a `train_step` or `compute_loss` of its own passes its loss to the optimizers and to
     `GradientNoiseScale` through a method
 
         def curvature_objective(self, **batch):
             return MyObjective(self, **batch)
 
-    where `batch` has the arguments below except for the model and `share`. A subclass implements `data_loss`:
-    that is all that `HessianFree`, `Newton`, `Evolution` and the noise scale need. For a Fisher matrix, which
-    `KFAC` and `NaturalGradient` need, it also sets `likelihood`, and overrides `select_predictions` where the
-    likelihood does not take the model's outputs as they are.
+    where `batch` has the arguments below except for the model and `share`. A subclass implements `data_loss`,
+    which is all that `HessianFree`, `Newton`, `Evolution` and the noise scale need. For a Fisher matrix,
+    which `KFAC` and `NaturalGradient` need, it also sets `likelihood`, and overrides `select_predictions`
+    where the likelihood does not take the model's outputs as they are.
 
     The loss must be the one whose gradients the model's train step applies. Random numbers, such as the noise
     of a latent variable, must come from a `keras.random.SeedGenerator` that is an attribute of the model or
@@ -41,7 +41,7 @@ class ModelObjective:
         training: Whether the model runs in training mode.
         state: Values of the variables that are not trained, among them the seeds of dropout; None for the
             current ones.
-        share: The fraction of a larger batch that these examples are.
+        share: The fraction of a larger batch that these examples make up.
 
     Attributes:
         likelihood: The loss whose negative log-likelihood defines the Fisher matrix: a Keras loss, its name,
@@ -120,12 +120,12 @@ class ModelObjective:
             return self
         stride = tf.maximum((size + count - 1) // count, 1)
         # A slice with an unknown stride would have an unknown number of axes.
-        places = tf.range(0, size, stride)
+        indices = tf.range(0, size, stride)
         examples = copy.copy(self)
         examples.x, examples.y, examples.sample_weight = keras.tree.map_structure(
-            lambda t: t if t is None else tf.gather(t, places), (self.x, self.y, self.sample_weight)
+            lambda t: t if t is None else tf.gather(t, indices), (self.x, self.y, self.sample_weight)
         )
-        examples.share = self.share * (tf.size(places) / tf.maximum(size, 1))
+        examples.share = self.share * (tf.size(indices) / tf.maximum(size, 1))
         return examples
 
     def outputs(self, values):
@@ -158,7 +158,7 @@ class ModelObjective:
         return data_loss + _sum_per_replica(losses, data_loss.dtype)
 
     def regularization(self, values):
-        """Returns what the layers add to the loss, a scalar; under a strategy this replica's share of it.
+        """Returns the sum of the losses that the layers add, a scalar; under a strategy this replica's share.
 
         Args:
             values: A tensor for each trainable variable.

@@ -1,4 +1,4 @@
-"""The changes to Keras that importing the optimizers makes, to two methods of `keras.Model`.
+"""The changes that importing the optimizers makes to two methods of `keras.Model`.
 
 `compile` is followed by a call that attaches a `ModelOptimizer` to the model, and `make_train_function` is
 preceded by one that builds it. Neither changes anything for other optimizers.
@@ -57,7 +57,7 @@ def unpatched():
         True
     """
     patched = {name: vars(owner)[name] for name, (owner, _) in _ORIGINALS.items()}
-    # By its registered name, as the optimizers do not import the layers.
+    # Find the class by its registered name, since the optimizers do not import the layers.
     registered = keras.saving.get_registered_object("curvezoo>BatchNormalization")
     # Before the first import of the layers a `DeferredClass` is registered, which has no kernel.
     batch_norm = registered if isinstance(registered, type) else None

@@ -1,10 +1,10 @@
-"""What the optimizers need of the installed Keras, checked once when they are imported."""
+"""Checks, on import, that the installed Keras has the internals that the optimizers use."""
 
 import keras
 
 TESTED = ("3.15.0", "3.15.1")
 
-# By owner: a public class whose methods and properties, or an instance whose attributes, the bridge uses.
+# The members that the bridge uses, by owner: methods and properties of classes, and attributes of instances.
 _CLASSES = {
     "keras.Model": ("compile", "make_train_function", "train_step", "compute_loss", "_symbolic_build"),
     "keras.Layer": ("_flatten_layers",),

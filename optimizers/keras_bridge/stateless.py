@@ -18,8 +18,8 @@ def trainable_values(model):
 def stateless_call(model, values, state, x, training=False, return_losses=False):
     """Calls a model at other values of its variables, as `keras.Model.stateless_call` does.
 
-    Keras's method bypasses `model.__call__`: layers that are not handed `training` explicitly miss it, and a
-    layer that is called twice has its losses counted once. This function has neither fault.
+    Keras's method bypasses `model.__call__`: layers that are not passed `training` explicitly do not receive
+    it, and the losses of a layer that is called twice are counted once. This function avoids both problems.
 
     Args:
         model: The model.

@@ -1,6 +1,6 @@
 """Records the inputs a and pre-activations s of a model's layers while it runs.
 
-A Keras optimizer sees gradients only. Kronecker factors and per-example gradients need, for each layer, its
+A Keras optimizer sees only gradients. Kronecker factors and per-example gradients need, for each layer, its
 input a and the gradient g = dLoss/ds with respect to its pre-activation s: the gradient of a dense kernel
 is the sum over examples of a g^T. `record` collects both without changing the model; g is then
 `tape.gradient(loss, call.preactivation)`.
@@ -58,8 +58,8 @@ class Call:
 def record(layers, tape=None):
     """Records the calls of layers. On exit the layers are always restored.
 
-    Enter it where the model runs, under a strategy in the replica's own function: a recording sees only the
-    calls of its thread.
+    Enter the context where the model runs (under a strategy, in the replica's own function), since a
+    recording sees only the calls of its own thread.
 
     Args:
         layers: Layers with weights of their own, or recurrent layers.

@@ -2,7 +2,7 @@
 
 import lazy_loader
 
-# Importing K-FAC fails at once, with one clear message, where Keras does not support it.
+# If the installed Keras is not supported, importing K-FAC fails here with a clear message.
 from .. import keras_bridge  # noqa: F401
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,12 +10,12 @@ from .quadratic import fisher_forms
 
 # The factor of the damping after a rejected step.
 REJECTED = 4.0
-# The damping may fall by this factor per step.
-PATIENCE = 0.95
-# Steps from one trial to the next where the damping is constant.
+# The damping may be multiplied by this factor per step.
+LOWERED = 0.95
+# Number of steps between trials if the damping is constant.
 TRIED_EVERY = 10
-# A step is also tried if its divergence, or its change of the loss to first order, exceeds this fraction of
-# the loss at the last trial.
+# A step is also tried if its divergence or linear loss change exceeds this fraction of the loss at the last
+# trial.
 RISKY = 0.1
 
 
@@ -24,9 +24,9 @@ class Acceptance:
 
     Args:
         damping: The variable of the damping lambda.
-        initial_damping: The damping that was given, or None if it is measured.
+        initial_damping: The initial damping, or None if it is measured.
         bounds: The smallest and the largest damping.
-        adapt_every: Steps from one trial and change of the damping to the next; None for constant damping.
+        adapt_every: Number of steps between trials that adapt the damping; None for constant damping.
         add_state: Function of a name that returns a new variable.
     """
 
@@ -68,7 +68,7 @@ class Acceptance:
         objective, dtype = batch.objective, damping.dtype
         due = batch.iteration % (self.adapt_every or TRIED_EVERY) == 0
         linear_change = dot(batch.gradients, step)
-        # Saturated predictions have no divergence, however large the predicted change of the loss is.
+        # The divergence vanishes for saturated predictions, however large the predicted loss change is.
         risky = RISKY * tf.abs(tf.cast(self.last_loss, dtype))
         tried = due | (tf.maximum(divergence, tf.abs(linear_change)) > risky)
 
@@ -94,6 +94,6 @@ class Acceptance:
 
     def _damping_after_accepted(self, damping, ratio, due):
         if self.adapt_every is None:
-            return tf.maximum(PATIENCE * damping, tf.cast(self.first_damping, damping.dtype))
-        factor = min(PATIENCE ** -min(self.adapt_every, 100), REJECTED)
+            return tf.maximum(LOWERED * damping, tf.cast(self.first_damping, damping.dtype))
+        factor = min(LOWERED ** -min(self.adapt_every, 100), REJECTED)
         return tf.where(due, adapted_damping(damping, ratio, factor, self.bounds), damping)

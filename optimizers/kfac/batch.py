@@ -1,4 +1,4 @@
-"""What the three parts of a K-FAC step know of their batch."""
+"""The data of one batch that the three parts of a K-FAC step share."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,7 +14,7 @@ class Batch:
 
     Args:
         objective: The `Objective` of this replica's batch.
-        examples: The `Objective` of those of its examples on which F is measured.
+        examples: The `Objective` of the subsample of this batch on which F is measured.
         values: The trainable values, a list of tensors.
         gradients: The gradient g over all replicas, a tensor for each value; zero if it is not finite.
         grads_finite: Whether the gradient is finite. Otherwise the batch is ignored.

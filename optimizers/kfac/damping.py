@@ -1,4 +1,4 @@
-r"""The first damping, and the smallest one that the noise of batches calls for.
+r"""The initial damping, and the lower bound that the noise of batches requires.
 
 In a direction where F has the eigenvalue f, the gradient of a batch of B positions is f Delta, where Delta is
 the distance to the optimum, plus noise of variance f / B, if labels scatter as the model predicts. If Delta
@@ -6,8 +6,9 @@ has the prior variance \(\sigma^2\), its best estimate (Wiener's filter) is
 
     Delta ~ gradient / (f + lambda)        lambda = 1 / (B sigma^2)
 
-Less damping fits noise. The distance is not known: \(\sigma^2\) is set to `PRIOR` / |F|, with the Frobenius
-norm, which is at least F's largest eigenvalue. This value serves many networks and batch sizes.
+With less damping, steps fit the noise. The distance is not known: \(\sigma^2\) is set to `PRIOR` / |F|, with
+the Frobenius norm, which is at least F's largest eigenvalue. This value works for many networks and batch
+sizes.
 
 Where positions have weights w in the loss, F is the sum of w F_i, and the noise has the variance
 sum w^2 F_i. In units of the sum of w this is the above with B = (sum w)^2 / sum w^2.
@@ -17,14 +18,14 @@ import math
 
 import tensorflow as tf
 
-# The first damping, in units of the mean eigenvalue of F.
+# The initial damping, in units of the mean eigenvalue of F.
 FIRST = 0.1
 # The variance sigma^2, in units of 1 / |F|.
 PRIOR = 20.0
 
 
 def averaged_positions(positions, weights, weight):
-    """Returns the average of B after one more batch; unchanged if that has no weights.
+    """Returns the average of B after one more batch; unchanged if all weights of that batch are zero.
 
     Args:
         positions: The average before.

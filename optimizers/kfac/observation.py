@@ -1,4 +1,4 @@
-"""The factors of one batch: a backward pass of labels drawn from the model."""
+"""Computes the factors of F on one batch, by a backward pass for labels drawn from the model."""
 
 import tensorflow as tf
 
@@ -8,9 +8,9 @@ from ..vectors import precision
 
 
 def observe(preconditioners, objective, labels, states, weight, share=1.0):
-    """Returns the preconditioners' states after one more batch of this replica's, and the batch's weights.
+    """Returns the preconditioners' states after one more batch on this replica, and the batch's weights.
 
-    The latter are the sums of w and of w^2 over positions, with their weights w in the loss, a tensor [2].
+    The weights are the sums of w and of w^2 over positions with weights w in the loss, a tensor [2].
 
     Args:
         preconditioners: The `Preconditioner`s.
@@ -51,16 +51,16 @@ def observe(preconditioners, objective, labels, states, weight, share=1.0):
 
 
 def draw(distribution, predictions, seed):
-    """Returns labels drawn from the model; the same ones however the batch is split among replicas.
+    """Returns labels drawn from the model, independent of how the batch is split among replicas.
 
     Args:
         distribution: The `OutputDistribution`.
-        predictions: The distribution's parameters for this replica's examples, [B, ..., D]; all replicas must
-            have equally many examples for the same labels.
+        predictions: The distribution's parameters for this replica's examples, [B, ..., D]; for this
+            independence all replicas must have the same number of examples.
         seed: Two integers.
     """
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     size = tf.shape(predictions)[0]
-    # Noise belongs to a place in the batch: draw for the preceding replicas, too, and drop theirs.
+    # Noise depends on the index in the batch: also draw for the preceding replicas, and drop their labels.
     copies = tf.concat([[replica + 1], tf.ones([len(predictions.shape) - 1], tf.int32)], 0)
     return distribution.sample(tf.tile(predictions, copies), tf.stack(seed))[replica * size :]

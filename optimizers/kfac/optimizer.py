@@ -1,6 +1,6 @@
 """K-FAC: natural gradient with a Fisher matrix of Kronecker products, for any Keras model under `fit`.
 
-Legend: B examples of a batch, P trainable numbers, m rows and n columns of a layer's matrix of weights.
+Legend: B examples of a batch, P trainable parameters, m rows and n columns of a layer's matrix of weights.
 """
 
 import math
@@ -37,24 +37,25 @@ class KFAC(TrialOptimizer):
         s  = eps (mu v - alpha d),  theta <- theta + s,  v <- s
 
     At each step alpha and mu minimize the quadratic model g^T s + s^T (F + lambda) s / 2 with the exact F of
-    `curvature_examples`; the rate eps is therefore dimensionless, and 1 is right. If `momentum` is given,
+    `curvature_examples`; the rate eps is therefore dimensionless and should be 1. If `momentum` is given,
     s = momentum v - eps k d instead, with a clip k <= 1.
 
-    The damping follows Levenberg and Marquardt: every `adapt_every` steps the step is tried on its batch, and
-    the change of the loss is compared with the model's prediction. Other steps are also tried if they move
-    far: if their divergence, or their change of the loss to first order, exceeds a tenth of the loss at the
-    last trial. A tried step that would raise the loss is rejected, as is any step that is not finite: the
-    weights keep their values, and the damping rises. A batch whose gradient is not finite is ignored.
+    The damping follows the Levenberg-Marquardt rule: every `adapt_every` steps, the change of the batch's
+    loss under the step is evaluated and compared with the model's prediction (a trial). Large steps are also
+    tried: those whose divergence or linear loss change exceeds a tenth of the loss at the last trial. A step
+    that raises the loss in a trial is rejected, as is any non-finite step: the weights keep their values, and
+    the damping rises. A batch whose gradient is not finite is ignored.
 
     In small batches, much of a step's slope g^T s is noise of its own batch. The gradients of the next
     batches, whose noise is independent, measure the fraction that is signal,
 
         c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
-    and steps are multiplied by c, which is best under such noise (Eq. 4.5.6 with eps_max = 1). Where the F of
-    a few examples is larger along their own step than that of all, c exceeds the fraction. c falls with the
-    gradient, which replaces a learning-rate schedule. Because a step's own batch predicts noise as well as
-    signal, the trials alone would let the damping fall too far. It stays above
+    and steps are multiplied by c, which is optimal under such noise (Eq. 4.5.6 with eps_max = 1). If F is
+    measured on a few examples, it is larger along their own step than the F of all examples, and c
+    overestimates the fraction. As the gradient shrinks, c decreases, which replaces a learning-rate schedule.
+    A step fits the noise of its own batch as well as the signal, so that trials on this batch alone would let
+    the damping fall too far. The damping is therefore bounded from below:
 
         lambda >= |F| / (20 B)
 
@@ -62,8 +63,8 @@ class KFAC(TrialOptimizer):
 
     Layers: Dense, EinsumDense (and so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and
     GRU have Kronecker products; scales and shifts of normalizations have full blocks, or diagonal ones above
-    512 numbers; anything else follows `fallback`. A layer that is called twice counts both calls; a variable
-    shared by two layers is refused.
+    512 entries; all other variables are treated according to `fallback`. The block of a layer that is called
+    twice includes both calls; a variable shared by two layers is not supported.
 
     A step costs a forward and backward pass of `curvature_examples` every `statistics_every` steps, two
     forward derivatives of them at each step, inverses of O(m^3 + n^3) every `inverse_every` steps, and
@@ -72,34 +73,35 @@ class KFAC(TrialOptimizer):
 
     Args:
         learning_rate: The eps above, dimensionless: a number of at least 0, a schedule or a callable.
-        damping: The first lambda, in units of loss / theta^2, positive; None for a tenth of the mean
-            eigenvalue of F, tr F / P, of the first batch. It is raised to the bound above.
-        momentum: None to minimize over alpha and mu; or the momentum of fixed steps, in [0, 1).
-        decay: Memory of the averages at each update of the statistics, in [0, 1). The first updates are
+        damping: The initial lambda, in units of loss / theta^2, positive; None for a tenth of the mean
+            eigenvalue of F, tr F / P, of the first batch. It is raised to the lower bound above.
+        momentum: None to minimize the model over alpha and mu; or a fixed momentum, in [0, 1).
+        decay: Decay rate of the averages at each update of the statistics, in [0, 1). The first updates are
             averaged with equal weights.
         fisher: `sampled`, the Fisher matrix; or `empirical`, which uses the data's labels: same cost, but not
             the Fisher matrix (Eq. 4.6.18).
         eigenbasis: Whether to measure F's diagonal in the eigenbasis of A (x) G (EKFAC).
-        curvature_examples: The largest number of examples for statistics and forward derivatives, evenly
+        curvature_examples: The maximum number of examples for statistics and forward derivatives, evenly
             spaced in the batch.
-        statistics_every: Steps from one update of the averages to the next; each of the first 20 steps has
-            one.
-        inverse_every: Steps from one inversion to the next. There are more after 1, 2, 4, 8 and 16 steps, and
-            after a rejected step.
-        adapt_every: Steps from one trial and change of the damping to the next; or None for constant damping
-            with a trial every ten steps. A rejected step raises a constant damping, which then returns to its
-            value. The noise bound does not apply to a constant damping that is given.
+        statistics_every: Number of steps between updates of the averages; each of the first 20 steps also
+            updates them.
+        inverse_every: Number of steps between inversions; inverses are also updated after 1, 2, 4, 8 and 16
+            steps, and after a rejected step.
+        adapt_every: Number of steps between trials that adapt the damping; or None for constant damping with
+            a trial every ten steps. A rejected step raises a constant damping temporarily. The noise bound
+            does not apply to a constant damping that is given.
         damping_bounds: The smallest and the largest damping.
-        noise_memory: Memory of the averages in c, in [0, 1), about 1 / (1 - noise_memory) steps; or None for
-            whole steps and no noise bound. With `momentum`, and with Keras's clipping, steps are whole and
+        noise_memory: Decay rate of the averages in c, in [0, 1), over about 1 / (1 - noise_memory) steps; or
+            None to disable both c and the noise bound. With `momentum` or Keras's clipping, c is not used but
             the bound applies.
-        kl_clip: The largest s^T F s / 2 of a step, approximately its KL divergence in units of the loss; None
-            for none. With `momentum` it bounds eps^2 d^T g / 2, approximately that of the step's new part.
-        fallback: `diagonal`, or `raise` to refuse layers without a block of their own.
+        kl_clip: The maximum s^T F s / 2 of a step, approximately its KL divergence in units of the loss; None
+            for no limit. With `momentum` it bounds eps^2 d^T g / 2, approximately the divergence of the new
+            part of the step.
+        fallback: `diagonal`, or `raise` to reject layers without a block of their own.
         seed: Seed of the drawn labels, an integer in [0, 2^31).
         name: Name of the optimizer.
         **kwargs: As in `keras.optimizers.Optimizer`. Clipping acts on the step s; weight decay is part of the
-            step that is tried, and not of v.
+            step that is evaluated, and not of v.
 
     Raises:
         ValueError: If an argument is out of range. On `compile`: if the loss has no distribution, or the

@@ -14,7 +14,7 @@ Grosse 2015, section 6.3). The eigenbasis needs no such split. Its S starts as t
 and is averaged with the second moments of the examples' gradients in that basis, the diagonal that is closest
 to F (George et al. 2018).
 
-Legend: B examples, m rows and n columns of a block's matrix M of gradients, d numbers of a vector.
+Legend: B examples, m rows and n columns of a block's matrix M of gradients, d entries of a vector.
 
 References:
     Martens and Grosse, "Optimizing neural networks with Kronecker-factored approximate curvature" (2015),
@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from ..vectors import finite
 
-# The damping of an inverse is at least this many units in the last place of the matrix's trace.
+# Inverses use a damping of at least this many units in the last place of the matrix's trace.
 ROUNDING = 4
 
 

@@ -1,4 +1,4 @@
-r"""The best combination of a new direction and the last step, by the exact Fisher matrix.
+r"""The best combination of a new direction and the last step, from the exact Fisher matrix.
 
 Among the steps \(s = \mu v - \alpha d\), with the direction d, the last step v and the gradient g, the one
 that minimizes the quadratic model

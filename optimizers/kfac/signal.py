@@ -1,24 +1,24 @@
 r"""The fraction of a step's slope that is signal and not noise of its batch, measured by the next batch.
 
 A step s down the gradient g of a batch of B examples predicts a change \(g^T s\) of the loss, to first order.
-With the gradient G of all data, \(G^T s\) of it is signal, and the rest is noise that the batch was fitted
-to. The noise of the next gradient g', at \(\theta + s\), is independent, so that on average
+With the gradient G of all data, \(G^T s\) of it is signal, and the rest is noise of its batch that the
+step fits. The noise of the next gradient g', at \(\theta + s\), is independent, so that on average
 \(g'^T s - s^T F s = G^T s\) and
 
     c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
 in the steps' own metric. The step that lowers the expected loss most is c times the one that would be best
-without noise: Eq. 4.5.6 with eps_max = 1. Where F comes from a few examples, it is larger along their own
-step than the F of all examples, and c exceeds the fraction.
+without noise: Eq. 4.5.6 with eps_max = 1. If F is measured on a few examples, it is larger along their
+own step than the F of all examples, and c overestimates the fraction.
 """
 
 import tensorflow as tf
 
 from ..vectors import dot
 
-# The smallest fraction: a step of zero would measure nothing.
+# The smallest fraction, since a step of zero would measure nothing.
 SMALLEST = 0.01
-# One measurement is at most this many times the slope, so that one extreme batch is forgotten soon.
+# One measurement is at most this many times the slope, so that one extreme batch is soon forgotten.
 LARGEST_RATIO = 10.0
 
 
@@ -26,7 +26,7 @@ class SignalFraction:
     """The running estimate of the fraction c.
 
     Args:
-        memory: Memory of both averages, in [0, 1).
+        memory: Decay rate of both averages, in [0, 1).
         add_state: Function of a name that returns a new variable.
     """
 

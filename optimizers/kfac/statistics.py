@@ -7,8 +7,8 @@ from ..vectors import precision
 from .damping import averaged_positions
 from .observation import observe
 
-# The first statistics come from few examples, and their inverses age fast: all of the first EARLY steps
-# update the averages, and each power of two among them the inverses.
+# The first statistics come from few examples, and their inverses soon become stale. Each of the first EARLY
+# steps therefore updates the averages, and those whose number is a power of two also update the inverses.
 EARLY = 20
 
 
@@ -17,9 +17,9 @@ class Statistics:
 
     Args:
         preconditioners: The `Preconditioner`s, one for each block of F.
-        decay: Memory of the averages at each update. The first updates are averaged with equal weights.
-        update_every: Steps from one update of the averages to the next.
-        inverse_every: Steps from one inversion to the next.
+        decay: Decay rate of the averages at each update. The first updates are averaged with equal weights.
+        update_every: Number of steps between updates of the averages.
+        inverse_every: Number of steps between inversions.
         counts_positions: Whether to average the number of positions of a batch.
         add_state: Function of a name, a shape and a type that returns a new variable.
     """
@@ -69,7 +69,7 @@ class Statistics:
         """Stores the states, and returns them with new inverses if these are due.
 
         Args:
-            states: What `update` returned.
+            states: The states that `update` returned.
             damping: The damping lambda of this step.
             iteration: The number of steps before this one.
         """
@@ -85,7 +85,7 @@ class Statistics:
         return states
 
     def mark_stale(self, stale):
-        """Makes an inversion due at the next step, if `stale`, whatever `inverse_every` is."""
+        """Makes an inversion due at the next step if `stale`, regardless of `inverse_every`."""
         self.inverses_stale.assign(tf.cast(stale, self.inverses_stale.dtype))
 
     def natural_gradient(self, gradients, variables, states, damping):

@@ -1,4 +1,4 @@
-"""Second part of a K-FAC step: its length and momentum, its clip, and the fraction of it that is signal."""
+"""Second part of a K-FAC step: its step size, momentum and clipping, and the fraction that is signal."""
 
 import dataclasses
 
@@ -30,9 +30,9 @@ class StepRule:
 
     Args:
         variables: The trainable variables.
-        momentum: None to minimize the quadratic model over step size and momentum; or a fixed momentum.
+        momentum: A fixed momentum, or None to minimize the quadratic model over step size and momentum.
         kl_clip: The largest divergence of a step, or None.
-        signal_memory: Memory of the averages in the signal fraction, or None for whole steps.
+        signal_memory: Decay rate of the averages in the signal fraction, or None for full steps.
         optimizer: The `ModelOptimizer`, which clips steps and creates the variables.
     """
 
@@ -61,20 +61,20 @@ class StepRule:
             coefficients = rate * best_coefficients(batch.gradients, natural, last, forms, damping)
             divergence = tf.tensordot(coefficients, tf.linalg.matvec(forms, coefficients), 1) / 2
             clip = self._clip_factor(divergence)
-            along, again = tf.unstack(clip * coefficients)
+            natural_factor, last_factor = tf.unstack(clip * coefficients)
             divergence = clip**2 * divergence
         else:
             # F d is approximately g.
             divergence = rate**2 * dot(batch.gradients, natural) / 2
             clip = self._clip_factor(divergence)
-            along, again = -rate * clip, tf.constant(self.momentum, rate.dtype)
+            natural_factor, last_factor = -rate * clip, tf.constant(self.momentum, rate.dtype)
             # Momentum sums a steady direction to 1 / (1 - m) steps.
             divergence *= clip**2 / (1 - self.momentum) ** 2
-        terms = zip(scaled(along, natural), scaled(again, last), strict=True)
+        terms = zip(scaled(natural_factor, natural), scaled(last_factor, last), strict=True)
         return Proposal(self.clip([d + v for d, v in terms]), divergence, rate)
 
     def remember(self, batch, proposal, accepted):
-        """Stores the step for the next one: zero if it was rejected; a batch that is not finite is ignored.
+        """Stores the step for the next one, or zero if it was rejected; a non-finite batch is ignored.
 
         Args:
             batch: The `Batch`.

@@ -7,9 +7,9 @@ steps, and repeated calls of one layer). With labels drawn from the model, the b
     F = sum_b sum_t,t' (a_bt (x) g_bt) (a_bt' (x) g_bt')^T.
 
 K-FAC approximates F by A (x) G, where A is the mean over examples of sum_t a a^T, and G is the sum over
-examples of the mean over t of g g^T. This treats activations and gradients as independent, and positions,
-too. It is exact for a batch of one example with one position, and where g does not depend on a, as in a
-linear network under squared error.
+examples of the mean over t of g g^T. This treats activations as independent of gradients, and
+positions as independent of each other. It is exact for a batch of one example with one position, and where g
+does not depend on a, as in a linear network under squared error.
 
 The gradients that enter the statistics are those of sum_p sqrt(c_p) nll_p, where nll_p is the negative
 log-likelihood of a label drawn at position p, and c_p is its weight in the loss. The labels are independent

@@ -34,7 +34,7 @@ def blocks_of(model, fallback="diagonal"):
 
     A layer that is called several times is one block. Variables that no rule covers get a `FallbackBlock`:
     those of other layers, those that a model or a composite layer owns directly, and those inside a
-    `keras.layers.Wrapper`, which may compute with other weights than its layer's.
+    `keras.layers.Wrapper`, which may compute with weights other than its layer's.
 
     Args:
         model: A built model, or a layer.
@@ -59,7 +59,7 @@ def blocks_of(model, fallback="diagonal"):
             if other is not layer:
                 raise ValueError(
                     f"The layers {other.name!r} and {layer.name!r} share the variable {variable.path!r}, "
-                    "whose curvature is that of neither: share one layer instead, and call it twice"
+                    "which is not supported: share one layer instead, and call it twice"
                 )
         blocks += _blocks_or_fallback(layer, variables, fallback)
     without_owner = [v for v in model.trainable_variables if id(v) not in owners]

@@ -1,4 +1,4 @@
-"""Rule for `Conv1D`, `Conv2D` and `Conv3D` (KFC): a is the patch under the filter at one place of the image.
+"""Rule for `Conv1D`, `Conv2D` and `Conv3D` (KFC): a is the patch under the filter at one position.
 
 Legend: B batch, S length of an axis of the image, C channels, k length of the filter along an axis.
 """
@@ -57,12 +57,12 @@ def convolution_blocks(layer):
 
 
 def patches(x, sizes, strides, dilations, padding):
-    """Returns the patch under the filter at each place, [B, S', ..., k ... C], in the kernel's order.
+    """Returns the patch under the filter at each position, [B, S', ..., k ... C], in the kernel's order.
 
     Args:
         x: Images [B, S, ..., C].
         sizes: Lengths of the filter.
-        strides: Distances between its places.
+        strides: Distances between its positions.
         dilations: Distances between its entries.
         padding: `valid`, `same` or `causal`.
     """

@@ -107,8 +107,8 @@ class KroneckerBlock(Block):
     def second_moments(self, calls, gradients, row_basis, column_basis):
         """Returns sum_b (U_A^T P_b U_G)^2 entrywise, [m, n], for the gradients P_b of the examples.
 
-        In the eigenbases of A and G these are the exact diagonal of F, which EKFAC puts in the place of the
-        products of eigenvalues. Only one example's matrix is held at a time, and none if there is one
+        In the eigenbases of A and G these are the exact diagonal of F, which replaces the products of
+        eigenvalues in EKFAC. Only one example's matrix is held at a time, and none if there is one
         position.
 
         Args:

@@ -55,7 +55,7 @@ def normalization_blocks(layer):
     """Returns the block of batch, layer, group or RMS normalization, or `None` for another layer.
 
     There are no statistics for batch normalization with `renorm`, whose corrections change with each call, or
-    with `synchronized`, which communicates in each, nor for layer normalization with `rms_scaling`.
+    with `synchronized`, which communicates in each call, nor for layer normalization with `rms_scaling`.
 
     Args:
         layer: The layer.

@@ -1,4 +1,4 @@
-r"""Squared norms of per-example gradients from one backward pass, by the rules of the layers.
+r"""Squared norms of per-example gradients from one backward pass, computed by the rules of the layers.
 
 The gradient of one example's loss with respect to a kernel is \(\sum_t a_t g_t^T\), with a the inputs of
 the layer and g the gradient with respect to its pre-activations. Its squared norm follows from a and g alone;
@@ -53,7 +53,7 @@ def squared_norms(objective):
     regularizers belong to no example and do not enter g_i; activity regularizers do.
 
     Args:
-        objective: An `Objective` of a batch, under a strategy of one replica's share. Its model must have no
+        objective: An `Objective` of a batch; under a strategy, of one replica's share. Its model must have no
             `unsupported_reason`, and `BatchNormalization` must run in inference mode. Recurrent layers are
             unrolled and must have a static number of time steps.
 

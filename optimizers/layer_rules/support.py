@@ -1,4 +1,4 @@
-"""Which layers compute what a rule assumes: a subclass may change the computation and keep the weights."""
+"""Checks that layers compute what their rules assume; a subclass may compute something else."""
 
 import keras
 

@@ -17,10 +17,10 @@ from .callback import GradientNoiseScale
 class AdaptiveBatch(BatchCallback):
     """Grows the batch size towards the noise scale that a `GradientNoiseScale` callback measures.
 
-    The noise scale increases as the loss decreases: small batches use examples best at the beginning of a
-    training, and large ones later. The data passed to `fit` do not change: this callback joins k consecutive
-    batches of b examples to one batch of k b, on which the model trains. It supports arrays, data sets and
-    generators of dense tensors, also under a strategy.
+    The noise scale increases as the loss decreases: small batches make the best use of examples early
+    in training, and large ones later. The data passed to `fit` do not change: this callback joins k
+    consecutive batches of b examples into one batch of k b, on which the model trains. It supports arrays,
+    data sets and generators of dense tensors, also under a strategy.
 
     The batch size is updated at the end of each epoch, or every `every` steps. If the standard error of the
     noise scale is at most half of it, the target is the size from `theory.trade_off.advised_batch_size`. The
@@ -30,12 +30,13 @@ class AdaptiveBatch(BatchCallback):
 
     - It needs more memory; `high` is the limit.
     - An epoch over the data has fewer steps (the last batch may be smaller), although the progress bar shows
-      the old total. With `steps_per_epoch` the number of steps stays and they take more data, which should
-      therefore repeat.
-    - The learning rate does not change, or follows its schedule by steps. Growing batches are meant to
+      the old total. With `steps_per_epoch` the number of steps is unchanged and they take more data, which
+      should therefore repeat.
+    - The learning rate is not adapted; a schedule continues by steps. Growing batches are meant to
       replace a decaying learning rate. By Eq. 4.5.6 the best learning rate increases with the batch by
       (1 + B_noise / B_old) / (1 + B_noise / B_new).
-    - The train step is compiled once more for an unknown batch size, or under `jit_compile` for each size.
+    - The train step is compiled once more, for an unknown batch size; under `jit_compile` it is compiled for
+      each size.
 
     `logs` contain `batch_size` at the end of each epoch.
 
@@ -44,8 +45,8 @@ class AdaptiveBatch(BatchCallback):
         high: Maximum batch size, in examples.
         excess: x, the number of examples to spend beyond the minimum, in units of the minimum; the target is
             x times the noise scale (`theory.trade_off.advised_batch_size`).
-        growth: Maximum factor of one update, at least 2.
-        every: Steps between updates; None for the end of each epoch.
+        growth: Maximum factor by which one update increases the batch size, at least 2.
+        every: Steps between updates; None to update at the end of each epoch.
 
     Attributes:
         batch_size: Current number of examples in a full batch over all replicas; None before the first batch.

@@ -17,7 +17,7 @@ from ..layer_rules import per_example
 from . import estimators as noise_estimators
 
 METHODS = ("auto", "per_example", "microbatches", "replicas")
-# A measurement takes as long as one to four steps, and so at most 3 % of the training time at this interval.
+# A measurement takes as long as one to four steps, at most 3 % of the training time at this interval.
 EVERY = 150
 
 
@@ -34,10 +34,10 @@ class GradientNoiseScale(BatchCallback):
     (`theory.noise_scale.two_batch_estimates`). Running averages of both, which favor recent measurements, are
     divided. The standard error is computed from the scatter of the measurements.
 
-    - `per_example` compares single examples with the batch and scatters least. Their gradient norms follow
-      from the inputs and gradients of layers (`layer_rules`), for Dense, EinsumDense (and therefore
-      attention), convolutions, Embedding, recurrent layers (unrolled) and normalizations other than batch
-      normalization.
+    - `per_example` compares single examples with the batch and has the smallest variance. Their gradient
+      norms follow from the inputs and gradients of layers (`layer_rules`), for Dense, EinsumDense (and
+      therefore attention), convolutions, Embedding, recurrent layers (unrolled) and normalizations other than
+      batch normalization.
     - `microbatches` compares microbatches with their mean, for any model. With batch normalization, each
       microbatch is normalized by its own statistics, which defines the gradient whose noise is measured.
     - `replicas` compares the replicas' shares of the batch with the whole, under a strategy with several.
@@ -139,7 +139,7 @@ class GradientNoiseScale(BatchCallback):
     def history(self):
         """A dict of lists with an entry for each measurement of B_simple.
 
-        `step` is the number of batches trained on before, and `batch_size` the number of examples.
+        `step` is the number of batches already trained on, and `batch_size` the number of examples.
         `squared_norm` and `trace` are the estimates of |G|^2 and tr Sigma from this batch alone;
         `noise_scale` and `standard_error` are the running results after it.
         """
@@ -151,7 +151,7 @@ class GradientNoiseScale(BatchCallback):
         return self._curved.history
 
     def average(self, first=0):
-        """Returns the noise scale over a whole training and its standard error, both in examples.
+        """Returns the noise scale over the whole training and its standard error, both in examples.
 
         It is the ratio of the unweighted averages of tr Sigma and |G|^2 over measurements.
 
@@ -227,7 +227,7 @@ class GradientNoiseScale(BatchCallback):
                 logs.update(series.finite(name))
 
     def _prepare(self, data):
-        """Returns the compiled measurements of B_simple and B_noise, given the first batch of a training."""
+        """Returns the compiled measurements of B_simple and B_noise, given the first training batch."""
         model, count = self.model, self.microbatches
         if type(model).compute_loss is not keras.Model.compute_loss and not has_own_objective(model):
             raise ValueError(
@@ -304,7 +304,7 @@ class _Series:
         self.history = {name: [] for name in names}
 
     def resume(self, step):
-        """Makes a measurement due if a training starts over at an earlier step."""
+        """Makes a measurement due if training restarts at an earlier step."""
         if self.history["step"] and step < self.history["step"][-1]:
             self.next = step
 

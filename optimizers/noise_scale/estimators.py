@@ -31,11 +31,12 @@ from ..vectors import at_least_float32, dot, precision
 
 
 def choose(model):
-    """Returns the method that `auto` takes for a model: `per_example` or `microbatches`.
+    """Returns the method that `auto` selects for a model: `per_example` or `microbatches`.
 
-    Per-example norms scatter least. Microbatches serve layers without a rule, recurrent layers, which
-    per-example norms would unroll, and batch normalization, which gives no example a gradient of its own.
-    Each microbatch is then normalized by its own statistics, as a replica's share is.
+    Estimates from per-example norms have the smallest variance. Microbatches are used for models with layers
+    that have no rule, with recurrent layers (which per-example norms would unroll), or with batch
+    normalization (under which no example has a gradient of its own). Each microbatch is then normalized by
+    its own statistics, as a replica's share is.
 
     Args:
         model: A built `keras.Model`.
@@ -77,18 +78,18 @@ def _per_example_squares(model, data):
 def _piece_squares(model, data, pieces):
     size = _size(data)
     pieces = tf.minimum(pieces, size)
-    cut = size // tf.maximum(pieces, 1)
+    piece_size = size // tf.maximum(pieces, 1)
     values = trainable_values(model)
 
     def add(index, gradients, total):
-        piece = _gradient(_objective(model, _piece(data, index, pieces, cut), index), values)
+        piece = _gradient(_objective(model, _piece(data, index, pieces, piece_size), index), values)
         return index + 1, [g + p for g, p in zip(gradients, piece, strict=True)], total + _square(piece)
 
     zeros = [tf.zeros_like(at_least_float32(v)) for v in values]
     start = (tf.constant(0), zeros, tf.zeros((), precision(zeros)))
     _, gradients, total = tf.while_loop(lambda i, *_: i < pieces, add, start)
-    number, size_of_piece = (tf.cast(value, total.dtype) for value in (pieces, cut))
-    total, number, inverses = replicas.total([total, number, number / size_of_piece])
+    number, examples = (tf.cast(value, total.dtype) for value in (pieces, piece_size))
+    total, number, inverses = replicas.total([total, number, number / examples])
     big = _square([g / tf.cast(number, g.dtype) for g in replicas.total(gradients)])
     # With these sizes, E|G_s|^2 and E|G_b|^2 are exact even if replicas have pieces of unequal sizes.
     return tf.stack([total / number, tf.cast(big, total.dtype), number / inverses, number**2 / inverses])
@@ -110,25 +111,25 @@ def curved(model, data, pieces):
     """
     size = _size(data) // 2
     pieces = tf.minimum(pieces // 2, size)
-    cut = size // tf.maximum(pieces, 1)
+    piece_size = size // tf.maximum(pieces, 1)
     values = trainable_values(model)
     zero = tf.zeros((), precision(values))
 
     def add(index, small, big):
         half, other = _piece(data, index, 2, size), _piece(data, 1 - index, 2, size)
-        forms = _forms(model, half, other, values, pieces, cut)
+        forms = _forms(model, half, other, values, pieces, piece_size)
         return index + 1, small + forms[0] / 2, big + forms[1] / 2
 
-    # A loop over the halves, whose graph is built once.
+    # Loop over the halves, so that their graph is built only once.
     _, small, big = tf.while_loop(lambda index, *_: index < 2, add, (tf.constant(0), zero, zero))
-    number, size_of_piece = (tf.cast(value, small.dtype) for value in (pieces, cut))
+    number, examples = (tf.cast(value, small.dtype) for value in (pieces, piece_size))
     # E[g^T H g] is linear in the inverse sizes, so that their mean is exact for shares of unequal sizes.
-    local = [small, big, 1 / size_of_piece, 1 / (size_of_piece * number)]
+    local = [small, big, 1 / examples, 1 / (examples * number)]
     small, big, *inverses = tf.unstack(tf.stack(replicas.total(local)) / _replicas(small))
     return tf.stack([small, big, *(1 / inverse for inverse in inverses)])
 
 
-def _forms(model, half, other, values, pieces, cut):
+def _forms(model, half, other, values, pieces, piece_size):
     """Returns the mean of g_j^T H g_j over microbatches of a half, and g^T H g of their mean gradient g.
 
     H is the Hessian of the other half.
@@ -136,16 +137,16 @@ def _forms(model, half, other, values, pieces, cut):
     objective = _objective(model, other, -1)
 
     def gradient(index):
-        return _gradient(_objective(model, _piece(half, index, pieces, cut), index), values)
+        return _gradient(_objective(model, _piece(half, index, pieces, piece_size), index), values)
 
     def add(index, total):
         return index + 1, [t + g for t, g in zip(total, gradient(index), strict=True)]
 
-    def more(index, *_):
+    def unfinished(index, *_):
         return index < pieces
 
     zeros = [tf.zeros_like(at_least_float32(v)) for v in values]
-    _, total = tf.while_loop(more, add, (tf.constant(0), zeros))
+    _, total = tf.while_loop(unfinished, add, (tf.constant(0), zeros))
     mean = [t / tf.cast(pieces, t.dtype) for t in total]
 
     def form(index, small, big):
@@ -156,7 +157,7 @@ def _forms(model, half, other, values, pieces, cut):
         return index + 1, small + dot(piece, product), big + dot(mean, product)
 
     zero = tf.zeros((), precision(zeros))
-    _, small, big = tf.while_loop(more, form, (tf.constant(0), zero, zero))
+    _, small, big = tf.while_loop(unfinished, form, (tf.constant(0), zero, zero))
     number = tf.cast(pieces, zero.dtype)
     return small / number, big / number
 
@@ -173,7 +174,7 @@ def _reseeded(variable, index):
     value = tf.convert_to_tensor(variable)
     if variable.name != "seed_generator_state":
         return value
-    # Far from the seeds that training uses next.
+    # Stay far from the seeds that training uses next.
     return value + tf.cast(tf.stack([0, (index + 2) * 1_000_003]), value.dtype)
 
 
@@ -197,14 +198,16 @@ def _size(data):
     return tf.shape(keras.tree.flatten(data)[0])[0]
 
 
-def _piece(data, index, pieces, cut):
-    """Returns the examples from index * cut to (index + 1) * cut, of the first pieces * cut."""
+def _piece(data, index, pieces, piece_size):
+    """Returns the piece of the given index, of `pieces` pieces of `piece_size` examples."""
 
     def take(tensor):
         if tensor is None:
             return None
         tensor = tf.convert_to_tensor(tensor)
-        rows = tf.reshape(tensor[: pieces * cut], tf.concat([[pieces, cut], tf.shape(tensor)[1:]], 0))
+        rows = tf.reshape(
+            tensor[: pieces * piece_size], tf.concat([[pieces, piece_size], tf.shape(tensor)[1:]], 0)
+        )
         piece = tf.gather(rows, index)
         piece.set_shape([None, *tensor.shape[1:]])
         return piece

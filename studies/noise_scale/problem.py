@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from ...optimizers.keras_bridge.internals import all_layers
 from ...optimizers.vectors import dot, flat, unflat
-from ...training.weights import penalize
+from ...training.weights import make_optimizer, penalize
 
 OPTIMIZERS = ("sgd", "recipe")
 """Plain SGD or the optimizer of the recipe, both at a constant learning rate."""
@@ -50,7 +50,7 @@ class Problem:
         self.sample = min(sample, self.size)
         self.model = self._new_model(recipe.seed)
         penalize(self.model, recipe.penalty.l1, recipe.penalty.l2)
-        self.optimizer = _optimizer(recipe, optimizer)
+        self.optimizer = _optimizer(recipe, optimizer, self.model)
         self.optimizer.build(self.model.trainable_variables)
         self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
         self._loss = recipe.objective.loss()
@@ -211,5 +211,11 @@ def examples(recipe, data_dir=None):
     return inputs, targets, splits.spec
 
 
-def _optimizer(recipe, name):
-    return recipe.optimizer.at_constant_rate().make(1) if name == "recipe" else keras.optimizers.SGD(0.0)
+def _optimizer(recipe, name, model):
+    if name == "sgd":
+        return keras.optimizers.SGD(0.0)
+    if recipe.optimizer.full_batch:
+        raise ValueError(
+            f"optimizer must make steps on batches, got {recipe.optimizer.name!r}; give optimizer='sgd'"
+        )
+    return make_optimizer(recipe.optimizer.at_constant_rate(), model)

@@ -110,7 +110,9 @@ def test_a_run_of_another_kind_writes_card_report_and_history(whole):
     assert (card["measure"], card["recipe"]["kind"]) == ("toy", name)
     assert card["metrics"] == {"split": "test", **run.scores}
     assert card["training"][f"{'round' if name == 'duel' else 'update'}s"] == 6
-    assert "data-set" not in card and card["parameters"] > 0
+    models = [export.model for export in toys.RECIPES[name].learner(None).exports()]
+    assert card["parameters"] == sum(model.count_params() for model in models)
+    assert card["data"] == {"name": "made"}
     assert "</html>" in (run.folder / "report.html").read_text()
     assert len((run.folder / "history.csv").read_text().splitlines()) == 7
 

@@ -74,7 +74,8 @@ def test_the_command_trains_and_evaluates_on_a_folder_of_images(folder, tmp_path
     scores = json.loads(printed[printed.index("{") :])
     assert scores["examples"] == 16
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "above → below" in page or "below → above" in page or scores["errors"] == 0
+    # The names of the folders label the worst mistakes.
+    assert "above" in page and "below" in page
     # The command on the card is equivalent to the one that was given.
     command = json.loads((tmp_path / "run" / "model" / "card.json").read_text())["command"]
     assert f"--set data={folder}" in command

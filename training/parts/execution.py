@@ -1,4 +1,4 @@
-"""How a step runs: precision, compilation, steps in one call. Nothing here changes what is computed."""
+"""How a step runs: precision, compilation, steps in one call. None of it is part of the model or of its loss."""
 
 import contextlib
 import dataclasses
