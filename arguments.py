@@ -19,7 +19,7 @@ import reprlib
 
 import numpy as np
 
-# Wide enough for probabilities that a network computed in single precision.
+# Tolerance on sums of probabilities, which a network may have computed in single precision.
 ROUNDING = 1e-5
 
 _ABBREVIATED = reprlib.Repr()
@@ -27,7 +27,7 @@ _ABBREVIATED.maxstring = _ABBREVIATED.maxother = _ABBREVIATED.maxlong = 120
 
 
 def described(value):
-    """Returns how a message shows a value: its `repr`, abbreviated, or the shape of an array or tensor."""
+    """Returns a value as messages show it: its abbreviated `repr`, or the shape of an array or tensor."""
     if isinstance(value, np.generic):
         value = value.item()
     shape = getattr(value, "shape", None)
@@ -50,7 +50,7 @@ def did_you_mean(value, valid, count=1):
 
 
 def first_index(bad):
-    """Returns the index of the first true entry as text, such as `[2, 0]`; an empty text for a number."""
+    """Returns the index of the first true entry as text, such as `[2, 0]`; an empty string for a number."""
     index = np.unravel_index(np.argmax(bad), np.shape(bad))
     return f"[{', '.join(map(str, index))}]" if index else ""
 
@@ -72,7 +72,7 @@ def require(name, array, valid, rule):
 def integer(name, value, low, high=None):
     """Returns `value` as an `int` after checking that it is an integer of at least `low` and at most `high`.
 
-    Neither `True` nor `2.0` is an integer. `None` stands for no upper limit.
+    `True` and `2.0` are not accepted as integers. If `high` is `None`, there is no upper limit.
     """
     valid = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not valid or value < low or (high is not None and value > high):
@@ -86,19 +86,19 @@ def number(name, value, low=-math.inf, high=math.inf, bounds="[]"):
 
     Args:
         name: The argument's name, for the message.
-        value: The value to check; neither `True` nor a string is a number.
+        value: The value to check; `True` and strings are rejected.
         low: The lower bound.
         high: The upper bound.
-        bounds: Which bounds are valid values themselves: `"[]"` both, `"[)"` the lower one, `"(]"` the upper
-            one, `"()"` none.
+        bounds: Which bounds are included: `"[]"` both, `"[)"` the lower one, `"(]"` the upper one, `"()"`
+            neither.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If `value` is not such a number.
     """
     try:
         real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:
-        # An integer or a fraction above 1.8e308.
+        # An integer or fraction above 1.8e308 does not fit into a float.
         real = False
     above = real and (value >= low if bounds[0] == "[" else value > low)
     below = real and (value <= high if bounds[1] == "]" else value < high)
@@ -118,14 +118,14 @@ def nonnegative_number(name, value):
 
 
 def fraction(name, value):
-    """Returns a number, or an array without axes, as a `float` after checking that it is in [0, 1)."""
+    """Returns a number or a zero-dimensional array as a `float` after checking that it is in [0, 1)."""
     if not 0 <= finite(name, value, 0) < 1:
         raise ValueError(f"{name} must be in [0, 1), got {value!r}")
     return float(value)
 
 
 def unit_interval(name, value):
-    """Returns a number, or an array without axes, as a `float` after checking that it is in [0, 1]."""
+    """Returns a number or a zero-dimensional array as a `float` after checking that it is in [0, 1]."""
     if not 0 <= finite(name, value, 0) <= 1:
         raise ValueError(f"{name} must be in [0, 1], got {value!r}")
     return float(value)
@@ -162,7 +162,7 @@ def one_of(name, value, valid):
     valid = tuple(valid)
     if value is None or isinstance(value, str | numbers.Number):
         for choice in valid:
-            # In Python True equals 1, but it must not pass for it.
+            # In Python, True == 1, but a Boolean must not match a number.
             if value == choice and isinstance(value, bool) == isinstance(choice, bool):
                 return choice
     raise ValueError(
@@ -179,8 +179,7 @@ def distinct_names(name, values, valid):
         valid: The valid names.
 
     Raises:
-        ValueError: If `values` is neither a tuple nor a list, or a name occurs twice; as `one_of` for a name
-            that is not valid.
+        ValueError: If `values` is neither a tuple nor a list, a name is not valid, or a name occurs twice.
     """
     valid = tuple(valid)
     if not isinstance(values, tuple | list):
@@ -193,12 +192,12 @@ def distinct_names(name, values, valid):
 
 
 def known_name(kind, name, valid):
-    """Returns `name` after checking that it is one of the names of some kind of thing.
+    """Returns `name` after checking that it is one of the valid names.
 
     The message is `Unknown data set 'mnits'; did you mean 'mnist'? Valid names: digits, mnist`.
 
     Args:
-        kind: The kind of thing that the names denote, such as `data set`.
+        kind: The noun for what the names denote, such as `data set`.
         name: The name to look up.
         valid: The valid names.
 
@@ -230,10 +229,10 @@ def finite(name, value, ndim=None):
     Args:
         name: The argument's name, for the message.
         value: A number or an array.
-        ndim: The number of axes that it must have; `None` for any.
+        ndim: The required number of axes; `None` for any.
 
     Raises:
-        ValueError: If it is not numeric, has another number of axes, or an entry is not finite.
+        ValueError: If `value` is not numeric, has the wrong number of axes, or an entry is not finite.
     """
     try:
         given = np.asarray(value)
@@ -298,7 +297,7 @@ def distributions(name, value, axis=-1):
 
     Raises:
         ValueError: If an entry is negative or not finite, or a sum differs from one by more than 1e-5; the
-            message has the first bad index. Also if `axis` is not an axis of the array.
+            message gives the first bad index. Also if `axis` is not an axis of the array.
     """
     array = nonnegative(name, value)
     if array.size == 0 or array.ndim == 0:
@@ -317,16 +316,16 @@ def distributions(name, value, axis=-1):
 def covariance(name, value, definite=True):
     """Returns a covariance matrix as a symmetric float64 array [D, D]; a number becomes [1, 1].
 
-    Symmetry and definiteness are tested on the correlation matrix, so that they do not depend on the units of
-    the variables.
+    Symmetry and definiteness are tested on the correlation matrix, so that the result does not depend on the
+    units of the variables.
 
     Args:
         name: The argument's name, for the message.
         value: The matrix.
-        definite: Whether to reject zero eigenvalues, too.
+        definite: Whether to reject zero eigenvalues as well.
 
     Raises:
-        ValueError: If it is not square, symmetric, and positive definite or semidefinite.
+        ValueError: If `value` is not square, symmetric, and positive definite or semidefinite.
     """
     matrix = finite(name, value)
     if matrix.ndim == 0:
@@ -349,7 +348,7 @@ def covariance(name, value, definite=True):
 
 
 def has_shape(name, array, shape):
-    """Checks that an array has this shape, a tuple of integers."""
+    """Checks that an array has the given shape, a tuple of integers."""
     if np.shape(array) != tuple(shape):
         raise ValueError(f"{name} must have shape {tuple(shape)}, got {np.shape(array)}")
 
@@ -388,12 +387,12 @@ def _range_rule(low, high, bounds):
 
 
 def _listed(valid):
-    """Returns valid values for a message: strings without quotes, others by their `repr`."""
+    """Returns the list of valid values for a message: strings without quotes, the others as their `repr`."""
     return ", ".join(choice if isinstance(choice, str) else repr(choice) for choice in valid)
 
 
 def _kind_of(value):
-    """Returns None, the dtype of an array, or the type of a value that holds no real numbers."""
+    """Returns the text for a value that holds no real numbers: None, the dtype of an array, or the type."""
     if value is None:
         return "None"
     return f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

@@ -1,7 +1,7 @@
 """The ledger of the notes' numbered equations: docs/equations.csv.
 
-Every number has one row: `tested` by the test named in `by`, a `definition`, a `derivation` step that leads
-to the equation named in `by`, or `open` while its chapter is not built. tests/conftest.py checks the ledger
+Each equation has one row: `tested` by the test named in `by`, a `definition`, a `derivation` step that leads
+to the equation named in `by`, or `open` until its chapter is implemented. tests/conftest.py checks the ledger
 against the tests that ran.
 """
 
@@ -26,7 +26,7 @@ class Equation:
     Args:
         number: The equation's number in the notes, such as `4.5.9`.
         status: One of `STATUSES`.
-        by: The test that verifies it, or for a derivation step the equation that it leads to.
+        by: The test that verifies the equation, or for a derivation step the equation that it leads to.
         note: A remark.
     """
 
@@ -51,7 +51,7 @@ class SectionCoverage:
         tested: Equations that a test verifies.
         definition: Definitions.
         derivation: Steps of a derivation.
-        open: Equations of a chapter that is not built.
+        open: Equations of a chapter that is not yet implemented.
     """
 
     section: str

@@ -3,7 +3,7 @@
 Legend: S values, C cells of a grid, K wave numbers.
 
 The characteristic function of X is <exp(-ikX)>. Its logarithm G(k) generates the cumulants (`cumulants`). The
-characteristic function of a sum of independent variables is the product of theirs.
+characteristic function of a sum of independent variables is the product of their characteristic functions.
 """
 
 import numpy as np
@@ -74,17 +74,18 @@ def generating_function(cumulants, k):
 
 
 def density_of_sum(x, density, count):
-    """Returns the density of a sum of N independent copies, from the N-th power of its transform.
+    """Returns the density of a sum of N independent variables with the given density.
 
-    This is Eqs. 3.2.10 and 3.2.11 with a discrete Fourier transform, padded so that nothing wraps around. The
-    result is exact for a lattice distribution (given as its probabilities divided by the spacing), and exact
-    to rounding for a smooth density that vanishes at the ends. If the density jumps halfway between points,
-    the error is of second order in the spacing. Values below the rounding error are set to zero.
+    It is computed from the N-th power of the Fourier transform (Eqs. 3.2.10 and 3.2.11). The discrete
+    transform is padded, so that nothing wraps around. The result is exact for a lattice distribution (given
+    as its probabilities divided by the spacing), and exact to rounding for a smooth density that vanishes at
+    the ends. If the density jumps halfway between points, the error is of second order in the spacing. Values
+    below the rounding error are set to zero.
 
     Args:
         x: Evenly spaced points, [C].
         density: Density at the points, [C].
-        count: Number N of copies.
+        count: Number N of variables.
 
     Returns:
         (points, density): arrays [N (C - 1) + 1]; the points start at N x[0] and have the same spacing.

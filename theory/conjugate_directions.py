@@ -1,10 +1,10 @@
-"""Conjugate directions, along each of which one step minimizes a quadratic exactly (Sec. 4.7.2).
+"""Conjugate directions: one step along each of them minimizes a quadratic exactly (Sec. 4.7.2).
 
 Legend: D parameters, K steps or directions.
 
 The minimum of L = g.theta + theta^T H theta / 2 (Eq. 4.7.1) solves H theta = -g. Eqs. 4.7.2, 4.7.6 and 4.7.7
-omit the sign; Eq. 4.7.10 has it, and writes A for H. Steps have the factor alpha of Eqs. 4.7.12 and 4.7.13,
-which Eq. 4.7.8 omits (docs/errata.md).
+omit the minus sign; Eq. 4.7.10 includes it, but writes A for H. Each step has the factor alpha of
+Eqs. 4.7.12 and 4.7.13, which Eq. 4.7.8 omits (docs/errata.md).
 """
 
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def gram_schmidt_descent(hessian, gradient, steps=None, tolerance=1e-12):
     Args:
         hessian: H [D, D], positive definite.
         gradient: g at theta_0 = 0, [D].
-        steps: The largest number of steps K; `None` for D, which suffice.
+        steps: The largest number of steps K; `None` for D, which is sufficient.
         tolerance: Stop when the norm of the residual is at most this fraction of that of g.
 
     Returns:
@@ -140,7 +140,7 @@ def conjugate_gradient_descent(hessian, gradient, steps=None, tolerance=1e-12):
     Args:
         hessian: H [D, D], positive definite.
         gradient: g at theta_0 = 0, [D].
-        steps: The largest number of steps K; `None` for D, which suffice in exact arithmetic.
+        steps: The largest number of steps K; `None` for D, which is sufficient in exact arithmetic.
         tolerance: Stop when the norm of the residual is at most this fraction of that of g.
 
     Returns:
@@ -162,8 +162,8 @@ def conjugate_gradient_descent(hessian, gradient, steps=None, tolerance=1e-12):
 def error_bound(condition, steps):
     """Returns 2 ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^k, an upper bound on the error after k steps.
 
-    The error is sqrt((theta - theta_min)^T H (theta - theta_min)), relative to its value at the start. The
-    rate is that of momentum (Eq. 4.3.14), which needs two well-chosen constants to reach it.
+    The error is sqrt((theta - theta_min)^T H (theta - theta_min)), relative to its value at the start.
+    Momentum has the same rate (Eq. 4.3.14), but only with well-chosen values of its two constants.
 
     Args:
         condition: kappa, the largest eigenvalue of H over the smallest, at least 1.
@@ -180,7 +180,7 @@ def error_bound(condition, steps):
 
 
 def _descent(hessian, gradient, steps, tolerance, next_direction):
-    """The loop of both methods, which differ in `next_direction` only."""
+    """Runs the loop of both methods, which differ only in `next_direction`."""
     hessian, gradient = _quadratic(hessian, gradient)
     steps = gradient.size if steps is None else arguments.integer("steps", steps, 0)
     tolerance = float(arguments.nonnegative("tolerance", tolerance, 0))

@@ -69,7 +69,7 @@ def matrix_product(rows: int, inner: int, columns: int) -> int:
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Count:
-    """Counts a fully connected layer, W x + b of Eq. 1.1.1.
+    """Counts the parameters and multiplications of a fully connected layer, W x + b of Eq. 1.1.1.
 
     Args:
         inputs: Features D_in.
@@ -103,7 +103,9 @@ def convolution(
     batch: int = 1,
     count_padding: bool = True,
 ) -> Count:
-    """Counts a two-dimensional convolution; depthwise with `groups=in_channels`.
+    """Counts the parameters and multiplications of a two-dimensional convolution.
+
+    With `groups=in_channels` the convolution is depthwise.
 
     Args:
         size: Height H and width W of the input.
@@ -171,15 +173,15 @@ def output_length(
 
 
 def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
-    """Adds up the counts of a chain of layers, the first of which is applied to the data.
+    """Adds up the counts of a chain of layers; the first layer is applied to the data.
 
     Args:
         layers: Counts in forward order.
-        data_gradient: Whether to count the derivative with respect to the data, too. Training does not need
-            it, which saves one of the two backward products of the first layer.
+        data_gradient: Whether to include the derivative with respect to the data. Training does not need it,
+            which saves one of the two backward products of the first layer.
 
     Returns:
-        The sum. Its `backward` is exact; the rule of thumb is twice its `forward`.
+        The sum. Its `backward` is exact, unlike the rule of thumb of twice its `forward`.
 
     Raises:
         ValueError: If there are no layers.
@@ -192,13 +194,15 @@ def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
 
 
 def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gradient: bool = False) -> Count:
-    """Counts a fully connected net, Eq. 1.1.2; two layers are the net of Eq. 1.4.5.
+    """Counts the parameters and multiplications of a fully connected net, Eqs. 1.1.2 and 1.4.5.
+
+    Eq. 1.4.5 is the case of two layers.
 
     Args:
         widths: Features D_0 (the data), D_1, ..., D_L (the outputs).
         bias: Whether the layers have biases.
         batch: Examples B.
-        data_gradient: Whether to count the derivative with respect to the data, too.
+        data_gradient: Whether to include the derivative with respect to the data.
 
     Returns:
         The `Count`. For D_0, D_1, D_2: D_2 D_1 + D_1 D_0 forward, 2 D_2 D_1 + D_1 D_0 backward.

@@ -1,11 +1,11 @@
-"""Moments and cumulants, also of sums of random variables (Sec. 3.2).
+"""Moments and cumulants of random variables and of their sums (Sec. 3.2).
 
 Legend: D variables, S values, n, m orders.
 
 The moments and cumulants of one variable are arrays [order + 1] with entries <X^n> and <X^n>_c for n = 0, 1,
-...; the zeroth moment is 1 and the zeroth cumulant is 0. The joint ones of D variables have D axes, with
-<X_1^n_1 ... X_D^n_D> or its connected part at index [n_1, ..., n_D]. Integers and fractions stay exact, in
-arrays of Python objects.
+...; the zeroth moment is 1 and the zeroth cumulant is 0. Joint moments and cumulants of D variables are
+arrays with D axes, with <X_1^n_1 ... X_D^n_D> or its connected part at index [n_1, ..., n_D]. Integers and
+fractions are kept exact, in arrays of Python objects.
 
 The notes' Eqs. 3.2.5 and 3.2.6 have misprints (docs/errata.md): the sum over moments begins at n = 0, and
 
@@ -25,8 +25,8 @@ from scipy.stats import kstat
 from ..arguments import ROUNDING, described, distributions, finite, integer, require
 from . import quadrature
 
-# NumPy's integers overflow, Python's don't.
-_python = np.frompyfunc(lambda number: int(number) if isinstance(number, numbers.Integral) else number, 1, 1)
+# Python's integers do not overflow, unlike NumPy's.
+_to_int = np.frompyfunc(lambda number: int(number) if isinstance(number, numbers.Integral) else number, 1, 1)
 
 
 def moments(values, order, probabilities=None):
@@ -36,13 +36,13 @@ def moments(values, order, probabilities=None):
         values: Values of one variable, [S], or of D variables, [S, D]. Center them before computing cumulants
             from the moments.
         order: Highest order n of each variable.
-        probabilities: Probability of each value, [S]; `None` for equal ones, the moments of a sample.
+        probabilities: Probability of each value, [S]; `None` for equal ones, as for a sample.
 
     Returns:
         An array [order + 1], or one with D axes of this length for values [S, D].
 
     Raises:
-        ValueError: If the values are not finite or have another number of axes, or `probabilities` is not a
+        ValueError: If the values are not finite or have the wrong number of axes, or `probabilities` is not a
             distribution over them.
     """
     values, order = finite("values", values), integer("order", order, 0)
@@ -112,14 +112,14 @@ def moments_from_cumulants(cumulants):
 
 
 def groupings(order):
-    """Yields the partitions of m points into clusters up to relabeling, with the number of groupings in each.
+    """Yields the partitions of m points into clusters, up to relabeling, and the number of groupings of each.
 
     Args:
         order: Number m of points.
 
     Yields:
-        (p, number): the numbers p_n of clusters of n points as a `dict`, with sum_n n p_n = m, and the number
-        of groupings m! / prod_n p_n! (n!)^p_n.
+        (p, number): a `dict` from n to the number p_n of clusters of n points, with sum_n n p_n = m, and the
+        number of groupings m! / prod_n p_n! (n!)^p_n.
 
     Raises:
         ValueError: If `order` is not an integer of at least 0.
@@ -224,7 +224,7 @@ def sample_cumulants(sample, order=4):
             f"sample must hold at least {order} values for order {order}, got shape {sample.shape}"
         )
     mean = sample.mean(axis=-1)
-    # Powers of the values themselves would cancel in the sums if the mean is far from zero.
+    # If the mean is far from zero, sums of powers of the raw values would lose digits to cancellation.
     deviations = sample - mean[..., None]
     estimates = [kstat(deviations, n, axis=-1) for n in range(2, order + 1)]
     return np.stack([np.zeros_like(mean), mean, *estimates])
@@ -252,7 +252,7 @@ def density_moments(density, order, support=(-np.inf, np.inf), center=0.0):
     def moment(n):
         def integrand(x):
             p = density(x)
-            # Where the density underflows, the power may overflow.
+            # The power may overflow where the density underflows.
             return np.where(p > 0, (x - center) ** n * p, 0.0)
 
         return quadrature.fit(f"the moment of order {n} of density", integrand, edges).integrals().sum()
@@ -264,12 +264,15 @@ def density_cumulants(density, order, support=(-np.inf, np.inf)):
     """Returns the cumulants of a density, from its moments about the mean.
 
     Args:
-        density: As for `density_moments`, which raises the same errors.
-        order: The highest order.
+        density: As in `density_moments`.
+        order: Highest order n.
         support: Ends of the interval outside which the density is zero.
 
     Returns:
         An array [order + 1].
+
+    Raises:
+        ValueError: As in `density_moments`.
     """
     mean = density_moments(density, 1, support)[1]
     cumulants = cumulants_from_moments(density_moments(density, order, support, center=mean))
@@ -278,10 +281,10 @@ def density_cumulants(density, order, support=(-np.inf, np.inf)):
 
 
 def _numbers(name, value, zeroth):
-    """Returns an array of floats, or of Python objects if all are rational, after checking the zeroth."""
+    """Returns an array of floats, or of Python objects if all are rational, after checking entry zero."""
     given = np.asarray(value, dtype=object)
     exact = all(isinstance(number, numbers.Rational) for number in given.flat)
-    array = np.asarray(_python(given), dtype=object) if exact else finite(name, value)
+    array = np.asarray(_to_int(given), dtype=object) if exact else finite(name, value)
     if not array.ndim or not array.size:
         raise ValueError(f"{name} must have at least one axis and one entry, got shape {array.shape}")
     first = (0,) * array.ndim

@@ -42,7 +42,7 @@ def newton_step(theta, gradient, hessian, learning_rate=1.0):
 
     On a quadratic, theta - theta_min is multiplied by 1 - epsilon in every direction for any Hessian (Eq.
     4.1.3): the iteration converges for 0 < epsilon < 2, and in one step for epsilon = 1. Along eigenvectors
-    with negative eigenvalues Newton's method climbs.
+    with negative eigenvalues Newton's method increases the loss.
 
     Args:
         theta: Parameters [D].
@@ -54,7 +54,7 @@ def newton_step(theta, gradient, hessian, learning_rate=1.0):
         The new parameters [D].
 
     Raises:
-        ValueError: If an argument is not finite, shapes do not fit, or the Hessian is singular.
+        ValueError: If an argument is not finite, shapes do not match, or the Hessian is singular.
     """
     theta, gradient = arguments.finite("theta", theta, 1), arguments.finite("gradient", gradient, 1)
     arguments.same_shape(theta=theta, gradient=gradient)
@@ -71,7 +71,7 @@ def steepest_direction(gradient, metric=None):
     """Returns lim (1/epsilon) argmin L(theta + delta) over |delta| <= epsilon, Eq. 4.2.3.
 
     In a metric M the length is |delta|^2 = delta^T M delta, and the direction is -M^-1 g / sqrt(g^T M^-1 g).
-    The notes' -g / |g| is that of the Euclidean metric M = 1.
+    The notes' -g / |g| is the direction for the Euclidean metric M = 1.
 
     Args:
         gradient: Gradient g [D].
@@ -110,7 +110,7 @@ def sgd_factor(learning_rate, curvature):
 
 
 def sgd_phase(learning_rate, curvature):
-    """Returns the phase of SGD, one of three, Eqs. 4.3.4 and 4.3.5.
+    """Returns which of its three phases SGD is in, Eqs. 4.3.4 and 4.3.5.
 
     Args:
         learning_rate: The learning rate epsilon; an array broadcasts.
@@ -121,7 +121,7 @@ def sgd_phase(learning_rate, curvature):
         (1 < epsilon lambda < 2) or `not converging` (otherwise, including 0 and 2).
 
     Raises:
-        ValueError: As `sgd_factor`.
+        ValueError: As in `sgd_factor`.
     """
     factor = sgd_factor(learning_rate, curvature)
     converging = np.where(factor >= 0, "same sign", "alternating")
@@ -179,7 +179,7 @@ def momentum_eigenvalues(learning_rate, momentum, curvature):
         Complex arrays (e+, e-).
 
     Raises:
-        ValueError: As `momentum_matrix`.
+        ValueError: As in `momentum_matrix`.
     """
     epsilon, m, curvature = _triple(learning_rate, momentum, curvature)
     half = (1 + m - curvature * epsilon) / 2
@@ -199,7 +199,7 @@ def momentum_rate(learning_rate, momentum, curvature):
         curvature: Second derivative lambda; an array broadcasts.
 
     Raises:
-        ValueError: As `momentum_matrix`.
+        ValueError: As in `momentum_matrix`.
     """
     return np.maximum(*np.abs(momentum_eigenvalues(learning_rate, momentum, curvature)))
 
@@ -278,7 +278,7 @@ def spectrum(low, high):
 
 
 def _pair(learning_rate, curvature):
-    """Returns both as arrays after checking that they broadcast."""
+    """Returns both arguments as arrays after checking that they broadcast."""
     epsilon = arguments.finite("learning_rate", learning_rate)
     curvature = arguments.finite("curvature", curvature)
     arguments.broadcastable(learning_rate=epsilon, curvature=curvature)
@@ -286,7 +286,7 @@ def _pair(learning_rate, curvature):
 
 
 def _triple(learning_rate, momentum, curvature):
-    """Returns all three as arrays of one shape."""
+    """Returns all three arguments as arrays of the same shape."""
     epsilon, curvature = _pair(learning_rate, curvature)
     m = arguments.finite("momentum", momentum)
     arguments.broadcastable(learning_rate=epsilon, momentum=m, curvature=curvature)

@@ -1,11 +1,11 @@
-"""Entropy and divergence of continuous distributions, for Gaussians in closed form (Sec. 2.1).
+"""Entropy and divergence of continuous distributions, with a closed form for Gaussians (Sec. 2.1).
 
 A density p in one dimension is a frozen SciPy distribution, a TFP distribution (one without quantiles, such
 as a mixture, is assumed to have the real line as its support) or a `Density` made of a log density and its
 support.
 
 Quadrature is accurate to about ten digits if the density is smooth between its `points`. Far from zero the
-rounding of x itself costs more: for a density of width w at x the error is about 1e-16 |x| / w, or 1e-8 for
+rounding of x itself dominates: for a density of width w at x the error is about 1e-16 |x| / w, or 1e-8 for
 `norm(1e8, 1)`. An integral whose estimated error exceeds 1e-5 (1 + |value|) raises an error.
 """
 
@@ -18,9 +18,9 @@ from scipy.integrate import tanhsinh
 from .. import arguments
 from . import information
 
-# The quantiles of these levels give the support of a distribution and locate its mass.
+# The quantiles at these levels give the support of a distribution and locate its mass.
 _LEVELS = (0.0, 0.05, 0.5, 0.95, 1.0)
-# Density times width below which a lost logarithm does not change the integral.
+# Where the density times the width is smaller, an undefined logarithm does not affect the integral.
 _NEGLIGIBLE = 1e-150
 
 
@@ -31,8 +31,9 @@ class Density:
     Args:
         log_density: The log density in nats, a function from an array [n] to an array [n].
         support: Ends (low, high) of the interval outside which the density is zero.
-        points: Positions of peaks, jumps and kinks. They split the integral, and the spread of two or more
-            sets its scale. They are needed for features much narrower than 1, or far from 0 and the ends.
+        points: Positions of peaks, jumps and kinks. They split the integral; the spread of two or more points
+            sets its length scale. They are needed for features that are much narrower than 1, or far from 0
+            and from the ends.
 
     Raises:
         ValueError: If the support is empty, or a point is outside it.
@@ -73,12 +74,12 @@ def gaussian_entropy(covariance, base=None):
 def entropy(p, base=None):
     """Returns the differential entropy S = -integral dx p(x) log p(x), Eq. 2.1.5.
 
-    It is not a limit of Eq. 2.1.4 (docs/errata.md): it can be negative, and if the unit of x becomes c times
-    smaller it increases by log c.
+    It is not a limit of Eq. 2.1.4 (docs/errata.md): it can be negative, and it increases by log c if the unit
+    of x becomes c times smaller.
 
     Args:
-        p: A density in one dimension (see the top of the module), or a multivariate distribution of SciPy or
-            TFP that has its entropy in closed form, which is returned.
+        p: A density in one dimension (see the top of the module), or a multivariate SciPy or TFP distribution
+            with an entropy in closed form, which is returned.
         base: Base of the logarithm, `None` for nats.
 
     Returns:
@@ -106,8 +107,8 @@ def cross_entropy(p, q, base=None):
         log density of a `Density` is minus infinity.
 
     Raises:
-        ValueError: If `p` or `q` is not a density, does not integrate to one, or the integral does not
-            converge; if the log density of a distribution q underflows where p has mass.
+        ValueError: If `p` or `q` is not a density or does not integrate to one, the integral does not
+            converge, or the log density of a SciPy or TFP distribution q underflows where p has mass.
     """
     p, q = _density("p", p), _density("q", q)
     mean = _mean("the cross-entropy of p and q", "p", p, lambda x, log_p: -_log_model(q, x), q.points)
@@ -115,7 +116,7 @@ def cross_entropy(p, q, base=None):
 
 
 def kl_divergence(p, q, base=None):
-    """Returns D_KL(p||q) = integral dx p(x) log(p(x) / q(x)), Eq. 2.3.3 with an integral.
+    """Returns D_KL(p||q) = integral dx p(x) log(p(x) / q(x)), the integral form of Eq. 2.3.3.
 
     Args:
         p: The density of the data, in one dimension (see the top of the module).
@@ -123,11 +124,11 @@ def kl_divergence(p, q, base=None):
         base: Base of the logarithm, `None` for nats.
 
     Returns:
-        The divergence, infinite if q(x) = 0 < p(x) somewhere, as in `cross_entropy`. If only the tails of q
-        make it infinite, the integral does not converge, which raises an error.
+        The divergence, infinite if q(x) = 0 < p(x) somewhere, as in `cross_entropy`. If it is infinite
+        only because of the tails of q, the integral does not converge, which raises an error.
 
     Raises:
-        ValueError: As `cross_entropy`.
+        ValueError: As in `cross_entropy`.
     """
     p, q = _density("p", p), _density("q", q)
     mean = _mean("the divergence of p from q", "p", p, lambda x, log_p: log_p - _log_model(q, x), q.points)
@@ -148,7 +149,7 @@ def _density(name, p):
 
 
 def _event_shape(p):
-    """Returns the shape of one sample of a distribution, () for a number."""
+    """Returns the shape of one sample of a distribution, () if it is a number."""
     return (p.dim,) if hasattr(p, "dim") else tuple(getattr(p, "event_shape", ()))
 
 
@@ -188,7 +189,7 @@ def _as_density(name, p):
     if quantiles.ndim != 1:
         raise ValueError(f"{name} must be one distribution, got a batch of shape {quantiles.shape[1:]}")
     low, *points, high = quantiles
-    # Inverse functions can return nan for the levels 0 and 1, or a value on the wrong side of a pole.
+    # Quantile functions can return nan at the levels 0 and 1, or a value on the wrong side of a pole.
     low, high = low if low <= points[0] else -np.inf, high if high >= points[-1] else np.inf
     return _LibraryDensity(log_density, (low, high), _inside(points, low, high))
 
@@ -221,7 +222,7 @@ def _log_model(q, x):
 
 
 def _reject_nan(name, x, log_p, significant):
-    """Raises an error for a nan next to significant mass; far from all mass a nan is inf - inf."""
+    """Raises an error for a nan next to significant mass; far from all mass, inf - inf may give a nan."""
     order = np.argsort(x)
     x, nan, significant = x[order], np.isnan(log_p[order]), significant[order]
     adjacent = np.append(significant[1:], False) | np.append(False, significant[:-1])
@@ -235,10 +236,10 @@ def _reject_nan(name, x, log_p, significant):
 def _mean(quantity, name, p, integrand, points=()):
     """Returns the integral of p(x) integrand(x, log p(x)), infinite if the integrand is infinite anywhere."""
     low, high = p.support
-    # Cut off a piece at each finite end, where the density may be singular and needs many samples.
+    # Split off a piece at each finite end, where the density may be singular and needs many samples.
     own = p.points or (np.clip(0.0, low + 1, high - 1),)
     cuts = np.unique([low, *_inside((*own, *points), low, high), high])
-    # In units of the spread of the points, infinite pieces are sampled where the density has its mass.
+    # In units of the spread of the points, the rule samples infinite pieces where the density has its mass.
     scale = np.ptp(p.points) if len(p.points) > 1 else 1.0
     infinite = False
 
@@ -247,7 +248,7 @@ def _mean(quantity, name, p, integrand, points=()):
         x = scale * u.ravel()
         log_p = _log(name, p, x)
         mass = scale * np.exp(log_p)
-        # The density may overflow near an end or far out; losing its mass there shows in the normalization.
+        # The density may overflow near an end or far out; the normalization reveals any mass lost there.
         inside = (mass > 0) & (mass < np.inf)
         significant = inside & (mass > _NEGLIGIBLE)
         _reject_nan(name, x, log_p, significant)

@@ -7,8 +7,8 @@ decreases with it. With a rounding error |f| u of one evaluation (u = 2^-53 in d
     central difference    epsilon^2 |f'''| / 6 +  u |f| / epsilon
 
 are minimal at epsilon = 2 (u |f| / |f''|)^(1/2) and (3 u |f| / |f'''|)^(1/3). The complex step
-Im f(x + i epsilon) / epsilon has no subtraction, so its step may be arbitrarily small. The chain rule has no
-step.
+Im f(x + i epsilon) / epsilon has no subtraction, so its step may be arbitrarily small. The chain rule needs
+no step.
 
 Legend: D coordinates of x (any shape, flattened), D_0, D_1, D_2 widths of the data, hidden and output
 layers, M derivatives compared.
@@ -32,7 +32,7 @@ from ..arguments import described, finite, positive, require
 UNIT_ROUNDOFF = 2.0**-53
 """Relative rounding error u of one operation in double precision."""
 
-# A function rounds in every operation: allow its value a relative error of this many u.
+# Every operation in a function rounds; this is the assumed relative error of its value, in units of u.
 _ROUNDINGS = 8
 
 Scalar = Callable[[np.ndarray], float]
@@ -42,7 +42,7 @@ def forward_difference(function: Scalar, x: np.ndarray, epsilon: float | None = 
     """Estimates the gradient by (f(x + epsilon) - f(x)) / epsilon, Eq. 1.4.1.
 
     The notes' equality is valid in the limit epsilon -> 0 of exact arithmetic. At finite epsilon the error is
-    epsilon f'' / 2 + O(epsilon^2), see docs/errata.md.
+    epsilon f'' / 2 + O(epsilon^2) (docs/errata.md).
 
     Args:
         function: The function f, from an array shaped like `x` to a number.
@@ -75,7 +75,7 @@ def central_difference(function: Scalar, x: np.ndarray, epsilon: float | None = 
         The gradient, shaped like `x`.
 
     Raises:
-        ValueError: As for `forward_difference`.
+        ValueError: As in `forward_difference`.
     """
     x, steps = _point_and_steps(x, epsilon, UNIT_ROUNDOFF ** (1 / 3))
 
@@ -185,7 +185,7 @@ def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivati
         dy^i / dphi_j    = phi'(a_2^i) W_2^{ij}                   (1.4.7)
         dy^i / dW_1^{jk} = (dy^i / dphi_j) phi'(a_1^j) x_k        (the next layer)
 
-    Eq. 1.4.7 has b_1^b in place of b_1^k, see docs/errata.md.
+    Eq. 1.4.7 has b_1^b in place of b_1^k (docs/errata.md).
 
     Args:
         x: Data, [D_0].
@@ -238,7 +238,7 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every difference is below `tolerance` times `scale`, plus the method's resolution."""
+        """Whether every difference is at most `tolerance` times `scale`, plus the method's resolution."""
         return not self.failures
 
     @property
@@ -275,7 +275,7 @@ def gradient_check(
 
     Args:
         function: The function f, from an array shaped like `x` to a number.
-        gradient: The gradient under test, from an array shaped like `x` to another.
+        gradient: The gradient under test, from an array shaped like `x` to another array of that shape.
         x: The point, any shape.
         epsilon: Step of the central difference, by default that of `central_difference`.
         analytic: Whether `function` accepts complex arrays and is analytic, as the complex step requires.
@@ -285,8 +285,8 @@ def gradient_check(
         A `GradientReport`, M = D, with the methods `central difference` and, if analytic, `complex step`.
 
     Raises:
-        ValueError: If the gradient's shape is not that of `x`, a value is not finite, or the step or the
-            tolerance is not positive.
+        ValueError: If the gradient's shape differs from that of `x`, a value is not finite, or the step or
+            the tolerance is not positive.
     """
     x = _finite_array(x)
     require_tolerance(tolerance)
@@ -360,7 +360,7 @@ def _value(function: Scalar, x: np.ndarray) -> float:
 
 
 def _finite_number(value: np.ndarray):
-    """Returns the one value of a function as a scalar."""
+    """Returns the single value of a function as a scalar."""
     if value.size != 1 or not np.all(np.isfinite(value)):
         returned = value.item() if value.size == 1 else value
         raise ValueError(f"function must return one finite number, got {described(returned)}")

@@ -1,11 +1,11 @@
 """Bias and variance of estimators, and the Cramer-Rao bound on their variance (Secs. 3.3 and 3.4.2).
 
 An estimator maps N independent examples to an estimate of a parameter, which is a random variable with a bias
-and a variance. The closed forms below are exact at every N, and `simulate` measures bias and variance of any
-estimator. The Cramer-Rao bound limits the variance of unbiased estimators.
+and a variance. The closed forms below are exact for every N, and `simulate` measures the bias and variance of
+any estimator. The Cramer-Rao bound limits the variance of unbiased estimators.
 
-The notes say that maximum likelihood is unbiased and has the least possible variance. Both are true only in
-the limit N -> infinity: see docs/errata.md, and `curvezoo.theory.likelihood` for maximum likelihood itself.
+The notes say that maximum likelihood is unbiased and has the least possible variance. Both statements hold
+only in the limit N -> infinity (docs/errata.md). Maximum likelihood is in `curvezoo.theory.likelihood`.
 
 Legend: R repeats, N examples, P parameters theta, A estimated quantities phi(theta).
 """
@@ -56,8 +56,8 @@ def simulate(estimator, sample, truth, n, repeats, rng):
         the mean of Cauchy data.
 
     Raises:
-        ValueError: If `n` is below 1 or `repeats` below 2, an estimate is not finite, there are not R of
-            them, or `truth` is neither a number nor of the shape of one estimate.
+        ValueError: If `n` is below 1 or `repeats` below 2, an estimate is not finite, the number of
+            estimates is not R, or `truth` is neither a number nor has the shape of one estimate.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -140,7 +140,7 @@ def variance_of_variance(variance, n, fourth_moment=None, ddof=1):
         ddof: The d of the divisor N - d, as in `numpy.var`.
 
     Raises:
-        ValueError: As `variance_bias`, or if `fourth_moment` is below sigma^4, its minimum for any
+        ValueError: As in `variance_bias`, or if `fourth_moment` is below sigma^4, its minimum for any
             distribution.
     """
     variance, n = arguments.positive("variance", variance), _sizes(n, ddof)
@@ -158,7 +158,7 @@ def expected_standard_deviation(sigma, n, ddof=1):
     """Returns the expectation of sqrt(sum_i (X_i - mean)^2 / (N - d)) for Gaussian data.
 
     The square root of the unbiased variance (d = 1) is biased: for N = 2 its expectation is
-    sqrt(2 / pi) sigma. By Jensen's inequality the root of any fluctuating unbiased variance is biased.
+    sqrt(2 / pi) sigma. By Jensen's inequality, so is the root of any unbiased variance that fluctuates.
 
     Args:
         sigma: Standard deviation of one example.
@@ -194,9 +194,9 @@ def centering_matrix(n):
 def variance_of_median(law, n):
     """Returns the variance of the median of an odd number of examples, by quadrature.
 
-    The median of N = 2 m + 1 examples is the quantile at u, where u has the density Beta(m + 1, m + 1). For
-    large N the variance is 1 / (4 N p(median)^2): pi / 2 times that of the mean for Gaussian data and half of
-    it for Laplace data. For Cauchy data it is finite for N >= 5, unlike that of the mean.
+    The median of N = 2 m + 1 examples is the quantile at a level u with the distribution Beta(m + 1, m + 1).
+    For large N the variance is 1 / (4 N p(median)^2): pi / 2 times that of the mean for Gaussian data and
+    half of it for Laplace data. For Cauchy data it is finite for N >= 5, unlike that of the mean.
 
     Args:
         law: A frozen continuous distribution of `scipy.stats` with `ppf` and `isf`.
@@ -240,11 +240,11 @@ def variance_of_median(law, n):
 
 
 def cramer_rao_bound(jacobian, fisher, n=1):
-    """Returns J F^-1 J^T / N, the least covariance of unbiased estimators of phi(theta), Eq. 3.4.14.
+    """Returns the bound J F^-1 J^T / N on the covariance of unbiased estimators of phi(theta), Eq. 3.4.14.
 
     For every unbiased estimator and every regular model, Cov - J F^-1 J^T / N is positive semidefinite. With
-    one parameter this is Eq. 3.4.13. The printed Eq. 3.4.14 is the trace, and has the gradient of the
-    estimator, which does not depend on theta, in place of the gradient of phi (docs/errata.md).
+    one parameter this is Eq. 3.4.13. The printed Eq. 3.4.14 is the trace, with the gradient of the estimator,
+    which does not depend on theta, in place of the gradient of phi (docs/errata.md).
 
     For an estimator with bias b(theta), J is the Jacobian of phi + b. This does not bound the squared error,
     which can be below that of all unbiased estimators.
@@ -258,7 +258,7 @@ def cramer_rao_bound(jacobian, fisher, n=1):
         The bound, [A, A], or a number for a single phi.
 
     Raises:
-        ValueError: If `fisher` is not symmetric and positive definite, or the shapes do not fit.
+        ValueError: If `fisher` is not symmetric and positive definite, or the shapes do not match.
 
     Example:
         >>> sigma = 2.0
@@ -271,7 +271,7 @@ def cramer_rao_bound(jacobian, fisher, n=1):
     size, jacobian = len(factor), arguments.finite("jacobian", jacobian)
     if jacobian.ndim > 2 or not jacobian.size or np.atleast_1d(jacobian).shape[-1] != size:
         raise ValueError(f"jacobian must have shape [A, {size}] or [{size}], got {jacobian.shape}")
-    # With F = L L^T the bound is exactly symmetric.
+    # Computing the bound from F = L L^T makes it exactly symmetric.
     root = solve_triangular(factor, np.atleast_2d(jacobian).T, lower=True)
     bound = root.T @ root / n
     return bound if jacobian.ndim == 2 else float(bound[0, 0])
@@ -285,10 +285,10 @@ def efficiency(covariance, bound):
         bound: The bound, of the same shape.
 
     Returns:
-        For numbers the ratio bound / covariance, 1 if the bound is attained. For matrices the eigenvalues [A]
-        of covariance^-1 bound, ascending: the first and last are the least and greatest efficiency of any
-        linear combination of the A quantities. They do not depend on the units of phi and are at most 1 for
-        an unbiased estimator.
+        For numbers, the ratio bound / covariance, 1 if the bound is attained. For matrices, the eigenvalues
+        [A] of covariance^-1 bound in ascending order: the first and last are the least and greatest
+        efficiency of any linear combination of the A quantities. They do not depend on the units of phi and
+        are at most 1 for an unbiased estimator.
 
     Raises:
         ValueError: If `covariance` is not symmetric and positive definite, `bound` is not symmetric and
@@ -348,5 +348,5 @@ def _sizes(n, ddof):
 
 
 def _variance_of_variance(variance, fourth, n):
-    # Eq. 3.3.10 in a form that does not cancel when mu_4 is near its minimum, sigma^4.
+    # This form of Eq. 3.3.10 does not lose digits to cancellation when mu_4 is near its minimum, sigma^4.
     return (fourth - variance**2) / n + 2 * variance**2 / (n * (n - 1))

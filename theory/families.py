@@ -1,7 +1,7 @@
-"""Closed forms of the Fisher matrix, distances and geodesics of the common families (notes, section 2.3).
+"""Closed forms of Fisher matrices, distances and geodesics for common families (notes, section 2.3).
 
 `gaussian`, `categorical` and the other functions of theta return the Fisher matrix of Eq. 2.3.7, so each is a
-metric for `curvezoo.theory.geometry`. `curvezoo.theory.fisher` computes the matrix of other densities.
+metric for `curvezoo.theory.geometry`. `curvezoo.theory.fisher` computes it for other densities.
 
 Gaussians form a hyperbolic half-plane of curvature -1/2 with coordinates mu / sqrt(2) and sigma, in which
 geodesics are half circles. Categorical distributions form an orthant of a sphere of radius 2 with coordinates
@@ -27,7 +27,7 @@ _SMALLEST, _LARGEST = 1e-150, 1e150
 
 
 def gaussian(theta):
-    """Returns diag(1, 2) / sigma^2, the Fisher matrix of a Gaussian; the notes have sigma = 1.
+    """Returns diag(1, 2) / sigma^2, the Fisher matrix of a Gaussian; the notes set sigma = 1.
 
     Args:
         theta: Mean mu and standard deviation sigma.
@@ -173,7 +173,7 @@ def gaussian_kl(theta_0, theta):
 
         D = (mu - mu_0)^2 / (2 sigma^2) + sigma_0^2 / (2 sigma^2) - 1/2 + log(sigma / sigma_0)
 
-    It depends on (mu - mu_0) / sigma_0 and sigma / sigma_0 only, so the notes' choice is general.
+    It depends only on (mu - mu_0) / sigma_0 and sigma / sigma_0, so the notes' choice is not a restriction.
 
     Args:
         theta_0: Mean and standard deviation of the true density, [..., 2].
@@ -186,8 +186,9 @@ def gaussian_kl(theta_0, theta):
     broadcastable(theta_0=theta_0, theta=theta)
     (mean_0, sigma_0), (mean, sigma) = np.moveaxis(theta_0, -1, 0), np.moveaxis(theta, -1, 0)
     with np.errstate(over="ignore"):
-        # The ratio of the variances minus one. Near zero, log1p keeps the digits that remain after its first
-        # order cancels. For a tiny ratio the excess rounds to -1, and only the plain logarithm is accurate.
+        # The excess is the ratio of the variances minus one. Near zero, its first order cancels, and log1p
+        # keeps the digits of the remainder. For a tiny ratio the excess rounds to -1, and only the plain
+        # logarithm is accurate.
         excess = (sigma_0 - sigma) * (sigma_0 + sigma) / sigma**2
         near = np.log1p(np.clip(excess, -0.5, 0.5))
         logarithm = np.where(np.abs(excess) < 0.5, near, 2 * np.log(sigma_0 / sigma))
@@ -211,7 +212,7 @@ def gaussian_geodesic(start, end):
     """Returns the geodesic between two Gaussians as a function of t in [0, 1], at constant speed.
 
     The coordinates 1 / sigma, mu / sigma and (mu^2 / 2 + sigma^2) / sigma embed the half-plane in a
-    hyperboloid, where a geodesic mixes both ends with the weights sinh((1 - t) a) / sinh a and
+    hyperboloid, where a geodesic combines both ends with the weights sinh((1 - t) a) / sinh a and
     sinh(t a) / sinh a; sqrt(2) a is the distance. In the half-plane it is half an ellipse
     (mu - c)^2 + 2 sigma^2 = R^2.
 
@@ -244,7 +245,7 @@ def categorical_distance(p, q):
         q: Probabilities, [K].
     """
     p, q = _categorical(p, q)
-    # The length of the chord stays accurate where the cosine rounds to one.
+    # The chord length is still accurate where the cosine rounds to one.
     return float(4 * np.arcsin(min(np.linalg.norm(np.sqrt(p) - np.sqrt(q)) / 2, np.sqrt(0.5))))
 
 
@@ -269,7 +270,7 @@ def categorical_geodesic(p, q):
 
 
 def _in_range(name, array, low):
-    """Returns an array after checking that its entries are in [low, 1e150]; `low` broadcasts."""
+    """Returns `array` after checking that its entries are in [low, 1e150]; `low` broadcasts."""
     bad = (array < low) | (array > _LARGEST)
     if bad.any():
         low = np.broadcast_to(low, array.shape)[bad][0]
@@ -303,10 +304,10 @@ def _categorical(p, q):
 
 
 def _circular(t, angle):
-    """Returns the weight sin(t a) / sin(a) of an end of an arc, or its limit t for a = 0."""
+    """Returns sin(t a) / sin(a), the weight of an end of an arc, or its limit t for a = 0."""
     return np.sin(t * angle) / np.sin(angle) if angle else t
 
 
 def _hyperbolic(t, angle):
-    """Returns sinh(t a) / sinh(a), the weight of an end of an arc, without overflow; t for a = 0."""
+    """Returns sinh(t a) / sinh(a), the weight of an end of an arc, without overflow, or t for a = 0."""
     return np.exp((t - 1) * angle) * np.expm1(-2 * t * angle) / np.expm1(-2 * angle) if angle else t

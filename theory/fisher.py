@@ -6,18 +6,18 @@ For a density q_theta(x) with parameters theta, the score s_mu = d log q_theta(x
     F_{mu nu} = <s_mu s_nu> = d_mu d_nu D_KL(q_{theta_0} || q_theta)      (Eq. 2.3.7).
 
 Both require a support that does not depend on theta. Contrary to the notes, F is positive semidefinite and
-not always positive definite. Their score S of Eq. 2.3.8 omits the gradient that Eq. 3.4.9 has. See
-docs/errata.md.
+not always positive definite. The score S of Eq. 2.3.8 lacks the gradient that Eq. 3.4.9 includes
+(docs/errata.md).
 
 `by_quadrature`, `by_sum` and `monte_carlo` take any log density; `curvezoo.theory.families` has closed forms.
 Derivatives are computed in one of two ways:
 
-- Central differences at steps h and 2h, extrapolated to an error of order h^4. The step starts at u^(1/5)
+- Central differences at steps h and 2h are extrapolated to an error of order h^4. The step starts at u^(1/5)
   max(1, |theta_i|), u = 2^-53, and shrinks by factors of 4 until the two quotients agree to 1e-5 in the root
   mean square. The extrapolated derivative then has a relative error of about 1e-10 plus a rounding error of
   up to 8 u |f| / h for values f, which is 1e-12 |f| / max(1, |theta_i|) if the step did not shrink.
-- With `analytic=True` the complex step Im f(theta + i h) / h, exact to rounding. The log density must accept
-  complex theta and be analytic in it, without `abs` and comparisons.
+- The complex step Im f(theta + i h) / h, with `analytic=True`, is exact to rounding. The log density must
+  accept complex theta and be analytic in it, without `abs` and comparisons.
 
 Legend: P parameters, N points or samples, D dimensions of x, K categories. Logarithms are natural.
 
@@ -38,10 +38,10 @@ from ..arguments import finite, first_index, integer, interval
 from .differentiation import UNIT_ROUNDOFF
 
 _SHRINKS = 4.0 ** -np.arange(11)
-# Relative tolerances between two steps of a difference, and between two levels of a quadrature.
-_DIFFERENCES, _AGREEMENT = 1e-5, 1e-8
-# Tolerance of a total probability of one.
-_TOTAL = 1e-7
+# Relative tolerances of the change between two steps of a difference and between two levels of a quadrature.
+_DIFFERENCE_TOLERANCE, _QUADRATURE_TOLERANCE = 1e-5, 1e-8
+# Tolerance on the total probability.
+_TOTAL_TOLERANCE = 1e-7
 
 
 def reparameterize(fisher, jacobian):
@@ -52,7 +52,7 @@ def reparameterize(fisher, jacobian):
         jacobian: Derivatives J = d theta / d phi, [P, Q].
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes do not match.
     """
     fisher, jacobian = finite("fisher", fisher, 2), finite("jacobian", jacobian, 2)
     if fisher.shape != (len(jacobian),) * 2:
@@ -63,7 +63,7 @@ def reparameterize(fisher, jacobian):
 
 
 def score(log_density, x, theta, analytic=False):
-    """Computes the score d log q_theta(x) / d theta, the gradient that Eq. 2.3.8 omits (Eq. 3.4.9).
+    """Computes the score d log q_theta(x) / d theta, with the gradient that Eq. 2.3.8 omits (Eq. 3.4.9).
 
     Args:
         log_density: Function (x, theta) -> log q_theta(x), [N].
@@ -76,7 +76,7 @@ def score(log_density, x, theta, analytic=False):
 
     Raises:
         ValueError: If `log_density` is not finite near theta, not smooth in it, or so large that the rounding
-            error exceeds 1e-5 of the slopes and of one nat per max(1, |theta_i|).
+            error of the slopes exceeds 1e-5 of both the largest slope and one nat per max(1, |theta_i|).
     """
     x = _entries("x", x)
     return jacobian(lambda t: _logs(log_density, x, t), theta, analytic, "log_density", unit=1.0)
@@ -85,9 +85,9 @@ def score(log_density, x, theta, analytic=False):
 def by_quadrature(log_density, theta, support=(-np.inf, np.inf), points=(), analytic=False):
     """Computes the Fisher matrix of a density in one dimension, Eq. 2.3.7, by double-exponential quadrature.
 
-    The step of the rule is halved, which squares the error, until the matrix changes by less than 1e-8 of
-    sqrt(F_ii F_jj). For a density with a kink, give its position in `points` and use `analytic=True`, because
-    differences across it do not converge.
+    The step of the rule is halved, which squares the error, until the matrix changes by at most
+    1e-8 sqrt(F_ii F_jj). For a density with a kink, give its position in `points` and use `analytic=True`,
+    because differences across a kink do not converge.
 
     Args:
         log_density: Function (x, theta) -> log q_theta(x), from [N] and [P] to [N].
@@ -107,7 +107,8 @@ def by_quadrature(log_density, theta, support=(-np.inf, np.inf), points=(), anal
     for x, weights in _grids(support, points):
         total, mean, matrix = _moments(log_density, x, weights, theta, analytic)
         size = np.sqrt(np.outer(np.diag(matrix), np.diag(matrix)))
-        if abs(total - 1) <= _TOTAL and np.all(np.abs(matrix - previous) <= _AGREEMENT * size):
+        normalized = abs(total - 1) <= _TOTAL_TOLERANCE
+        if normalized and np.all(np.abs(matrix - previous) <= _QUADRATURE_TOLERANCE * size):
             _check_moments("support", total, mean)
             return matrix
         previous = matrix
@@ -128,7 +129,7 @@ def by_sum(log_probability, theta, outcomes, analytic=False):
         The matrix, [P, P].
 
     Raises:
-        ValueError: As for `by_quadrature`.
+        ValueError: As in `by_quadrature`.
     """
     outcomes = _entries("outcomes", outcomes)
     total, mean, matrix = _moments(log_probability, outcomes, np.ones(len(outcomes)), theta, analytic)
@@ -177,8 +178,8 @@ def monte_carlo(log_density, sample, theta, n, rng, analytic=False):
 def kl_by_quadrature(log_density, theta_0, theta, support=(-np.inf, np.inf), points=()):
     """Computes D_KL(q_{theta_0} || q_theta) in one dimension, Eq. 2.3.5, in nats.
 
-    The integrand is q_0 (r - 1 - log r) with r = q / q_0. It is nowhere negative, and its integral is that of
-    q_0 log(q_0 / q) if both densities integrate to one.
+    The integrand is q_0 (r - 1 - log r) with r = q / q_0. It is never negative, and its integral equals that
+    of q_0 log(q_0 / q) if both densities integrate to one.
 
     Args:
         log_density: Function (x, theta) -> log q_theta(x), [N].
@@ -209,8 +210,8 @@ def kl_by_quadrature(log_density, theta_0, theta, support=(-np.inf, np.inf), poi
         far = density - density_0 - density_0 * log_ratio
         terms = np.where(occupied, np.where(np.abs(log_ratio) < 1, near, far), density)
         divergence, totals = float(weights @ terms), (weights @ density_0, weights @ density)
-        settled = abs(divergence - previous) <= _AGREEMENT * divergence
-        if settled and np.allclose(totals, 1, rtol=0, atol=_TOTAL):
+        settled = abs(divergence - previous) <= _QUADRATURE_TOLERANCE * divergence
+        if settled and np.allclose(totals, 1, rtol=0, atol=_TOTAL_TOLERANCE):
             return divergence
         previous = divergence
     raise ValueError(
@@ -222,8 +223,9 @@ def kl_hessian(divergence, theta):
     """Computes the Hessian of D(theta_0, theta) in theta at theta = theta_0, Eq. 2.3.7: the Fisher matrix.
 
     It uses differences of the corners +-h_i e_i +-h_j e_j, extrapolated from steps h and 2h. The step h
-    starts at u^(1/6) / 2 max(1, |theta_i|) and shrinks by factors of 4 until both agree. If the divergence is
-    exact to rounding, the error is about 1e-9 of the largest entry in units of max(1, |theta_i|).
+    starts at u^(1/6) / 2 max(1, |theta_i|) and shrinks by factors of 4 until the two estimates agree. If the
+    divergence is exact to rounding, the error is about 1e-9 of the largest entry in units of
+    max(1, |theta_i|).
 
     Args:
         divergence: Function (theta_0, theta) -> number with a minimum at theta = theta_0, such as
@@ -269,8 +271,9 @@ def jacobian(function, theta, analytic=False, name="function", unit=np.inf):
         theta: The point, [P].
         analytic: Whether `function` accepts complex theta and is analytic in it.
         name: The name of the function in messages.
-        unit: A significant change of the function over max(1, |theta_i|). It is an error if the rounding
-            error of the slopes exceeds 1e-5 of it and of the largest slope. By default there is no limit.
+        unit: Change of the function over max(1, |theta_i|) that counts as significant. An error is raised if
+            the rounding error of the slopes exceeds 1e-5 of both this change and the largest slope. By
+            default there is no limit.
 
     Returns:
         The derivatives, with the shape of the array and a last axis [P].
@@ -300,23 +303,23 @@ def jacobian(function, theta, analytic=False, name="function", unit=np.inf):
 
 
 def _settled(quotient, rounding, name, unit=np.inf):
-    """Extrapolates a central difference, [N, P], from the widest steps h and 2h at which it has converged."""
+    """Extrapolates a central difference, [N, P], from the largest steps h and 2h at which it converges."""
     for shrink in _SHRINKS:
         try:
             with np.errstate(all="ignore"):
                 fine, coarse = quotient(shrink), quotient(2 * shrink)
                 gap, size = (np.sqrt(np.mean(values**2, axis=0)) for values in (fine - coarse, fine))
         except ValueError:
-            continue  # A wide step may leave the domain of the function.
-        if np.all(gap <= _DIFFERENCES * size + rounding(shrink)):
-            if rounding(shrink) > _DIFFERENCES * max(unit, size.max()):
+            continue  # A large step may leave the domain of the function.
+        if np.all(gap <= _DIFFERENCE_TOLERANCE * size + rounding(shrink)):
+            if rounding(shrink) > _DIFFERENCE_TOLERANCE * max(unit, size.max()):
                 raise ValueError(f"{name} must not be so large near theta that rounding swamps its slopes")
             return (4 * fine - coarse) / 3
     raise ValueError(f"{name} must be finite and smooth near theta: its differences do not converge")
 
 
 def _grids(support, points):
-    """Yields nodes and weights, [N] each, of the double-exponential rule at ever smaller steps."""
+    """Yields nodes and weights, [N] each, of the double-exponential rule at successively smaller steps."""
     low, high = interval("support", support)
     edges = [low, *(p for p in np.unique(finite("points", points)) if low < p < high), high]
     for level in range(3, 10):
@@ -376,11 +379,11 @@ def _moments(log_density, x, weights, theta, analytic):
 
 def _check_moments(name, total, mean):
     """Checks that the total probability is one and the mean score zero."""
-    if not abs(total - 1) <= _TOTAL:
+    if not abs(total - 1) <= _TOTAL_TOLERANCE:
         raise ValueError(
             f"{name} must carry all probability, got {total:.9g}: more outcomes or `points` may be needed"
         )
-    bad = ~(np.abs(mean) <= 10 * _TOTAL)
+    bad = ~(np.abs(mean) <= 10 * _TOTAL_TOLERANCE)
     if bad.any():
         raise ValueError(
             f"log_density must have a score of mean zero (Eq. 2.3.6), got {mean[bad][0]:.3g} of its rms "

@@ -3,8 +3,8 @@
 A metric is a function from theta to the Fisher matrix F(theta), such as those in `curvezoo.theory.families`,
 which also has geodesics in closed form. A step dtheta has D_KL = dtheta^T F dtheta / 2 to lowest order and
 the statistical length sqrt(dtheta^T F dtheta) = sqrt(2 D_KL). The notes' Eqs. 2.3.9 and 2.3.10 omit these
-factors of 2 (docs/errata.md). The KL divergences of n small steps along a path sum to energy / (2 n), which
-vanishes for large n; their roots sqrt(2 D_KL) sum to the length.
+factors of 2 (docs/errata.md). Along a path of n small steps, the KL divergences sum to energy / (2 n), which
+vanishes for large n, and the lengths sqrt(2 D_KL) sum to the length of the path.
 
 Legend: P and Q parameters, T times. Lengths are dimensionless.
 
@@ -48,16 +48,17 @@ def length(metric, path):
 
 
 def energy(metric, path):
-    """Computes the integral of v^T F v dt over [0, 1], at least length^2, and equal to it at constant speed.
+    """Computes the integral of v^T F v dt over [0, 1], which is at least length^2.
 
-    It is the limit of 2 n times the sum of the KL divergences of n steps in Eq. 2.3.9.
+    It equals length^2 at constant speed. It is the limit of 2 n times the sum of the KL divergences of n
+    steps in Eq. 2.3.9.
 
     Args:
         metric: As in `length`.
         path: As in `length`.
 
     Raises:
-        ValueError: As for `length`.
+        ValueError: As in `length`.
     """
     return _integral_along(metric, path, lambda square: square)
 
@@ -155,8 +156,8 @@ def geodesic_from(metric, start, velocity):
 def geodesic_between(metric, start, end):
     """Computes a geodesic between two points by collocation of fourth order.
 
-    The initial guess is a polygon of least energy. The geodesic is the shortest path if the curvature is not
-    positive, as for Gaussians, or if the points are close.
+    The initial guess is the polygon of minimum energy. The geodesic is the shortest path if the curvature is
+    not positive, as for Gaussians, or if the points are close.
 
     Args:
         metric: Function from theta, [P], to a positive definite F, [P, P].
@@ -190,13 +191,13 @@ def distance(metric, start, end):
         end: The second point, [P].
 
     Raises:
-        ValueError: As `geodesic_between`.
+        ValueError: As in `geodesic_between`.
     """
     return geodesic_between(metric, start, end).length
 
 
 def volume_element(metric, theta):
-    """Returns sqrt(det F), the volume of statistical models per volume of parameters, Eq. 2.3.11.
+    """Returns sqrt(det F), the volume of statistical models per unit volume of parameters, Eq. 2.3.11.
 
     Args:
         metric: Function from theta, [P], to F, [P, P].
@@ -254,7 +255,7 @@ def jeffreys_prior(metric, bounds):
 
     Raises:
         ValueError: If the bounds are not increasing pairs or leave the domain of `metric`, or the volume is
-            zero or infinite, so that the prior does not exist, as for a location on the real line.
+            zero or infinite, so that the prior does not exist, as for a location parameter on the real line.
     """
     ranges = _ranges(bounds)
     options = [_QUADRATURE] * len(ranges)
@@ -326,12 +327,12 @@ def _integral_along(metric, path, integrand):
 
 
 def _flow(metric, evaluations=np.inf):
-    """Returns the geodesic equation of position and velocity; its nan makes the solver reject a step."""
+    """Returns the geodesic equation, which is nan outside the domain, so that the solver rejects the step."""
     calls = itertools.count()
 
     def flow(_, state):
         theta, velocity = np.split(state, 2)
-        # Close to the boundary of the domain the steps would shrink forever.
+        # Give up, because near the boundary of the domain the steps would shrink forever.
         if next(calls) >= evaluations:
             return np.full_like(state, np.nan)
         try:
@@ -344,7 +345,7 @@ def _flow(metric, evaluations=np.inf):
 
 
 def _collocate(metric, start, end):
-    """Solves the geodesic equation between two points, starting from a polygon of least energy."""
+    """Solves the geodesic equation between two points, starting from the polygon of minimum energy."""
     size, flow = start.size, _flow(metric)
     points = _polygon(metric, start, end)
     times = np.linspace(0.0, 1.0, len(points))
@@ -360,7 +361,7 @@ def _collocate(metric, start, end):
 
 
 def _polygon(metric, start, end):
-    """Minimizes the energy of a polygon, a sum of squares."""
+    """Returns the polygon of minimum energy, a sum of squares."""
     line = start + np.linspace(0.0, 1.0, _SEGMENTS + 1)[:, None] * (end - start)
 
     def residuals(inner):
@@ -372,7 +373,7 @@ def _polygon(metric, start, end):
             return np.full(steps.size, np.inf)  # Outside the domain, so that the solver takes a shorter step.
         return np.sqrt(_SEGMENTS) * np.einsum("nij,ni->nj", roots, steps).ravel()
 
-    # The residuals of a segment depend on its two ends only.
+    # The residuals of a segment depend only on its two ends.
     ends = np.eye(_SEGMENTS, _SEGMENTS - 1) + np.eye(_SEGMENTS, _SEGMENTS - 1, -1)
     sparsity = np.kron(ends, np.ones((start.size, start.size)))
     result = least_squares(

@@ -1,7 +1,7 @@
 """Entropy, divergence and mutual information of discrete distributions (Secs. 2.1, 2.3, 2.5 and 3.6).
 
 Results are in nats; `base=2` gives bits. 0 log 0 is 0, and a divergence is infinite if q_i = 0 < p_i for some
-i. None of these quantities is negative: a sum that is negative by rounding is returned as zero.
+i. All of these quantities are nonnegative: a sum that rounding makes negative is returned as zero.
 
 Legend: K outcomes; X, Y, Z random variables. A joint table has one axis per variable, so the table of X and Y
 is [X, Y]. Each of the arguments `x`, `y` and `given` is an axis or a tuple of axes that form one variable;
@@ -17,7 +17,7 @@ from scipy.special import entr, rel_entr, xlogy
 
 from .. import arguments
 
-# One axis of a table, or several.
+# One or several axes of a table.
 Axes: TypeAlias = int | tuple[int, ...]
 
 
@@ -155,7 +155,7 @@ def jensen_shannon(
 def joint_entropy(
     joint: ArrayLike, x: Axes | None = None, base: float | None = None
 ) -> np.ndarray | np.float64:
-    """Returns the entropy S(X) of some of the variables of a joint table, by default of all.
+    """Returns the entropy S(X) of some of the variables of a joint table, by default of all of them.
 
     For example, strong subadditivity S(X,Y) + S(Y,Z) >= S(Y) + S(X,Y,Z) reads
 
@@ -205,8 +205,8 @@ def mutual_information(
 ) -> np.ndarray | np.float64:
     """Returns I(X,Y) = S(X) + S(Y) - S(X,Y) = D_KL(p(x,y) || p(x) p(y)), Eqs. 2.5.3 and 2.5.4.
 
-    It is computed from the three entropies in a quarter of the time of the divergence. The rounding error is
-    absolute, about 1e-15.
+    It is computed from the three entropies, which takes a quarter of the time of the divergence. The rounding
+    error is absolute, about 1e-15.
 
     Args:
         joint: Joint probabilities, one axis per variable.
@@ -261,7 +261,7 @@ def conditional_kl_divergence(
     Args:
         p: Joint probabilities of the data, one axis per variable.
         q: Joint probabilities of the model, of the same shape.
-        given: Axis or axes of X; Y is all others.
+        given: Axis or axes of X; Y consists of all other variables.
         base: Base of the logarithm, `None` for nats.
 
     Returns:
@@ -281,13 +281,13 @@ def conditional_kl_divergence(
 
 
 def _amount(nats, base):
-    """Converts an amount of information to a base, after setting a negative rounding error to zero."""
+    """Converts an amount of information to the given base, after setting negative rounding errors to zero."""
     # Adding zero turns -0.0, the entropy of a certain outcome, into 0.0.
     return in_base(np.maximum(nats, 0.0) + 0.0, base)
 
 
 def _pair(p, q, axis):
-    """Returns two arrays of distributions of one shape."""
+    """Returns two arrays of distributions after checking that they have the same shape."""
     p, q = arguments.distributions("p", p, axis), arguments.distributions("q", q, axis)
     arguments.same_shape(p=p, q=q)
     return p, q

@@ -3,8 +3,8 @@
 Erasing a bit with two equally likely values increases the entropy of the surroundings by log 2 and produces
 the heat k_B T log 2. A computation erases the entropy H(inputs | outputs), which is zero if it is reversible.
 
-The notes' 16 log 2 for the addition of two 16-bit numbers (Eq. 2.7.2) is that of addition modulo 2^16. The
-exact sum has 17 bits, contains more information about the summands, and erases half a nat less
+The notes' 16 log 2 for the addition of two 16-bit numbers (Eq. 2.7.2) is the value for addition modulo 2^16.
+The exact sum has 17 bits, contains more information about the summands, and erases half a nat less
 (docs/errata.md).
 
 Entropies are in nats, temperatures in kelvin, heat in joules, rates in operations per second, power in watts.
@@ -20,7 +20,7 @@ from .. import arguments
 # 1/12 - zeta'(-1)
 _LOG_GLAISHER = 0.24875447703378425
 # The largest width of a word, in bits, for which `addition_entropy` sums term by term.
-_SUMMED = 16
+_MAX_SUMMED_BITS = 16
 
 
 def erasure_heat(bits, temperature=300.0):
@@ -54,10 +54,10 @@ def computation_heat(operations, bits=32, temperature=300.0):
         temperature: Temperature T in kelvin.
 
     Returns:
-        Heat in joules. The notes' 10^23 operations of 32 bits cost 9,200 J at 300 K; they print 8,000.
+        Heat in joules. The notes' 10^23 operations of 32 bits cost 9,200 J at 300 K; the notes print 8,000.
 
     Raises:
-        ValueError: As `erasure_heat`, or if a number of operations is negative.
+        ValueError: As in `erasure_heat`, or if a number of operations is negative.
     """
     operations, heat = arguments.nonnegative("operations", operations), erasure_heat(bits, temperature)
     arguments.broadcastable(operations=operations, bits=bits, temperature=temperature)
@@ -73,10 +73,10 @@ def minimal_power(rate, bits=32, temperature=300.0):
         temperature: Temperature T in kelvin.
 
     Returns:
-        Power in watts. The notes' 10^14 operations of 16 bits need 4.6e-6 W at 300 K; they print 1e-5.
+        Power in watts. The notes' 10^14 operations of 16 bits need 4.6e-6 W at 300 K; the notes print 1e-5.
 
     Raises:
-        ValueError: As `erasure_heat`, or if a rate is negative.
+        ValueError: As in `erasure_heat`, or if a rate is negative.
     """
     rate, heat = arguments.nonnegative("rate", rate), erasure_heat(bits, temperature)
     arguments.broadcastable(rate=rate, bits=bits, temperature=temperature)
@@ -117,8 +117,8 @@ def erased_entropy(outputs, probabilities=None):
         reversible.
 
     Raises:
-        ValueError: If `outputs` is empty, has another number of axes or other entries, or `probabilities` is
-            not a distribution over N inputs.
+        ValueError: If `outputs` is empty, has the wrong number of axes or other entries, or `probabilities`
+            is not a distribution over N inputs.
     """
     outputs = np.asarray(outputs, dtype=object)
     if outputs.ndim not in (1, 2) or outputs.size == 0:
@@ -139,8 +139,8 @@ def erased_entropy(outputs, probabilities=None):
 def addition_entropy(bits, wraps=True):
     """Returns the entropy erased by adding two uniformly random words and keeping the sum (Eq. 2.7.2).
 
-    With M = 2^k words, addition modulo M has a uniform sum and erases log M = k log 2. The exact sum s is not
-    uniform: it results from min(s + 1, 2M - 1 - s) of the M^2 pairs, and the erased entropy is
+    With M = 2^k possible words, addition modulo M has a uniform sum and erases log M = k log 2. The exact sum
+    s is not uniform: it results from min(s + 1, 2M - 1 - s) of the M^2 pairs, and the erased entropy is
 
         H(x, y | x + y) = (2 sum_{j=1}^{M-1} j log j + M log M) / M^2 = log M - 1/2 + O(log M / M^2).
 
@@ -158,7 +158,7 @@ def addition_entropy(bits, wraps=True):
     log_words = bits * np.log(2)
     if wraps:
         return float(log_words)
-    if bits > _SUMMED:
+    if bits > _MAX_SUMMED_BITS:
         # The hyperfactorial's asymptotic series; the next term, 1 / (360 M^4), is below rounding.
         return float(log_words - 1 / 2 + (log_words / 6 + 2 * _LOG_GLAISHER) * 4.0**-bits)
     j = np.arange(1.0, 2**bits)
@@ -168,7 +168,7 @@ def addition_entropy(bits, wraps=True):
 def add_reversibly(x, y, bits=16):
     """Maps (x, y) to (x, x + y mod 2^k), which erases no information (Eq. 2.7.7).
 
-    The map with the exact sum is reversible, too, but the sum does not fit into the register of y.
+    The map with the exact sum is reversible as well, but the sum does not fit into the register of y.
 
     Args:
         x: First word, integers in 0 ... 2^k - 1.
@@ -179,7 +179,7 @@ def add_reversibly(x, y, bits=16):
         (x, sum), two uint64 arrays.
 
     Raises:
-        ValueError: If `bits` is out of range, an entry is not a word (the message has its index), or the
+        ValueError: If `bits` is out of range, an entry is not a word (the message gives its index), or the
             shapes do not broadcast.
     """
     x, y, mask = _words(bits, x=x, y=y)
@@ -198,7 +198,7 @@ def undo_addition(x, total, bits=16):
         (x, y), two uint64 arrays.
 
     Raises:
-        ValueError: As `add_reversibly`.
+        ValueError: As in `add_reversibly`.
     """
     x, total, mask = _words(bits, x=x, total=total)
     return x, (total - x) & mask
@@ -211,7 +211,7 @@ def _words(bits, **named):
     def is_word(entry):
         return isinstance(entry, numbers.Integral) and not isinstance(entry, bool) and 0 <= entry < 2**bits
 
-    # NumPy turns a list of integers below and above 2^63 into floats, but not an array of objects.
+    # Without dtype=object, NumPy would convert a list of integers below and above 2^63 to floats.
     words = {name: np.asarray(value, dtype=object) for name, value in named.items()}
     for name, array in words.items():
         _check_objects(name, array, is_word, f"an integer in 0 ... {2**bits - 1}")
@@ -226,7 +226,7 @@ def _is_output(entry):
 
 
 def _check_objects(name, array, is_valid, rule):
-    """Checks every entry of an array of objects; the message has the index of the first bad one."""
+    """Checks every entry of an array of objects; the message gives the index of the first bad one."""
     bad = ~np.vectorize(is_valid, otypes=[bool])(array)
     if bad.any():
         got = arguments.described(array[bad][0])

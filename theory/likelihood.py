@@ -1,13 +1,13 @@
 """Maximum likelihood and maximum a posteriori estimation by optimization (Secs. 3.4 and 3.4.1).
 
-The loss is the mean of -log p_theta(x_i). Any smooth log-density is valid: derivatives are central
-differences in units in which the likelihood changes by order one, so that parameters may have any size. The
+The loss is the mean of -log p_theta(x_i). Any smooth log density is valid. Derivatives are central
+differences in units in which the loss changes by order one, so parameters may be of any magnitude. The
 inverse of the observed Fisher matrix, the Hessian of the total loss, gives the standard errors; for large N
 it is the Cramer-Rao bound.
 
-The search finds the maximum near the start. A `ValueError` is raised if there is none (the likelihood grows
-without bound or does not depend on a parameter), or if the maximum is not smooth (the width of uniform data,
-the median of Laplace data).
+The search finds the maximum near the start. A `ValueError` is raised if there is none, because the likelihood
+grows without bound or does not depend on a parameter, or if the maximum is not smooth, as for the width of
+uniform data or the median of Laplace data.
 
 Legend: N examples, P parameters theta.
 """
@@ -21,13 +21,13 @@ from scipy.optimize import minimize
 
 from .. import arguments
 
-_STEP = (
-    1e-3  # In units of a scale: second derivatives have truncation errors of 1e-7, rounding errors of 1e-8.
-)
+# Step of the differences, in units of the scales. Second derivatives then have truncation errors of 1e-7 and
+# rounding errors of 1e-8.
+_STEP = 1e-3
 _MAX_ROUNDS = 10
-_MIN_GAIN = 1e-3  # Of a round of the search, in nats per example.
+_MIN_GAIN = 1e-3  # The search ends when a round gains less than this, in nats per example.
 _MAX_NEWTON_STEPS = 20
-_CONVERGED = 1e-10  # Twice the predicted gain of the log-likelihood, in nats: 1e-5 standard errors.
+_CONVERGED = 1e-10  # Tolerance on twice the predicted gain in nats; it corresponds to 1e-5 standard errors.
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Estimate:
         parameters: theta at the maximum, [P].
         standard_errors: Square roots of the diagonal of `covariance`, [P].
         covariance: Inverse of `information`, [P, P].
-        information: Observed Fisher matrix at the maximum, [P, P]: the Hessian of -sum_i log p(x_i), for a
-            posterior plus that of -log p_prior.
+        information: Observed Fisher matrix at the maximum, [P, P]: the Hessian of -sum_i log p(x_i),
+            plus that of -log p_prior for a posterior.
         log_likelihood: sum_i log p(x_i) at `parameters`, in nats, without the prior.
     """
 
@@ -58,7 +58,7 @@ def negative_log_likelihood(log_density, data, parameters):
 
     Args:
         log_density: Function `log_density(data, parameters)` that returns log p_theta(x_i), [N].
-        data: First argument of `log_density`: an array or several, such as (x, y).
+        data: First argument of `log_density`: an array, or a tuple of arrays such as (x, y).
         parameters: theta, [P].
 
     Returns:
@@ -86,7 +86,7 @@ def maximum_likelihood(log_density, data, start):
     Args:
         log_density: Function `log_density(data, parameters)` that returns log p_theta(x_i), [N]; minus
             infinity or NaN if the parameters are not valid.
-        data: First argument of `log_density`: an array or several, such as (x, y).
+        data: First argument of `log_density`: an array, or a tuple of arrays such as (x, y).
         start: Initial parameters, [P], or a number if P = 1.
 
     Returns:
@@ -164,7 +164,7 @@ def _check_start(log_density, log_prior, data, start):
 
 
 def _loss(log_density, log_prior, data, parameters):
-    """Returns the loss per example with 1/N of the prior's; infinite where the parameters are not valid."""
+    """Returns the loss per example, prior included; infinite where the parameters are not valid."""
     values = _log_densities(log_density, data, parameters)
     total = np.sum(values)
     if log_prior is not None:
@@ -182,7 +182,7 @@ def _approach(loss, parameters):
         options = {"initial_simplex": simplex, "adaptive": True, "xatol": np.inf, "fatol": 1e-5}
         near = minimize(loss, parameters, method="Nelder-Mead", options=options).x
         scale = _scales(loss, near)
-        # BFGS converges in many dimensions. Its differences may meet infinite losses.
+        # BFGS converges in many dimensions. Its differences may encounter infinite losses.
         with np.errstate(invalid="ignore"):
             u = minimize(partial(_shifted, loss, near, scale), np.zeros_like(near), jac="3-point", tol=1e-9).x
         parameters = near + scale * u
@@ -218,7 +218,7 @@ def _scales(loss, parameters):
 
 
 def _polish(loss, parameters, n):
-    """Takes Newton steps to the maximum; returns it, the scales, and the Hessian in units of the scales."""
+    """Takes Newton steps to the maximum. Returns it, the scales, and the Hessian in units of the scales."""
     for _ in range(_MAX_NEWTON_STEPS):
         scale = _scales(loss, parameters)
         gradient, hessian = _derivatives(loss, parameters, scale, _STEP)
@@ -263,11 +263,11 @@ def _derivatives(loss, parameters, scale, step):
 
 
 def _check_maximum(loss, parameters, n, covariance):
-    """Checks that the likelihood falls over one standard error in every principal direction."""
+    """Checks that the likelihood decreases over one standard error in every principal direction."""
     values, vectors = np.linalg.eigh(covariance)
     center = loss(parameters)
     for step in (np.sqrt(values) * vectors).T:
         for sign in (1, -1):
-            # At a maximum the log-likelihood falls by about 1/2; for separable classes it keeps rising.
+            # At a maximum the log-likelihood falls by about 1/2; for separable classes it keeps growing.
             if n * (loss(parameters + sign * step) - center) < 0.05:
                 raise ValueError(f"log_density must have a maximum, but it still grows at {parameters}")

@@ -6,16 +6,16 @@ Among all distributions with <f_j> = t_j for j = 1 ... M, the one of maximum ent
 
     p_i = w_i exp(-sum_j lambda_j f_ij) / Z(lambda),
 
-with one multiplier per constraint and the measure w of the entropy: 1 for states, the widths of the cells for
-a density on a grid. The multipliers minimize the convex dual log Z(lambda) + lambda . t, which has the
+with one multiplier per constraint. The measure w of the entropy is 1 for states and the width of each cell
+for a density on a grid. The multipliers minimize the convex dual log Z(lambda) + lambda . t, which has the
 gradient t - <f> and the covariance of the features as its Hessian. The sign is that of Eq. 2.4.3, where f is
 the energy and lambda is beta; in Eq. 2.4.8, lambda_1 and lambda_2 are minus the multipliers of x and x^2.
 
 Targets outside the convex hull of the rows of `features` are infeasible and raise an error. On the boundary
 the multipliers diverge and the distribution is the limit: it is supported on the states of the face that
 contains the targets (`support`), and has maximum entropy there. A linear program decides whether the targets
-are inside, on the boundary or outside; closer to the boundary than about 1e-9 of the features' spread counts
-as on it.
+are inside, on the boundary or outside. Targets within about 1e-9 of the features' spread of the boundary
+count as on it.
 
 Eqs. 2.4.6 and 2.4.7 have misprints (docs/errata.md): the constants belong outside the integral, the second
 moment is sigma^2 + mu^2, and the variation of -p log p is -log p - 1.
@@ -44,8 +44,8 @@ class MaximumEntropy:
         probabilities: Probabilities p_i, [N], with sum one.
         density: Probabilities divided by the weights, [N].
         multipliers: The lambda_j of p_i = w_i exp(-sum_j lambda_j f_ij) / Z, [M]. For redundant constraints
-            they have minimum norm in scaled features; on the boundary they describe p on `support`.
-        entropy: -sum_i p_i log(p_i / w_i) in nats: the differential entropy if weights are widths of cells.
+            they have minimum norm in scaled features; on the boundary they give p on `support`.
+        entropy: -sum_i p_i log(p_i / w_i) in nats: the differential entropy if the weights are cell widths.
         residual: Largest |<f_j> - t_j|, in the units of the features.
         support: Mask of the states that may have a positive probability, [N]; all of them if the targets are
             inside the hull.
@@ -89,7 +89,7 @@ def maximum_entropy(features, targets, weights=None):
         A `MaximumEntropy`.
 
     Raises:
-        ValueError: If an argument is not finite or has another shape, a weight is not positive, or no
+        ValueError: If an argument is not finite or has the wrong shape, a weight is not positive, or no
             distribution meets the targets. In the last case, the message names the first target that is
             infeasible given those before it, and its feasible interval.
 
@@ -137,9 +137,9 @@ def maximum_entropy(features, targets, weights=None):
 def boltzmann(energies, mean_energy):
     """Returns the Boltzmann distribution exp(-beta E) / Z with a given mean energy, Eqs. 2.4.1 to 2.4.3.
 
-    The only multiplier is beta. It is negative if the mean is above that of equal probabilities, infinite if
-    the mean is the lowest or highest energy, and zero if all energies are equal. The other multiplier in the
-    notes is nu = 1 - log Z = 1 - entropy + beta <E>.
+    The only multiplier is beta. It is negative if the mean is above that for equal probabilities, infinite
+    if the mean is the lowest or highest energy, and zero if all energies are equal. The other multiplier in
+    the notes is nu = 1 - log Z = 1 - entropy + beta <E>.
 
     Args:
         energies: Energies E_i of the states, [N].
@@ -185,14 +185,14 @@ def gaussian(grid, mean, variance):
 
     Raises:
         ValueError: If the grid does not increase, the variance is not positive, or no density on the grid has
-            this mean and variance, or only one that vanishes at some of the points.
+            this mean and variance without vanishing at some of the points.
     """
     widths = cell_widths(grid)
     x, mean = np.asarray(grid, dtype=np.float64), float(finite("mean", mean, 0))
     variance = float(positive("variance", variance, 0))
     deviations = x - mean
     try:
-        # Powers of deviations remain linearly independent however far the mean is from zero.
+        # Powers of the deviations stay linearly independent no matter how far the mean is from zero.
         result = maximum_entropy(np.stack([deviations, deviations**2], axis=1), [0.0, variance], widths)
     except ValueError as error:
         raise ValueError(
@@ -245,7 +245,8 @@ def reweight(p, energies, beta=1.0):
         A `Reweighting`.
 
     Raises:
-        ValueError: If `p` does not contain distributions, or an argument is not finite or has another shape.
+        ValueError: If `p` does not contain distributions, or an argument is not finite or has the wrong
+            shape.
     """
     p, beta = distributions("p", p), float(finite("beta", beta, 0))
     energies = finite("energies", energies)
@@ -298,7 +299,7 @@ def _supporting_plane(axes):
     """
     rank = axes.shape[1]
     center = axes.mean(axis=0)
-    # Few states matter: start from the extreme ones and add the lowest state until it is not new.
+    # Few states matter: start from the extreme ones and add the lowest state until it is already included.
     active = [*axes.argmin(axis=0), *axes.argmax(axis=0)]
     while True:
         solution = linprog(
@@ -368,7 +369,7 @@ def _minimize_dual(axes, log_weights):
         return x
     options = {"gtol": _CONVERGED, "maxiter": 1000, "max_trust_radius": 1e9}
     x = minimize(value, x, jac=gradient, hess=hessian, method="trust-exact", options=options).x
-    # Within 1e-8 of the minimum rounding errors dominate the value, but the gradient is still accurate.
+    # Within 1e-8 of the minimum, rounding errors dominate the value, but the gradient is still accurate.
     for _ in range(20):
         step = np.linalg.lstsq(hessian(x), gradient(x))[0]
         if np.abs(gradient(x - step)).max() >= np.abs(gradient(x)).max():

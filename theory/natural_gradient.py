@@ -2,12 +2,13 @@
 
 Legend: P parameters theta, Q coordinates phi, N steps, T times.
 
-A gradient g_i = d L / d theta_i is a covector; turning it into a step, a vector, takes an inverse metric. SGD
-uses the unit matrix in whatever coordinates it is given, so in theta = f(phi) it is a different rule: to
-first order in the learning rate its inverse metric in theta is J J^T, J = d theta / d phi (Eqs. 4.6.3 and
-4.6.4). The natural gradient uses the inverse of the Fisher matrix F, which becomes J^T F J in phi. The step
-J (J^T F J)^-1 J^T g = F^-1 g is therefore the same in all coordinates, again to first order: steps of size
-epsilon differ by epsilon^2, and paths of N = t / epsilon steps by epsilon.
+A gradient g_i = d L / d theta_i is a covector; turning it into a step, a vector, requires an inverse metric.
+SGD uses the unit matrix in whatever coordinates it is given. SGD in phi, with theta = f(phi), is therefore a
+different rule: to first order in the learning rate, its inverse metric in theta is J J^T with
+J = d theta / d phi (Eqs. 4.6.3 and 4.6.4). The natural gradient uses the inverse of the Fisher matrix F,
+which becomes J^T F J in phi. The step J (J^T F J)^-1 J^T g = F^-1 g is therefore the same in all coordinates,
+again to first order: steps of size epsilon differ by epsilon^2, and paths of N = t / epsilon steps by
+epsilon.
 
 The learning rate of Eq. 4.6.17 is dimensionless with respect to theta but has the units of 1 / L. It is a
 pure number if the loss is a negative log-likelihood in nats; otherwise it depends on the unit of the loss.
@@ -31,8 +32,8 @@ from .. import arguments
 from .fisher import jacobian as derivatives
 from .fisher import reparameterize
 
-_ROUNDING = 1e-12  # Eigenvalues of the scaled Fisher matrix up to this, times P, count as zero.
-_MAX_NULL_FRACTION = 1e-8  # Of the gradient's norm, along null directions of the Fisher matrix.
+_ROUNDING = 1e-12  # Eigenvalues of the scaled Fisher matrix up to P times this value count as zero.
+_MAX_NULL_FRACTION = 1e-8  # Largest fraction of the gradient's norm allowed along null directions of F.
 
 
 def reparameterized_step(phi, gradient, jacobian, learning_rate):
@@ -83,7 +84,7 @@ def metric_step(theta, gradient, inverse_metric, learning_rate):
 
     Args:
         theta: Parameters, [P].
-        gradient: Gradient g of the loss there, [P].
+        gradient: Gradient g of the loss at theta, [P].
         inverse_metric: Inverse metric M^-1, [P, P], positive semidefinite.
         learning_rate: The learning rate epsilon, in units of theta^2 / (M^-1 loss).
 
@@ -103,7 +104,7 @@ def metric_step(theta, gradient, inverse_metric, learning_rate):
 def parameter_distance(theta, phi):
     """Returns the Euclidean distance between two parameter vectors, Eq. 4.6.9.
 
-    It is a metric on parameters but not on models: two vectors that give the same model differ in general.
+    It is a metric on parameters but not on models: vectors that give the same model may be far apart.
 
     Args:
         theta: Parameters, [..., P].
@@ -133,7 +134,7 @@ class SteepestStep:
 
 
 def steepest_step(gradient, metric, squared_length):
-    """Minimizes g^T delta subject to delta^T M delta = epsilon, Eqs. 4.6.11 to 4.6.13 with the factor.
+    """Minimizes g^T delta subject to delta^T M delta = epsilon, Eqs. 4.6.11 to 4.6.13 with the prefactor.
 
     The Lagrangian is stationary at 2 lambda M delta = -g, and the constraint gives
 
@@ -143,9 +144,9 @@ def steepest_step(gradient, metric, squared_length):
     The step does not depend on the unit of the loss; if M measures models, epsilon does not depend on the
     unit of theta.
 
-    For the step to be the limit of Eq. 4.6.10, epsilon must be D of that equation if D is a squared length,
-    as the notes' equations imply; D^2 if D is a length, as in Eq. 4.6.9; 2 D if D is the KL divergence, as in
-    Eq. 4.6.15.
+    For the step to be the limit of Eq. 4.6.10 with a distance D, epsilon must equal D if D is a squared
+    length, as the notes' equations imply; D^2 if D is a length, as in Eq. 4.6.9; and 2 D if D is the KL
+    divergence, as in Eq. 4.6.15.
 
     Args:
         gradient: Gradient g, [P], not zero.
@@ -174,7 +175,7 @@ def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
     """Returns -epsilon (F + lambda)^-1 g, a step along the natural gradient, Eq. 4.6.17.
 
     The Fisher matrix is singular if a change of parameters leaves the model unchanged, such as a constant
-    added to all logits. A loss that depends on the model alone is flat in such a direction, too. Without
+    added to all logits. A loss that depends only on the model is flat in such a direction as well. Without
     damping, the step then has no component along the null directions, with each parameter in units of
     F_ii^(-1/2).
 

@@ -9,7 +9,7 @@ proportional to the identity this is B_simple = tr(Sigma) / |G|^2. The text of t
 global norm", as does much code; the correct divisor is the squared norm, as in Eq. 4.5.9 (docs/errata.md).
 
 `LocalModel` has the closed forms at one point. `two_batch_estimates`, `sample_noise_scale` and
-`RunningNoiseScale` estimate them during training. `theory.trade_off` is about whole training runs.
+`RunningNoiseScale` estimate them during training. `theory.trade_off` treats whole training runs.
 
 Legend: N examples, P parameters, B examples in a batch.
 
@@ -49,8 +49,8 @@ class LocalModel:
 
     Args:
         gradient: True gradient G, [P].
-        hessian: True Hessian H, [P, P], symmetric and positive semidefinite: negative curvature allows no
-            best step.
+        hessian: True Hessian H, [P, P], symmetric and positive semidefinite; with negative curvature there
+            would be no best step.
         covariance: Covariance Sigma of the per-example gradients, [P, P].
 
     Raises:
@@ -132,7 +132,7 @@ class LocalModel:
             batch_size: Batch sizes B, positive.
 
         Raises:
-            ValueError: As `noise_scale`.
+            ValueError: As in `noise_scale`.
         """
         return self.squared_norm / self._checked_denominator(batch_size)
 
@@ -145,7 +145,7 @@ class LocalModel:
             batch_size: Batch sizes B, positive.
 
         Raises:
-            ValueError: As `noise_scale`.
+            ValueError: As in `noise_scale`.
         """
         return self.squared_norm**2 / self._checked_denominator(batch_size) / 2
 
@@ -182,7 +182,7 @@ class LocalModel:
         return self.curvature + self.curvature_of_noise / arguments.positive("batch_size", batch_size)
 
     def _checked_denominator(self, batch_size):
-        """Returns the denominator of step and gain after checking that they are defined."""
+        """Returns the denominator of the optimal step and gain after checking that they are defined."""
         _ratio(self.curvature_of_noise, self._curvature())
         return self._expected_curvature(batch_size)
 
@@ -195,9 +195,9 @@ def two_batch_estimates(small, big, batch_small, batch_big):
         |G|^2 = (B_b |G_b|^2 - B_s |G_s|^2) / (B_b - B_s)
         tr Sigma = (|G_s|^2 - |G_b|^2) / (1 / B_s - 1 / B_b)
 
-    The small batches may be parts of the big one: neither estimate needs independent batches. Per-example
-    norms have B_s = 1. With G_est^T H G_est in place of |G_est|^2, the estimates are of G^T H G and tr(H
-    Sigma).
+    The small batches may be parts of the big one, because neither estimate requires independent batches.
+    Per-example norms have B_s = 1. With G_est^T H G_est in place of |G_est|^2, the results estimate G^T H G
+    and tr(H Sigma).
 
     Args:
         small: |G_s|^2, preferably averaged over all available small batches.
@@ -230,9 +230,9 @@ def sample_noise_scale(gradients, hessian=None):
 
     Returns:
         (noise_scale, standard_error). Numerator and denominator are unbiased (`two_batch_estimates` with
-        B_s = 1, B_b = N); the ratio has a bias of O(1/N). It is zero if the numerator is negative, and
-        infinite if the denominator is not positive. The error comes from the N ratios that leave one example
-        out, and is infinite if one of them is. It is accurate if N is well above the noise scale.
+        B_s = 1, B_b = N); the ratio has a bias of O(1/N). The ratio is zero if the numerator is negative,
+        and infinite if the denominator is not positive. The error is computed from the N leave-one-out
+        ratios, and is infinite if one of them is. It is accurate if N is well above the noise scale.
 
     Raises:
         ValueError: If there are fewer than 3 gradients, or an entry or a shape is not valid.
@@ -249,7 +249,7 @@ def sample_noise_scale(gradients, hessian=None):
     norms, overlaps = np.sum(products * gradients, axis=1), products @ mean
     total, norm_of_mean = norms.sum(), overlaps.mean()
     squared_norm, trace = two_batch_estimates(total / n, norm_of_mean, 1, n)
-    # The same without each example in turn.
+    # Repeat the estimates with each example left out in turn.
     norms_of_means = (n**2 * norm_of_mean - 2 * n * overlaps + norms) / (n - 1) ** 2
     squared_norms, traces = two_batch_estimates((total - norms) / (n - 1), norms_of_means, 1, n - 1)
     error = np.inf
@@ -273,7 +273,7 @@ class RunningNoiseScale:
     Args:
         decay: Weight of the past, in [0, 1]; 1 averages all steps equally.
         steps: Number of updates so far.
-        squared_norm: Average of |G|^2 with normalized weights, so without initial bias.
+        squared_norm: Average of |G|^2 with normalized weights, which removes the initial bias.
         trace: Average of tr Sigma.
         norm_variance: Weighted variance of the estimates of |G|^2.
         trace_variance: Weighted variance of the estimates of tr Sigma.
@@ -313,7 +313,7 @@ class RunningNoiseScale:
         norm_shift = float(arguments.finite("squared_norm", squared_norm, ndim=0)) - self.squared_norm
         trace_shift = float(arguments.finite("trace", trace, ndim=0)) - self.trace
         self.steps += 1
-        # This is the newest weight once all weights are normalized to sum to one.
+        # Weight of the newest estimate when all weights are normalized to sum to one.
         new = 1 / self.steps if self.decay == 1 else (1 - self.decay) / (1 - self.decay**self.steps)
         self.squared_norm += new * norm_shift
         self.trace += new * trace_shift

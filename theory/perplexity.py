@@ -1,12 +1,13 @@
 """Neighbor probabilities at a given perplexity, the input of SNE and t-SNE (Sec. 2.6).
 
-Each point of a cloud picks a neighbor with a probability that falls off as a Gaussian with a width of its
-own. The widths are chosen such that every point has the same perplexity, a smooth count of its neighbors.
+Each point of a cloud picks a neighbor with a probability that falls off as a Gaussian whose width
+depends on the point. The widths are chosen such that every point has the same perplexity, a smooth count of
+its neighbors.
 
 The widths sigma_i are those of Eq. 2.6.1, exp(-|x_j - x_i|^2 / sigma_i^2). The notes call sigma_i^2 a
 variance, but the variance of this Gaussian along each axis is sigma_i^2 / 2 (docs/errata.md). The papers
-below write exp(-|x_j - x_i|^2 / (2 sigma_i^2)): their sigma_i is ours divided by sqrt(2). The probabilities
-are the same in both conventions, because the perplexity determines them.
+below write exp(-|x_j - x_i|^2 / (2 sigma_i^2)): their sigma_i is that of Eq. 2.6.1 divided by sqrt(2). The
+probabilities are the same in both conventions, because the perplexity determines them.
 
 Legend: N points, D features.
 
@@ -23,12 +24,12 @@ from .. import arguments
 MAXIMUM_POINTS = 20_000
 
 _TOLERANCE = 1e-5  # Relative tolerance of the perplexity.
-_BLOCK_SIZE = 2**17  # Entries in a block of rows, which then fits into a core's second-level cache.
+_BLOCK_SIZE = 2**17  # Entries in a block of rows, chosen to fit into a core's second-level cache.
 _TIE = 1e-12  # Neighbors are equally near if their squared distances agree to this relative precision.
 
 
 def check_points(name, x):
-    """Returns points as a float64 array [N, D] after checking that they are finite, not too few or too many.
+    """Returns points as a float64 array [N, D] after checking that they are finite and their number is valid.
 
     Args:
         name: Name of the argument, for the message.
@@ -69,7 +70,7 @@ def gaussian_probabilities(x, bandwidths=1.0):
     if bandwidths.shape not in ((), (len(x),)):
         raise ValueError(f"bandwidths must be a number or have shape ({len(x)},), got {bandwidths.shape}")
     x, exponent = near_one(x)
-    # A width far above all distances may become infinite; one far below them is equivalent to 1e-150.
+    # A width far above all distances may become infinite; a width far below them is equivalent to 1e-150.
     with np.errstate(over="ignore", under="ignore"):
         widths = np.maximum(np.ldexp(bandwidths, -exponent), 1e-150)
     precision = np.broadcast_to(widths**-2.0, len(x))
@@ -85,7 +86,7 @@ def conditional_probabilities(x, perplexity):
 
     Perp(P_i) = 2^S(P_i) with the entropy in bits, or e^S(P_i) with the entropy in nats. It decreases from
     N - 1 for wide Gaussians to the number of nearest neighbors for narrow ones, which is one unless there are
-    ties. Bisection over log sigma_i matches it to a relative error of 1e-5.
+    ties. Bisection over log sigma_i finds the width to a relative error of 1e-5 in the perplexity.
 
     Args:
         x: Points, [N, D].
@@ -143,7 +144,7 @@ def check_square(name, p):
         p: An array.
 
     Raises:
-        ValueError: If it has another shape, or a p_ii is not zero; the message has the first such index.
+        ValueError: If `p` is not square, or a p_ii is not zero; the message gives the first such index.
     """
     if p.ndim != 2 or p.shape[0] != p.shape[1]:
         raise ValueError(f"{name} must be a square matrix, got shape {p.shape}")
@@ -155,7 +156,7 @@ def check_square(name, p):
 
 
 def near_one(x):
-    """Returns (x / 2^exponent, exponent) with a largest entry near one, whose square cannot overflow.
+    """Returns (x / 2^exponent, exponent) with a largest entry near one, so that squares cannot overflow.
 
     Division by a power of two is exact.
 
@@ -177,7 +178,7 @@ def blocks(points):
 
 
 def _gaps(x, rows):
-    """Returns squared distances [R, N] from `rows` in excess of those to the nearest points, and these."""
+    """Returns squared distances [R, N] from `rows` minus that to the nearest point, and the latter, [R]."""
     gaps = cdist(x[rows], x, "sqeuclidean")
     own = np.arange(len(gaps)), np.arange(rows.start, rows.stop)
     gaps[own] = np.inf
@@ -189,7 +190,7 @@ def _gaps(x, rows):
 
 def _normalized(gaps, precision, rows):
     """Returns the rows p_{.|i}, invariant to a shift of all gaps, and their entropies in nats."""
-    # Points many widths away correctly get zero from an underflow.
+    # For points many widths away, the exponential correctly underflows to zero.
     with np.errstate(over="ignore", under="ignore"):
         p = np.exp(-precision * gaps)
     p[np.arange(len(p)), np.arange(rows.start, rows.stop)] = 0.0
@@ -200,7 +201,7 @@ def _normalized(gaps, precision, rows):
 
 
 def _bisect(gaps, nearest, perplexity, rows):
-    """Returns 1 / sigma_i^2, [R], at which the rows have the perplexity, by bisection of its logarithm."""
+    """Returns 1 / sigma_i^2, [R], that give the rows the perplexity, by bisection of its logarithm."""
     # The points have a size near one here, so that distances up to 1e-145 count as zero.
     tied = gaps <= np.maximum(_TIE * nearest[:, None], 1e-290)
     ties = tied.sum(axis=1) - 1  # The point itself is not its neighbor.
@@ -211,7 +212,7 @@ def _bisect(gaps, nearest, perplexity, rows):
             f"perplexity {perplexity:g} cannot be reached at x[{rows.start + first}]: it has {ties[first]} "
             "equally near neighbors (duplicates?), which is its smallest perplexity at any bandwidth"
         )
-    # At these ends the perplexity is N - 1 and the number of ties, up to rounding.
+    # Up to rounding, the perplexity is N - 1 at the low end and the number of ties at the high end.
     low = np.log(1e-4 / gaps.max(axis=1))
     high = np.log(50.0 / np.where(tied, np.inf, gaps).min(axis=1))
     target = np.log(perplexity)
@@ -221,5 +222,5 @@ def _bisect(gaps, nearest, perplexity, rows):
         _, entropy = _normalized(gaps, precision[:, None], rows)
         if np.all(np.abs(np.expm1(entropy - target)) <= _TOLERANCE / 2):
             return precision
-        wide = entropy > target
-        low, high = np.where(wide, middle, low), np.where(wide, high, middle)
+        above = entropy > target
+        low, high = np.where(above, middle, low), np.where(above, high, middle)

@@ -4,14 +4,14 @@ Averages <.> are over the random weights. L_n is the width of layer n and X_n it
 a layer are independent and symmetric around zero, with variance Var(W_n).
 
 Two steps in the derivation of Eq. 5.1.9 are wrong (docs/errata.md). Var(ReLU(h)) is not Var(h) / 2 but
-(1/2 - 1/(2 pi)) Var(h), because the mean of a ReLU is not zero. And the neglected <X_{n-1}>^2 is not small:
-it is 1/pi of <X_{n-1}^2>. The quantity that obeys the final form exactly is the second moment,
+(1/2 - 1/(2 pi)) Var(h), because the mean of a ReLU is not zero. The neglected <X_{n-1}>^2 is not small
+either: it is 1/pi of <X_{n-1}^2>. The quantity that obeys the final form exactly is the second moment,
 
     <X_n^2> = (L_{n-1} Var(W_n) <X_{n-1}^2> + Var(b_n)) / 2,
 
 so Eq. 5.1.10 preserves <X^2>, not Var(X). With zero bias the two errors cancel from the second layer on,
-where Var(X) = (1 - 1/pi) <X^2> in every layer. The first layer, whose inputs have zero mean, loses this
-factor.
+where Var(X) = (1 - 1/pi) <X^2> in every layer. The first layer,
+whose inputs have zero mean, loses this factor.
 """
 
 import numpy as np
@@ -62,7 +62,7 @@ def relu_variance(variance):
 
 
 def weight_variance(widths, scheme, gain=1.0):
-    """Returns each layer's Var(W), Eq. 5.1.10 (`fan_in`), 5.1.11 (`fan_out`) or 5.1.12 (`fan_avg`).
+    """Returns the Var(W) of each layer, Eq. 5.1.10 (`fan_in`), 5.1.11 (`fan_out`) or 5.1.12 (`fan_avg`).
 
     Args:
         widths: Widths L_0 (the inputs), L_1, ..., L_N.
@@ -167,7 +167,7 @@ def residual_second_moment(blocks, gain=1.0, sublayers=2):
 
 
 def residual_growth(depth, strength=1.0):
-    """Returns (1 + c / L)^L, the growth of <X^2> through L residual blocks that each add c / L of it.
+    """Returns (1 + c / L)^L, the growth of <X^2> through L residual blocks that each add the fraction c / L.
 
     Args:
         depth: Number L of blocks.

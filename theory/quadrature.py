@@ -1,15 +1,15 @@
-"""Integrals over a line of a density of unknown location and width, and its Fourier transform.
+"""Integrals and Fourier transforms of densities on the line whose location and width are not known.
 
 Legend: P panels, L coefficients per panel.
 
-The density is searched for its mass at all scales. Panels around its highest point double in width, and each
-is halved until a Legendre series resolves the function there. Each series is integrated and Fourier
-transformed exactly,
+The highest point of the density is searched for at all scales. Panels around it double in width, and each is
+halved until a Legendre series resolves the function there. Each series is integrated and Fourier transformed
+exactly,
 
     int_-1^1 P_n(t) exp(-izt) dt = 2 (-i)^n j_n(z),
 
-so the error of the transform of a density is at most the area between it and its series, at every wave
-number. A density of which a mass of more than 1e-6 is missed does not integrate to one and raises an error.
+so the error of the transform is at most the area between the density and its series, at every wave number. If
+a mass of more than 1e-6 is missed, the density does not integrate to one, and an error is raised.
 
 References:
     Bakhvalov and Vasil'eva, "Evaluation of the integrals of oscillating functions by interpolation at nodes
@@ -30,7 +30,7 @@ _PROJECTION = legendre.legvander(_NODES, _LENGTH - 1) * _WEIGHTS[:, None] * (np.
 _AT_LEFT = (-1.0) ** np.arange(_LENGTH)
 
 _REACH = 2.0 ** np.arange(-100, 101)  # Distances of panel edges from the highest point.
-_SEARCH = np.exp2(np.linspace(-40, 40, 80 * 2048 + 1))  # Distances from zero of the search for that point.
+_SEARCH = np.exp2(np.linspace(-40, 40, 80 * 2048 + 1))  # Distances from zero searched for that point.
 
 _RESOLVED = 1e-12  # Tolerance of a panel, relative to the area of the function.
 _ROUNDING = 8 * np.finfo(float).eps  # Rounding error of the nodes, relative to their position.
@@ -63,14 +63,14 @@ class Piecewise(NamedTuple):
         """Returns the Fourier transform int f(x) exp(-ikx) dx at one wave number k."""
         n = np.arange(_LENGTH)
         with np.errstate(over="ignore"):
-            # If the phase overflows, the transform vanishes whatever the phase.
+            # Where the phase overflows, the transform is zero regardless of the phase.
             phases, angles = np.nan_to_num(wave * self.middles), wave * self.halves
         panels = np.sum(self.coefficients * (-1j) ** n * spherical_jn(n, angles[:, None]), axis=1)
         return 2 * np.sum(self.halves * np.exp(-1j * phases) * panels)
 
 
 def fit(name, function, edges):
-    """Returns a function as Legendre series on panels, which are halved until they resolve it.
+    """Expands a function in Legendre series on panels, which are halved until they resolve it.
 
     Args:
         name: Name of the integral, for the message.
@@ -89,7 +89,7 @@ def fit(name, function, edges):
         middles, halves, series = fitted
         heights = np.abs(series).max(axis=1)
         area = np.sum(halves * heights)
-        # An error between the last node of a panel and its edge shows as a jump to the next panel.
+        # An error between the last node of a panel and its edge shows up as a jump to the next panel.
         jumps = np.abs(series[:-1].sum(axis=1) - series[1:] @ _AT_LEFT)
         error = np.abs(series[:, -4:]).sum(axis=1) + np.append(jumps, 0.0) + np.append(0.0, jumps)
         # Rounding of the argument limits the accuracy of any series.
@@ -110,7 +110,7 @@ def fit(name, function, edges):
 
 
 def normalized(density, support):
-    """Returns a density as Legendre series on panels (`fit`), after checking that it is normalized.
+    """Expands a density in Legendre series on panels (`fit`) and checks that it is normalized.
 
     Args:
         density: Function of an array of points, such as the `pdf` of a SciPy distribution.

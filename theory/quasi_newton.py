@@ -59,7 +59,7 @@ def hessian_update(hessian, step, change):
 def inverse_update(inverse, step, change):
     """Returns the estimate H_{k+1}^-1 of the inverse Hessian, Eq. 4.7.22.
 
-    The expanded form takes one matrix-vector product and no product of matrices:
+    The expanded form takes one matrix-vector product and no matrix-matrix product:
 
         H_{k+1}^-1 = H_k^-1 - (d w^T + w d^T) / (d.y) + (1 + y.w / (d.y)) d d^T / (d.y),    w = H_k^-1 y
 
@@ -81,10 +81,10 @@ def inverse_update(inverse, step, change):
 
 
 def two_loop_product(vector, steps, changes, scale=1.0):
-    """Returns H^-1 v without a matrix, for the H^-1 that Eq. 4.7.22 gives after m pairs from scale times 1.
+    """Returns H^-1 v without forming H^-1, the matrix after m updates of Eq. 4.7.22.
 
-    The two loops of L-BFGS take 4 m D multiplications. Without pairs the result is scale times v, as in
-    gradient descent.
+    The updates start from scale times the unit matrix, so without pairs the result is scale times v, as in
+    gradient descent. The two loops of L-BFGS take 4 m D multiplications.
 
     Args:
         vector: v, [D].
@@ -116,8 +116,9 @@ def two_loop_product(vector, steps, changes, scale=1.0):
 def quadratic_bfgs(hessian, gradient, start=None, steps=None):
     """Runs BFGS with exact line searches on g.theta + theta^T H theta / 2 from theta = 0.
 
-    Starting from the unit matrix, its points are those of conjugate gradients. After D steps it is at the
-    minimum and its estimate is the Hessian: H_k d_i = y_i for all i < k, not only for the last pair.
+    Starting from the unit matrix, it visits the same points as conjugate gradients. After D steps it has
+    reached the minimum and its estimate equals the Hessian, because H_k d_i = y_i holds for all i < k, not
+    only for the last pair.
 
     Args:
         hessian: H, [D, D], positive definite.
@@ -161,7 +162,7 @@ def _pair(name, matrix, step, change):
 
 
 def _checked(steps, changes, dimension):
-    """Yields each name and value after checking the shape, which may be empty."""
+    """Yields each name and value after checking the shape; the arrays may be empty."""
     for name, value in (("steps", steps), ("changes", changes)):
         shape = np.shape(value)
         if np.size(value) and (len(shape) != 2 or shape[1] != dimension):

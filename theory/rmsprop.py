@@ -2,10 +2,10 @@
 
 Legend: D parameters, N steps.
 
-Each gradient is divided by the root of the running mean of its square, so that the scale of the loss does not
-matter, nor its curvature along the axis of a parameter. Counting from g^(0) and V^(0) = 0, the bias in
+Each gradient is divided by the root of the running mean of its square, so that neither the scale of the loss
+nor its curvature along the axis of a parameter matters. Counting from g^(0) and V^(0) = 0, the bias in
 Eq. 4.4.2 is 1 - beta^(n+1), Eq. 4.4.3 is a mean with weights that sum to one, and the update of Eq. 4.4.4
-divides g^(n) by the root of Vhat^(n+1), which includes it (docs/errata.md).
+divides g^(n) by the root of Vhat^(n+1), which includes g^(n) (docs/errata.md).
 """
 
 import numpy as np
@@ -16,8 +16,9 @@ from .. import arguments
 def second_moments(gradients, beta, correct=True):
     """Returns the running means of squared gradients, Eqs. 4.4.1 to 4.4.3.
 
-    Starting from V^(0) = 0, the weights of V^(n+1) sum to 1 - beta^(n+1), by which it is divided (the printed
-    power n is zero for the first gradient). Eq. 4.4.3 is then a mean of old and new,
+    Starting from V^(0) = 0, the weights of V^(n+1) sum to 1 - beta^(n+1), so V^(n+1) is divided by this sum.
+    (With the printed power n, the divisor is zero for the first gradient.) Eq. 4.4.3 is then a mean of old
+    and new,
 
         Vhat^(n+1) = w (g^(n))^2 + (1 - w) Vhat^(n),    w = 1 / sum_{k=0}^{n} beta^k,
 
@@ -53,7 +54,7 @@ def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
     includes earlier, larger gradients. At the minimum, for beta > 0, theta ends up alternating between
     +epsilon/2 and -epsilon/2, but only after the mean square has forgotten the descent. If |theta| / epsilon
     is below 1 / (1 - beta) at the start, theta first falls exponentially, far below epsilon, and the analogy
-    with |theta| fails. No step exceeds epsilon / sqrt(1 - beta). There is no constant in the denominator: a
+    with |theta| fails. No step exceeds epsilon / sqrt(1 - beta). The denominator contains no constant; a
     gradient of exactly zero gives no step.
 
     Args:
@@ -84,7 +85,7 @@ def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
 
 
 def _weight(n, beta, correct):
-    """Returns the weight of the newest square in the mean of n + 1, Eq. 4.4.3, or 1 - beta uncorrected."""
+    """Returns the weight of the newest of n + 1 squares, Eq. 4.4.3, or 1 - beta without correction."""
     return (1 - beta) / (1 - beta ** (n + 1)) if correct else 1 - beta
 
 

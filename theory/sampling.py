@@ -31,11 +31,11 @@ from scipy.integrate import quad_vec
 
 from .. import arguments
 
-_TAILS = 10.0 ** -np.arange(1, 18)  # Noise beyond the last quantile does not affect any digit of an integral.
+_TAILS = 10.0 ** -np.arange(1, 18)  # Noise beyond the last quantile does not change any digit of an integral.
 
 
 def reparameterized_gaussian(mean: np.ndarray, scale: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Returns mu + sigma z, Eq. 3.5.1: a draw from N(mu, sigma^2) if z is one from N(0, 1).
+    """Returns mu + sigma z, Eq. 3.5.1: a draw from N(mu, sigma^2) if z is drawn from N(0, 1).
 
     Args:
         mean: Mean mu.
@@ -105,7 +105,8 @@ def gumbel_max(logits: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 def argmax_probabilities(logits: np.ndarray, noise=stats.gumbel_r) -> np.ndarray:
     """Returns P(k) = P(argmax_i (x_i + z_i) = k) for independent noise, Eq. 3.5.4 by quadrature.
 
-    For Gumbel noise it is the softmax. For K >= 3 no other noise gives the softmax, up to a shift (Yellott).
+    For Gumbel noise it is the softmax. For K >= 3 no other noise gives the softmax, apart from shifted Gumbel
+    noise (Yellott).
 
     Args:
         logits: Logits x, [K].
@@ -152,7 +153,7 @@ def argmax_derivative(logits: np.ndarray, chosen: int, noise=stats.gumbel_r) -> 
 def softened_argmax(logits: np.ndarray, noise: np.ndarray, beta: float) -> np.ndarray:
     """Returns f_i = e^(beta (x_i + z_i)) / sum_j e^(beta (x_j + z_j)), Eq. 3.5.7.
 
-    beta -> 0 gives 1 / K, beta -> infinity the one-hot argmax.
+    The limit beta -> 0 is 1 / K, and beta -> infinity gives the one-hot argmax.
 
     Args:
         logits: Logits x, [..., K].
@@ -168,7 +169,7 @@ def softened_argmax(logits: np.ndarray, noise: np.ndarray, beta: float) -> np.nd
     beta = float(arguments.positive("beta", beta, ndim=0))
     logits, noise = _logits(logits), arguments.finite("noise", noise)
     arguments.broadcastable(logits=logits, noise=noise)
-    # Sums of halves cannot overflow; a product below the largest may overflow to minus infinity.
+    # Sums of halves cannot overflow. Products below the largest may safely overflow to -infinity.
     halves = logits / 2 + noise / 2
     with np.errstate(over="ignore"):
         return special.softmax(2 * (beta * (halves - halves.max(axis=-1, keepdims=True))), axis=-1)
@@ -219,7 +220,7 @@ def _logits(logits, ndim=None):
 
 
 def _integrate(function, noise):
-    # Panels between quantiles keep peaks from being missed in a wide interval.
+    # Without panels between quantiles, a wide interval could hide a peak.
     low, *middle, high = np.concatenate([noise.ppf(_TAILS[::-1]), noise.isf(_TAILS)])
     with np.errstate(over="ignore"):
         value, _ = quad_vec(function, low, high, epsabs=1e-13, epsrel=1e-12, limit=1000, points=middle)

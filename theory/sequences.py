@@ -5,7 +5,7 @@ Of the K^N sequences of N symbols, N! / prod_i n_i! have the counts n_i. Stirlin
     log(N! / prod_i n_i!) = N S(n/N) + (log(2 pi N) - sum_i log(2 pi n_i)) / 2 + O(1 / n_i),
 
 with the entropy S in nats. The notes keep the first term (Eqs. 2.1.8 and 2.3.1). Their approximation is valid
-for log(...) / N as N grows, while the number of sequences itself is below e^(NS) by a growing factor.
+for log(...) / N as N grows, whereas the number of sequences itself is below e^(NS) by a growing factor.
 
 A tree of choices is a sequence of branches (probability, subtree); the empty tree `LEAF` is an outcome:
 
@@ -27,7 +27,7 @@ LEAF = ()
 
 
 def log_multiplicity(counts):
-    """Returns log(N! / prod_i n_i!), the exact log number of sequences with these counts (Eq. 2.1.8).
+    """Returns log(N! / prod_i n_i!), the exact log of the number of sequences with these counts (Eq. 2.1.8).
 
     Args:
         counts: Number of occurrences of each symbol, integers, [..., K].
@@ -62,7 +62,7 @@ def multiplicity_exponent(counts):
 def stirling_correction(counts):
     """Returns (log(2 pi N) - sum_i log(2 pi n_i)) / 2, Stirling's next term after `multiplicity_exponent`.
 
-    Symbols that do not occur contribute no term, because 0! is exactly 1. The remainder is between
+    Symbols that do not occur contribute no term, because log 0! is exactly zero. The remainder is between
     -sum_i 1 / (12 n_i) and 1 / (12 N).
 
     Args:
@@ -159,7 +159,7 @@ def tree_entropy(tree, measure=information.entropy):
 
 
 def uniform_tree(branches, depth):
-    """Returns the tree of `depth` successive choices among `branches` equally likely ones (Eq. 2.2.7).
+    """Returns the tree of `depth` successive choices among `branches` equally likely options (Eq. 2.2.7).
 
     Args:
         branches: Number s of branches at each node, at least 1.
@@ -195,7 +195,7 @@ def uniform_entropy(n, base=None):
 
 
 def bracketing_power(s, t, n):
-    """Returns m of Shannon's proof, with s^m <= t^n < s^(m+1), for integers of any size.
+    """Returns the m of Shannon's proof, for which s^m <= t^n < s^(m+1), for integers of any size.
 
     Hence m / n <= log t / log s < (m + 1) / n (Eq. 2.2.9).
 
@@ -222,9 +222,9 @@ def bracketing_power(s, t, n):
 
 
 def _nodes(tree):
-    """Yields (probability of reaching it, probabilities of its branches) for each node; a leaf has none.
+    """Yields (probability of reaching the node, probabilities of its branches); a leaf has no branches.
 
-    Leaves are yielded from first to last. Unlike recursion, an explicit stack does not limit the depth.
+    Leaves are yielded from first to last. An explicit stack, unlike recursion, does not limit the depth.
     """
     stack = [(1.0, tree, "tree")]
     while stack:

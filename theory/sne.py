@@ -7,7 +7,7 @@ Hinton, 2008), after which the section is named, minimizes one KL divergence bet
     p_ij = (p_{j|i} + p_{i|j}) / (2 N),    q_ij = w_ij / sum_{k != l} w_kl,    w_ij = 1 / (1 + |y_i - y_j|^2).
 
 Its Student-t kernel has a heavy tail, which lets points at a moderate distance move far apart. SNE crowds
-them in the middle.
+such points together in the middle.
 
 Time and memory grow as N^2: 1,797 points take seconds; 5,000 points take a minute and 0.5 GB. For more than
 5,000 points use openTSNE (https://opentsne.readthedocs.io), whose approximations scale as N. The functions
@@ -41,7 +41,7 @@ from .perplexity import (
 _METHODS = ("sne", "tsne")
 _CHECK_INTERVAL = 50  # Iterations between evaluations of the loss.
 _INITIAL_DEVIATION = 1e-4  # Standard deviation of the initial points: all distances are far below one.
-_MAX_EXTENT = 1e5  # Beyond it, rounding errors of squared distances are not small against the 1 in w_ij.
+_MAX_EXTENT = 1e5  # Above it, rounding errors of squared distances are not small compared with the 1 in w_ij.
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Embedding:
         points: Coordinates y, [N, d].
         kl: Loss of `points` in nats: Eq. 2.6.3 for SNE, KL(p || q) of the joint distributions for t-SNE.
         bandwidths: sigma_i in the convention of Eq. 2.6.1, [N].
-        iterations: Number of iterations made; fewer than requested if the gradient vanished.
+        iterations: Number of iterations performed; fewer than requested if the gradient vanished.
         history: Pairs (iteration, loss in nats), [M, 2], always without exaggeration.
     """
 
@@ -98,8 +98,7 @@ def tsne_loss_and_gradient(p, y):
         (loss in nats, gradient [N, d]).
 
     Raises:
-        ValueError: If p is not such a matrix, y is not finite, y extends over more than 1e5 along an axis (so
-            that small distances lose digits), or the shapes do not match.
+        ValueError: If p is not such a matrix, or as in `sne_loss_and_gradient`.
     """
     p = check_square("p", arguments.distributions("p", p, axis=None))
     asymmetric = np.abs(p - p.T) > arguments.ROUNDING * p.max()
@@ -177,7 +176,7 @@ def _rates(method, points, exaggeration, learning_rate):
         exaggeration = 12.0 if method == "tsne" else 1.0
     exaggeration = float(arguments.positive("exaggeration", exaggeration, ndim=0))
     if learning_rate is None:
-        # Belkina's rule. scikit-learn's floor of 50 is lowered for few points, which it would scatter.
+        # Belkina's rule, with scikit-learn's floor of 50 lowered for few points, which it would scatter.
         tsne_rate = max(points / exaggeration / 4, min(points / 8, 50.0))
         learning_rate = tsne_rate if method == "tsne" else 0.1
     return exaggeration, float(arguments.positive("learning_rate", learning_rate, ndim=0))
@@ -294,8 +293,8 @@ class _Descent:
         self.history[self.done] = value
 
     def _check_final(self, value):
-        """Raises an error if the final loss is above those of the start and of coincident points."""
-        # Exaggeration may lead from a good start to a worse minimum, but not worse than coincident points.
+        """Raises an error if the final loss is above both that of the start and that of coincident points."""
+        # Exaggeration may turn a good start into a worse minimum, but not worse than coincident points.
         limit = max(self.history[0], self.loss(np.zeros_like(self.y))[0])
         if value > limit + 1e-3:
             raise ValueError(
@@ -309,7 +308,7 @@ def _negative_entropy(p, row_blocks):
 
 
 def _factors(y):
-    """Returns matrices [N, d + 2] and [d + 2, N] with product |y_i - y_j|^2, so that BLAS fills a block."""
+    """Returns matrices [N, d + 2] and [d + 2, N] whose product, by BLAS, is |y_i - y_j|^2."""
     squares, ones = np.sum(y**2, axis=1, keepdims=True), np.ones((len(y), 1))
     return np.hstack([-2 * y, squares, ones]), np.ascontiguousarray(np.hstack([y, ones, squares]).T)
 
@@ -322,8 +321,7 @@ class _StudentLoss:
     """
 
     def __init__(self, p, y):
-        self.p = p
-        self.blocks = blocks(len(p))
+        self.p, self.blocks = p, blocks(len(p))
         self.negative_entropy = _negative_entropy(p, self.blocks)
         self.forces = np.empty((2, len(p), y.shape[1] + 1))
         self.buffers = np.empty((2, self.blocks[0].stop * len(p)))
@@ -366,12 +364,11 @@ def _add_symmetric(forces, block, moments, rows):
 class _GaussianLoss:
     """The loss of SNE and its gradient, in blocks of rows that stay in cache.
 
-    Symmetry does not help: the normalization of each row needs all its columns.
+    Symmetry does not help, because the normalization of each row needs all of its columns.
     """
 
     def __init__(self, p, y):
-        self.mutual = p + p.T
-        self.blocks = blocks(len(p))
+        self.mutual, self.blocks = p + p.T, blocks(len(p))
         self.negative_entropy = _negative_entropy(p, self.blocks)
         self.forces = np.empty((len(p), y.shape[1] + 1))
         self.buffer = np.empty((self.blocks[0].stop, len(p)))

@@ -7,8 +7,8 @@ K iterates. It is linear, and independent of the location of the minimum, if it 
 
     v^(n+1) = sum_{j<K-1} m_j v^(n-j) + sum_{j<K} eps_j g^(n-j),    theta^(n+1) = theta^(n) - v^(n+1).
 
-SGD has K = 1, momentum K = 2 and eps_1 = 0, "momentum and acceleration" K = 3. In a direction of curvature
-lambda, the rate is the largest root, in modulus, of the characteristic polynomial
+SGD has K = 1, momentum has K = 2 and eps_1 = 0, and "momentum and acceleration" has K = 3. In a
+direction of curvature lambda, the rate is the largest root, in modulus, of the characteristic polynomial
 P_lambda(z) = p(z) + lambda q(z),
 
     p(z) = (z - 1)(z^(K-1) - sum_j m_j z^(K-2-j)),    q(z) = sum_j eps_j z^(K-1-j),
@@ -28,7 +28,7 @@ The notes ask whether a third stage can take the cube root of the condition numb
   polynomial of degree n in lambda that is one at lambda = 0. Chebyshev's is the smallest such polynomial on
   the interval and shrinks as ((sqrt(kappa) - 1) / (sqrt(kappa) + 1))^n: momentum is already optimal.
 - Three distinct eigenvalues: in general no. A search (`best_rule`) finds no gain over momentum if the middle
-  eigenvalue is the geometric mean, and kappa^0.44 at kappa = 100 if it is the arithmetic mean.
+  eigenvalue is the geometric mean. If it is the arithmetic mean, it reaches kappa^0.44 at kappa = 100.
 
 The cube-root rule is slower between its two eigenvalues: its rate there is at worst sqrt(3) rho, so it
 diverges for kappa > 52.
@@ -81,7 +81,7 @@ def heavy_ball(learning_rate, momentum):
 
 
 def characteristic(rule, curvature):
-    """Returns the coefficients of P_lambda(z) = p(z) + lambda q(z), highest power first.
+    """Returns the coefficients of P_lambda(z) = p(z) + lambda q(z), in descending powers of z.
 
     Args:
         rule: A `Rule` of K stages.
@@ -117,7 +117,7 @@ def root_rate(condition, root):
     """Returns (kappa^(1/r) - 1) / (kappa^(1/r) + 1), the rate of SGD for the r-th root of kappa.
 
     Args:
-        condition: Condition number kappa = lambda_max / lambda_min, at least 1; an array is allowed.
+        condition: Condition number kappa = lambda_max / lambda_min, at least 1; may be an array.
         root: The root r: 1 for SGD, 2 for momentum on any spectrum, K for K stages on two eigenvalues.
 
     Raises:
@@ -148,7 +148,7 @@ def effective_condition(rate):
 
 
 def two_eigenvalues(low, high, stages):
-    """Returns the best rule for a Hessian with two distinct eigenvalues, with the K-th root of kappa.
+    """Returns the best rule for a Hessian with two eigenvalues, whose rate is that of the K-th root of kappa.
 
     For one stage it is `descent.best_sgd`, for two stages `descent.best_momentum`.
 
@@ -161,7 +161,7 @@ def two_eigenvalues(low, high, stages):
         A `Rule` with rate `root_rate(high / low, stages)` at both eigenvalues; between them it may diverge.
 
     Raises:
-        ValueError: If 0 < low < high fails or K is below 1.
+        ValueError: Unless 0 < low < high, or if K is below 1.
     """
     low, high = spectrum(low, high)
     stages = arguments.integer("stages", stages, 1)
@@ -205,7 +205,7 @@ def best_rule(curvature, stages, iterations=300, seed=0):
         polynomials = _characteristic(momenta[..., None, :], learning_rates[..., None, :], curvature / scale)
         return _largest_root(polynomials).max(axis=-1)
 
-    # The coefficients of a polynomial with all roots in the unit disk are at most the binomial ones.
+    # The binomial coefficients bound those of a polynomial with all roots in the unit disk.
     largest = np.concatenate(
         [comb(stages - 1, np.arange(1, stages)), 2 * comb(stages, np.arange(1, stages + 1))]
     )
@@ -236,7 +236,7 @@ def interval(low, high, points):
         Eigenvalues, [D].
 
     Raises:
-        ValueError: If 0 < low <= high fails or there are fewer than 2 points.
+        ValueError: Unless 0 < low <= high, or if there are fewer than 2 points.
     """
     low, high = spectrum(low, high)
     angles = np.linspace(0, np.pi, arguments.integer("points", points, 2))
@@ -244,7 +244,7 @@ def interval(low, high, points):
 
 
 def measured_rate(rule, curvature, steps=4000):
-    """Returns the factor per step by which a run of the rule shrinks its state, a check of `rate`.
+    """Returns the factor per step by which a run of the rule shrinks its state, as a check of `rate`.
 
     The state consists of theta and the sums of previous velocities and gradients that enter later steps: K
     numbers per parameter. As the rule is linear, the state is normalized to length one after each step.
@@ -293,7 +293,7 @@ def _characteristic(momenta, learning_rates, curvature):
 
 
 def _largest_root(coefficients):
-    """Returns the largest modulus of a root of monic polynomials [..., K + 1], by companion matrices."""
+    """Returns the largest modulus of the roots of monic polynomials [..., K + 1], from companion matrices."""
     stages = coefficients.shape[-1] - 1
     companion = np.zeros((*coefficients.shape[:-1], stages, stages))
     companion[..., 0, :] = -coefficients[..., 1:]

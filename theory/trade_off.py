@@ -108,7 +108,7 @@ class TradeOffFit(TradeOff):
 def fit_trade_off(batch_sizes, steps, relative_errors=None):
     """Fits S_min and E_min to measured runs by least squares in log S.
 
-    In the logarithm an error is relative, and the same for S and for E = B S. The standard errors are those
+    In the logarithm, errors are relative, and the same for S and for E = B S. The standard errors are those
     of the linearized fit for independent relative errors. The learning rate must have been tuned at each B.
 
     Args:
@@ -139,7 +139,7 @@ def fit_trade_off(batch_sizes, steps, relative_errors=None):
 
 
 def _check_measurements(batch_sizes, steps, relative_errors):
-    """Returns the batch sizes, the steps and the standard errors of log S, which are ones if unknown."""
+    """Returns the batch sizes, the steps and the standard errors of log S, which default to one."""
     batch_sizes = arguments.positive("batch_sizes", batch_sizes, ndim=1)
     steps = arguments.positive("steps", steps, ndim=1)
     arguments.same_shape(batch_sizes=batch_sizes, steps=steps)
@@ -166,7 +166,7 @@ def _fit_logarithms(batch_sizes, steps, sigma):
         values = terms(logs)
         return values / values.sum(axis=1, keepdims=True) / sigma[:, None]
 
-    # S is linear in S_min and E_min, so relative least squares without negative coefficients start the fit.
+    # S is linear in S_min and E_min, so nonnegative least squares on relative errors starts the fit.
     rows = np.stack([1 / steps, 1 / (batch_sizes * steps)], axis=1) / sigma[:, None]
     # Normalize the columns, so that the test for zero does not depend on the units.
     sizes = np.linalg.norm(rows, axis=0)
@@ -182,10 +182,10 @@ def advised_batch_size(critical, excess=1.0, low=1, high=None):
     """Returns the power of two nearest to `excess` times B_crit, within limits.
 
     At B = x B_crit, training takes (1 + x) E_min examples and (1 + 1/x) S_min steps: x = 1 doubles both, a
-    smaller x saves computation, a larger x saves time.
+    smaller x saves computation, and a larger x saves time.
 
     Args:
-        critical: B_crit, or B_noise or B_simple in its place; it may be infinite if `high` is given.
+        critical: B_crit, or B_noise or B_simple as an estimate of it; it may be infinite if `high` is given.
         excess: Acceptable excess x of examples over E_min, in units of E_min.
         low: Smallest batch size, at least 1.
         high: Largest batch size, for example what memory allows; `None` for no limit.
@@ -207,7 +207,7 @@ def advised_batch_size(critical, excess=1.0, low=1, high=None):
 
 
 def _check_bracketed(fractions, batch_sizes):
-    """Checks the largest fractions of S_min and of E_min / B in the measured steps."""
+    """Checks that the largest shares of S_min and of E_min / B in the measured steps are not negligible."""
     for fraction, name, side in zip(fractions, ("S_min", "E_min"), ("larger", "smaller"), strict=True):
         if fraction < _NEGLIGIBLE:
             raise ValueError(

@@ -8,9 +8,10 @@ Sinkhorn's plan minimizes <P, C> + epsilon KL(P | a b). It is unique and has the
 
     P_ij = a_i b_j exp((f_i + g_j - C_ij) / epsilon),
 
-so matching the row sums and the column sums in turn converges to it. The entropy introduces a bias: <P, C> is
-above the exact cost, the minimum even more so, and neither vanishes between a and itself. Subtracting half
-the minimum of a to itself and half that of b to itself removes this offset (`sinkhorn_divergence`).
+so alternately matching the row sums and the column sums converges to it. The entropy introduces a bias:
+<P, C> is above the exact cost, the minimum even more so, and neither is zero between a and itself. This
+offset is removed by subtracting half the minimum from a to itself and half that from b to itself
+(`sinkhorn_divergence`).
 
 Legend: N points of a, M points of b, D coordinates.
 
@@ -33,7 +34,7 @@ from scipy.spatial.distance import cdist
 from .. import arguments
 
 _HUGE = 1e100  # Scalings up to this size are safe for a kernel that underflows at 1e-308.
-_ROUNDING = 1e-14  # Smaller differences of cumulative weights are rounding errors.
+_ROUNDING = 1e-14  # Smaller differences between cumulative weights are rounding errors.
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,13 @@ def wasserstein_1d(x, y, order=1.0, x_weights=None, y_weights=None):
     y, below_y = _sorted_sample("y", y, y_weights)
     levels = np.sort(np.concatenate([below_x, below_y]))
     widths = np.diff(levels, prepend=0.0)
-    # Half the displacement, because the full difference may overflow.
+    # Compute half the displacement, because the full difference may overflow.
     moves = np.abs(x[np.searchsorted(below_x, levels)] / 2 - y[np.searchsorted(below_y, levels)] / 2)
     moves, widths = moves[widths > _ROUNDING], widths[widths > _ROUNDING]
     largest = moves.max()
     if math.isinf(order) or largest == 0:
         return float(2 * largest)
-    # In units of the largest displacement no power overflows.
+    # In units of the largest displacement, no power overflows.
     return float(2 * largest * (widths @ (moves / largest) ** order) ** (1 / order))
 
 
@@ -158,7 +159,7 @@ def optimal_transport(a, b, cost):
         A `Transport`.
 
     Raises:
-        ValueError: If `a` or `b` is not a distribution, or `cost` is not finite or has another shape.
+        ValueError: If `a` or `b` is not a distribution, or `cost` is not finite or has the wrong shape.
         RuntimeError: If the solver fails.
     """
     a, b, cost = _problem(a, b, cost)
@@ -294,7 +295,7 @@ def sinkhorn_divergence(a, b, cost, cost_a, cost_b, regularization, **settings):
 
 
 def _on_support(rows, columns, a, b, cost, epsilon, **settings):
-    """Solves without the points of zero weight, and extends the potentials to them."""
+    """Solves the problem without the points of zero weight, and extends the potentials to them."""
     inside = np.ix_(rows, columns)
     result = sinkhorn(a[rows], b[columns], cost[inside], epsilon, **settings)
     plan = np.zeros_like(cost)
@@ -312,7 +313,7 @@ def _kernel(f, g, cost, epsilon):
 
 
 def _scale(kernel, a, b, tolerance, budget):
-    """Scales rows and columns in turn; returns (u, v, iterations, converged)."""
+    """Scales rows and columns alternately and returns (u, v, iterations, converged)."""
     u, v = np.ones(len(a)), np.ones(len(b))
     for iteration in range(1, budget + 1):
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -322,7 +323,7 @@ def _scale(kernel, a, b, tolerance, budget):
         if not (_is_safe(rows) and _is_safe(columns)):
             return u, v, iteration, False
         u = next_u
-        # The next iteration needs this product anyway, so the error costs nothing.
+        # The next iteration needs this product anyway, so computing the error costs nothing.
         if b @ np.abs(v * columns - 1) <= tolerance:
             return u, v, iteration, True
         if iteration < budget:
@@ -335,7 +336,7 @@ def _is_safe(values):
 
 
 def _soft_minimum(values, weights, epsilon):
-    """Returns -epsilon log sum_j w_j exp(-values_ij / epsilon) of each row."""
+    """Returns -epsilon log sum_j w_j exp(-values_ij / epsilon) for each row."""
     least = values.min(axis=1)
     return least - epsilon * np.log(np.exp((least[:, None] - values) / epsilon) @ weights)
 
