@@ -195,9 +195,7 @@ def _add_noise_scale(commands):
     study.add_argument("--seeds", help="trainings of each batch size (default 2)")
     study.add_argument("--epochs", help="passes after which the smallest batch size gives up (default 30)")
     study.add_argument("--rate", help="where the search for the first learning rate begins (default 0.1)")
-    study.add_argument(
-        "--points", help="number of measurements of B_simple along a training run (default 41)"
-    )
+    study.add_argument("--points", help="measurements of B_simple along a training run (default 41)")
     study.add_argument("--curved", help="number of these that measure B_noise too (default 6)")
     study.add_argument("--excess", help="examples to spend beyond E_min, in units of E_min (default 1)")
     study.add_argument("--seed", help="the first seed of weights and batches")

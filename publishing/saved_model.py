@@ -1,10 +1,8 @@
 """Publishing trained models as a folder, and loading them again.
 
-A folder holds one TensorFlow SavedModel with the endpoints of all models, and for each model its Keras
-config and
-weights: `config.json` and `model.weights.h5` for the main one, `NAME.config.json` and `NAME.weights.h5` for
-    further
-ones. `golden.npz` holds inputs and outputs of every endpoint. No file holds the state of an optimizer.
+A folder holds one TensorFlow SavedModel with the endpoints of all models, and the Keras config and weights of
+each: `config.json` and `model.weights.h5` for the main model, `NAME.config.json` and `NAME.weights.h5` for
+others. `golden.npz` holds inputs and outputs of every endpoint. No file holds the state of an optimizer.
 """
 
 import json

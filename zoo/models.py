@@ -197,7 +197,7 @@ def _checked_data(data):
         )
     if data.spec.name in data_room.names() and data.spec != data_room.spec(data.spec.name):
         raise ValueError(
-            f"data must not have the name of a data set, got {data.spec.name!r}; give from_arrays another name"
+            f"data must not be named like a data set, got {data.spec.name!r}; give from_arrays another name"
         )
     return data.spec.name, data
 

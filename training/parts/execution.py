@@ -1,4 +1,4 @@
-"""How a step runs: precision, compilation, steps in one call. None of it is part of the model or of its loss."""
+"""How a step runs: precision, compilation, steps in one call. The model and its loss are the same."""
 
 import contextlib
 import dataclasses
