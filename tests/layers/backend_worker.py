@@ -85,7 +85,7 @@ def names():
 def build(name):
     """Returns the functional model of a case, or a model for 8x8 images."""
     if name in MODELS:
-        return zoo.recipe(name).build(data.spec("digits"), **MODELS[name])
+        return zoo.recipe(name).model.changed(MODELS[name]).build(data.spec("digits"))
     shape, stack = cases()[name]
     inputs = outputs = keras.Input(shape)
     for layer in stack:

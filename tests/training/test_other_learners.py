@@ -147,3 +147,18 @@ def test_a_state_that_is_not_finite_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(toys.WalkLearner, "state", lambda self: {"replay": np.array([0.0, np.inf])})
     with pytest.raises(watch.Diverged, match=r"replay is not finite at update 1; .* none, it diverged"):
         train("walk", tmp_path / "run")
+
+
+def test_a_ceiling_applies_to_learners_that_report_units_only(tmp_path, monkeypatch):
+    def train_with(self, start, after):
+        for loss in (1.0, 4.0, 6.0):
+            after({"loss": loss})
+
+    monkeypatch.setattr(toys.WalkLearner, "train", train_with)
+    monkeypatch.setattr(toys.WalkLearner, "ceiling", 5.0)
+    with pytest.raises(watch.Diverged, match=r"the loss is 6 at update 3; last .*update-0002"):
+        train("walk", tmp_path / "run")
+    # Resumed, the limit is still that of the first loss.
+    with pytest.raises(watch.Diverged, match=r"the loss is 6 at update 3"):
+        monkeypatch.setattr(toys.WalkLearner, "train", lambda self, start, after: after({"loss": 6.0}))
+        train("walk", tmp_path / "run", resume=True)

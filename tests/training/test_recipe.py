@@ -163,6 +163,17 @@ def test_the_listed_arguments_of_keras_optimizers_exist(name):
     assert listed <= set(inspect.signature(classes[name]).parameters)
 
 
+@pytest.mark.parametrize(("decay", "expected"), [(None, 0.004), (0.0, 0.0), (0.1, 0.1)])
+def test_adamw_decays_by_default_and_can_be_told_not_to(decay, expected):
+    assert Optimizer("adamw", weight_decay=decay).make(1).weight_decay == expected
+
+
+def test_pairs_of_numbers_are_parsed_and_written():
+    recipe = RECIPE.override({"optimizer": "kfac", "damping_bounds": "1e-6,1e3"})
+    assert recipe.optimizer.make(1).damping_bounds == (1e-6, 1e3)
+    assert RECIPE.override(recipe.differences(RECIPE)) == recipe
+
+
 def test_missing_settings_of_a_card_get_defaults_and_unknown_ones_are_rejected():
     settings = RECIPE.override({"label_smoothing": 0.3, "epochs": 3, "l1": 0.1}).settings()
     del settings["objective"]["label_smoothing"], settings["epochs"], settings["penalty"]

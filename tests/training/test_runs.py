@@ -102,6 +102,8 @@ def test_a_run_writes_all_documented_files(whole):
 def test_resuming_with_other_settings_or_over_another_run_is_refused(whole):
     with pytest.raises(ValueError, match=r"started with other settings: optimizer.learning_rate=0\.003"):
         zoo.train(MODEL, whole.folder, resume=True, progress=False, learning_rate=0.1, **SETTINGS)
+    with pytest.raises(ValueError, match=r"started with other settings: optimizer\.amsgrad=None"):
+        zoo.train(MODEL, whole.folder, resume=True, progress=False, amsgrad=True)
     with pytest.raises(ValueError, match="is not empty"):
         zoo.train(MODEL, whole.folder, progress=False, **SETTINGS)
     with pytest.raises(ValueError, match="holds a run of cnn_digits, not of mlp_digits"):

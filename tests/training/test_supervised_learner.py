@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from curvezoo import data, zoo
+from curvezoo.training import Resources
 from curvezoo.training.supervised_learner import compiled_model
 from curvezoo.training.weights import matrices, penalize
 
@@ -86,3 +88,51 @@ def test_penalties_and_decay_reach_every_matrix_and_no_bias_or_scale():
     penalize(model, 0.1, 0.01)
     expected = sum(0.1 * np.abs(w).sum() + 0.01 * np.sum(w**2) for w in map(np.asarray, matrices(model)))
     np.testing.assert_allclose(sum(model.losses), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_state_holds_all_that_the_next_epoch_depends_on(precision):
+    recipe = zoo.recipe("mlp_digits").override(
+        {"widths": "8", "subset": 128, "epochs": 3, "precision": precision}
+    )
+    resources = Resources(tf.distribute.get_strategy())
+
+    def learner(start, state=None):
+        with recipe.precision():
+            made = recipe.learner(resources)
+            if state:
+                made.restore(state)
+            losses = []
+            made.train(start, After(losses, 2 if state is None else None))
+        return made, losses
+
+    with recipe.precision():
+        whole = recipe.learner(resources)
+        losses = []
+        whole.train(0, After(losses))
+    first, begun = learner(0)
+    second, ended = learner(2, first.state())
+    assert begun + ended == losses
+    for name, value in whole.state().items():
+        np.testing.assert_array_equal(value, second.state()[name], err_msg=name)
+
+
+def test_a_state_of_another_optimizer_is_rejected():
+    resources = Resources(tf.distribute.get_strategy())
+    adam, sgd = (zoo.recipe("softmax_digits").override({"optimizer": name}) for name in ("adam", "sgd"))
+    with pytest.raises(ValueError, match="the state must be that of the same model and optimizer, but model"):
+        sgd.learner(resources).restore(adam.learner(resources).state())
+
+
+class After:
+    """Collects losses, and stops after a number of epochs."""
+
+    def __init__(self, losses, epochs=None):
+        self.losses, self.epochs = losses, epochs
+
+    def step(self, done, steps, logs):
+        pass
+
+    def __call__(self, logs):
+        self.losses.append(logs["loss"])
+        return len(self.losses) == self.epochs

@@ -119,6 +119,19 @@ def test_unknown_data_sets_and_other_objects_are_rejected(use, wrong, message):
         use("cnn_digits", data=wrong)
 
 
+@pytest.mark.parametrize("wrong", ["mnits", np.zeros(3)])
+def test_evaluate_rejects_other_data_too(wrong):
+    with pytest.raises(ValueError, match="data"):
+        zoo.evaluate("softmax_digits", data=wrong)
+
+
+def test_splits_named_like_a_data_set_are_rejected():
+    part = pictures(16, 0)
+    splits = data.from_arrays(part, part, part, classes=2, name="digits", batch_size=8)
+    with pytest.raises(ValueError, match="data must not be named like a data set, got 'digits'"):
+        zoo.build("cnn_digits", data=splits)
+
+
 def test_a_finished_run_can_be_extended(tmp_path, capsys):
     out = str(tmp_path / "run")
     assert cli.main(["train", "softmax_digits", "--epochs", "2", "--out", out]) == 0

@@ -342,7 +342,7 @@ def test_a_batch_with_nan_changes_nothing(due, adapt_every, compiled):
 
 
 def test_compile_refuses_unsupported_losses(compiled):
-    with pytest.raises(ValueError, match=r"negative log-likelihood of a distribution, got .*supported are"):
+    with pytest.raises(ValueError, match=r"negative log-likelihood of a distribution, got .*valid are"):
         compiled(KFAC(), loss="mae")
     with pytest.raises(ValueError, match="must be compiled with a loss, got loss=None"):
         keras.Sequential([keras.Input((5,)), layers.Dense(3)]).compile(KFAC())

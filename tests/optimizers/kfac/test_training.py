@@ -110,7 +110,7 @@ def test_a_killed_training_resumes_from_its_backup(compiled, tmp_path):
 def test_a_checkpoint_in_hdf5_restores_the_optimizer(compiled, tmp_path):
     """HDF5 files need unique variable names, also for layers of one name and layers with several blocks."""
     tokens = keras.Input((3,), dtype="int32")
-    x = layers.LSTM(4)(layers.LayerNormalization()(layers.Embedding(11, 4)(tokens)))
+    x = layers.LSTM(4, name="lstm")(layers.LayerNormalization()(layers.Embedding(11, 4)(tokens)))
     for _ in range(2):
         x = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="dense")])(x)
     model = compiled(KFAC(eigenbasis=True), keras.Model(tokens, layers.Dense(3)(x)))
