@@ -1,19 +1,19 @@
-"""The folder of a run or a study: never two of them in one, and resumed only with the same settings."""
+"""Checks of the output folder of a run or a study: it holds one run, resumed only with the same settings."""
 
 import json
 import pathlib
 
 
 def check_free(out, resume, noun):
-    """Checks that a folder may be written into.
+    """Checks that a folder can be used for a new or a resumed run.
 
     Args:
         out: The folder, a `pathlib.Path`.
-        resume: Whether what is there is continued.
+        resume: Whether to continue the run in the folder.
         noun: What the folder is for, such as "run".
 
     Raises:
-        ValueError: If it is a file, or holds something that is not resumed.
+        ValueError: If `out` is a file, or if it is not empty and `resume` is false.
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"out={str(out)!r} is a file, not a folder")
@@ -22,28 +22,28 @@ def check_free(out, resume, noun):
 
 
 def check_same(out, before, now, free=()):
-    """Checks that settings are those that a folder was begun with.
+    """Checks that the settings equal those with which the run in a folder was started.
 
     Args:
         out: The folder.
-        before: Settings by full key, as they were.
-        now: Settings by full key.
+        before: The stored settings by full key.
+        now: The current settings by full key.
         free: Keys that may differ.
 
     Raises:
-        ValueError: If others differ; the message has their old values.
+        ValueError: If any other setting differs; the message gives the stored values.
     """
     now = json.loads(json.dumps(now))
     changed = [key for key in now if before.get(key) != now[key] and key not in free]
     if changed:
         raise ValueError(
             f"{out} was begun with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
-            f"resume it with the same"
+            f"resume it with these"
         )
 
 
 def saved_settings(out, name):
-    """Returns the settings that a run was begun with, as `Recipe.settings` returns them.
+    """Returns the settings with which a run was started, as `Recipe.settings` returns them.
 
     Args:
         out: The run's folder.
@@ -62,5 +62,5 @@ def saved_settings(out, name):
     if run["name"] != name:
         raise ValueError(f"{out} holds a run of {run['name']}, not of {name}")
     if "kind" not in run["settings"]:
-        raise ValueError(f"{out} holds a run that an older version began; train the model again")
+        raise ValueError(f"{out} holds a run started by an older version; train the model again")
     return run["settings"]

@@ -1,4 +1,4 @@
-"""The learner of supervised recipes: Keras's `fit`, or its like over several workers."""
+"""The learner of supervised recipes, which trains with Keras's `fit` or a similar loop on several workers."""
 
 import keras
 import numpy as np
@@ -15,22 +15,22 @@ from .weights import decay_matrices_only, penalize
 
 BatchNormalization.use_fused_kernel(fused_batch_norm)
 
-_GOLDEN = 4
+_GOLDEN_EXAMPLES = 4
 
 
 class SupervisedLearner:
-    """Trains a `Supervised` recipe's model by passes over its training split.
+    """Trains the model of a `Supervised` recipe for a number of epochs.
 
     Args:
         recipe: The `Supervised` recipe.
         resources: The run's `Resources`; `data` may hold `Splits` in place of the recipe's data set.
 
     Raises:
-        ValueError: If the data is absent, or the batch size is not a multiple of the number of replicas.
+        ValueError: If the data is missing, or the batch size is not a multiple of the number of replicas.
     """
 
     unit = "epoch"
-    # A loss this many times its first value, or this many nats, does not come down again.
+    # A loss above this multiple of its first value, or of one nat if that is more, does not recover.
     ceiling = 50.0
 
     def __init__(self, recipe, resources):
@@ -58,7 +58,7 @@ class SupervisedLearner:
         return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def state(self):
-        """Returns all variables of the model and its optimizer, states of random generators included."""
+        """Returns all variables of the model and its optimizer, including the states of random generators."""
         return {name: np.asarray(variable) for name, variable in self._variables().items()}
 
     def restore(self, state):
@@ -66,14 +66,13 @@ class SupervisedLearner:
         variables = self._variables()
         for name, variable in variables.items():
             if name not in state or state[name].shape != tuple(variable.shape):
-                raise ValueError(f"the state is that of another model: {name} differs")
+                raise ValueError(f"the state belongs to a different model: {name} differs")
         for name, variable in variables.items():
             variable.assign(state[name])
 
     def train(self, start, after):
-        """Fits the epochs from `start` on."""
-        watch = _Watch(self, after)
-        callbacks = [*self._resources.callbacks, watch]
+        """Trains from epoch `start` to the last."""
+        callbacks = [*self._resources.callbacks, _Reporter(self, after)]
         fit(self.model, self.splits, start, self.total, self._resources.strategy, callbacks)
 
     def evaluate(self):
@@ -84,7 +83,7 @@ class SupervisedLearner:
 
     def exports(self):
         """Returns the model with the objective's endpoints."""
-        inputs = next(iter(self.splits.test))[0][:_GOLDEN]
+        inputs = next(iter(self.splits.test))[0][:_GOLDEN_EXAMPLES]
         signature = [tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype, name=self.model.inputs[0].name)]
         golden = (inputs.numpy(),)
         functions = self.recipe.objective.endpoints(self.model)
@@ -101,17 +100,17 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
     Args:
         recipe: The `Supervised` recipe.
         spec: The data's `Spec`.
-        steps_per_epoch: Steps an epoch, for the schedule.
-        distributed: Whether a strategy of several replicas runs it, under which Keras supports neither XLA
-            nor several steps an execution.
+        steps_per_epoch: Steps per epoch, for the schedule.
+        distributed: Whether the model is trained under a strategy of several replicas, for which Keras
+            supports neither XLA nor several steps per execution.
 
     Returns:
-        A compiled `keras.Model` with a built optimizer, which decays weight matrices only.
+        A compiled `keras.Model` with a built optimizer, whose weight decay applies to weight matrices only.
     """
     model = recipe.model.build(spec)
     penalize(model, recipe.penalty.l1, recipe.penalty.l2)
     if recipe.optimizer.full_batch:
-        # Keras compiles no other optimizer than its own; this one makes no step.
+        # `compile` accepts only Keras optimizers. This one is a placeholder and takes no steps.
         optimizer = keras.optimizers.SGD(0.0)
     else:
         warmup = round(recipe.optimizer.warmup * steps_per_epoch)
@@ -135,8 +134,8 @@ def _is_single(strategy):
     )
 
 
-class _Watch(keras.callbacks.Callback):
-    """Hands Keras's logs to the run."""
+class _Reporter(keras.callbacks.Callback):
+    """Reports Keras's logs to the run."""
 
     def __init__(self, learner, after):
         super().__init__()

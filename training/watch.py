@@ -1,4 +1,4 @@
-"""What follows a run: the guard against divergence, the history, the checkpoints, early stopping."""
+"""Monitoring of a run: detection of divergence, the history, checkpoints and early stopping."""
 
 import csv
 import math
@@ -12,20 +12,20 @@ from .learner import EarlyStopping
 
 
 class Diverged(ArithmeticError):
-    """A loss or a weight is NaN, infinite, or far above its value at the start."""
+    """The loss or a weight is NaN or infinite, or the loss is far above its initial value."""
 
 
 class Watch:
-    """Called by a learner after each unit, and within units: the `After` of every run.
+    """The `After` of every run, which a learner calls after each unit and within units.
 
-    Everything it decides follows from the history, so that a resumed run decides the same.
+    Its decisions depend only on the history, so a resumed run makes the same ones.
 
     Args:
         learner: The `Learner`.
-        history: Logs of the units already done; grows with each unit.
+        history: Logs of the completed units; grows with each unit.
         progress: The run's `Progress`.
-        checkpoints: Folder of the checkpoints, to name the last good one.
-        folder: The run's folder to write into, or `None` for a process that writes nothing.
+        checkpoints: Folder of the checkpoints; an error message names the last one.
+        folder: The run's folder, or `None` in a process that writes no files.
     """
 
     def __init__(self, learner, history, progress, checkpoints, folder):
@@ -38,11 +38,11 @@ class Watch:
         self._board = tf.summary.create_file_writer(str(folder / "tensorboard")) if folder else None
 
     def step(self, done, steps, logs):
-        """Checks the running loss, and moves the progress bar.
+        """Checks the running loss and advances the progress bar.
 
         Args:
-            done: Steps done in this unit.
-            steps: Steps of a unit.
+            done: Number of completed steps in this unit.
+            steps: Number of steps per unit.
             logs: The running logs.
 
         Raises:
@@ -61,13 +61,13 @@ class Watch:
         """Adds a unit to the history and writes a checkpoint.
 
         Args:
-            logs: Numbers by name.
+            logs: The unit's logs, numbers by name.
 
         Returns:
             Whether to stop early.
 
         Raises:
-            Diverged: If a number of the logs or of the learner's state is not finite.
+            Diverged: If a number in the logs or in the learner's state is not finite.
         """
         now = time.perf_counter()
         row = {key: float(value) for key, value in logs.items()} | {"seconds": round(now - self._began, 3)}
@@ -93,6 +93,7 @@ class Watch:
         return ceiling * max(1.0, loss)
 
     def _stop(self, reason):
+        """Raises `Diverged` with the step, the learning rate and the last good checkpoint."""
         unit, number = self._learner.unit, len(self.history) + 1
         step = (
             f"step {len(self.history) * self._steps + self._done} ({unit} {number})"
@@ -107,6 +108,7 @@ class Watch:
         )
 
     def _write(self, state):
+        """Writes the checkpoint, `history.csv` and the logs for TensorBoard."""
         unit, best = self._learner.unit, self._stopping.best(self.history)
         checkpoints.save(self._checkpoints, unit, state, self.history, best)
         columns = dict.fromkeys(key for row in self.history for key in row)

@@ -1,4 +1,7 @@
-"""How a step runs: precision, compilation, steps in one call. Nothing here changes what is computed."""
+"""How training steps run: precision, compilation and steps per call.
+
+None of these settings changes what is computed.
+"""
 
 import contextlib
 import dataclasses
@@ -16,7 +19,8 @@ class Execution(Part):
     Args:
         precision: Keras's dtype policy.
         jit_compile: Compile the training step with XLA; ignored under a strategy of several replicas.
-        steps_per_execution: Steps in one call of the compiled function; 1 under such a strategy.
+        steps_per_execution: Number of steps per call of the compiled function; always 1 under a strategy of
+            several replicas.
 
     Raises:
         ValueError: If a value is not valid.
