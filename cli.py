@@ -18,11 +18,11 @@ def main(argv=None):
     """Runs one command.
 
     Args:
-        argv: The words after `curvezoo`; the process's own by default.
+        argv: The command-line arguments after `curvezoo`; those of the process by default.
 
     Returns:
-        The exit code: 0; 1 where a run diverged; 2 where the input is not valid or a file can't be written;
-        130 where Ctrl-C stopped it.
+        The exit code: 0 for success, 1 if a run diverged, 2 if the input is not valid or a file can't be
+        written, and 130 after Ctrl-C.
     """
     words = sys.argv[1:] if argv is None else argv
     arguments = _parser().parse_args(words)
@@ -45,13 +45,13 @@ def main(argv=None):
 
 
 def _load_tensorflow():
-    """Imports TensorFlow without its start-up messages, and turns its Python warnings off."""
+    """Imports TensorFlow without its start-up messages, and turns off its Python warnings."""
     quiet.load_tensorflow()
     logging.getLogger("absl").setLevel(logging.ERROR)
 
 
 def _one_line(error):
-    """The message of an error, on one line."""
+    """Returns the message of an error on one line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return " ".join(str(error).split())
@@ -61,11 +61,11 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="curvezoo", description="Train, measure and use the models of the zoo."
     )
-    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_list, _add_train, _add_evaluate, _add_noise_scale, _add_export, _add_reproduce):
         add(commands)
-    equations = commands.add_parser("equations", help="which equations of the notes are covered, and how")
+    equations = commands.add_parser("equations", help="show how each equation of the notes is covered")
     equations.set_defaults(run=_equations)
     return parser
 
@@ -74,7 +74,7 @@ def _add_list(commands):
     listing = commands.add_parser("list", help="list the models")
     listing.add_argument("pattern", nargs="?", default="*", help="a wildcard, such as 'resnet*'")
     form = listing.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON value")
+    form.add_argument("--json", action="store_true", help="print the list as JSON")
     form.add_argument(
         "--markdown", action="store_true", help="print the trained models as a table for a README"
     )
@@ -96,14 +96,14 @@ def _list(arguments):
 
 
 def _add_train(commands):
-    train = commands.add_parser("train", help="train a model, measure it, write report and card")
+    train = commands.add_parser("train", help="train a model, measure it, and write its report and card")
     train.add_argument(
         "name", nargs="?", default=_DEFAULT_MODEL, help=f"the model (default {_DEFAULT_MODEL})"
     )
     train.add_argument("--data", help="another data set, or a folder of images by class")
     train.add_argument("--epochs", help="passes over the training split")
-    train.add_argument("--batch-size", help="examples a step, over all replicas")
-    train.add_argument("--seed", help="seed of the weights, the order of the data and dropout")
+    train.add_argument("--batch-size", help="examples per step, over all replicas")
+    train.add_argument("--seed", help="seed of the weights, the data order and dropout")
     train.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
     train.add_argument("--out", help="the run's folder (default runs/NAME)")
     train.add_argument("--strategy", default="default", help="default, mirrored or multiworker")
@@ -141,7 +141,7 @@ def _train(arguments):
 
 
 def _pairs(words):
-    """Reads the words of `--set`."""
+    """Returns the settings given by `--set` as a dictionary."""
     pairs = {}
     for pair in words:
         key, equals, value = pair.partition("=")
@@ -163,8 +163,8 @@ def _add_evaluate(commands):
     evaluate.add_argument("name", help="a published model, or the folder of a run or of a model")
     evaluate.add_argument("--data", help="another data set, or a folder of images by class")
     evaluate.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
-    evaluate.add_argument("--temperature", action="store_true", help="also after temperature scaling")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON value")
+    evaluate.add_argument("--temperature", action="store_true", help="add scores after temperature scaling")
+    evaluate.add_argument("--json", action="store_true", help="print the scores as JSON")
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -189,16 +189,16 @@ def _add_noise_scale(commands):
         "noise-scale", help="measure a model's gradient noise scale and recommend a batch size"
     )
     study.add_argument("name", help="the model")
-    study.add_argument("--optimizer", help="sgd, without momentum (default), or recipe, the recipe's own")
-    study.add_argument("--target", help="training loss to reach (default a fifth of the first one)")
+    study.add_argument("--optimizer", help="sgd (without momentum, the default) or recipe (the recipe's own)")
+    study.add_argument("--target", help="training loss to reach (default a fifth of the initial loss)")
     study.add_argument("--batch-sizes", help="batch sizes of the sweep, such as 16,64,256 (default 4 to 512)")
-    study.add_argument("--seeds", help="trainings of each batch size (default 2)")
-    study.add_argument("--epochs", help="passes after which the smallest batch size gives up (default 30)")
-    study.add_argument("--rate", help="where the search for the first learning rate begins (default 0.1)")
-    study.add_argument("--points", help="measurements of B_simple along a training run (default 41)")
-    study.add_argument("--curved", help="number of these that measure B_noise too (default 6)")
-    study.add_argument("--excess", help="examples to spend beyond E_min, in units of E_min (default 1)")
-    study.add_argument("--seed", help="the first seed of weights and batches")
+    study.add_argument("--seeds", help="number of training runs for each batch size (default 2)")
+    study.add_argument("--epochs", help="maximum number of epochs at the smallest batch size (default 30)")
+    study.add_argument("--rate", help="first rate of the search at the smallest batch size (default 0.1)")
+    study.add_argument("--points", help="number of measurements of B_simple in a training run (default 41)")
+    study.add_argument("--curved", help="number of these measurements that include B_noise (default 6)")
+    study.add_argument("--excess", help="acceptable examples beyond E_min, in units of E_min (default 1)")
+    study.add_argument("--seed", help="the first seed of the weights and the batches")
     study.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
     study.add_argument("--out", help="the study's folder (default runs/NAME-noise-scale)")
     study.add_argument("--resume", action="store_true", help="continue the study in --out")
@@ -223,7 +223,7 @@ def _noise_scale(arguments):
 
     from .studies.noise_scale import study_noise_scale
 
-    found = study_noise_scale(
+    results = study_noise_scale(
         arguments.name,
         arguments.out,
         data_dir=arguments.data_dir,
@@ -233,9 +233,9 @@ def _noise_scale(arguments):
         **settings,
     )
     for key in ("b_crit", "b_simple_start", "b_simple_average", "b_noise_average"):
-        if found[key] is not None:
-            print(f"{key:18s} {found[key]:.4g} ± {found[f'{key}_error'] or float('nan'):.2g}")
-    print(f"advised batch size {found['advised_batch_size']}\nreport {found['folder']}/report.html")
+        if results[key] is not None:
+            print(f"{key:18s} {results[key]:.4g} ± {results[f'{key}_error'] or float('nan'):.2g}")
+    print(f"advised batch size {results['advised_batch_size']}\nreport {results['folder']}/report.html")
 
 
 def _print_scores(scores):
@@ -244,7 +244,7 @@ def _print_scores(scores):
 
 
 def _add_export(commands):
-    export = commands.add_parser("export", help="copy a trained model's folder, checked, to another place")
+    export = commands.add_parser("export", help="check a trained model's folder and copy it elsewhere")
     export.add_argument("name", help="a published model, or a folder with a card such as runs/NAME/model")
     export.add_argument("--to", required=True, help="the new folder")
     export.set_defaults(run=_export)
@@ -260,7 +260,7 @@ def _add_reproduce(commands):
     reproduce = commands.add_parser("reproduce", help="draw the figures of a chapter or section of the notes")
     reproduce.add_argument("section", help="a chapter or section that has figures, such as 2 or 5.1")
     reproduce.add_argument("--out", help="the page to write (default reproduce-SECTION.html)")
-    reproduce.add_argument("--pictures", help="also save the figures as PNG files in this folder")
+    reproduce.add_argument("--pictures", help="a folder in which to save the figures as PNG files, too")
     reproduce.set_defaults(run=_reproduce)
 
 

@@ -8,13 +8,13 @@ import tempfile
 
 
 def load_tensorflow():
-    """Imports TensorFlow and finds its devices; what its libraries write to stderr meanwhile is not shown.
+    """Imports TensorFlow and lists its devices, without showing what its libraries write to stderr.
 
-    TensorFlow's C++ libraries log the absence of a GPU and the instructions of the processor before they read
-    `TF_CPP_MIN_LOG_LEVEL`. They write to file descriptor 2, which points to a file while TensorFlow loads. If
-    the import fails, the messages appear, since they may tell why. Nothing is redirected where TensorFlow is
-    imported already or stderr is closed. `TF_CPP_MIN_LOG_LEVEL`, which governs the messages after the import,
-    is set to 2 (errors only) unless the environment has it.
+    TensorFlow's C++ libraries log the absence of a GPU and the instruction set of the processor before they
+    read `TF_CPP_MIN_LOG_LEVEL`. They write to file descriptor 2, which is redirected to a temporary file
+    while TensorFlow loads. If the import fails, the messages are shown, since they may explain the failure.
+    Nothing is redirected if TensorFlow is already imported or stderr is closed. `TF_CPP_MIN_LOG_LEVEL`, which
+    controls the messages after the import, is set to 2 (errors only) unless the environment sets it.
 
     Returns:
         The module `tensorflow`.
@@ -27,7 +27,7 @@ def load_tensorflow():
 
 
 def load_keras():
-    """Imports Keras, and the backend that it is configured for, as `load_tensorflow` does.
+    """Imports Keras and its configured backend, with messages suppressed as in `load_tensorflow`.
 
     Returns:
         The module `keras`.

@@ -1,10 +1,10 @@
-"""Makes every class of curvezoo known to Keras by its name, without importing Keras or the class.
+"""Registers every class of curvezoo with Keras by name, without importing Keras or the class.
 
 After `import curvezoo`, before or after `import keras`, `keras.models.load_model` reads any model saved with
 curvezoo's layers, losses, regularizers, schedules and optimizers. Keras looks a class up in
 `keras.saving.get_custom_objects()` under its registered name, such as `curvezoo>KFAC`. `install` puts a
-`DeferredClass` there for each name, which imports the class when Keras first uses it; the import replaces the
-entry by the class itself.
+`DeferredClass` there for each name, which imports the class when Keras first uses it. The import replaces the
+entry with the class itself.
 
 Without curvezoo, Keras refuses such a file: `TypeError: Could not locate class 'KFAC'`. A file saved from a
 model of plain Keras layers, compiled with a plain Keras optimizer and loss, needs no curvezoo.
@@ -44,7 +44,7 @@ CLASSES = {
 
 
 def install():
-    """Registers every class with Keras, now if Keras is imported already and otherwise when it is."""
+    """Registers every class with Keras, at once if Keras is already imported and otherwise on its import."""
     if "keras" in sys.modules:
         register(sys.modules["keras"])
     elif not any(isinstance(finder, _KerasFinder) for finder in sys.meta_path):
@@ -64,7 +64,7 @@ def register(keras):
 
 
 class DeferredClass:
-    """Stands for a class in Keras's registry, and imports it on first use.
+    """A placeholder for a class in Keras's registry, which imports the class on first use.
 
     Args:
         module: The full name of the module that defines the class.
@@ -80,7 +80,7 @@ class DeferredClass:
         return self._load()(*args, **kwargs)
 
     def __getattr__(self, attribute):
-        # Copying, pickling and displaying look for private attributes, and none of them needs the class.
+        # Copying, pickling and displaying look up private attributes, for which the class is not needed.
         if attribute.startswith("_"):
             raise AttributeError(attribute)
         return getattr(self._load(), attribute)
@@ -99,7 +99,7 @@ class _KerasFinder:
         self._searching = False
 
     def find_spec(self, name, path=None, target=None):
-        """Returns the spec of `keras` with a loader that also registers, and `None` for other modules."""
+        """Returns the spec of `keras` with a loader that registers the classes; `None` for other modules."""
         if name != "keras" or self._searching:
             return None
         self._searching = True
@@ -113,7 +113,7 @@ class _KerasFinder:
 
 
 class _RegisteringLoader:
-    """The loader of `keras`, followed by the registration."""
+    """A loader that runs the loader of `keras` and then registers the classes."""
 
     def __init__(self, loader, finder):
         self._loader = loader
@@ -127,7 +127,7 @@ class _RegisteringLoader:
         return self._loader.create_module(spec)
 
     def exec_module(self, module):
-        """Imports Keras under its own loader, then registers the classes."""
+        """Imports Keras with its own loader, then registers the classes."""
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
         if self._finder in sys.meta_path:

@@ -1,4 +1,4 @@
-"""What noise and augmentation image sets take, checked before TensorFlow is imported."""
+"""Valid noise and augmentation of image sets, checked before TensorFlow is imported."""
 
 from .. import arguments
 
@@ -12,12 +12,12 @@ def check_noise(noise, level, targets):
 
     Args:
         noise: One of `NOISES`.
-        level: Standard deviation of `gaussian`, positive; probability of `impulse`, below 1/2, from where on
-            the median is no longer the clean pixel.
+        level: Standard deviation of `gaussian` noise, positive; or probability of `impulse` noise, in
+            (0, 1/2), since from 1/2 on the median is no longer the clean pixel.
         targets: One of `TARGETS`.
 
     Raises:
-        ValueError: If one is not valid.
+        ValueError: If an argument is not valid.
     """
     arguments.one_of("noise", noise, NOISES)
     arguments.one_of("targets", targets, TARGETS)

@@ -1,4 +1,4 @@
-"""Data sets prepared by TensorFlow Datasets: finding them and preparing them."""
+"""Finding data sets that TensorFlow Datasets has prepared, and preparing missing ones."""
 
 import os
 import urllib.error
@@ -11,13 +11,14 @@ _PROBE_SECONDS = 10
 
 
 def _failure(name, folder, error):
+    """Returns the error that explains how to prepare a data set."""
     if name == "imagenet2012":
         how = (
             "it needs manual download: put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from "
             f"https://image-net.org/download-images into {folder}/downloads/manual, run "
         )
     else:
-        how = "on a machine with network run "
+        how = "on a machine with a network connection run "
     reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     return ValueError(
         f"data set {name!r} is not prepared under {folder} and cannot be prepared ({reason[:120]}): {how}"
@@ -28,18 +29,18 @@ def _failure(name, folder, error):
 
 
 def _probe(urls):
-    """Raises OSError if the first URL cannot be reached, since tfds would retry for minutes."""
+    """Raises OSError at once if the first URL cannot be reached, since tfds would retry for minutes."""
     for url in list(urls)[:1]:
         request = urllib.request.Request(url, method="HEAD")
         try:
             urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
         except urllib.error.HTTPError as answer:
-            # A server that answers can be reached; tfds reports what the answer means.
+            # A server that answers can be reached; tfds reports the error itself.
             answer.close()
 
 
 def builder(name, data_dir):
-    """Returns the `tfds` builder of a data set, which is prepared first if necessary.
+    """Returns the `tfds` builder of a data set, after preparing the data set if necessary.
 
     Args:
         name: Name in TensorFlow Datasets.
@@ -49,14 +50,14 @@ def builder(name, data_dir):
         A `tfds.core.DatasetBuilder` whose records are TFRecord files.
 
     Raises:
-        ValueError: If it is not prepared and cannot be, or its records are not TFRecord files.
+        ValueError: If the data set cannot be prepared, or its records are not TFRecord files.
     """
     folder = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
     prepared = tfds.builder(name, data_dir=folder)
     if not prepared.is_prepared():
         try:
             _probe(prepared.url_infos)
-            # Without network tfds would also retry its own bucket for minutes.
+            # Without a network, tfds would also retry its own bucket for minutes.
             config = tfds.download.DownloadConfig(try_download_gcs=False)
             prepared.download_and_prepare(download_config=config, file_format="tfrecord")
         except Exception as error:

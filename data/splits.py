@@ -62,7 +62,7 @@ class Splits:
     def with_batches(self, **settings):
         """Returns splits of the same examples whose training batches are drawn with other settings.
 
-        Validation and test examples stay the same; so do the settings that are not given.
+        Validation and test examples stay the same, and so do settings that are not given.
 
         Args:
             **settings: For image sets `batch_size`, `seed`, `subset`, `random_labels` and `augment`, as for
@@ -83,11 +83,11 @@ class Splits:
 
     @functools.cached_property
     def train(self):
-        """The training split as a dataset of one epoch, the next one in each iteration."""
+        """The training split as a dataset; each iteration yields the next epoch."""
         import tensorflow as tf
 
         passes = itertools.count()
-        # A Python counter, because the seeds of tf.data depend on the global seed.
+        # Epochs are counted in Python, because the seeds of tf.data depend on the global seed.
         number = tf.data.Dataset.from_generator(
             lambda: iter([next(passes)]), output_signature=tf.TensorSpec([], tf.int64)
         )

@@ -53,7 +53,7 @@ class AffineBlock(keras.layers.Layer):
         """
         affine = layer_class(
             *args,
-            # Batch norm subtracts any constant, and has an offset of its own.
+            # Batch norm subtracts any constant, and it has an offset of its own.
             use_bias=self.normalization != "batch",
             kernel_initializer=self.kernel_initializer,
             dtype=self.dtype_policy,

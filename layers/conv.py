@@ -13,13 +13,13 @@ class ConvBlock(AffineBlock):
     """2-D convolution, normalization, activation, dropout: [B, H, W, C] to [B, H', W', filters].
 
     The weights form a matrix of (kernel height * kernel width * C) rows and `filters` columns, shared by all
-    positions: 200 by 16 for 5x5 filters from 8 to 16 channels. Layer norm runs over the channels of a
-    position.
+    positions: 200 by 16 for 5x5 filters from 8 to 16 channels. Layer norm normalizes over the channels at
+    each position.
 
     Args:
         filters: Number of output channels.
         kernel_size: Height and width of the filters, one integer or a pair.
-        strides: Step between filter positions, one integer or a pair; above 1 the image shrinks.
+        strides: Step between filter positions, one integer or a pair; a step above 1 shrinks the image.
         activation: Any Keras activation identifier.
         normalization: `None`, `batch`, `layer` or `weight`; with `batch` the convolution has no bias.
         dropout: Probability that an output is set to zero while training.

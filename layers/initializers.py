@@ -2,8 +2,8 @@
 
 A ReLU layer multiplies the second moment <X^2> of the activations by L_{n-1} Var(W) / 2 in the forward pass
 and that of the gradients by L_n Var(W) / 2 in the backward pass, where L_n is the width of layer n. The
-three schemes are Keras's `VarianceScaling` with the normal distribution that is not truncated, so that the
-closed forms of `curvezoo.theory.propagation` apply exactly.
+three schemes are Keras's `VarianceScaling` with an untruncated normal distribution, so that the closed forms
+of `curvezoo.theory.propagation` apply exactly.
 
 | scheme    | Var(W)                | equation | preserves                                           |
 |-----------|-----------------------|----------|-----------------------------------------------------|
@@ -54,7 +54,7 @@ def fan_out(gain=1.0, seed=None):
 
 
 def fan_avg(gain=1.0, seed=None):
-    """Returns the initializer with Var(W) = 2 gain^2 / (L_n + L_{n-1}), that of Keras's default (Eq. 5.1.12).
+    """Returns the initializer with Var(W) = 2 gain^2 / (L_n + L_{n-1}), as in Keras's default (Eq. 5.1.12).
 
     `VarianceScaling` divides its `scale` by the mean fan (L_n + L_{n-1}) / 2, so the scale here is 1, not 2.
 
@@ -98,10 +98,10 @@ def residual_gain(depth, sublayers):
     """Returns the gain L^(-1/(2m)) for each of the m weight layers in each of L residual branches.
 
     The product of the m gains is L^(-1/2), so each branch adds 1/L of the variance that it would add
-    unscaled, and the variance grows by (1 + 1/L)^L < e in place of 2^L. The notes (end of Sec. 5.1.4) say to
-    divide by a power of 1/sqrt(L), but one multiplies by it (docs/errata.md). Fixup instead starts the last
-    layer of a branch at zero and bounds the change of the function in a gradient step. That leaves m - 1
-    layers to scale, hence its gain L^(-1/(2m-2)).
+    unscaled, and the variance grows by (1 + 1/L)^L < e instead of 2^L. The notes (end of Sec. 5.1.4) say to
+    divide by a power of 1/sqrt(L), but the weights must be multiplied by it (docs/errata.md). Fixup instead
+    starts the last layer of a branch at zero and bounds the change of the function in a gradient step. That
+    leaves m - 1 layers to scale, hence its gain L^(-1/(2m-2)).
 
     Args:
         depth: Number L of residual blocks.

@@ -2,7 +2,7 @@
 
 Both subtract a mean and divide by a standard deviation. Layer norm takes these over the features of one
 example, batch norm over the batch for one feature, with moving averages for use after training. Every
-batch norm in curvezoo is made by `batch_normalization`, so that there is one place to change it.
+batch norm in curvezoo is created by `batch_normalization`, so that there is one place to change it.
 
 Eq. 5.1.5 divides by sigma, which is zero if a layer's activations are all equal (all ReLUs off). Keras
 divides by sqrt(sigma^2 + epsilon).
@@ -19,9 +19,10 @@ KINDS = (None, "batch", "layer")
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch norm, trained with one fused kernel if the backend has one.
 
-    Keras builds batch norm and its gradient from many elementwise operations, which on a CPU take half of a
-    convolutional network's step. `use_fused_kernel` sets a kernel for float32 images. Without one, and for
-    other inputs, this is exactly Keras's layer. Both compute the same and are saved alike.
+    Keras builds batch norm and its gradient from many elementwise operations, which on a CPU take half the
+    time of a convolutional network's step. `use_fused_kernel` sets a kernel for float32 images. Without one,
+    and for other inputs, this is exactly Keras's layer. Both compute the same function and are saved in the
+    same form.
 
     Args:
         *args: As for `keras.layers.BatchNormalization`.
@@ -32,7 +33,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @classmethod
     def use_fused_kernel(cls, kernel):
-        """Sets the kernel of all batch norms.
+        """Sets the kernel of all batch norm layers.
 
         Args:
             kernel: Function from images [B, H, W, C], scale and offset [C] and epsilon to the normalized

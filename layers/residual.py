@@ -1,14 +1,15 @@
 """Residual blocks: the identity plus a function (Sec. 5.1.4, Eqs. 5.1.13 to 5.1.15).
 
 Version 2, X + F(X), leaves the sum untouched: X_n = X_1 + sum_k F_k(X_k). Version 1, phi(X + F(X)), applies
-an activation to it. F consists of m weight layers. In version 2 normalization and activation come before
-each of them, in version 1 after each of them, except that phi follows the sum and not the last layer.
+an activation to it. F consists of m weight layers. In version 2 normalization and activation come before each
+of them. In version 1 they come after each, except that phi follows the sum instead of the last layer.
 
 Residual scale: X and F(X) are uncorrelated at initialization, so without scaling the variance doubles with
 every block, to 2^L after L blocks. Without normalization F is homogeneous of degree m in its weights, and
-the gain L^(-1/(2m)) on each layer gives Var(F) = Var(X) / L and (1 + 1/L)^L < e. A normalization within F
-undoes every scale before it. The whole factor L^(-1/2) then goes to the part after the last normalization:
-the last convolution in version 2, the initial gamma of the last normalization in version 1.
+the gain L^(-1/(2m)) on each layer gives Var(F) = Var(X) / L and a total growth of (1 + 1/L)^L < e. A
+normalization within F undoes every scale before it. The whole factor L^(-1/2) is then applied after the last
+normalization: to the last convolution in version 2, to the initial gamma of the last normalization in
+version 1.
 
 Legend: B batch, D features, H height, W width, C channels; images are [B, H, W, C] on every backend.
 """
@@ -28,12 +29,12 @@ _SHORTCUTS = ("projection", "pad")
 class ResidualBlock(keras.layers.Layer):
     """Convolutional residual block: [B, H, W, C] to [B, H / strides, W / strides, filters], rounded up.
 
-    The branch F has two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1 convolutions with 4 `filters`
-    outputs. The first 3x3 convolution has the strides. Version 1 is Eq. 5.1.14 with the activation as phi,
-    version 2 is Eq. 5.1.13 with pre-activation; a network of version 2 blocks needs one more normalization
-    and activation after the last. If the shape changes, the shortcut is either a 1x1 convolution (version 1
-    normalizes its output; version 2 applies it to the pre-activated input, as He et al. do), or the
-    subsampled input padded with zero channels.
+    The branch F has two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1 convolutions with 4 * `filters`
+    output channels. The strides apply to the first 3x3 convolution. Version 1 is Eq. 5.1.14 with the
+    activation as phi, version 2 is Eq. 5.1.13 with pre-activation; a network of version 2 blocks needs one
+    more normalization and activation after the last block. If the shape changes, the shortcut is either a 1x1
+    convolution (version 1 normalizes its output; version 2 applies it to the pre-activated input, as He et
+    al. do), or the subsampled input padded with zero channels.
 
     Args:
         filters: Number of channels within the block.
@@ -116,7 +117,7 @@ class ResidualBlock(keras.layers.Layer):
             training: Whether batch norm uses the batch's own statistics.
 
         Returns:
-            Images [B, H / strides, W / strides, filters], or 4 `filters` channels in a bottleneck.
+            Images [B, H / strides, W / strides, filters], or with 4 * `filters` channels in a bottleneck.
         """
         if self.version == 2:
             return self._residual_v2(self._preactivate(inputs, 0, training), training)

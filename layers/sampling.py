@@ -1,8 +1,8 @@
 """Layers that draw random samples and pass gradients: Gaussian, Gumbel-softmax, straight-through (Sec. 3.5).
 
 Noise is drawn and transformed in float32 even under half precision, because uniform noise of eight bits would
-cut the tail of the Gumbel distribution at 5.5. A saved model does not store the state of the noise: a loaded
-one starts from the seed again, like `keras.layers.Dropout`.
+cut off the tail of the Gumbel distribution at 5.5. A saved model does not store the state of the random
+generator: a loaded model starts from the seed again, as with `keras.layers.Dropout`.
 
 Legend: B batch, D features, K categories, ... further axes.
 """
@@ -90,8 +90,8 @@ class GumbelSoftmax(keras.layers.Layer):
     Args:
         beta: Inverse temperature, positive.
         final_beta: Inverse temperature at the end of annealing; `None` for a constant one.
-        annealing_steps: Number of training calls over which log beta goes linearly to log `final_beta`. A
-            weight counts the calls, so that a checkpoint keeps the count.
+        annealing_steps: Number of training calls over which log beta changes linearly to log `final_beta`.
+            The calls are counted in a weight, so that checkpoints store the count.
         straight_through: Whether the output in training is the one-hot argmax of f, with the gradient of f.
         seed: Seed of the noise; `None` for a random one.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -155,7 +155,7 @@ class GumbelSoftmax(keras.layers.Layer):
         return self.initial_beta * ops.exp(progress * math.log(self.final_beta / self.initial_beta))
 
     def call(self, inputs, training=None):
-        """Returns a relaxed sample in training (one-hot if `straight_through`), else a one-hot one."""
+        """Returns a relaxed sample in training (one-hot if `straight_through`), else a one-hot sample."""
         logits = ops.cast(inputs, _at_least_float32(self.compute_dtype))
         noisy = logits + self._gumbel(logits)
         if not training:
@@ -243,7 +243,7 @@ def _one_hot_argmax(x, dtype):
 def _with_gradient_of(value, surrogate):
     """Returns `value` with the gradient of `surrogate`."""
     difference = surrogate - ops.stop_gradient(surrogate)
-    # The logit -inf of a forbidden category would make the difference NaN.
+    # A logit of -inf, which excludes a category, would make the difference NaN.
     return ops.stop_gradient(value) + ops.where(
         ops.isfinite(surrogate), difference, ops.zeros_like(surrogate)
     )

@@ -1,4 +1,4 @@
-"""A scale of the errors that all predictions share, trained with the model.
+"""A trainable scale of the errors, shared by all predictions.
 
 Legend: B batch, D outputs of one example, ... further axes.
 """
@@ -17,8 +17,8 @@ class GlobalScale(keras.layers.Layer):
 
     As the last layer of a model it lets the losses of `losses.regression` with `scale=None` fit the scale of
     the errors together with the locations. Under `GaussianNLL`, for example, maximum likelihood sets the
-    scale to the root mean square of the residuals, the minimum of Eq. 3.4.17 (docs/errata.md on its sign). A
-    model that outputs 2D numbers itself predicts a scale for every example instead.
+    scale to the root mean square of the residuals, the minimum of Eq. 3.4.17 (see docs/errata.md for its
+    sign). A model that outputs 2D numbers itself predicts a scale for every example instead.
 
     A layer without a `dtype` computes in float32 even under a mixed-precision policy, as an output should:
     bfloat16 would round a log-scale of -10 by 3 %.

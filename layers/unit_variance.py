@@ -1,4 +1,4 @@
-"""Weights of unit variance with the scale in the forward pass, the parameterization at the end of Sec. 5.1.3.
+"""Weights of unit variance, scaled in the forward pass: the parameterization at the end of Sec. 5.1.3.
 
 A weight is W = s u, with u drawn at unit variance and a fixed s = sqrt(2 / L_{n-1}) (or the scale of another
 scheme). At initialization the function has the same distribution as under Eqs. 5.1.10 to 5.1.12. Training

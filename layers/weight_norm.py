@@ -6,17 +6,17 @@ Legend: v is the wrapped layer's `kernel`, g is `g`, N is the number of entries 
 import keras
 from keras import ops
 
-_WRAPPED = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_SUPPORTED_LAYERS = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class WeightNormalization(keras.layers.Wrapper):
     """Runs a Dense or Conv layer with the weights W = g v / sqrt((1/N) sum v^2), Eq. 5.1.2.
 
-    The notes print the sum of v, not of v^2. That root is imaginary for half of all symmetric draws of v, and
-    W would depend on the scale of v (docs/errata.md). g starts at the root mean square of v, so that W starts
-    as the wrapped layer's initial kernel. A kernel regularizer of the wrapped layer applies to W: a penalty
-    on v would only change the length of v, on which the function does not depend.
+    The notes print the sum of v instead of v^2. Its root would be imaginary for half of all symmetric draws
+    of v, and W would depend on the scale of v (docs/errata.md). g starts at the root mean square of v, so
+    that W starts as the wrapped layer's initial kernel. A kernel regularizer of the wrapped layer applies to
+    W: a penalty on v would only change the length of v, on which the function does not depend.
 
     Args:
         layer: A `keras.layers.Dense`, `Conv1D`, `Conv2D` or `Conv3D`.
@@ -32,7 +32,7 @@ class WeightNormalization(keras.layers.Wrapper):
     """
 
     def __init__(self, layer, per_unit=False, **kwargs):
-        if not isinstance(layer, _WRAPPED):
+        if not isinstance(layer, _SUPPORTED_LAYERS):
             raise ValueError(f"layer must be a Dense, Conv1D, Conv2D or Conv3D, got {layer!r}")
         if isinstance(layer.kernel_initializer, keras.initializers.Zeros):
             raise ValueError("layer must not start with a zero kernel, got kernel_initializer='zeros'")

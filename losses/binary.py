@@ -22,8 +22,8 @@ class BernoulliNLL(Likelihood):
     summed over the D independent outputs of an example. A label between 0 and 1 is a frequency: the loss is
     then the cross-entropy of Eq. 3.4.20, with its minimum at p = y. Logits of any size give a finite loss.
 
-    Labels that are NumPy arrays or lists must be in [0, 1], which is checked. Tensors are not checked, and so
-    neither are the labels inside a compiled model; with labels of -1 and 1 the loss has no lower bound.
+    Labels given as NumPy arrays or lists are checked to be in [0, 1]. Tensors, and therefore the labels
+    inside a compiled model, are not checked; with labels of -1 and 1 the loss has no lower bound.
 
     Args:
         reduction: As in `keras.losses.Loss`. Weights have the shape [B, ...] of L, or [B].

@@ -16,8 +16,8 @@ from scipy.stats import binomtest
 
 from .. import arguments
 
-# Wide enough for a softmax computed in half precision.
-_ROUNDING = 1e-3
+# The tolerance is wide enough for a softmax computed in half precision.
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class BrierDecomposition:
 
     Args:
         reliability: Squared distance between probability and frequency; zero for a calibrated model.
-        resolution: Variance of the bins' frequencies around the overall frequency; the information in the
-            predictions.
+        resolution: Variance of the bins' frequencies around the overall frequency, a measure of the
+            information in the predictions.
         uncertainty: Score of the constant forecast of the overall frequencies; a property of the labels.
         within_bins: Variance of the probabilities within the bins minus twice their covariance with the
             labels there; zero if the probabilities within every bin are equal.
@@ -96,10 +96,10 @@ def validate_probabilities(probabilities, labels):
         ValueError: If a row is not a distribution over the classes, or as `validate_labels`.
     """
     probabilities = _matrix(probabilities, "probabilities")
-    inside = (probabilities >= -_ROUNDING) & (probabilities <= 1 + _ROUNDING)
+    inside = (probabilities >= -_TOLERANCE) & (probabilities <= 1 + _TOLERANCE)
     arguments.require("probabilities", probabilities, inside, "be in [0, 1]")
     totals = probabilities.sum(axis=1)
-    arguments.require("probabilities", totals, np.abs(totals - 1.0) <= _ROUNDING, "sum to 1")
+    arguments.require("probabilities", totals, np.abs(totals - 1.0) <= _TOLERANCE, "sum to 1")
     return probabilities.clip(0.0, 1.0), validate_labels(labels, *probabilities.shape)
 
 
@@ -233,7 +233,7 @@ def fit_temperature(logits, labels):
     """Finds the temperature T that minimizes the negative log-likelihood of softmax(logits / T).
 
     The negative log-likelihood is convex in 1 / T, so its minimum over log T is unique. Fit the temperature
-    on validation data: on the data that is scored it would be one more fitted parameter.
+    on validation data: fitted on the data that is scored, it would bias the scores.
 
     Args:
         logits: Scores before the softmax, [N, K].

@@ -22,8 +22,8 @@ class CategoricalNLL(Likelihood):
 
         L = -(1 - s) log p_y - (s / K) sum_i log p_i = -log p_y - (s / K) sum_i (a_i - a_y).
 
-    Logits of any size give a finite loss, since the largest is subtracted first. Only TensorFlow's CPU
-    kernels reject a label outside 0 ... K-1; `losses.calibration` checks labels on every device.
+    Logits of any size give a finite loss, since the largest is subtracted first. Labels outside 0 ... K-1 are
+    rejected only by TensorFlow's CPU kernels; `losses.calibration` checks labels on every device.
 
     Args:
         label_smoothing: Fraction s of the probability that is spread over all classes, in [0, 1).
@@ -74,7 +74,7 @@ class CategoricalNLL(Likelihood):
             return nll
         # A copy, because take_along_axis cannot read a tf.Variable.
         label_logit = ops.take_along_axis(ops.copy(logits), ops.cast(labels, "int32")[..., None], axis=-1)
-        # Subtracting before the mean loses no digits to a large offset common to all logits.
+        # Subtracting before taking the mean avoids a loss of digits to a large offset common to all logits.
         return nll - self.label_smoothing * ops.mean(logits - label_logit, axis=-1)
 
     def distribution(self, y_pred):

@@ -1,11 +1,11 @@
-r"""Distances between distributions that a network can be trained with (Sec. 3.6): exact, or by sampling.
+r"""Differentiable distances between distributions for training (Sec. 3.6), exact or estimated by sampling.
 
 Legend: ... is the batch shape to which p and q broadcast; N and M are numbers of samples, X and Y numbers of
 values. All results are differentiable tensors in nats. p and q are distributions of TensorFlow Probability,
 built inside the gradient tape or the compiled function that differentiates them.
 
-An integer `seed` gives the same draws in every call, a tensor [2] (a seed of `tf.random.stateless_*`)
-different draws for each of its values, and None new draws. The gradient goes through the samples if the
+An integer `seed` gives the same draws in every call. A tensor [2] (a seed of `tf.random.stateless_*`) gives
+draws that depend on its value, and None gives new draws. The gradient goes through the samples if the
 distribution is reparameterized. Otherwise (categorical, mixtures) it uses the score function:
 grad E_p[v] = E_p[grad v + v grad log p]. Both are unbiased.
 """
@@ -68,7 +68,7 @@ def kl_divergence(p, q, samples=None, seed=None):
 def kl_estimate(p, q, samples, seed=None):
     """Estimates D(p || q) as the mean of log p(x) - log q(x) over draws x from p (Eq. 3.6.1).
 
-    If q can be sampled, too, `f_divergence_estimate("kl", ...)` has a far smaller error for close p and q:
+    If q can also be sampled, `f_divergence_estimate("kl", ...)` has a far smaller error for close p and q:
     the standard deviation of one draw is about sqrt(2 D) here and about D there.
 
     Args:
@@ -109,7 +109,7 @@ def jensen_shannon(p, q, samples=None, seed=None):
 
 
 def f_divergence(f, p, q, samples=None, seed=None):
-    """Returns D_f(p || q) = E_q[f(p / q)], with named f scaled so that its local form is the Fisher metric.
+    """Returns D_f(p || q) = E_q[f(p / q)]; named f are scaled so that their local form is the Fisher metric.
 
     Args:
         f: A name in `f_divergences.GENERATORS`, or a generator such as `f_divergences.alpha_divergence(0.3)`
@@ -176,8 +176,8 @@ def mutual_information(joint):
         The mutual information, [...].
 
     Raises:
-        ValueError: If an entry is not a real number, negative or not finite, or a sum is not one; the message
-            has its index.
+        ValueError: If the dtype is not floating, an entry is negative or not finite, or a sum is not one; the
+            message has its index.
     """
     joint = _real("joint", joint)
     if joint.shape.rank is not None and joint.shape.rank < 2:
@@ -186,10 +186,10 @@ def mutual_information(joint):
     x, y = tf.reduce_sum(joint, -1, keepdims=True), tf.reduce_sum(joint, -2, keepdims=True)
 
     def log(values):
-        # The logarithm of one in place of zero keeps the gradient finite at empty cells.
+        # At empty cells, log 1 in place of log 0 keeps the gradient finite.
         return tf.math.log(tf.where(joint > 0, values, tf.ones_like(joint)))
 
-    # The product of the marginals could underflow.
+    # Logarithms are subtracted because the product of the marginals could underflow.
     return tf.reduce_sum(joint * (log(joint) - log(x) - log(y)), (-2, -1))
 
 
@@ -207,7 +207,7 @@ def wasserstein(x, y, p=1.0):
         p: Order, at least 1.
 
     Returns:
-        The distance in units of x, [...]. Where it is zero its gradient is taken as zero.
+        The distance in units of x, [...]. Where it is zero, its gradient is defined as zero.
 
     Raises:
         ValueError: If the shapes or dtypes do not match, there is no sample, a sample is not finite, or `p`
@@ -265,7 +265,7 @@ def _check_parameters(name, d):
     loc, scale, logits, probs = (getattr(d, x, None) for x in ("loc", "scale", "logits", "probs"))
     if tf.is_tensor(loc):
         _check_known(arguments.finite, f"{name}.loc", loc)
-    # A multivariate Gaussian has an operator as its scale.
+    # The scale of a multivariate Gaussian is an operator, which is not checked.
     if tf.is_tensor(scale):
         _check_known(arguments.positive, f"{name}.scale", scale)
     if logits is not None:
@@ -279,7 +279,7 @@ def _check_parameters(name, d):
 
 
 def _check_known(check, name, values, *args):
-    """Checks values unless a compiled function is being traced, in which they are not known yet."""
+    """Checks values unless a compiled function is being traced, in which case they are not known yet."""
     values = tf.convert_to_tensor(values)
     if hasattr(values, "numpy"):
         check(name, tf.cast(values, tf.float64).numpy(), *args)
@@ -309,7 +309,7 @@ def _log_probabilities(d):
 
 
 def _sum_over_support(generator, log_p, log_q):
-    """Returns the sum of m h(log(p / q)) over the last axis, without events that both exclude."""
+    """Returns the sum of m h(log(p / q)) over the last axis, without events that both p and q exclude."""
     if log_p.shape[-1] != log_q.shape[-1]:
         raise ValueError(
             f"p and q must have equally many outcomes, got {log_p.shape[-1]} and {log_q.shape[-1]}"

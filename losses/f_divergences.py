@@ -5,8 +5,8 @@ An f-divergence is D_f(p || q) = E_q[f(p / q)] with f convex and f(1) = 0. Near 
     D_f(p_theta || p_{theta + delta}) = f''(1) / 2 sum_ij F_ij delta_i delta_j + O(delta^3),
 
 with F the Fisher matrix of Eq. 2.3.7. Every generator here that is smooth at 1 has f(1) = f'(1) = 0 and
-f''(1) = 1, so that all have the same local form; the docstrings give the factor to the usual scale. Total
-variation has a corner at 1, and its local form is not the Fisher metric (docs/errata.md).
+f''(1) = 1, so that all have the same local form; the docstrings give the factor relative to the usual
+definition. Total variation has a corner at 1, and its local form is not the Fisher metric (docs/errata.md).
 
 The functions take the log ratio l = log u, u = p / q, and return the balanced form
 
@@ -34,15 +34,15 @@ _TERMS = 19  # Length of the series: at |l| = 1 the next term is below rounding 
 
 
 def kl(log_ratio):
-    """Kullback-Leibler, D(p || q) of Eq. 2.3.3: f(u) = u log u - u + 1."""
-    # Where p is zero both the product and its gradient must have the limit 0.
+    """Kullback-Leibler divergence, D(p || q) of Eq. 2.3.3: f(u) = u log u - u + 1."""
+    # Where p is zero, both the product and its gradient must have the limit 0.
     log_ratio = tf.maximum(log_ratio, -_FAR)
     weighted = tf.math.multiply_no_nan(log_ratio, tf.sigmoid(log_ratio))
     return 2 * (weighted - tf.tanh(log_ratio / 2))
 
 
 def reverse_kl(log_ratio):
-    """Kullback-Leibler with the arguments exchanged, D(q || p): f(u) = -log u + u - 1."""
+    """Kullback-Leibler divergence with exchanged arguments, D(q || p): f(u) = -log u + u - 1."""
     return kl(-log_ratio)
 
 

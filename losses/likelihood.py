@@ -13,7 +13,7 @@ from .. import arguments
 
 
 class Likelihood(keras.losses.Loss):
-    """Base class of the likelihoods, losses that are computed at least in single precision.
+    """Base class of the likelihoods, which are losses computed in at least single precision.
 
     Half-precision predictions and targets are cast before they are subtracted. A subclass defines `call`,
     which returns the losses that are then weighted and reduced.
@@ -40,7 +40,7 @@ class Likelihood(keras.losses.Loss):
 
         Args:
             y_true: Targets, as in `call`.
-            y_pred: Predictions, as in `call`; if they have a Keras mask, masked losses do not count.
+            y_pred: Predictions, as in `call`; if they have a Keras mask, masked losses are left out.
             sample_weight: Weights with the shape [B, ...] of the losses. A shape [B], or lengths of 1 for the
                 further axes, gives one weight to each example; a last axis of 1 may be added.
 
@@ -74,8 +74,8 @@ class NegativeLogLikelihood(Likelihood):
     """Negative log-likelihood of the targets under a distribution made from the predictions (Eq. 3.4.5).
 
     Every call builds the distribution from tensors, inside the gradient tape. The loss is summed over the
-    distribution's event and averaged over its batch: with `Normal(loc)` and `loc` [B, D] each of the B D
-    numbers is an example, with `Independent(Normal(loc), 1)` each of the B rows.
+    distribution's event and averaged over its batch. With `Normal(loc)` and `loc` [B, D], each of the B D
+    numbers is an example; with `Independent(Normal(loc), 1)`, each of the B rows is one.
 
     A saved model stores the name of `make_distribution`, which must therefore be registered before saving and
     loading; training needs no registration.
@@ -180,7 +180,8 @@ class NegativeLogLikelihood(Likelihood):
 def match_targets(targets, shape):
     """Returns targets with the shape of the predictions; a last axis of length 1 is added or removed.
 
-    Targets of another shape would broadcast to a loss of every target for every prediction.
+    Without this check, targets of another shape could broadcast to a loss for every pair of a target and a
+    prediction.
 
     Args:
         targets: A tensor.
@@ -207,7 +208,7 @@ def _match_weights(weights, losses):
         weights = ops.squeeze(weights, -1)
     elif len(given) == 1:
         weights = ops.reshape(weights, (-1,) + (1,) * (len(shape) - 1))
-    # After the first axis, a length of 1 is one weight for all positions.
+    # After the first axis, a length of 1 stands for one weight for all positions.
     repeated = [shape[axis] if axis and n == 1 else n for axis, n in enumerate(weights.shape[: len(shape)])]
     if len(weights.shape) != len(shape) or not _agree(repeated, shape):
         valid = f"{shape} or {shape[:1]}" if len(shape) > 1 else f"{shape}"

@@ -1,11 +1,11 @@
 r"""Priors on weights as Keras regularizers: the maximum a posteriori estimate (Eq. 3.4.7 and 3.4.21).
 
-With the loss as a mean over N training examples, Eq. 3.4.7 with its sign turned is
+With the loss as a mean over N training examples, Eq. 3.4.7 with its sign reversed is
 
     L(W) = -(1 / N) sum_i log p(x_i | W) - (1 / N) log p_prior(W),
 
 so a prior adds its -log p / N, which decreases as more data come in. The usual regularization, Eq. 3.4.21,
-instead adds lambda |W|^alpha with a fixed lambda. The two agree at one N,
+instead adds lambda |W|^alpha with a fixed lambda. The two agree at a single N,
 
     Gaussian of standard deviation sigma:  lambda = 1 / (2 N sigma^2), alpha = 2,
     Laplace of scale b:                    lambda = 1 / (N b),         alpha = 1,
@@ -95,7 +95,7 @@ class _Prior(keras.regularizers.Regularizer):
 class GaussianPrior(_Prior):
     """Adds -log p(W) / N of independent Gaussians of mean zero (Eq. 3.4.7): sum W^2 / (2 N sigma^2).
 
-    On a linear model with Gaussian noise of standard deviation s this is ridge regression; scikit-learn's
+    For a linear model with Gaussian noise of standard deviation s this is ridge regression; scikit-learn's
     `Ridge(alpha)` has alpha = s^2 / sigma^2. The constant log(sigma sqrt(2 pi)) / N per entry is left out.
 
     Args:
@@ -117,10 +117,10 @@ class GaussianPrior(_Prior):
 class LaplacePrior(_Prior):
     """Adds -log p(W) / N of independent Laplace distributions of mean zero (Eq. 3.4.7): sum |W| / (N b).
 
-    On a linear model with Gaussian noise of standard deviation s this is the lasso; scikit-learn's
-    `Lasso(alpha)` has alpha = s^2 / (N b). Its gradient does not vanish towards W = 0, so the estimate has
-    exact zeros; plain gradient descent only oscillates around them. The constant log(2 b) / N per entry is
-    left out.
+    For a linear model with Gaussian noise of standard deviation s this is the lasso; scikit-learn's
+    `Lasso(alpha)` has alpha = s^2 / (N b). The penalty's gradient does not vanish towards W = 0, so the
+    estimate has exact zeros; plain gradient descent only oscillates around them. The constant log(2 b) / N
+    per entry is left out.
 
     Args:
         scale: Scale b of the prior, in units of the weight; its standard deviation is sqrt(2) b.

@@ -1,12 +1,12 @@
-"""Parameters and operations of any Keras model (notes, section 1.4).
+"""Parameter and operation counts of any Keras model (notes, section 1.4).
 
 Multiplications are counted in the TensorFlow graph of one example's forward pass, from the shapes of its
-matrix products and convolutions. The graph contains the operations of composite and custom layers too, so
-that no layer needs a formula of its own.
+matrix products and convolutions. The graph also contains the operations of composite and custom layers, so
+no layer needs a formula of its own.
 
-Convention: flops = 2 x multiplications of matrix products, einsums and convolutions. Products with padded
-zeros count. Elementwise operations (biases, activations, normalization, pooling) do not; attention scores and
-the steps of recurrent layers are matrix products and do.
+Convention: flops = 2 x multiplications of matrix products, einsums and convolutions. Products with the zeros
+of padding are counted. Elementwise operations (biases, activations, normalization, pooling) are not;
+attention scores and the steps of recurrent layers are matrix products and are counted.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Account:
     """The size and the cost of a model.
 
     Args:
-        parameters: All weights, moving averages included.
-        trainable_parameters: The trainable weights.
+        parameters: Number of weights, moving averages included.
+        trainable_parameters: Number of trainable weights.
         multiplications: Multiply-adds of one example's forward pass.
     """
 
@@ -46,16 +46,16 @@ def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> A
 
     Args:
         model: A Keras model on the TensorFlow backend.
-        input_shape: Shape of one example, without the batch. Required for subclassed models and for inputs
-            with free axes.
+        input_shape: Shape of one example, without the batch axis. Required for subclassed models and for
+            inputs with axes of unknown length.
 
     Returns:
         The `Account`.
 
     Raises:
         ValueError: If `model` is not a Keras model, the input's shape is unknown, `input_shape` is given for
-            several inputs, or the graph holds a product that can't be counted: inside a branch or a loop of
-            unknown length, or of unknown shape.
+            several inputs, or the graph contains a product that can't be counted, because it is inside a
+            branch or a loop of unknown length or has an unknown shape.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {model!r}")
@@ -66,7 +66,7 @@ def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> A
     return Account(
         parameters=model.count_params(),
         trainable_parameters=sum(prod(variable.shape) for variable in model.trainable_variables),
-        multiplications=_products(forward.get_concrete_function(spec).graph),
+        multiplications=_graph_multiplications(forward.get_concrete_function(spec).graph),
     )
 
 
@@ -99,16 +99,16 @@ def _input_spec(model: keras.Model, input_shape: tuple[int, ...] | None):
         raise ValueError(f"input_shape must be given: model {model.name!r} does not know its input")
     free = [tensor.shape for tensor in keras.tree.flatten(symbolic) if None in tensor.shape[1:]]
     if free:
-        raise ValueError(f"input_shape must be given for an input with free axes, got {free}")
+        raise ValueError(f"input_shape must be given for an input with axes of unknown length, got {free}")
     return keras.tree.map_structure(lambda t: tf.TensorSpec((1, *t.shape[1:]), t.dtype), symbolic)
 
 
-def _products(graph: tf.Graph) -> int:
-    return sum(_operation(operation) for operation in _live(graph))
+def _graph_multiplications(graph: tf.Graph) -> int:
+    return sum(_multiplications(operation) for operation in _live_operations(graph))
 
 
-def _live(graph: tf.Graph) -> set[tf.Operation]:
-    """Returns the operations that the outputs depend on; layers may trace others, which never run."""
+def _live_operations(graph: tf.Graph) -> set[tf.Operation]:
+    """Returns the operations on which the outputs depend; layers may trace others, which never run."""
     live, reached = set(), [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
     while reached:
         operation = reached.pop()
@@ -118,20 +118,20 @@ def _live(graph: tf.Graph) -> set[tf.Operation]:
     return live
 
 
-def _operation(operation: tf.Operation) -> int:
+def _multiplications(operation: tf.Operation) -> int:
     """Counts the multiplications of one node, including those of the functions that it calls."""
     if operation.type in _COUNTS:
         shapes = [tensor.shape for tensor in (*operation.inputs, *operation.outputs)]
         if not all(shape.is_fully_defined() for shape in shapes):
             raise ValueError(f"model must have known shapes at {operation.name!r}, got {shapes}")
         return _COUNTS[operation.type](operation)
-    inner = sum(_products(graph) for graph in _called(operation))
+    inner = sum(_graph_multiplications(graph) for graph in _called_graphs(operation))
     if inner and operation.type not in _CALLS:
         return inner * _repetitions(operation)
     return inner
 
 
-def _called(operation: tf.Operation) -> list[tf.Graph]:
+def _called_graphs(operation: tf.Operation) -> list[tf.Graph]:
     attributes = operation.node_def.attr.values()
     names = [value.func.name for value in attributes if value.HasField("func")]
     names += [function.name for value in attributes for function in value.list.func]

@@ -1,6 +1,7 @@
-"""Model cards: what a published model is, how it was made and what it measured; and the check of its files.
+"""Model cards, which describe a published model, its training and its scores, and the check of its files.
 
-The card of a published folder, `card.json`, holds the sha256 of every other file. Loads no TensorFlow.
+The card of a published folder, `card.json`, holds the sha256 of every other file. This module does not
+import TensorFlow.
 """
 
 import collections
@@ -22,7 +23,7 @@ _SECTIONS = ("name", "data", "recipe", "measure", "metrics", "files")
 
 
 class Card(dict):
-    """A model card: a dictionary that JSON can hold, shown as a table in notebooks."""
+    """A model card: a JSON-serializable dictionary, shown as a table in notebooks."""
 
     def _repr_html_(self):
         """Returns the card as an HTML table, without the hashes of its files."""
@@ -52,7 +53,7 @@ def folder_of(name_or_path):
         name_or_path: A published name, a folder that holds a card, or the folder of a run.
 
     Raises:
-        ValueError: If there is none; the message lists the published names.
+        ValueError: If there is no such folder; the message lists the published names.
     """
     path = pathlib.Path(name_or_path).expanduser()
     for folder in (PUBLISHED / name_or_path, path, path / "model"):
@@ -74,7 +75,7 @@ def read(folder):
         The `Card`.
 
     Raises:
-        ValueError: If it is not JSON, or lacks a required section.
+        ValueError: If the card is not JSON, or lacks a required section.
     """
     path = pathlib.Path(folder) / "card.json"
     try:
@@ -127,19 +128,19 @@ def verify(folder):
 
 
 def describe_run(recipe, evaluation, *, account, history, place, devices, command):
-    """Returns all that a card says except the hashes of its files.
+    """Returns the content of a card except the hashes of its files.
 
     Args:
         recipe: The run's recipe.
         evaluation: The `Evaluation` of the trained model.
-        account: The parameters and FLOPs of all models, a pair; FLOPs may be `None`.
-        history: Logs of the units.
-        place: The strategy's name and the number of replicas.
+        account: Pair (parameters, FLOPs), as `accounting.totals` returns it; FLOPs may be `None`.
+        history: Logs of the units of training.
+        place: The number of units, the strategy's name and the number of replicas, by name.
         devices: The device types that TensorFlow sees.
         command: The command line that repeats the run.
 
     Returns:
-        A dictionary that JSON can hold.
+        A JSON-serializable dictionary.
     """
     parameters, flops = account
     return {
@@ -191,7 +192,7 @@ def copy(name_or_path, to):
         The new folder's path.
 
     Raises:
-        ValueError: If there is no such model, it is damaged, or the new folder exists.
+        ValueError: If there is no such model, its files are damaged, or the new folder exists.
     """
     folder, to = folder_of(name_or_path), pathlib.Path(to)
     verify(folder)

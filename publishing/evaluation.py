@@ -1,4 +1,4 @@
-"""What a learner measured: scores, where they come from, and the evidence that the page shows."""
+"""The result of measuring a model: its scores, the data they refer to, and the report's sections on them."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -7,15 +7,16 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """Scores of a trained model with their evidence.
+    """Scores of a trained model, with what a report shows about them.
 
     Args:
-        measure: Name of the measure, the file in `publishing.measures` that made it.
+        measure: Name of the measure in `publishing.measures`.
         scores: Numbers by name.
-        data: What it was measured on, as a card's `data` section.
+        data: The data on which the model was measured, in the form of a card's `data` section.
         split: The split of the data.
-        summary: Pairs (name, value): the scores in words.
-        sections: Returns the `Section`s of the page that show the evidence; drawing takes a while.
+        summary: Pairs (name, value): the scores, formatted for readers.
+        sections: Function that returns the `Section`s of the report. It is called only for a report, since
+            drawing figures is slow.
     """
 
     measure: str

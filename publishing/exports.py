@@ -1,4 +1,4 @@
-"""What a trained model is published with: typed endpoints and the inputs whose outputs are kept as golden."""
+"""Models to publish: their typed endpoints, and the inputs for which golden outputs are stored."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -10,12 +10,12 @@ class Endpoint:
     """A function of a SavedModel.
 
     Args:
-        function: A function of tensors, one for each entry of `signature`, to a tensor or a dictionary of
-            them.
-        signature: A `tf.TensorSpec` for each argument; `None` in a shape is a free axis, such as the batch
-            or the length of a sequence. A function that draws takes an integer seed tensor, so that it can
-            be repeated.
-        golden: A NumPy array for each argument, whose outputs are stored.
+        function: A function from tensors, one for each entry of `signature`, to a tensor or a dictionary of
+            tensors.
+        signature: A `tf.TensorSpec` for each argument; `None` in a shape is an axis of any length, such as
+            the batch or the positions of a sequence. A function that draws random samples takes an integer
+            seed tensor, so that its outputs can be reproduced.
+        golden: A NumPy array for each argument. The function's outputs for these inputs are stored.
     """
 
     function: Callable[..., Any]
@@ -39,9 +39,9 @@ class Export:
 
 
 def forward(model):
-    """Returns a model's forward pass at inference as a function that several endpoints share.
+    """Returns a model's forward pass at inference as one function, which several endpoints can share.
 
-    Each endpoint of a SavedModel would otherwise hold a copy of the model's graph.
+    Otherwise each endpoint of a SavedModel would hold a copy of the model's graph.
 
     Args:
         model: The `keras.Model`.

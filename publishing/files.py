@@ -11,7 +11,8 @@ import shutil
 def replacing(path):
     """Yields a temporary path next to `path`, and renames it to `path` if the block succeeds.
 
-    An existing file or folder at `path` is replaced. After an error it is kept, and the temporary is removed.
+    An existing file or folder at `path` is replaced. After an error it is kept, and the temporary one is
+    removed.
 
     Args:
         path: The file or folder to write.
@@ -40,7 +41,7 @@ def replacing(path):
 
 
 def sweep(folder):
-    """Removes incomplete files and folders that killed processes left below a folder.
+    """Removes the incomplete files and folders that killed processes have left in a folder.
 
     Args:
         folder: The folder, which no other process may be writing to.

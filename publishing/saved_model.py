@@ -1,4 +1,4 @@
-"""Publishing trained models as a folder, and loading them again.
+"""Publishing trained models in a folder, and loading them again.
 
 A folder holds one TensorFlow SavedModel with the endpoints of all models, and the Keras config and weights of
 each: `config.json` and `model.weights.h5` for the main model, `NAME.config.json` and `NAME.weights.h5` for
@@ -22,11 +22,12 @@ _COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
 
 
 def publish(exports, folder, card):
-    """Writes the folder of one or more models.
+    """Writes one or more models to a folder.
 
     Args:
-        exports: A list of `Export`s; the first is the model, and its first endpoint the SavedModel's default.
-        folder: Where to write; what is there is replaced once the new folder is complete.
+        exports: A list of `Export`s. The first is the main model, and its first endpoint is the SavedModel's
+            default.
+        folder: Where to write; an existing folder is replaced once the new one is complete.
         card: The card without its `files`.
 
     Returns:
@@ -54,16 +55,16 @@ def _export(exports, folder):
         for name, endpoint in export.endpoints.items():
             if name in functions or hasattr(module, name):
                 raise ValueError(f"endpoints must have distinct names that tf.Module lacks, got {name!r}")
-            functions[name] = _typed(endpoint)
+            functions[name] = _with_signature(endpoint)
             setattr(module, name, functions[name])
-    # Concrete functions would be saved besides those that `save` traces itself.
+    # These are not concrete functions, which would be saved in addition to those that `save` traces.
     signatures = {"serving_default": next(iter(functions.values())), **functions}
     tf.saved_model.save(module, str(folder), signatures=signatures)
     return functions
 
 
-def _typed(endpoint):
-    """Returns an endpoint's function with its signature, as a call of one graph, which is then saved once."""
+def _with_signature(endpoint):
+    """Returns an endpoint's function with its signature; it calls one graph, which is saved only once."""
     graph = tf.function(endpoint.function, autograph=False)
     return tf.function(lambda *inputs: graph(*inputs), input_signature=endpoint.signature, autograph=False)
 
@@ -107,7 +108,7 @@ def _golden(exports, functions):
     for export in exports:
         shared = None
         for name, endpoint in export.endpoints.items():
-            # Endpoints with the inputs of the first one point to it.
+            # An endpoint with the same inputs as the first one stores only the first one's name.
             if shared is not None and endpoint.golden is export.endpoints[shared].golden:
                 arrays[f"{name}.inputs_of"] = np.array(shared)
             else:
@@ -120,13 +121,13 @@ def _golden(exports, functions):
 
 
 def load(name_or_path, model=""):
-    """Loads a published model, every file checked against its card first.
+    """Loads a published model after checking every file against its card.
 
-    Nothing is unpickled, and Keras's safe mode is on: the config can name registered classes only.
+    Nothing is unpickled, and Keras's safe mode is on, so the config can refer only to registered classes.
 
     Args:
         name_or_path: A published name, or a folder with a card, such as a run's folder.
-        model: Which model, where the folder holds several; the main one by default.
+        model: Name of the model if the folder holds several; the main one by default.
 
     Returns:
         A `keras.Model`, not compiled. A classifier maps images with pixels in [0, 1] to logits, a denoiser
@@ -154,23 +155,23 @@ def golden(folder, endpoint="serve"):
         endpoint: The endpoint's name.
 
     Returns:
-        A list of NumPy arrays, one for each argument, and the output: an array, or a dictionary of them.
+        A list of NumPy arrays, one for each argument, and the output, an array or a dictionary of arrays.
 
     Raises:
         ValueError: If there is no such endpoint.
     """
     with np.load(pathlib.Path(folder) / "golden.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    outputs = _below(arrays, f"{endpoint}.outputs")
+    outputs = _with_prefix(arrays, f"{endpoint}.outputs")
     if not outputs:
         raise ValueError(f"endpoint must be one of those in {folder}, got {endpoint!r}")
     source = str(arrays.get(f"{endpoint}.inputs_of", endpoint))
-    inputs = _below(arrays, f"{source}.inputs")
+    inputs = _with_prefix(arrays, f"{source}.inputs")
     return [inputs[str(i)] for i in range(len(inputs))], outputs.get("", outputs)
 
 
-def _below(arrays, prefix):
-    """Returns the arrays whose names are the prefix or continue it after a dot, by the rest of the name."""
+def _with_prefix(arrays, prefix):
+    """Returns the arrays named `prefix` or `prefix.REST`, by REST, which is empty for `prefix` itself."""
     return {
         name.removeprefix(prefix).removeprefix("."): array
         for name, array in arrays.items()

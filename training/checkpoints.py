@@ -1,8 +1,8 @@
-"""Checkpoints of a run: all that the next unit depends on, one folder a unit.
+"""Checkpoints of a run: one folder per unit of training, with all that the next unit depends on.
 
 A folder such as `epoch-0007` holds `state.npz`, the learner's state by name, and `history.json`, the logs
-of the units so far. It is written under a temporary name and then renamed, so that a killed run leaves only
-complete ones.
+of the completed units. It is written under a temporary name and then renamed, so that a killed run leaves
+only complete checkpoints.
 """
 
 import json
@@ -23,21 +23,21 @@ def path_of(folder, unit, number):
 
     Args:
         folder: The folder that holds the checkpoints.
-        unit: What the learner counts.
-        number: Units done.
+        unit: Name of the learner's unit of training, such as "epoch".
+        number: Number of completed units.
     """
     return pathlib.Path(folder) / f"{unit}-{number:04d}"
 
 
 def save(folder, unit, state, history, best):
-    """Writes the checkpoint of the last unit in `history`, then removes all but the newest two and the best.
+    """Writes the checkpoint of the last unit in `history` and removes all but the newest two and the best.
 
     Args:
         folder: The folder that holds the checkpoints.
-        unit: What the learner counts.
+        unit: Name of the learner's unit of training.
         state: Arrays by name.
-        history: Logs of the units so far, one dictionary each.
-        best: The unit to keep besides the newest, counted from 1.
+        history: Logs of the completed units, one dictionary per unit.
+        best: The best unit, counted from 1, whose checkpoint is kept besides the newest two.
 
     Returns:
         The new checkpoint's path.
@@ -62,7 +62,7 @@ def read(path):
         path: A checkpoint, as `latest` returns it.
 
     Raises:
-        ValueError: If it can't be read.
+        ValueError: If the checkpoint can't be read.
     """
     path = pathlib.Path(path)
     try:
@@ -75,17 +75,17 @@ def read(path):
 
 
 def restore(path, learner):
-    """Puts a checkpoint's state into a learner made as the one that was saved.
+    """Restores a learner from a checkpoint.
 
     Args:
         path: A checkpoint, as `latest` returns it.
-        learner: The `Learner`.
+        learner: The `Learner`, constructed like the one that was saved.
 
     Returns:
-        The history: logs of the units so far.
+        The history: the logs of the completed units.
 
     Raises:
-        ValueError: If the checkpoint can't be read or is that of another learner.
+        ValueError: If the checkpoint can't be read or belongs to a different learner.
     """
     state, history = read(path)
     try:

@@ -8,10 +8,10 @@ def fit(model, splits, first, epochs, strategy, callbacks):
     """Trains a compiled model from epoch `first` to `epochs`, with callbacks as in `keras.Model.fit`.
 
     Args:
-        model: A compiled `keras.Model`, made in the strategy's scope.
+        model: A compiled `keras.Model`, built in the strategy's scope.
         splits: The data, a `curvezoo.data.Splits`.
-        first: Epochs already done.
-        epochs: Epochs of the whole run.
+        first: Number of completed epochs.
+        epochs: Number of epochs in the whole run.
         strategy: A `tf.distribute.Strategy`.
         callbacks: Keras callbacks.
     """
@@ -33,7 +33,8 @@ def fit(model, splits, first, epochs, strategy, callbacks):
 def _fit_workers(model, splits, first, epochs, strategy, callbacks):
     """Trains on several workers, each of which runs this loop; collectives keep them in step.
 
-    Keras 3's `fit` fails under this strategy: it builds the model symbolically and reduces outside of it.
+    Keras 3's `fit` fails under this strategy, because it builds the model symbolically and reduces values
+    outside the strategy.
     """
     batches = iter(strategy.experimental_distribute_dataset(splits.epochs(first, epochs)))
     validation = strategy.experimental_distribute_dataset(splits.validation)
@@ -67,5 +68,5 @@ def _fit_workers(model, splits, first, epochs, strategy, callbacks):
 
 
 def _results(model):
-    """Returns the values of the metrics over all workers."""
+    """Returns the values of the metrics, aggregated over all workers."""
     return {key: float(value) for key, value in model.get_metrics_result().items()}

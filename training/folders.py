@@ -1,19 +1,19 @@
-"""The folder of a run or a study: never two of them in one, and resumed only with the same settings."""
+"""Checks of the output folder of a run or a study: it holds one run, resumed only with the same settings."""
 
 import json
 import pathlib
 
 
 def check_free(out, resume, noun):
-    """Checks that a folder may be written into.
+    """Checks that a folder can be used for a new or a resumed run.
 
     Args:
         out: The folder, a `pathlib.Path`.
-        resume: Whether what is there is continued.
+        resume: Whether to continue the run in the folder.
         noun: What the folder is for, such as "run".
 
     Raises:
-        ValueError: If it is a file, or holds something that is not resumed.
+        ValueError: If `out` is a file, or if it is not empty and `resume` is false.
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"out={str(out)!r} is a file, not a folder")
@@ -26,12 +26,12 @@ def check_same(out, before, now, free=()):
 
     Args:
         out: The folder.
-        before: Settings by full key, as they were.
-        now: Settings by full key.
+        before: The stored settings by full key.
+        now: The current settings by full key.
         free: Keys that may differ.
 
     Raises:
-        ValueError: If others differ; the message has their old values.
+        ValueError: If any other setting differs; the message gives the stored values.
     """
     now = json.loads(json.dumps(now))
     differing = [key for key in {**before, **now} if before.get(key) != now.get(key)]
@@ -39,7 +39,7 @@ def check_same(out, before, now, free=()):
     if changed:
         raise ValueError(
             f"{out} was started with other settings: {', '.join(f'{k}={before.get(k)}' for k in changed)}; "
-            f"resume it with the same"
+            f"resume it with these"
         )
 
 

@@ -7,18 +7,18 @@ from .variables import named_variables
 
 
 class FullBatchLearner(SupervisedLearner):
-    """Minimizes the loss of all training examples; an epoch is one minimization from the weights so far.
+    """Minimizes the loss over all training examples; each epoch is one minimization from the current weights.
 
-    The examples are those of the first epoch, augmented as the recipe says but once. The optimizer's memory
-    begins anew with each epoch, so that weights are all that a checkpoint needs. Layers run as in inference:
-    dropout is off, and batch norms use their averages.
+    The examples are those of the first epoch, to which the recipe's augmentation is applied only once. The
+    optimizer's memory is reset at every epoch, so a checkpoint needs only the weights. Layers run in
+    inference mode: dropout is off, and batch norm uses its moving averages.
 
     Args:
         recipe: The `Supervised` recipe.
         resources: The run's `Resources`.
 
     Raises:
-        ValueError: If the data is absent, or there are several replicas.
+        ValueError: If the data is missing, or there are several replicas.
     """
 
     learning_rate = None
@@ -29,7 +29,7 @@ class FullBatchLearner(SupervisedLearner):
             raise ValueError(f"{recipe.optimizer.name} must run on one device, got {self.replicas} replicas")
 
     def train(self, start, after):
-        """Minimizes once for each of the epochs from `start` on."""
+        """Runs one minimization per epoch, starting at epoch `start`."""
         optimizer = self.recipe.optimizer.make(1)
         examples = self._examples()
         watchers = keras.callbacks.CallbackList(list(self._resources.callbacks), model=self.model)
@@ -58,7 +58,7 @@ class FullBatchLearner(SupervisedLearner):
 
 
 class _Steps:
-    """Reports iterations to the run."""
+    """Reports the optimizer's iterations to the run."""
 
     def __init__(self, after, iterations):
         self.after, self.iterations = after, iterations

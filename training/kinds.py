@@ -1,4 +1,4 @@
-"""The kinds of recipes by their names on cards."""
+"""The recipe classes, by the names of their kinds on cards."""
 
 from .. import arguments
 from .supervised import Supervised
@@ -7,7 +7,7 @@ KINDS = {kind.kind: kind for kind in (Supervised,)}
 
 
 def kind_of(card):
-    """Returns the class of recipes that a card's model was trained by.
+    """Returns the recipe class with which a card's model was trained.
 
     Args:
         card: The card.

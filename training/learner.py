@@ -1,4 +1,4 @@
-"""What a run drives: a learner, of any kind, and what it is given."""
+"""The interface between a run and its learner."""
 
 import abc
 import dataclasses
@@ -10,34 +10,35 @@ from ..publishing.exports import Export
 
 
 class After(Protocol):
-    """What `Learner.train` calls."""
+    """The callback of `Learner.train`."""
 
     def __call__(self, logs: dict[str, float]) -> bool:
-        """Ends a unit: writes it down, and returns whether to stop."""
+        """Records a completed unit and returns whether to stop."""
 
     def step(self, done: int, steps: int, logs: dict[str, float]) -> None:
-        """Reports progress within a unit: `done` of `steps` steps, with the running logs."""
+        """Reports that `done` of a unit's `steps` steps are complete, with the running logs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStopping:
-    """When a run ends early, and which unit's state is its result; decided by the history alone.
+    """Decides from the history alone when a run stops early and which unit's state is its result.
 
     Args:
-        patience: Units without a lower value after which the run stops; 0 never stops, and keeps the last.
-        monitor: The value, by its name in the logs.
+        patience: Number of units without a lower value after which the run stops. With 0 it never stops
+            early, and its result is the last unit.
+        monitor: Name in the logs of the value to monitor.
     """
 
     patience: int = 0
     monitor: str = "val_loss"
 
     def best(self, history):
-        """Returns the unit, from 1, of the lowest value; the last one unless all units have a value."""
+        """Returns the unit of the lowest value, counted from 1; the last one if any unit lacks a value."""
         values = [row[self.monitor] for row in history if self.monitor in row]
         return values.index(min(values)) + 1 if values and len(values) == len(history) else len(history)
 
     def exhausted(self, history):
-        """Returns whether the run is to stop."""
+        """Returns whether the run should stop."""
         return bool(self.patience and history) and len(history) - self.best(history) >= self.patience
 
     def result(self, history):

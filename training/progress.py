@@ -1,4 +1,4 @@
-"""The progress of a run on stderr: a bar on a terminal and in notebooks, otherwise a line for each unit."""
+"""The progress of a run on stderr: a bar on a terminal and in notebooks, otherwise one line per unit."""
 
 import importlib.util
 import sys
@@ -6,23 +6,23 @@ import sys
 import rich.console
 import rich.progress
 
-_SHOWN = ("loss", "accuracy", "return")
+_DISPLAYED_LOGS = ("loss", "accuracy", "return")
 
 
 class Progress:
-    """A bar with the unit, the running logs and the time left.
+    """A progress bar with the current unit, the running logs and the remaining time.
 
     Args:
-        unit: What is counted, such as "epoch".
-        total: Units of the whole run.
-        done: Units already done.
+        unit: Name of the unit of training, such as "epoch".
+        total: Number of units in the whole run.
+        done: Number of completed units.
         visible: Whether to show anything.
     """
 
     def __init__(self, unit, total, done=0, visible=True):
         self.unit, self.total, self.done, self.visible = unit, total, done, visible
         self._steps, self._next = 1, 0
-        # A console with `file=` never knows that it is in a notebook; there, a live bar needs ipywidgets.
+        # A console with `file=` does not detect a notebook. In a notebook, a live bar needs ipywidgets.
         notebook = rich.console.Console(stderr=True).is_jupyter
         self._live = visible and (not notebook or importlib.util.find_spec("ipywidgets") is not None)
         console = rich.console.Console(stderr=True) if notebook else rich.console.Console(file=sys.stderr)
@@ -44,15 +44,15 @@ class Progress:
         return self
 
     def __exit__(self, *_):
-        """Removes the bar, after an error too."""
+        """Stops the bar, also after an error."""
         self._bar.stop()
 
     def step(self, done, steps, logs):
-        """Moves the bar within a unit.
+        """Advances the bar within a unit.
 
         Args:
-            done: Steps done in this unit.
-            steps: Steps of a unit.
+            done: Number of completed steps in this unit.
+            steps: Number of steps per unit.
             logs: The running logs.
         """
         if not self._live:
@@ -63,12 +63,12 @@ class Progress:
         position = self.done * steps + done
         if position >= self._next:
             self._next = position + max(1, steps // 20)
-            text = "  ".join(f"{key} {float(logs[key]):.4f}" for key in _SHOWN if key in logs)
+            text = "  ".join(f"{key} {float(logs[key]):.4f}" for key in _DISPLAYED_LOGS if key in logs)
             description = f"{self.unit} {self.done + 1}"
             self._bar.update(self._task, completed=position, description=description, logs=text)
 
     def unit_done(self, logs):
-        """Counts a unit.
+        """Marks a unit as completed.
 
         Args:
             logs: The unit's logs.

@@ -1,8 +1,8 @@
-"""Recipes: everything that decides what a training run computes, in one frozen record made of parts.
+"""Recipes: frozen dataclasses of everything that determines what a training run computes.
 
 A kind of recipe is a frozen dataclass that extends `Recipe`, with a `kind`, its name on cards, and
-`learner(resources)`, the `Learner` that a run drives. Fields that are parts (`settings.Part`) own and check
-their own fields.
+`learner(resources)`, which returns the `Learner` of a run. Some fields are parts (`settings.Part`), which
+hold and check settings of their own.
 """
 
 import contextlib
@@ -13,26 +13,26 @@ from typing import Any, ClassVar
 from .. import arguments
 from .settings import Part, flatten, read_value, resolve, shortest, write_value
 
-_FIXED = ("name", "section", "summary", "limits")
+_DESCRIPTIONS = ("name", "section", "summary", "limits")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Base of all kinds of recipes.
+    """Base class of all kinds of recipes.
 
     Args:
         name: The model's name in the zoo.
         section: The section of the notes that it comes from.
-        summary: One line on what it is.
-        limits: What the trained model must not be used for, for its card.
-        seed: Seed of the initial weights and of all that is drawn at random in training.
+        summary: One-line description of the model.
+        limits: What the trained model must not be used for, as stated on its card.
+        seed: Seed of the initial weights and of all random draws in training.
 
     Raises:
-        ValueError: If a value is not valid; the message names it and says what is.
+        ValueError: If a value is not valid; the message names it and says which values are.
     """
 
     kind: ClassVar[str] = ""
-    # Settings that a resumed run may change: they decide how long it goes on.
+    # Settings that a resumed run may change, since they only determine its length.
     extendable: ClassVar[tuple[str, ...]] = ()
 
     name: str
@@ -54,12 +54,12 @@ class Recipe:
 
     @staticmethod
     def measure_published(card, model, data=None, data_dir=None, options=None):
-        """Measures a published model again, by its card.
+        """Measures a published model again, as described by its card.
 
         Args:
             card: The model's card.
             model: The loaded `keras.Model`.
-            data: Other data than the card's; `None` for the card's.
+            data: The data to measure it on; `None` for the card's.
             data_dir: The folder of TensorFlow Datasets.
             options: Options of the measure by name.
 
@@ -77,7 +77,7 @@ class Recipe:
 
         Args:
             settings: Values by key: a full, dotted key such as `optimizer.learning_rate`, or its last part
-                where that is unique. A string is read as the type of the value that it replaces (`"64,32"`
+                if that is unique. A string is parsed as the type of the value that it replaces (`"64,32"`
                 as a tuple).
 
         Returns:
@@ -88,7 +88,7 @@ class Recipe:
         """
         names = {key: value for key, value in settings.items() if self._names_a_part(key)}
         rest = {key: value for key, value in settings.items() if key not in names}
-        # Another optimizer or data set has other settings.
+        # Names are changed first, because another optimizer or data set has other settings.
         return self._changed(names)._changed(rest) if names else self._changed(rest)
 
     def keys(self):
@@ -103,19 +103,19 @@ class Recipe:
         return keys
 
     def settings(self):
-        """Returns all that decides what a run computes, nested by part, as values that JSON can hold."""
+        """Returns all settings that determine what a run computes, nested by part and JSON-serializable."""
         values = {name: getattr(self, name) for name in self._fields()}
         plain = {key: v.settings() if isinstance(v, Part) else v for key, v in values.items()}
         return {"kind": self.kind, **plain}
 
     def restored(self, settings):
-        """Returns the recipe with the settings of a card or a run; those that it lacks have their defaults.
+        """Returns the recipe with the settings of a card or a run; missing settings take their defaults.
 
         Args:
-            settings: What `settings` returned, possibly of an older version.
+            settings: Settings as `settings` returns them, possibly from an older version.
 
         Raises:
-            ValueError: If they are of another kind, or one is unknown or of the wrong type.
+            ValueError: If the settings are of another kind, or one is unknown or of the wrong type.
         """
         if settings.get("kind") != self.kind:
             raise ValueError(f"recipe kind must be {self.kind!r}, got {settings.get('kind')!r}")
@@ -134,7 +134,7 @@ class Recipe:
         return dataclasses.replace(self, **values)
 
     def differences(self, other):
-        """Returns the settings that differ from another recipe's, as command-line words by shortest key.
+        """Returns the settings that differ from another recipe's, as command-line strings by shortest key.
 
         Args:
             other: A recipe of the same kind.
@@ -149,7 +149,7 @@ class Recipe:
 
     def _fields(self):
         hints = typing.get_type_hints(type(self))
-        return {f.name: hints[f.name] for f in dataclasses.fields(self) if f.name not in _FIXED}
+        return {f.name: hints[f.name] for f in dataclasses.fields(self) if f.name not in _DESCRIPTIONS}
 
     def _names_a_part(self, key):
         name = key.removesuffix(".name")

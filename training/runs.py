@@ -1,6 +1,6 @@
-"""A run: from a recipe to a folder with the trained model, its measures and its report.
+"""Runs: training a recipe's model into a folder with the trained model, its scores and its report.
 
-A run knows learners only: it imports no objective, no data set and no measure.
+This module depends on learners only through their interface; it imports no objective, data set or measure.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ from .watch import Watch
 
 
 class WorkerLost(RuntimeError):
-    """Another worker of the cluster stopped; all must start again, from the last checkpoint."""
+    """Another worker of the cluster stopped; all workers must restart from the last checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What a finished run leaves.
+    """The results of a finished run.
 
     Args:
         folder: The run's folder: `model/`, `report.html`, `metrics.json`, `history.csv`, `checkpoints/`,
             `tensorboard/`.
-        model: The trained `keras.Model`; the first where there are several.
+        model: The trained `keras.Model`; the main one if there are several.
         scores: The scores on the test split; `None` on workers other than the first.
-        history: Logs of the units, one dictionary each.
+        history: Logs of the units, one dictionary per unit.
     """
 
     folder: pathlib.Path
@@ -46,7 +46,7 @@ class Run:
     history: list
 
     def _repr_html_(self):
-        """Returns the scores and the place of the report, for notebooks."""
+        """Returns a table of the scores and the paths of the report and the model, for notebooks."""
         rows = [
             ("report", self.folder / "report.html"),
             ("model", self.folder / "model"),
@@ -72,27 +72,29 @@ def train(
     progress=True,
     command=None,
 ):
-    """Trains a recipe's model, measures it, and writes everything down.
+    """Trains a recipe's model, measures it, and writes the results to a folder.
 
     Args:
         recipe: The recipe.
-        out: The run's folder; it must not hold a run, unless `resume`.
+        out: The run's folder; it must be new or empty, unless `resume` is true.
         data: The caller's own data, such as `Splits`; `None` for the recipe's.
         callbacks: Keras callbacks for learners that use Keras's `fit`. Checkpoints do not hold their state.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets; `None` for its default.
-        resume: Continue the run in `out` from its last checkpoint, to the weights that an uninterrupted run
-            would have reached. A setting that only makes the run longer, such as `epochs`, may change.
-        progress: Show a bar on stderr.
+        resume: Continue the run in `out` from its last checkpoint. It ends with the weights that an
+            uninterrupted run would have reached. Only a setting of the run's length, such as `epochs`, may
+            change.
+        progress: Show a progress bar on stderr.
         command: The command line to put on the card.
 
     Returns:
         The `Run`.
 
     Raises:
-        ValueError: If an argument or the data is not valid, `out` holds another run, or `resume` finds none.
+        ValueError: If an argument or the data is not valid, `out` holds another run, or there is no run to
+            resume.
         OSError: If the run's files can't be written.
-        watch.Diverged: If the loss or a weight is not finite, or the loss grows far above its start.
+        watch.Diverged: If the loss or a weight is not finite, or the loss grows far above its initial value.
         WorkerLost: If another worker of the cluster stopped.
     """
     out = pathlib.Path(out).expanduser()
@@ -124,7 +126,7 @@ def train(
 
 @contextlib.contextmanager
 def _tensorflow_errors(out):
-    """Translates TensorFlow's errors: a lost worker, or a file that can't be written."""
+    """Translates TensorFlow's errors into `WorkerLost`, or `OSError` if a file can't be written."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
@@ -139,7 +141,7 @@ def _tensorflow_errors(out):
 
 
 def _check_folder(out, recipe, resume):
-    """Refuses to mix two runs in one folder, or to shorten one below what is done."""
+    """Raises if `out` holds another run, or if a resumed run has completed more units than requested."""
     check_free(out, resume, "run")
     if not resume:
         return
@@ -171,7 +173,7 @@ def _train(learner, out, chief, visible, resume):
 
 
 def _write_results(recipe, unit, exports, evaluation, history, place, out, command):
-    """Writes the published folder, the metrics and the report."""
+    """Writes the model's folder, the metrics and the report."""
     card = cards.describe_run(
         recipe,
         evaluation,

@@ -1,8 +1,8 @@
 """Settings under dotted keys: the fields of a recipe and of its parts, read from strings and written to JSON.
 
-A part is a frozen dataclass that owns and checks its fields. Its settings appear under its own name, as in
-`optimizer.learning_rate`; a bare `learning_rate` serves wherever only one part has such a field. The name
-of a part stands for the part's `name` field: `optimizer=sgd` is `optimizer.name=sgd`.
+A part is a frozen dataclass that holds and checks its settings. They appear under the part's name, as in
+`optimizer.learning_rate`; a bare `learning_rate` is enough if only one part has a field of that name. The
+name of a part is short for its `name` field: `optimizer=sgd` means `optimizer.name=sgd`.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 class Part:
     """A part of a recipe. Subclasses are frozen dataclasses that check their fields in `__post_init__`.
 
-    A part of which there are several kinds, such as an objective, has a `kind`, its name on a card.
+    If there are several kinds of a part, such as objectives, each has a `kind`, its name on a card.
     """
 
     kind: ClassVar[str] = ""
@@ -26,7 +26,7 @@ class Part:
         return {field.name: hints[field.name] for field in dataclasses.fields(self)}
 
     def settings(self) -> dict[str, Any]:
-        """Returns the settings as values that JSON can hold, with the `kind` if the part has one."""
+        """Returns the settings as JSON-serializable values, with the `kind` if the part has one."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         return {"kind": self.kind, **plain} if self.kind else plain
@@ -43,7 +43,7 @@ class Part:
         """Returns the part with the settings of a card or a run; those that it lacks have their defaults.
 
         Args:
-            settings: What `settings` returned, possibly of an older version.
+            settings: Settings as `settings` returns them, possibly from an older version.
 
         Raises:
             ValueError: If the kind differs, or a setting is unknown or of the wrong type.
@@ -57,7 +57,7 @@ def _is_required(field):
 
 
 def _read_all(part, settings):
-    """Reads the settings of a part, refusing those of another kind or version."""
+    """Reads the settings of a part; raises if the kind differs or a setting is unknown."""
     kind, types = settings.get("kind", part.kind), part.types()
     if kind != part.kind:
         raise ValueError(f"kind must be {part.kind!r}, got {kind!r}")
@@ -72,7 +72,7 @@ def flatten(settings):
     """Returns nested settings as one dictionary with dotted keys, without the parts' kinds.
 
     Args:
-        settings: What `Recipe.settings` returned.
+        settings: Nested settings, as `Recipe.settings` returns them.
     """
     flat = {}
     for key, value in settings.items():
@@ -92,7 +92,7 @@ def resolve(key, dotted, owner):
         owner: Name of the recipe, for the message.
 
     Raises:
-        ValueError: If there is no such setting, with the nearest ones, or several, with their full keys.
+        ValueError: If there is no such setting or more than one; the message lists the valid keys.
     """
     if key in dotted:
         return key
@@ -105,12 +105,12 @@ def resolve(key, dotted, owner):
         raise ValueError(f"{key} must be one setting of {owner}, but it could be {' or '.join(matches)}")
     short = {full.rpartition(".")[2]: full for full in dotted}
     near = difflib.get_close_matches(str(key), [*dotted, *short], 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"{owner} has no setting {key!r}{hint} Valid: {', '.join(dotted)}")
 
 
 def shortest(full, dotted):
-    """Returns the shortest key that `resolve` takes for a full one.
+    """Returns the shortest key that `resolve` maps to a full one.
 
     Args:
         full: A full, dotted key.
@@ -128,18 +128,19 @@ def shortest(full, dotted):
 
 
 def read_value(key, value, kind):
-    """Reads a setting.
+    """Converts the value of a setting to its type.
 
     Args:
-        key: Its name, for the message.
+        key: Name of the setting, for the message.
         value: A string from a command line, or a value from Python or JSON.
-        kind: The type to read it as: a plain one, `tuple[...]` of one, or either with `None`; `Any` guesses.
+        kind: The type: a plain one, a `tuple[...]` of one, or the union of either with `None`. With `Any`
+            the type of a string is inferred.
 
     Raises:
-        ValueError: If it can't be read as that type.
+        ValueError: If the value can't be converted to that type.
     """
     if kind is Any:
-        return _guess(value)
+        return _infer(value)
     if type(None) in typing.get_args(kind):
         if value is None or value == "none":
             return None
@@ -175,12 +176,12 @@ def _read_int(value):
 _READERS = {bool: _read_bool, int: _read_int}
 
 
-def _guess(value):
-    """Reads a string as none, a truth value, an integer or a number where it is one."""
+def _infer(value):
+    """Reads a string as `None`, a Boolean, an integer or a float if it looks like one."""
     if not isinstance(value, str):
         return tuple(value) if isinstance(value, list) else value
     if "," in value:
-        return tuple(_guess(word) for word in value.split(",") if word)
+        return tuple(_infer(word) for word in value.split(",") if word)
     for kind in (int, float):
         try:
             return kind(value)
@@ -190,7 +191,7 @@ def _guess(value):
 
 
 def write_value(value):
-    """Returns a setting as a word of a command line, such that `read_value` reads it again.
+    """Formats a setting as a command-line string that `read_value` reads back.
 
     Args:
         value: The setting.

@@ -11,7 +11,7 @@ STRATEGIES = ("default", "mirrored", "multiworker")
 
 
 def make_strategy(name="default"):
-    """Returns the `tf.distribute` strategy of that name.
+    """Returns the `tf.distribute` strategy of a given name.
 
     Args:
         name: `default`, one device; `mirrored`, all GPUs, or all logical CPU devices if there is no GPU;
@@ -53,7 +53,7 @@ def check_cluster():
 
 
 def is_chief(strategy):
-    """Returns whether this process writes the run's files, as the only process or as worker 0.
+    """Returns whether this process writes the run's files: it is the only process, or worker 0.
 
     Args:
         strategy: A `tf.distribute.Strategy`.

@@ -16,21 +16,21 @@ class Supervised(Recipe):
     Args:
         name: The model's name in the zoo.
         section: The section of the notes that it comes from.
-        summary: One line on what it is.
+        summary: One-line description of the model.
         model: The `Architecture`.
         data: The data, such as `Images`.
-        objective: What is learned: `CrossEntropy` or `Denoise`.
+        objective: The training objective: `CrossEntropy` or `Denoise`.
         optimizer: The `Optimizer`.
         penalty: The `Penalty` on weight matrices.
-        execution: How steps run, an `Execution`.
+        execution: How training steps are executed, an `Execution`.
         epochs: Passes over the training split.
         patience: Epochs without a better validation loss after which training stops and the best weights are
-            restored; 0 trains to the end and keeps the last.
+            restored; 0 trains to the end and keeps the last weights.
         seed: Seed of the initial weights, the order of the data, augmentation and dropout.
-        limits: What the trained model must not be used for, for its card.
+        limits: What the trained model must not be used for, as stated on its card.
 
     Raises:
-        ValueError: If a value is not valid; the message names it and says what is.
+        ValueError: If a value is not valid; the message names it and says which values are.
     """
 
     kind: ClassVar[str] = "supervised"
@@ -66,7 +66,7 @@ class Supervised(Recipe):
 
     @staticmethod
     def measure_published(card, model, data=None, data_dir=None, options=None):
-        """Measures a published model on the test split of its data set, or of another one.
+        """Measures a published model on the test split of its own data set or of another one.
 
         Args:
             card: The model's card.

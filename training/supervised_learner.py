@@ -1,4 +1,4 @@
-"""The learner of supervised recipes: Keras's `fit`, or its like over several workers."""
+"""The learner of supervised recipes, which trains with Keras's `fit` or a similar loop on several workers."""
 
 import keras
 import tensorflow as tf
@@ -14,22 +14,22 @@ from .weights import make_optimizer, penalize
 
 BatchNormalization.use_fused_kernel(fused_batch_norm)
 
-_GOLDEN = 4
+_GOLDEN_EXAMPLES = 4
 
 
 class SupervisedLearner(Learner):
-    """Trains a `Supervised` recipe's model by passes over its training split.
+    """Trains the model of a `Supervised` recipe for a number of epochs.
 
     Args:
         recipe: The `Supervised` recipe.
         resources: The run's `Resources`; `data` may hold `Splits` in place of the recipe's data set.
 
     Raises:
-        ValueError: If the data is absent, or the batch size is not a multiple of the number of replicas.
+        ValueError: If the data is missing, or the batch size is not a multiple of the number of replicas.
     """
 
     unit = "epoch"
-    # A loss this many times its first value, or this many nats, does not come down again.
+    # A loss above this multiple of its first value, or of one nat if that is more, does not recover.
     ceiling = 50.0
 
     def __init__(self, recipe, resources):
@@ -57,7 +57,7 @@ class SupervisedLearner(Learner):
         return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
     def state(self):
-        """Returns all variables of the model and its optimizer, states of random generators included."""
+        """Returns all variables of the model and its optimizer, including the states of random generators."""
         return state_of(self._variables())
 
     def restore(self, state):
@@ -65,9 +65,8 @@ class SupervisedLearner(Learner):
         assign(self._variables(), state)
 
     def train(self, start, after):
-        """Fits the epochs from `start` on."""
-        watch = _Watch(self, after)
-        callbacks = [*self._resources.callbacks, watch]
+        """Trains from epoch `start` to the last."""
+        callbacks = [*self._resources.callbacks, _Reporter(self, after)]
         fit(self.model, self.splits, start, self.total, self._resources.strategy, callbacks)
 
     def evaluate(self):
@@ -78,7 +77,7 @@ class SupervisedLearner(Learner):
 
     def exports(self):
         """Returns the model with the objective's endpoints."""
-        inputs = next(iter(self.splits.test))[0][:_GOLDEN]
+        inputs = next(iter(self.splits.test))[0][:_GOLDEN_EXAMPLES]
         signature = [tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype, name=self.model.inputs[0].name)]
         golden = (inputs.numpy(),)
         functions = self.recipe.objective.endpoints(self.model)
@@ -95,17 +94,17 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
     Args:
         recipe: The `Supervised` recipe.
         spec: The data's `Spec`.
-        steps_per_epoch: Steps an epoch, for the schedule.
-        distributed: Whether a strategy of several replicas runs it, under which Keras supports neither XLA
-            nor several steps an execution.
+        steps_per_epoch: Steps per epoch, for the schedule.
+        distributed: Whether the model is trained under a strategy of several replicas, for which Keras
+            supports neither XLA nor several steps per execution.
 
     Returns:
-        A compiled `keras.Model` with a built optimizer, which decays weight matrices only.
+        A compiled `keras.Model` with a built optimizer, whose weight decay applies to weight matrices only.
     """
     model = recipe.model.build(spec)
     penalize(model, recipe.penalty.l1, recipe.penalty.l2)
     if recipe.optimizer.full_batch:
-        # Keras compiles no other optimizer than its own; this one makes no step.
+        # `compile` accepts only Keras optimizers. This one is a placeholder and takes no steps.
         optimizer = keras.optimizers.SGD(0.0)
     else:
         warmup = round(recipe.optimizer.warmup * steps_per_epoch)
@@ -129,8 +128,8 @@ def _is_single(strategy):
     )
 
 
-class _Watch(keras.callbacks.Callback):
-    """Hands Keras's logs to the run."""
+class _Reporter(keras.callbacks.Callback):
+    """Reports Keras's logs to the run."""
 
     def __init__(self, learner, after):
         super().__init__()

@@ -1,7 +1,7 @@
 """Names for the variables of a model and of its optimizer that are the same in every process.
 
-Keras numbers layers by the order in which a process made them: the first `Dense` is `dense`, the next
-`dense_1`. Here layers are numbered anew among those of the same kind within the same parent.
+Keras numbers layers in the order in which a process creates them: the first `Dense` is `dense`, the next
+`dense_1`. Here layers are renumbered among the layers of the same kind within the same parent.
 """
 
 import collections
@@ -16,7 +16,8 @@ def named_variables(model, optimizer=None, prefix="model"):
     Args:
         model: A built `keras.Model`.
         optimizer: A built optimizer of the model's weights, or `None`.
-        prefix: First part of the model's names; those of the optimizer begin with `PREFIX.optimizer`.
+        prefix: First part of the names of the model's variables; those of the optimizer's variables begin
+            with `PREFIX.optimizer`.
 
     Returns:
         A dictionary of Keras variables by names such as `model/dense_1/kernel` and
@@ -91,7 +92,7 @@ def _slot(path, flat):
 
 
 def _distinct(names):
-    """Numbers the repetitions of a name."""
+    """Makes names distinct by numbering the repetitions of each."""
     counts, distinct = collections.Counter(), []
     for name in names:
         counts[name] += 1

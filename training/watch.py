@@ -1,4 +1,4 @@
-"""What follows a run: the guard against divergence, the history, the checkpoints, early stopping."""
+"""Monitoring of a run: detection of divergence, the history, checkpoints and early stopping."""
 
 import csv
 import math
@@ -11,20 +11,20 @@ from . import checkpoints
 
 
 class Diverged(ArithmeticError):
-    """A loss or a weight is NaN, infinite, or far above its value at the start."""
+    """The loss or a weight is NaN or infinite, or the loss is far above its initial value."""
 
 
 class Watch:
-    """Called by a learner after each unit, and within units: the `After` of every run.
+    """The `After` of every run, which a learner calls after each unit and within units.
 
-    What it decides at the end of a unit follows from the history, so that a resumed run decides the same.
+    Its decisions at the end of a unit depend only on the history, so a resumed run makes the same ones.
 
     Args:
         learner: The `Learner`.
-        history: Logs of the units already done; grows with each unit.
+        history: Logs of the completed units; grows with each unit.
         progress: The run's `Progress`.
-        checkpoints: Folder of the checkpoints, to name the last good one.
-        folder: The run's folder to write into, or `None` for a process that writes nothing.
+        checkpoints: Folder of the checkpoints; an error message names the last one.
+        folder: The run's folder, or `None` in a process that writes no files.
     """
 
     def __init__(self, learner, history, progress, checkpoints, folder):
@@ -45,11 +45,11 @@ class Watch:
             self._board.close()
 
     def step(self, done, steps, logs):
-        """Checks the running loss, and moves the progress bar.
+        """Checks the running loss and advances the progress bar.
 
         Args:
-            done: Steps done in this unit.
-            steps: Steps of a unit.
+            done: Number of completed steps in this unit.
+            steps: Number of steps per unit.
             logs: The running logs.
 
         Raises:
@@ -63,7 +63,7 @@ class Watch:
         """Adds a unit to the history and writes a checkpoint.
 
         Args:
-            logs: Numbers by name.
+            logs: The unit's logs, numbers by name.
 
         Returns:
             Whether to stop early.
@@ -107,6 +107,7 @@ class Watch:
         return ceiling * max(1.0, loss)
 
     def _stop(self, reason):
+        """Raises `Diverged` with the step, the learning rate and the last good checkpoint."""
         unit, number = self._learner.unit, len(self.history) + 1
         step = (
             f"step {len(self.history) * self._steps + self._done} ({unit} {number})"
@@ -121,6 +122,7 @@ class Watch:
         )
 
     def _write(self, state):
+        """Writes the checkpoint, `history.csv` and the logs for TensorBoard."""
         unit, best = self._learner.unit, self._learner.stopping.best(self.history)
         checkpoints.save(self._checkpoints, unit, state, self.history, best)
         columns = dict.fromkeys(key for row in self.history for key in row)

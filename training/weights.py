@@ -7,7 +7,7 @@ from ..optimizers.keras_bridge.internals import all_layers
 
 
 def matrices(model):
-    """Returns the weight matrices of a model: what weight decay and penalties act on.
+    """Returns the weight matrices of a model, to which weight decay and penalties apply.
 
     These are the trainable variables with two axes or more, such as the kernels of dense and convolutional
     layers, recurrent kernels and embeddings, except those that a layer adds to its outputs as its `bias`.
@@ -23,7 +23,8 @@ def penalize(model, l1, l2):
     r"""Adds \(\lambda_1 \sum |W| + \lambda_2 \sum W^2\) over all weight matrices to a model's loss (Eq.
     3.4.21).
 
-    Where weights are normalized (Eq. 5.1.2), W is what the layer multiplies by, not what it stores.
+    Where weights are normalized (Eq. 5.1.2), W is the normalized matrix that the layer applies, not the one
+    that it stores.
 
     Args:
         model: A built `keras.Model`.

@@ -1,4 +1,4 @@
-"""Every model's name, recipe and, where it is published, card. Loads no TensorFlow."""
+"""The models' names, recipes and, for published models, cards. This module does not import TensorFlow."""
 
 import fnmatch
 import functools
@@ -38,21 +38,21 @@ def recipe(name):
         The recipe, frozen.
 
     Raises:
-        ValueError: If there is no such model; the message holds the nearest name and lists all.
+        ValueError: If there is no such model; the message suggests the nearest name and lists all names.
     """
     recipes = _recipes()
     return recipes[arguments.known_name("model", name, recipes)]
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Returns what is known of a model: its recipe's settings and, where it is published, its card.
+    """Returns a description of a model: its recipe's settings and, if it is published, its card.
 
     Args:
         name: A name that `names()` lists.
 
     Returns:
         A dictionary with `name`, `section`, `summary`, `data`, `recipe` (every setting), `trained`
-        (whether it is published) and `card` (`None` where it is not).
+        (whether it is published) and `card` (`None` if it is not).
 
     Raises:
         ValueError: If there is no such model.

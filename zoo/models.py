@@ -10,7 +10,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from .. import arguments, quiet
-from .. import data as data_room
+from .. import data as data_package
 from ..publishing import cards
 from . import catalogue
 
@@ -33,10 +33,10 @@ def build(
 
     Args:
         name: A name that `names()` lists.
-        data: The data that the model is for: a data set's name, a folder of images by class, or `Splits`; the
-            recipe's by default.
-        classes: Number of classes, if other than the data's.
-        input_shape: Shape of one example, if other than the data's.
+        data: The data for which the model is built: a data set's name, a folder of images by class, or
+            `Splits`; the recipe's by default.
+        classes: Number of classes, if different from the data's.
+        input_shape: Shape of one example, if different from the data's.
         **overrides: Arguments of the model's building function.
 
     Returns:
@@ -57,7 +57,10 @@ def build(
 
 
 def _reshaped(spec, classes, input_shape):
-    """Returns a `Spec` with other classes or another shape; other channels get the mean of the statistics."""
+    """Returns a `Spec` with other classes or another shape.
+
+    If the number of channels changes, every channel gets the average mean and standard deviation.
+    """
     if classes is not None:
         spec = dataclasses.replace(spec, classes=classes, labels=())
     if input_shape is None:
@@ -70,7 +73,7 @@ def _reshaped(spec, classes, input_shape):
 
 
 def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
-    """Loads a published model, trained.
+    """Loads a published model with its trained weights.
 
     Args:
         name: A published name, or a folder with a card, such as a run's folder.
@@ -82,7 +85,8 @@ def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
         to images.
 
     Raises:
-        ValueError: If there is no such model, a file is missing or corrupted, or the model has no such layer.
+        ValueError: If there is no such model, a file is missing or corrupted, or `classes` is given for a
+            model that does not end in a dense layer of logits.
     """
     quiet.load_keras()
     from ..publishing import saved_model
@@ -99,7 +103,7 @@ def with_new_head(model, classes):
         classes: Number of classes.
 
     Raises:
-        ValueError: If the model does not end so, or `classes` is below 2.
+        ValueError: If the model does not end in such a layer, or `classes` is below 2.
     """
     import keras
 
@@ -129,16 +133,16 @@ def train(
 
     Args:
         name: A name that `names()` lists.
-        out: The run's folder; by default `runs/NAME`, numbered where there is one already.
+        out: The run's folder; by default `runs/NAME`, with a number appended if it already exists.
         data: The data to train on: a data set's name, a folder of images by class, or `Splits`, such as
             `data.from_arrays` makes; the recipe's by default. Batch size, subset and augmentation are the
             recipe's settings, whatever those of the `Splits` are.
         callbacks: Keras callbacks.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets.
-        resume: Continue the run in `out`, by default the newest of this model, with its settings. `epochs`
-            may be larger than before: the schedule is then that of the longer run.
-        progress: Show a bar.
+        resume: Continue the run in `out`, by default the newest run of this model, with its settings.
+            `epochs` may be larger than before; the schedule is then that of the longer run.
+        progress: Show a progress bar.
         **overrides: Changes to the recipe's settings, by full key (`**{"optimizer.name": "kfac"}`) or by
             any key that is unique (`learning_rate=1e-3`).
 
@@ -146,7 +150,7 @@ def train(
         The `Run`.
 
     Raises:
-        ValueError: If a name or a value is not valid; the message says what is.
+        ValueError: If a name or a value is not valid; the message says which ones are.
     """
     from ..training import folders
 
@@ -186,16 +190,16 @@ def _checked_data(data):
         name = os.fspath(data)
         if not os.path.isdir(os.path.expanduser(name)):
             try:
-                arguments.known_name("data set", name, data_room.names())
+                arguments.known_name("data set", name, data_package.names())
             except ValueError as error:
                 raise ValueError(f"{error}; or a folder of images by class") from None
         return name, None
-    if not isinstance(data, data_room.Splits):
+    if not isinstance(data, data_package.Splits):
         raise ValueError(
             "data must be a data set's name, a folder of images by class, or Splits, as data.from_arrays "
             f"makes them, got {type(data).__name__}"
         )
-    if data.spec.name in data_room.names() and data.spec != data_room.spec(data.spec.name):
+    if data.spec.name in data_package.names() and data.spec != data_package.spec(data.spec.name):
         raise ValueError(
             f"data must not be named like a data set, got {data.spec.name!r}; give from_arrays another name"
         )
@@ -203,11 +207,11 @@ def _checked_data(data):
 
 
 def default_folder(name, resume=False):
-    """Returns the folder of a run that names none: `runs/NAME`, `runs/NAME-2` and so on.
+    """Returns the default folder of a run: `runs/NAME`, `runs/NAME-2` and so on.
 
     Args:
         name: The model's name.
-        resume: Whether to return the last one there is, not the next.
+        resume: Whether to return the last folder that exists instead of the next new one.
 
     Returns:
         A `pathlib.Path`.
@@ -221,7 +225,7 @@ def default_folder(name, resume=False):
 
 
 def _command(recipe, strategy):
-    """Returns the command line that repeats a run: what differs from the zoo's recipe."""
+    """Returns the command line that repeats a run, with the settings that differ from the zoo's recipe."""
     words = ["curvezoo", "train", recipe.name]
     words += ["--strategy", strategy] if strategy != "default" else []
     for key, value in recipe.differences(catalogue.recipe(recipe.name)).items():
@@ -246,11 +250,11 @@ def evaluate(
             temperature on the validation split and reports the scaled scores as well.
 
     Returns:
-        A dictionary of `name`, `data`, `split` and the scores: of a classifier `accuracy` with its
-        interval, `nll` in nats, `ece`, `brier`; of a denoiser `psnr` in dB.
+        A dictionary of `name`, `data`, `split` and the scores: for a classifier `accuracy` with its
+        interval, `nll` in nats, `ece` and `brier`; for a denoiser `psnr` in dB.
 
     Raises:
-        ValueError: If there is no such model, its files are damaged, the data does not fit it, or its
+        ValueError: If there is no such model, its files are damaged, the data does not match it, or its
             measure has no such option.
     """
     folder = cards.folder_of(name)

@@ -1,4 +1,4 @@
-"""The zoo as a table: on a terminal, and in Markdown for the README."""
+"""Tables of the zoo's models, for the terminal and in Markdown for the README."""
 
 import rich.console
 import rich.table
@@ -7,10 +7,10 @@ from ..publishing import measures
 
 
 def show(entries):
-    """Prints the models' names, sections, test scores where they are published, and what they are.
+    """Prints a table of the models' names, sections, data, test scores if published, and summaries.
 
     Args:
-        entries: What `describe` returns, for each model.
+        entries: The descriptions of the models, as `describe` returns them.
     """
     table = rich.table.Table("model", "section", "data", "on test data", "what it is", box=None)
     for entry in entries:
@@ -24,10 +24,10 @@ def show(entries):
 
 
 def markdown(entries):
-    """Returns the published models as Markdown tables, one for each measure, every number from the cards.
+    """Returns Markdown tables of the published models, one for each measure, with all numbers from the cards.
 
     Args:
-        entries: What `describe` returns, for each model.
+        entries: The descriptions of the models, as `describe` returns them.
 
     Returns:
         The tables' lines as one string.
@@ -43,14 +43,14 @@ def markdown(entries):
     return "\n\n".join(tables)
 
 
-def _row(card, scores):
+def _row(card, columns):
     data, training, flops = card["data"], card["training"], card["flops"]
     provenance = "" if data["provenance"] == "embedded" else f" ({data['provenance']})"
     cells = (
         f"`{card['name']}`",
         card["section"],
         data["name"] + provenance,
-        *(write(card["metrics"]) for write in scores),
+        *(cell(card["metrics"]) for cell in columns),
         f"{card['parameters']:,}",
         "" if flops is None else f"{flops / 1e6:.3g}",
         f"{training['seconds']:,.0f} s",

@@ -69,7 +69,7 @@ def _checked_pair(name, pair, shape, classes):
 
 
 def _checked_pairs(pairs, shape, classes):
-    """Returns the pairs of {name: pair} as arrays of one dtype and shape; `None` stands for that of train."""
+    """Returns {name: pair} as pairs of arrays of one dtype and image shape; a shape of `None` is train's."""
     checked = []
     for name, pair in pairs.items():
         images, labels = _checked_pair(name, pair, shape, classes)
@@ -82,7 +82,7 @@ def _checked_pairs(pairs, shape, classes):
 
 
 def implied_spec(name, classes, labels, pairs, source):
-    """Returns the `Spec` of arrays.
+    """Returns the `Spec` that describes arrays.
 
     Args:
         name: Name of the set.
@@ -125,13 +125,13 @@ def from_arrays(
     random_labels=0.0,
     augment=(),
 ):
-    """Makes splits of a user's own images.
+    """Builds splits from a user's own images.
 
     Args:
         train: Pair `(images, labels)`: images [N, H, W, C], uint8 in 0 .. 255 or floats in [0, 1], and
             integer labels [N] in 0 .. K - 1.
-        validation: Likewise.
-        test: Likewise; the images of all three have one dtype.
+        validation: As for `train`.
+        test: As for `train`; the images of all three must have the same dtype.
         spec: The `Spec` that the arrays must agree with in shape, classes and sizes; `None` if `classes` is
             given.
         classes: Number K of classes, if no spec is given.
@@ -168,7 +168,7 @@ def from_arrays(
             raise ValueError(f"{split} must have {getattr(spec, split)} images as in spec, got {len(images)}")
     sampling = Sampling(batch_size, seed, subset, random_labels, augment)
     sampling.check(spec.train)
-    # TensorFlow is imported only here, so that a wrong argument is reported at once.
+    # TensorFlow is imported only here, so that an invalid argument is reported at once.
     from . import memory
 
     return memory.splits(spec, *pairs, 255 if pairs[0][0].dtype == np.uint8 else 1, sampling)

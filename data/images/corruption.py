@@ -53,9 +53,9 @@ _CORRUPTIONS = {"gaussian": gaussian, "impulse": impulse}
 def noisy_splits(splits, noise, level, targets, seed):
     """Turns splits of (images, labels) into splits of (noisy images, targets).
 
-    Every epoch draws new noise from (seed, epoch), the same in every run. Validation has the same kind of
-    target as training, under one fixed noise. The test split has clean targets, and noise that does not
-    depend on `seed`, so that all models are measured on the same pictures.
+    Every epoch draws new noise from (seed, epoch), the same in every run. The validation split has the same
+    kind of target as the training split, and its noise is fixed. The test split has clean targets, and noise
+    that does not depend on `seed`, so that all models are measured on the same images.
 
     Args:
         splits: The `Splits` of clean images.
@@ -88,7 +88,7 @@ def noisy_splits(splits, noise, level, targets, seed):
         )
 
     def evaluation(split, seed, noisy_target):
-        # The key of a batch is its number.
+        # The key of a batch consists of the seed and the batch's number.
         return split.enumerate().map(
             lambda number, example: pair(example[0], tf.stack([seed, number]), noisy_target),
             num_parallel_calls=tf.data.AUTOTUNE,

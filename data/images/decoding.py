@@ -40,7 +40,7 @@ def _decoded(path):
         raise ValueError(
             f"{str(path)!r} must be an image that can be decoded ({type(error).__name__})"
         ) from error
-    # Two and four channels are grey and RGB with transparency.
+    # The second channel of two, or the fourth of four, is the transparency.
     return image[..., : image.shape[-1] - 1 + image.shape[-1] % 2]
 
 

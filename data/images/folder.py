@@ -33,19 +33,19 @@ def from_folder(
     `PATH/test/CLASS/`, or all in `PATH/CLASS/`. A missing validation or test split is taken from the training
     images, class by class: the n images of a class are ordered by the SHA-256 of their file names; the first
     max(1, round(test_fraction n)) become test images, the next max(1, round(validation_fraction n))
-    validation images. So the splits do not depend on `seed`, on the machine or on the order of the files.
+    validation images. The splits therefore do not depend on `seed`, the machine or the order of the files.
 
     Images are PNG, JPEG, BMP or GIF files (the first frame); other files, and hidden ones, are ignored.
     Transparency is dropped and the EXIF orientation ignored.
 
     Args:
         path: The folder.
-        size: Height and width `(H, W)` in pixels to which every image is resized, whatever its aspect ratio;
-            `None` if all images have one size.
+        size: Height and width `(H, W)` in pixels to which every image is resized, regardless of its aspect
+            ratio; `None` if all images have one size.
         channels: 1 for grey images, 3 for RGB; `None` for 1 if every image is grey, else 3.
         validation_fraction: Fraction of each class's images that are for validation, in (0, 1).
         test_fraction: Fraction of each class's images that are for testing, in (0, 1).
-        name: Name of the set; `None` for that of the folder.
+        name: Name of the set; `None` for the folder's name.
         batch_size: Examples per training batch; by default 128, or all if there are fewer.
         seed: As for `load`.
         subset: As for `load`.
@@ -66,12 +66,12 @@ def from_folder(
         arguments.one_of("channels", channels, (1, 3))
     arguments.number("validation_fraction", validation_fraction, 0, 1, bounds="()")
     arguments.number("test_fraction", test_fraction, 0, 1, bounds="()")
-    labels, files = _listed(root, validation_fraction, test_fraction)
+    labels, files = _classes_and_files(root, validation_fraction, test_fraction)
     train = sum(map(len, files["train"]))
     if batch_size is None:
         batch_size = min(Sampling.batch_size, subset or train, train)
     Sampling(batch_size, seed, subset, random_labels, augment).check(train)
-    # TensorFlow is imported only here, so that a wrong argument is reported at once.
+    # TensorFlow is imported only here, so that an invalid argument is reported at once.
     from . import decoding
 
     paths = [path for split in _SPLITS for of_class in files[split] for path in of_class]
@@ -100,7 +100,7 @@ def _checked_size(size):
     return tuple(arguments.integer(f"size[{axis}]", side, 1, 4096) for axis, side in enumerate(size))
 
 
-def _listed(root, validation_fraction, test_fraction):
+def _classes_and_files(root, validation_fraction, test_fraction):
     """Returns the K class names, and {split: a list of K lists of files}."""
     folders = {folder.name: folder for folder in _folders(root)}
     if "train" not in folders:
@@ -117,8 +117,8 @@ def _listed(root, validation_fraction, test_fraction):
                 f"in {str(root)!r}"
             )
         labels = _class_names(root / "train")
-        given = {name: _of_split(root / name, labels) for name in _SPLITS if name in folders}
-    return labels, _completed(labels, given, validation_fraction, test_fraction)
+        given = {name: _split_files(root / name, labels) for name in _SPLITS if name in folders}
+    return labels, _with_missing_splits(labels, given, validation_fraction, test_fraction)
 
 
 def _class_names(folder):
@@ -131,7 +131,7 @@ def _class_names(folder):
     return labels
 
 
-def _of_split(folder, labels):
+def _split_files(folder, labels):
     unknown = [child.name for child in _folders(folder) if child.name not in labels]
     if unknown:
         raise ValueError(
@@ -162,8 +162,8 @@ def _images(folder):
     return images
 
 
-def _completed(labels, given, validation_fraction, test_fraction):
-    """Returns the given splits, and those that are missing taken from the training images."""
+def _with_missing_splits(labels, given, validation_fraction, test_fraction):
+    """Returns the given splits, with the missing ones taken from the training images."""
     fractions = {"test": test_fraction, "validation": validation_fraction}
     missing = {split: fraction for split, fraction in fractions.items() if split not in given}
     files = {**given, **{split: [] for split in missing}, "train": []}

@@ -38,7 +38,7 @@ def load(
         seed: Key of the order, of the augmentation and of the random labels; the splits do not depend on it.
         subset: Number of training examples to use, the same ones for every seed; `None` for all.
         random_labels: Fraction of the training labels to replace by uniform draws, fixed by `seed`.
-            Validation and test labels stay.
+            Validation and test labels are unchanged.
         augment: Names among `flip` (left to right, half of the images) and `crop` (random crops of the
             zero-padded images). `imagenet2012` has its own augmentation and takes none.
         image_size: Side in pixels of the square images of `imagenet2012`, 224 by default; `None` for the
@@ -63,7 +63,7 @@ def load(
         raise ValueError(
             f"image_size must be None for {name!r}, got {image_size!r}: only 'imagenet2012' is resized"
         )
-    # TensorFlow is imported only from here on, so that a wrong argument is reported at once.
+    # TensorFlow is imported only from here on, so that an invalid argument is reported at once.
     if streamed:
         return _streamed(spec, data_dir, _IMAGE_SIZE if image_size is None else image_size, sampling)
     from . import memory
@@ -93,7 +93,7 @@ def _check_data_dir(data_dir):
 
 
 def provenance(name, data_dir=None):
-    """Returns which copy of the images `load` reads, for the card of a model that is trained on them.
+    """Returns how the images that `load` reads are stored, for the card of a model that is trained on them.
 
     Args:
         name: One of `names()`.

@@ -37,7 +37,7 @@ def digits():
 
 
 def _sampled(split, classes, sampling):
-    """Returns the subset of a training split, with its random labels."""
+    """Returns the sampled subset of a training split, with random labels if there are any."""
     images, labels = split
     if sampling.subset is not None:
         rows = subset_rows(len(labels), sampling.subset)
@@ -49,6 +49,7 @@ def _sampled(split, classes, sampling):
 
 
 def _in_order(split, levels):
+    """Returns the batches of an evaluation split, in order."""
     images, labels = split
     size = len(labels)
 
@@ -61,7 +62,7 @@ def _in_order(split, levels):
 
 
 def _shuffled(split, levels, sampling, padding):
-    """Returns the function from epoch numbers to batches that `Splits` takes."""
+    """Returns the function from epoch numbers to batches that `Splits` expects."""
     images, labels = split
     size = len(labels)
     steps = size // sampling.batch_size
@@ -87,9 +88,9 @@ def splits(spec, train, validation, test, levels, sampling):
     Args:
         spec: The `Spec` of the whole set.
         train: Pair `(images, labels)`: [N, H, W, C] of any real dtype and integers [N].
-        validation: Likewise.
-        test: Likewise.
-        levels: The pixel value that stands for 1: images are divided by it.
+        validation: As for `train`.
+        test: As for `train`.
+        levels: The pixel value that is mapped to 1: images are divided by it.
         sampling: The `Sampling` of the training batches.
 
     Returns:

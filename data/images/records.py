@@ -28,12 +28,15 @@ def parsed(records):
 
 
 def _encoded(prepared, split):
+    """Returns a dataset of batches (encoded images, labels)."""
     files = [instruction.filename for instruction in prepared.info.splits[split].file_instructions]
     # Parsing batches of records is several times faster than as_dataset, which parses them one by one.
     return tf.data.TFRecordDataset(files).batch(_READ_BATCH).map(parsed, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _decoded(prepared, split, shape):
+    """Returns all images [N, H, W, C] and labels [N] of a split."""
+
     def image(encoded):
         decoded = tf.io.decode_image(encoded, channels=shape[-1], expand_animations=False)
         return tf.ensure_shape(decoded, shape)

@@ -1,4 +1,4 @@
-"""Which training examples are drawn, with which labels: the same in memory and streamed.
+"""How training examples and labels are sampled, both for sets in memory and for streamed sets.
 
 Legend: N training examples, n examples of a subset, K classes.
 """
@@ -48,7 +48,7 @@ class Sampling:
 
 
 def subset_rows(total, subset):
-    """Picks a nested subset: the first n of one fixed permutation, whatever the user's seed.
+    """Picks a nested subset: the first n of one fixed permutation, which does not depend on the user's seed.
 
     Args:
         total: Number N of examples in the training split.
@@ -72,10 +72,10 @@ def replacement_labels(examples, classes, fraction, seed):
         examples: Number n of examples.
         classes: Number K of classes.
         fraction: Fraction of the labels to replace, in [0, 1].
-        seed: Integer that alone determines the draw.
+        seed: Integer seed of the draw.
 
     Returns:
-        Labels [n], int32: the replacement, or -1 where the true label stays.
+        Labels [n], int32: the replacement, or -1 where the true label is kept.
     """
     rng = np.random.default_rng([seed, 1])
     drawn = rng.permutation(examples)[: round(fraction * examples)]

@@ -1,4 +1,4 @@
-"""The fixed facts of each image set, known without reading it. Imports nothing heavy.
+"""The fixed properties of each image set, known without reading it. This module imports nothing heavy.
 
 Legend: H height, W width, C channels, K classes.
 """
@@ -10,7 +10,7 @@ from ... import arguments
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
-    """The fixed facts of one data set.
+    """The fixed properties of one data set.
 
     Args:
         name: Name that `load` takes.
@@ -43,8 +43,8 @@ class Spec:
     padding: int
 
 
-_TEN = tuple("0123456789")
-_LAST = "Validation is the last 5,000 images of the published training split."
+_DIGITS = tuple("0123456789")
+_VALIDATION_NOTE = "Validation is the last 5,000 images of the published training split."
 
 _FASHION = "T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag Ankle_boot"
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -63,7 +63,7 @@ _SPECS = {
             name="digits",
             shape=(8, 8, 1),
             classes=10,
-            labels=_TEN,
+            labels=_DIGITS,
             train=1257,
             validation=180,
             test=360,
@@ -79,7 +79,7 @@ _SPECS = {
             name="mnist",
             shape=(28, 28, 1),
             classes=10,
-            labels=_TEN,
+            labels=_DIGITS,
             train=55000,
             validation=5000,
             test=10000,
@@ -87,7 +87,7 @@ _SPECS = {
             std=(0.3081,),
             licence="CC BY-SA 3.0",
             source="LeCun, Cortes and Burges (1998), http://yann.lecun.com/exdb/mnist/",
-            note=_LAST,
+            note=_VALIDATION_NOTE,
             padding=2,
         ),
         Spec(
@@ -102,14 +102,14 @@ _SPECS = {
             std=(0.3530,),
             licence="MIT",
             source="Xiao, Rasul and Vollgraf (2017), https://github.com/zalandoresearch/fashion-mnist",
-            note=_LAST,
+            note=_VALIDATION_NOTE,
             padding=2,
         ),
         Spec(
             name="svhn_cropped",
             shape=(32, 32, 3),
             classes=10,
-            labels=_TEN,
+            labels=_DIGITS,
             train=68257,
             validation=5000,
             test=26032,
@@ -117,7 +117,7 @@ _SPECS = {
             std=(0.1980, 0.2010, 0.1970),
             licence="non-commercial use only",
             source="Netzer et al. (2011), http://ufldl.stanford.edu/housenumbers/",
-            note=_LAST + " The 'extra' images are not used.",
+            note=_VALIDATION_NOTE + " The 'extra' images are not used.",
             padding=4,
         ),
         Spec(
@@ -132,7 +132,8 @@ _SPECS = {
             std=(0.2470, 0.2435, 0.2616),
             licence="none stated; for research, with citation",
             source="Krizhevsky (2009), https://www.cs.toronto.edu/~kriz/cifar.html",
-            note=_LAST + " Some prepared copies hold JPEG copies of the images, whose pixels differ from the "
+            note=_VALIDATION_NOTE
+            + " Some prepared copies hold JPEG copies of the images, whose pixels differ from the "
             "published ones: data.provenance('cifar10') says which are read.",
             padding=4,
         ),
@@ -148,7 +149,7 @@ _SPECS = {
             std=(0.2673, 0.2564, 0.2762),
             licence="none stated; for research, with citation",
             source="Krizhevsky (2009), https://www.cs.toronto.edu/~kriz/cifar.html",
-            note=_LAST + " Fine labels.",
+            note=_VALIDATION_NOTE + " Fine labels.",
             padding=4,
         ),
         Spec(
@@ -172,12 +173,12 @@ _SPECS = {
 
 
 def names() -> list[str]:
-    """Returns the names that `load` takes, a list of strings, smallest set first."""
+    """Returns the names that `load` accepts, the smallest set first."""
     return list(_SPECS)
 
 
 def spec(name: str) -> Spec:
-    """Looks up the fixed facts of a data set.
+    """Looks up the fixed properties of a data set.
 
     Args:
         name: One of `names()`.

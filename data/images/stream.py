@@ -1,4 +1,4 @@
-"""Splits of ImageNet, streamed from its shards at constant memory.
+"""Splits of ImageNet, streamed from its shards in constant memory.
 
 Legend: B batch, N training examples, S image size.
 """
@@ -70,7 +70,7 @@ def training_image(encoded, key, size):
 
 @dataclasses.dataclass(frozen=True)
 class _Shards:
-    """Record files of a split: for each its path, the records to skip and to take, and those before it."""
+    """Record files of a split: their paths, the records to skip and to take, and those in earlier files."""
 
     files: tf.Tensor
     skips: tf.Tensor
@@ -94,6 +94,8 @@ class _Shards:
 
 
 def _in_order(shards, size, batch_size):
+    """Returns the batches of an evaluation split, in order."""
+
     def decode(_, record):
         encoded, label = parsed(record[None])
         return evaluation_image(encoded[0], size), label[0]
@@ -113,7 +115,7 @@ def _label_table(spec, sampling):
 
 
 def _shuffled(shards, table, size, sampling, steps):
-    """Returns the function from epoch numbers to batches that `Splits` takes."""
+    """Returns the function from epoch numbers to batches that `Splits` expects."""
 
     def mixed(files_key, records_key):
         def mix(number, block):
@@ -127,7 +129,7 @@ def _shuffled(shards, table, size, sampling, steps):
             shards.read, _SHARDS_AT_ONCE, block_length=16, num_parallel_calls=tf.data.AUTOTUNE
         )
         records = records.filter(lambda position, _: tf.gather(table, position) != _EXCLUDED)
-        # Blocks with a stateless key, because the seeds of Dataset.shuffle depend on the global seed.
+        # Blocks are shuffled with a stateless key, since Dataset.shuffle also depends on the global seed.
         return records.batch(_SHUFFLE_BLOCK).enumerate().map(mix).prefetch(1).unbatch()
 
     def epoch(number):
@@ -160,12 +162,13 @@ def splits(spec, builder, sampling):
     """Builds the streamed splits.
 
     An epoch reads the shards in a shuffled order, several at once, and shuffles blocks of records. Images are
-    decoded as they are read, so memory holds a few blocks of JPEG files whatever the number of images.
+    decoded as they are read, so memory holds only a few blocks of JPEG files for any number of images.
 
     Args:
-        spec: The `Spec`, its shape (S, S, 3).
+        spec: The `Spec`, with shape (S, S, 3).
         builder: The prepared `tfds` builder.
-        sampling: The `Sampling` of the training batches; validation and test have its batch size B, too.
+        sampling: The `Sampling` of the training batches; its batch size B also applies to validation and
+            test.
 
     Returns:
         The `Splits`.

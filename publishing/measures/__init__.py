@@ -1,7 +1,7 @@
-"""How models are measured: for each kind one file with its scores, its columns in tables and its page
-sections.
+"""Measures: one module for each kind of model, with its scores, its table columns and its report sections.
 
-Loads no TensorFlow. A measure extends `Measure` and is added to `MEASURES`; nothing else knows it.
+This module does not import TensorFlow. A new measure extends `Measure` and is added to `MEASURES`; no other
+code changes.
 """
 
 from ... import arguments
@@ -15,9 +15,9 @@ MEASURES = {measure.name: measure for measure in (Classification(), Denoising())
 
 
 def get(name):
-    """Returns the measure of that name.
+    """Returns the measure of a given name.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such measure.
     """
     return MEASURES[arguments.one_of("measure", name, MEASURES)]

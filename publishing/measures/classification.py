@@ -1,4 +1,4 @@
-"""How well a classifier tells classes apart and knows how sure it is: accuracy, likelihood, calibration.
+"""The measure of classifiers: accuracy, likelihood and calibration.
 
 N examples, K classes.
 """
@@ -10,20 +10,20 @@ from typing import Any
 from ..evaluation import Evaluation
 from .measure import Measure, check_images
 
-_SHOWN = 16
-_SCALED = ("nll", "ece", "brier")
+_MAX_IMAGES = 16
+_SCALED_SCORES = ("nll", "ece", "brier")
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """What the sections of a classifier's page show.
+    """The data that the sections of a classifier's report show.
 
     Args:
         logits: Scores before the softmax, [N, K].
         labels: Integers in 0 ... K-1, [N].
         label_names: Names of the classes, K of them.
         images: Function from n indices to those examples, [n, H, W] or [n, H, W, C] with C of 1 or 3; `None`
-            where they are not pictures.
+            if the examples are not images.
     """
 
     logits: Any
@@ -33,8 +33,7 @@ class Evidence:
 
 
 class Classification(Measure):
-    """Accuracy with its interval, negative log-likelihood, calibration error and Brier score (section
-    1.8)."""
+    """Accuracy and its interval, negative log-likelihood, calibration error, Brier score (section 1.8)."""
 
     name = "classification"
     options = {"temperature": False}  # noqa: RUF012
@@ -52,7 +51,7 @@ class Classification(Measure):
         return f"{scores['accuracy']:.2%} accuracy"
 
     def check(self, model, spec):
-        """Checks that a model takes the images and has the classes of a data set."""
+        """Checks that a model has the image shape and the number of classes of a data set."""
         check_images(model, spec)
         classes = model.output_shape[-1]
         if classes != spec.classes:
@@ -64,10 +63,10 @@ class Classification(Measure):
         Args:
             model: A `keras.Model` from images to logits.
             splits: The `Splits`.
-            data: What the card says of the data.
+            data: The `data` section of the card.
             temperature: Whether to fit a temperature on the validation split and to report the scaled
-                scores too: `temperature`, `scaled_nll`, `scaled_ece` and `scaled_brier`, all `None` where
-                every validation example is classified correctly, since then the likelihood has no maximum.
+                scores, too: `temperature`, `scaled_nll`, `scaled_ece` and `scaled_brier`. All are `None` if
+                every validation example is classified correctly, since the likelihood has no maximum then.
 
         Returns:
             The `Evaluation`, with the scores of `losses.calibration.classification_scores`.
@@ -87,19 +86,19 @@ class Classification(Measure):
 
 
 def _scaled_scores(validation, logits, labels):
-    """Scores at the temperature that maximizes the likelihood of validation logits and labels."""
+    """Returns the scores at the temperature that maximizes the likelihood of the validation labels."""
     from ...losses import calibration
 
     try:
         temperature = calibration.fit_temperature(*validation)
     except ValueError:
-        return {"temperature": None, **{f"scaled_{key}": None for key in _SCALED}}
+        return {"temperature": None, **{f"scaled_{key}": None for key in _SCALED_SCORES}}
     scaled = calibration.classification_scores(logits / temperature, labels)
-    return {"temperature": temperature, **{f"scaled_{key}": scaled[key] for key in _SCALED}}
+    return {"temperature": temperature, **{f"scaled_{key}": scaled[key] for key in _SCALED_SCORES}}
 
 
 def summary(scores, confidence=0.95):
-    """Returns the scores as rows (name, value): known ones in words, others under their own names.
+    """Returns the scores as rows (name, value), formatted and labeled for readers where the name is known.
 
     Args:
         scores: The scores.
@@ -127,14 +126,14 @@ def summary(scores, confidence=0.95):
 
 
 def sections(evidence):
-    """Returns the sections of a classifier's page: calibration, confusions, and the highest losses.
+    """Returns the sections of a classifier's report: calibration, confusions, and the highest losses.
 
     Args:
         evidence: The `Evidence`.
 
     Raises:
         ValueError: If a shape is wrong, a label is out of range, or the number of names or images does not
-            fit.
+            match.
     """
     import numpy as np
     from scipy.special import softmax
@@ -149,9 +148,11 @@ def sections(evidence):
     if evidence.images is not None:
         from ..page.classification import highest_loss, worst_mistakes
 
-        worst = highest_loss(labels, probabilities, _SHOWN)
-        figure = worst_mistakes(evidence.images(worst), labels[worst], probabilities[worst], names, _SHOWN)
-        caption = "True class → predicted class, and the probability that was given to the true class."
+        worst = highest_loss(labels, probabilities, _MAX_IMAGES)
+        figure = worst_mistakes(
+            evidence.images(worst), labels[worst], probabilities[worst], names, _MAX_IMAGES
+        )
+        caption = "True class → predicted class, and the predicted probability of the true class."
         parts.append(Section("Highest loss", figures=[(figure, caption)]))
     return parts
 
@@ -170,7 +171,7 @@ def _calibration(probabilities, labels):
 
 
 def _confusions(labels, predictions, names):
-    """Returns the section on the confusion matrix and the commonest mistakes."""
+    """Returns the section on the confusion matrix and the most common mistakes."""
     from ..page.classification import confusion_counts, confusion_matrix, most_confused
     from ..page.report import Section
 
@@ -181,12 +182,12 @@ def _confusions(labels, predictions, names):
     ]
     caption = (
         "Rows are true classes, columns predicted ones. Blue: fraction of the class that is classified "
-        "correctly; orange: fraction mistaken, up to the commonest mistake. The table lists the commonest "
-        "mistakes, as true class → predicted class."
+        "correctly; orange: fraction mistaken, on a scale up to the most common mistake. The table lists the "
+        "most common mistakes, as true class → predicted class."
     )
     return Section("Confusions", figures=[(confusion_matrix(labels, predictions, names), caption)], rows=rows)
 
 
 def _percent(fraction):
-    """Writes a fraction as a percentage."""
+    """Formats a fraction as a percentage."""
     return f"{100 * fraction:.2f} %"

@@ -1,4 +1,4 @@
-"""How well a denoiser restores images: the signal-to-noise ratio against clean images (section 3.3.4).
+"""The measure of denoisers: the peak signal-to-noise ratio against clean images (section 3.3.4).
 
 N images, H W height and width, C channels.
 """
@@ -6,7 +6,7 @@ N images, H W height and width, C channels.
 from ..evaluation import Evaluation
 from .measure import Measure, check_images
 
-_SHOWN = 8
+_MAX_IMAGES = 8
 
 
 class Denoising(Measure):
@@ -25,7 +25,7 @@ class Denoising(Measure):
         return f"{scores['psnr']:.1f} dB PSNR"
 
     def check(self, model, spec):
-        """Checks that a model takes a data set's images."""
+        """Checks that a model has the image shape of a data set."""
         check_images(model, spec)
 
     def measure(self, model, splits, data):
@@ -34,12 +34,12 @@ class Denoising(Measure):
         Args:
             model: A `keras.Model` from noisy images to clean ones.
             splits: The `Splits` of (noisy images, targets); the targets of the test split are clean.
-            data: What the card says of the data.
+            data: The `data` section of the card.
 
         Returns:
-            The `Evaluation` with the scores `psnr`, the mean over images of 10 log10(1 / mean squared
-            error) in dB, with `psnr_low` and `psnr_high` (two standard errors each way), `psnr_noisy` of
-            the input itself, `mae`, the mean absolute error, and `examples`.
+            The `Evaluation` with these scores: `psnr`, the mean over images of 10 log10(1 / mean squared
+            error) in dB; `psnr_low` and `psnr_high`, two standard errors below and above it; `psnr_noisy`,
+            the same ratio for the noisy images; `mae`, the mean absolute error; and `examples`.
         """
         import numpy as np
         import tensorflow as tf
@@ -58,7 +58,7 @@ class Denoising(Measure):
             "mae": np.abs(outputs.astype("float64") - clean).mean(),
         }
         scores = {key: float(value) for key, value in scores.items()} | {"examples": len(ratios)}
-        rows = {"noisy": noisy[:_SHOWN], "denoised": outputs[:_SHOWN], "clean": clean[:_SHOWN]}
+        rows = {"noisy": noisy[:_MAX_IMAGES], "denoised": outputs[:_MAX_IMAGES], "clean": clean[:_MAX_IMAGES]}
         return Evaluation(self.name, scores, data, summary=summary(scores), sections=lambda: sections(rows))
 
 
@@ -81,7 +81,7 @@ def sections(rows):
     """Returns the section that shows images before and after.
 
     Args:
-        rows: Images `[N, H, W, C]` by the label of their row.
+        rows: Dictionary from the label of each row to its images, `[N, H, W, C]`.
     """
     from ..page.images import compare
     from ..page.report import Section

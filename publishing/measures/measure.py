@@ -1,14 +1,14 @@
-"""The base of all measures."""
+"""The base class of all measures."""
 
 from typing import Any, ClassVar
 
 
 class Measure:
-    """How one kind of model is measured and shown.
+    """Measures one kind of model and formats its scores.
 
     Attributes:
         name: The measure's name on a card.
-        columns: Columns of a table: functions from the scores on a card to a cell, by heading.
+        columns: Columns of a table, by heading: functions from the scores on a card to the text of a cell.
         options: Options of `measure` with their defaults.
     """
 
@@ -25,14 +25,14 @@ class Measure:
         raise NotImplementedError
 
     def check(self, model, spec):
-        """Checks that a model fits the data.
+        """Checks that a model matches the data.
 
         Args:
             model: A `keras.Model`.
             spec: The data's `Spec`.
 
         Raises:
-            ValueError: If it does not fit; the message has both shapes.
+            ValueError: If it does not; the message has both shapes.
         """
         raise NotImplementedError
 
@@ -42,7 +42,7 @@ class Measure:
         Args:
             model: A `keras.Model`.
             splits: The `Splits`, as the objective prepared them.
-            data: What the card says of the data.
+            data: The `data` section of the card.
             **options: Values of `options`.
 
         Returns:
@@ -67,7 +67,7 @@ class Measure:
 
 
 def check_images(model, spec):
-    """Checks that a model takes a data set's images.
+    """Checks that a model has the image shape of a data set.
 
     Args:
         model: A `keras.Model` of images `[B, H, W, C]`.
@@ -77,7 +77,7 @@ def check_images(model, spec):
         ValueError: If it does not; the message has both shapes.
     """
     shape = tuple(model.input_shape[1:])
-    # A model of any image size has free axes.
+    # An axis of the model is None if it can have any length.
     if len(shape) != len(spec.shape) or any(
         a not in (None, b) for a, b in zip(shape, spec.shape, strict=True)
     ):

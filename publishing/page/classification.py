@@ -102,8 +102,8 @@ def confusion_matrix(labels, predictions, names):
     """Draws the confusion matrix with a row for each true class and a column for each predicted class.
 
     Blue shows the fraction of a true class that was predicted correctly, on a scale up to 100 %. Orange shows
-    the fractions of the mistakes, on a scale up to the most frequent one. Matrices of up to 20 classes show
-    the counts.
+    the fractions of the mistakes, on a scale up to the most frequent mistake. Matrices of up to 20 classes
+    also show the counts.
 
     Args:
         labels: True classes, integers in 0 ... K-1, [N].

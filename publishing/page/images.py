@@ -1,4 +1,4 @@
-"""Images for display: their scale, and rows of images below each other.
+"""Images for display: scaling to [0, 1], and figures with rows of images.
 
 Legend: N images, H height, W width, C channels.
 """
@@ -42,11 +42,11 @@ def displayable(images):
 
 
 def compare(rows):
-    """Draws rows of images below each other, on a scale from 0 (black) to 1 (white).
+    """Draws labeled rows of images for comparison, on a scale from 0 (black) to 1 (white).
 
     Args:
-        rows: Images `[N, H, W, C]` with C of 1 or 3 by the label of their row. Values outside [0, 1] are
-            clipped.
+        rows: Dictionary from the label of each row to its images, `[N, H, W, C]` with C of 1 or 3. Values
+            outside [0, 1] are clipped.
 
     Returns:
         A `matplotlib.figure.Figure`.

@@ -1,4 +1,4 @@
-"""A page of text, tables and figures as a single HTML file, which needs no network and no other file."""
+"""A page of text, tables and figures as a single HTML file, which needs no network or other files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from string import Template
 from ..files import replacing
 from .style import data_uri
 
-# The policy makes the browser refuse everything that is not in the file.
+# The policy makes the browser block everything that is not in the file.
 _PAGE = Template("""\
 <!DOCTYPE html>
 <html lang="en">
@@ -107,7 +107,7 @@ def _figure(figure, caption, grid=None):
     """Returns the HTML of a figure with its caption and, if it has one, its table."""
     width, height = figure.get_size_inches()
     text = escape(caption)
-    # With the size given, the page does not jump while images are decoded. CSS has 96 pixels to the inch.
+    # With a given size, the layout does not shift while images are decoded. CSS has 96 pixels per inch.
     size = f'width="{96 * width:.0f}" height="{96 * height:.0f}"'
     image = f'<img src="{data_uri(figure)}" alt="{text}" {size}>'
     below = _grid(*grid) if grid else ""
@@ -115,12 +115,12 @@ def _figure(figure, caption, grid=None):
 
 
 def _paragraph(text):
-    """Returns the HTML of a paragraph; nothing for an empty text."""
+    """Returns the HTML of a paragraph, or an empty string if the text is empty."""
     return f"<p>{escape(text)}</p>\n" if text else ""
 
 
 def _table(rows):
-    """Returns the HTML of a table of pairs (name, value); nothing without rows."""
+    """Returns the HTML of a table of pairs (name, value), or an empty string if there are no rows."""
     lines = "".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>\n" for name, value in rows)
     return f"<table>\n{lines}</table>\n" if lines else ""
 
@@ -133,5 +133,5 @@ def _grid(header, rows):
 
 
 def _text(value):
-    """Returns a value as escaped text, floats with six significant digits."""
+    """Returns a value as escaped text; floats have six significant digits."""
     return escape(f"{value:.6g}" if isinstance(value, float) else str(value))

@@ -1,6 +1,6 @@
 """The style of all figures: canvas, palette, axes, legend, and the PNG that a page embeds.
 
-Figures are drawn by Agg on their own canvas, so that pyplot's global state stays as it was.
+Figures are drawn by Agg on their own canvas, so that pyplot's global state is left alone.
 """
 
 import base64
@@ -9,7 +9,7 @@ import io
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# The palette of Okabe and Ito, which the color-blind can distinguish.
+# The palette of Okabe and Ito, whose colors color-blind readers can distinguish.
 BLUE, VERMILION, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 INK, MUTED, RULE = "#222222", "#6B6B6B", "#E3E3E3"
 
@@ -48,7 +48,7 @@ def clean(axis):
 
 
 def legend_below(figure, columns=None, title=None):
-    """Puts one legend for all axes of a figure below them, with each label once.
+    """Adds one legend for all axes of a figure below them, with each label once.
 
     Args:
         figure: A `matplotlib.figure.Figure`.
@@ -82,6 +82,6 @@ def data_uri(figure, dpi=144):
         The URI, `data:image/png;base64,...`.
     """
     buffer = io.BytesIO()
-    # Without the version stamp, equal figures give equal bytes.
+    # Without Matplotlib's version in the metadata, equal figures give equal bytes.
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

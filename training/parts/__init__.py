@@ -1,7 +1,7 @@
 """The parts of recipes: architectures, data, objectives, optimizers, penalties, execution.
 
-A new kind of data or objective is one class here that extends `settings.Part`; it touches no card, since
-a card keeps the settings of its own run, and a setting that it lacks has its default.
+A new kind of data or objective is one class in this package that extends `settings.Part`. Existing cards
+remain valid: a card stores the settings of its own run, and missing settings take their defaults.
 """
 
 from .architecture import Architecture

@@ -13,7 +13,7 @@ from ..settings import Part, read_value
 class Architecture(Part):
     """A building function `builder(spec, **arguments)`, which returns a `keras.Model`, with its arguments.
 
-    Every argument of the function that has a default is a setting, of its annotated type.
+    Every argument of the function that has a default is a setting of its annotated type.
 
     Args:
         builder: The function; `spec` describes the data, such as `curvezoo.data.Spec`.

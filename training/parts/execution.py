@@ -16,7 +16,8 @@ class Execution(Part):
     Args:
         precision: Keras's dtype policy.
         jit_compile: Compile the training step with XLA; ignored under a strategy of several replicas.
-        steps_per_execution: Steps in one call of the compiled function; 1 under such a strategy.
+        steps_per_execution: Number of steps per call of the compiled function; always 1 under a strategy of
+            several replicas.
 
     Raises:
         ValueError: If a value is not valid.

@@ -11,11 +11,11 @@ from ..settings import Part
 
 @dataclasses.dataclass(frozen=True)
 class Images(Part):
-    """Images, and which of them are seen in what batches.
+    """A set of images, and how batches are drawn from it.
 
     Args:
         name: A data set's name, as `curvezoo.data.names()` lists them, or a folder of images by class.
-        batch_size: Examples a step, over all replicas together.
+        batch_size: Examples per step, over all replicas together.
         subset: Training examples to keep; `None` keeps all.
         augment: Names of augmentations: `flip`, `crop`.
 
@@ -41,10 +41,10 @@ class Images(Part):
         Args:
             seed: Seed of the order, the augmentation and the random labels.
             data_dir: The folder of TensorFlow Datasets; `None` for its default.
-            splits: The caller's own `Splits` to take in place of those of `name`.
+            splits: The caller's own `Splits`, used instead of the data set `name`.
 
         Raises:
-            ValueError: If the data set is unknown or absent, or a value does not fit it.
+            ValueError: If the data set is unknown or missing, or a setting is not valid for it.
         """
         batches = self._batches() | {"seed": seed}
         if splits is not None:
@@ -54,7 +54,7 @@ class Images(Part):
         return data.load(self.name, data_dir=data_dir, **batches)
 
     def load_to_measure(self, data_dir=None, splits=None):
-        """Returns the `Splits` for measuring a trained model, to which no training setting applies.
+        """Returns the `Splits` for measuring a trained model, without the training settings.
 
         Args:
             data_dir: The folder of TensorFlow Datasets; `None` for its default.
@@ -71,7 +71,7 @@ class Images(Part):
         return data.spec(self.name)
 
     def describe(self, spec, data_dir=None):
-        """Returns what a card says of the data.
+        """Returns the `data` section of a card.
 
         Args:
             spec: The `Spec` of the splits.

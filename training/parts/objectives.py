@@ -1,8 +1,7 @@
-"""What a model is trained to do: the loss, the inputs and targets, the measure and the SavedModel's
-endpoints.
+"""Training objectives: the loss, the inputs and targets, the measure and the SavedModel's endpoints.
 
-Loads no TensorFlow. An objective is a part with a `kind`, its name on a card, a `measure`, the name of the
-file in `publishing.measures` that measures it, and these methods:
+This module does not import TensorFlow. An objective is a part with a `kind`, its name on a card, a
+`measure`, the name of the measure in `publishing.measures`, and these methods:
 
     loss(), metrics()        arguments of `compile`
     prepare(splits, seed)    splits of the model's inputs and targets, made from those of the data set
@@ -24,7 +23,7 @@ LIKELIHOODS = ("gaussian", "laplace")
 
 @dataclasses.dataclass(frozen=True)
 class CrossEntropy(Part):
-    """Classification: from images `[B, H, W, C]` to the logits `[B, K]` of their classes (section 1.8).
+    """Classification: maps images `[B, H, W, C]` to the logits `[B, K]` of their classes (section 1.8).
 
     Args:
         label_smoothing: Fraction of a label's probability that is spread over all classes, in [0, 1).
@@ -66,8 +65,7 @@ class Denoise(Part):
     """Denoising without clean images: the target is a second noisy copy of the input (section 3.3.4).
 
     The best prediction of a noisy target is the mean of its distribution under a Gaussian likelihood, and its
-    median under a Laplace one. Noise that leaves the mean, or the median, at the clean pixel adds variance
-    only.
+    median under a Laplace one. If that mean, or median, is the clean pixel, noisy targets only add variance.
 
     Args:
         noise: `gaussian`, whose mean is the clean pixel, or `impulse`, whose median is.
@@ -94,14 +92,14 @@ class Denoise(Part):
         arguments.one_of("likelihood", self.likelihood, LIKELIHOODS)
 
     def loss(self):
-        """Returns the negative log-likelihood of the target pixels, of unit scale."""
+        """Returns the negative log-likelihood of the target pixels, with unit scale."""
         from ...losses import regression
 
-        laws = {"gaussian": regression.GaussianNLL, "laplace": regression.LaplaceNLL}
-        return laws[self.likelihood](scale=1.0)
+        losses = {"gaussian": regression.GaussianNLL, "laplace": regression.LaplaceNLL}
+        return losses[self.likelihood](scale=1.0)
 
     def metrics(self):
-        """Returns no metric: a signal-to-noise ratio against noisy targets would mean little."""
+        """Returns an empty list: a signal-to-noise ratio against noisy targets would mean little."""
         return []
 
     def prepare(self, splits, seed):
@@ -111,7 +109,7 @@ class Denoise(Part):
         return noisy_splits(splits, self.noise, self.level, self.targets, seed)
 
     def endpoints(self, model):
-        """Returns `serve`, from noisy images to clean ones."""
+        """Returns `serve`, which maps noisy images to clean ones."""
         return {"serve": forward(model)}
 
 
@@ -122,7 +120,7 @@ def from_settings(settings):
     """Returns the objective that a card describes.
 
     Args:
-        settings: What `settings` of the objective returned.
+        settings: The settings of an objective, as its method `settings` returns them.
 
     Raises:
         ValueError: If the kind is unknown.

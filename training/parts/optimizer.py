@@ -1,5 +1,4 @@
-"""The optimizer of a recipe: one of Keras's or of curvezoo's own, by name, with its learning rate
-schedule."""
+"""The optimizer of a recipe, from Keras or curvezoo, with its learning rate schedule."""
 
 import dataclasses
 import inspect
@@ -33,27 +32,29 @@ _DEFAULTS = {
     "sgd": {"momentum": 0.9, "nesterov": True},
     **{name: {"max_iterations": 20} for name in _FULL_BATCH},
 }
-# The part's own fields; full-batch optimizers find their steps by line search.
-_STEPS = ("learning_rate", "schedule", "warmup", "weight_decay")
+# Settings that full-batch optimizers lack, since they find their step sizes by line search.
+_STEP_FIELDS = ("learning_rate", "schedule", "warmup", "weight_decay")
 NAMES = (*_KERAS, *_OWN, *_FULL_BATCH)
 
 
 @dataclasses.dataclass(frozen=True)
 class Optimizer(Part):
-    """An optimizer by name, with its learning rate over the run.
+    """An optimizer, given by name, with its learning rate schedule.
 
-    Changing the `name` starts from the defaults of the new optimizer: rates of one mean nothing to another.
+    Changing the `name` resets all settings to the defaults of the new optimizer, since a good learning rate
+    for one optimizer says nothing about another.
 
     Args:
         name: `adam`, `adamw` or `sgd` (with Nesterov momentum of 0.9), or one of curvezoo's own: `kfac`,
             `natural_gradient`, `hessian_free`, `newton`, `rmsprop`, `acceleration`, `evolution`, and the
-            full-batch `lbfgs`, `bfgs` and `conjugate_gradient`, which make `max_iterations` (20) an epoch
-            on all examples and have no rate, schedule or decay.
-        learning_rate: The peak rate; `None` for the optimizer's own default.
-        schedule: `constant`; `cosine`, to zero over the run; `step`, a tenth at 1/2 and again at 3/4.
-        warmup: Epochs of linear rise to the peak rate.
-        weight_decay: Decoupled decay of all weight matrices, a fraction of the rate per step; `None` for the
-            optimizer's own default.
+            full-batch `lbfgs`, `bfgs` and `conjugate_gradient`, which run `max_iterations` (20) iterations
+            per epoch on all examples and take no learning rate, schedule, warm-up or weight decay.
+        learning_rate: The peak learning rate; `None` for the optimizer's own default.
+        schedule: `constant`; `cosine`, which decays to zero over the run; or `step`, which divides the rate
+            by 10 at 1/2 and again at 3/4 of the run.
+        warmup: Epochs of linear increase to the peak learning rate.
+        weight_decay: Decoupled weight decay of all weight matrices, multiplied by the learning rate in each
+            step; `None` for the optimizer's own default.
         arguments: Further arguments of the optimizer, such as `momentum` or `damping`.
 
     Raises:
@@ -76,7 +77,7 @@ class Optimizer(Part):
             arguments.nonnegative_number("weight_decay", self.weight_decay)
         arguments.nonnegative_number("warmup", self.warmup)
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        given = [key for key in _STEPS if getattr(self, key) != defaults[key]]
+        given = [key for key in _STEP_FIELDS if getattr(self, key) != defaults[key]]
         if self.full_batch and given:
             value = getattr(self, given[0])
             raise ValueError(
@@ -91,7 +92,7 @@ class Optimizer(Part):
         return own | self._argument_types()
 
     def settings(self):
-        """Returns the settings; of the optimizer's own arguments those that were given."""
+        """Returns the settings, with only those of the optimizer's own arguments that were given."""
         own = {key: value for key, value in super().settings().items() if key in self._fields()}
         return own | dict(self.arguments)
 
@@ -114,11 +115,11 @@ class Optimizer(Part):
         return self.name in _FULL_BATCH
 
     def make(self, steps, warmup_steps=0):
-        """Returns a new optimizer, of Keras's kind or full-batch.
+        """Returns a new optimizer, either a `keras.optimizers.Optimizer` or a full-batch optimizer.
 
         Args:
-            steps: Steps of the whole run, for the schedule.
-            warmup_steps: Steps of the linear rise.
+            steps: Number of steps in the whole run, for the schedule.
+            warmup_steps: Number of steps of the linear warm-up.
         """
         from ...optimizers.schedules import learning_rate_schedule
 
@@ -135,11 +136,11 @@ class Optimizer(Part):
         return rule(learning_rate_schedule(self.schedule, peak, steps, warmup_steps), **given)
 
     def at_constant_rate(self):
-        """Returns the optimizer without schedule and warm-up."""
+        """Returns a copy with a constant learning rate, without schedule and warm-up."""
         return dataclasses.replace(self, schedule="constant", warmup=0.0)
 
     def _fields(self):
-        return ("name",) if self.full_batch else ("name", *_STEPS)
+        return ("name",) if self.full_batch else ("name", *_STEP_FIELDS)
 
     def _with(self, values):
         fields = {field.name for field in dataclasses.fields(self)}
@@ -152,7 +153,9 @@ class Optimizer(Part):
             return _KERAS[self.name][1]
         parameters = inspect.signature(_class(self.name)).parameters.values()
         named = [
-            p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in ("name", *_STEPS)
+            p.name
+            for p in parameters
+            if p.kind is not p.VAR_KEYWORD and p.name not in ("name", *_STEP_FIELDS)
         ]
         return dict.fromkeys(named, Any) | ({} if self.full_batch else _COMMON)
 

@@ -18,7 +18,9 @@ def cnn(
     normalization: str | None = "batch",
     dropout: float = 0.0,
 ):
-    """Returns stages of two 3x3 convolutions, each of which halves the image size, and a hidden layer.
+    """Returns a network of stages with two 3x3 convolutions each, followed by a hidden layer.
+
+    Every stage halves the image size.
 
     Args:
         spec: The data set's `Spec`.

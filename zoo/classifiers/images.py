@@ -24,7 +24,7 @@ def standardized_images(spec):
     """Returns a model's input, with pixels in [0, 1], and the standardized images.
 
     The mean and variance per channel are those of the training split. They are part of the model, so that a
-    loaded model takes plain pixels.
+    loaded model takes unstandardized pixels.
 
     Args:
         spec: The data set's `Spec`.
@@ -41,8 +41,7 @@ def standardized_images(spec):
 
 
 def logits_of(features, spec, kernel_initializer="glorot_uniform"):
-    """Returns the affine map from features `[B, D]` to logits `[B, K]`, in float32 under any precision
-    policy.
+    """Returns the logits `[B, K]`, an affine map of features `[B, D]`, in float32 under any dtype policy.
 
     Args:
         features: Symbolic features `[B, D]`.

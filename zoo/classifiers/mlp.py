@@ -16,7 +16,7 @@ def mlp(
     normalization: str | None = None,
     dropout: float = 0.0,
 ):
-    r"""Returns the composition of affine maps and nonlinearities of Eq. 1.1.2, followed by logits.
+    r"""Returns a composition of affine maps and nonlinearities (Eq. 1.1.2), and an affine map to the logits.
 
     \[ x_n = \phi(W_n x_{n-1} + b_n), \qquad a = W x_N + b \]
 

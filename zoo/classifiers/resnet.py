@@ -12,16 +12,17 @@ from .images import LIMITS, logits_of, standardized_images
 def cifar_resnet(spec, blocks: int = 3, width: int = 1, version: int = 1, residual_scale: bool = False):
     r"""Returns the residual network for small images: three stages of `blocks` basic blocks.
 
-    Version 1 computes \(x + F(x)\) and then the nonlinearity (Eq. 5.1.14); version 2 keeps the sum
-    itself and has normalization and nonlinearity inside \(F\) (Eq. 5.1.13), so that the last layer is the
-    first plus a sum over blocks (Eq. 5.1.15). It has 6 * blocks + 2 weighted layers in depth.
+    Version 1 applies the nonlinearity to \(x + F(x)\) (Eq. 5.1.14). Version 2 leaves the sum unchanged and
+    has normalization and nonlinearity inside \(F\) (Eq. 5.1.13), so that the last layer is the first plus a
+    sum over blocks (Eq. 5.1.15). The depth is 6 * blocks + 2 weight layers.
 
     Args:
         spec: The data set's `Spec`.
         blocks: Residual blocks per stage: 3, 5, 7, 9, 18 for ResNet-20, 32, 44, 56, 110.
-        width: Factor of the stages' 16, 32, 64 channels (wide ResNets, arXiv 1605.07146).
+        width: Factor on the 16, 32 and 64 channels of the stages (wide ResNets, arXiv 1605.07146).
         version: 1 or 2.
-        residual_scale: Scale the initial weights inside blocks by a power of 1/sqrt(L), L all blocks.
+        residual_scale: Whether to scale the initial weights inside blocks by a power of 1/sqrt(L), where L is
+            the total number of blocks.
 
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
@@ -44,7 +45,7 @@ def cifar_resnet(spec, blocks: int = 3, width: int = 1, version: int = 1, residu
 
 
 def imagenet_resnet(spec, blocks: tuple[int, ...] = (3, 4, 6, 3), version: int = 1):
-    """Returns the residual network for large images, of bottleneck blocks; the default is ResNet-50.
+    """Returns the residual network for large images, with bottleneck blocks; the default is ResNet-50.
 
     Args:
         spec: The data set's `Spec`.
@@ -68,14 +69,14 @@ def imagenet_resnet(spec, blocks: tuple[int, ...] = (3, 4, 6, 3), version: int =
 
 
 def _stem(x, filters, version, **convolution):
-    """The first convolution; version 2 leaves normalization and nonlinearity to its first block."""
+    """Applies the first convolution; version 2 leaves normalization and nonlinearity to its first block."""
     if version == 1:
         return layers.ConvBlock(filters, normalization="batch", **convolution)(x)
     return layers.ConvBlock(filters, activation=None, **convolution)(x)
 
 
 def _head(x, version):
-    """The mean over positions; version 2 normalizes and rectifies the bare sum first."""
+    """Averages over positions; version 2 first applies normalization and ReLU to the last block's sum."""
     import keras
 
     if version == 2:

@@ -1,1 +1,1 @@
-"""Denoisers: one file a family, each a building function and its recipes."""
+"""Denoisers: one module per family, with a building function and its recipes."""

@@ -1,4 +1,4 @@
-"""A convolutional denoiser that predicts a correction of its input (section 3.3.4).
+"""A convolutional denoiser that predicts a correction to its input (section 3.3.4).
 
 B batch, H height, W width, C channels.
 """
@@ -43,7 +43,7 @@ def residual_denoiser(
     x = images
     for _ in range(blocks):
         x = layers.ConvBlock(filters, activation=activation, normalization=normalization)(x)
-    # Zero at first, so that the untrained model returns its input.
+    # The kernel starts at zero, so that the untrained model returns its input.
     correction = keras.layers.Conv2D(
         spec.shape[-1], 3, padding="same", kernel_initializer="zeros", dtype="float32", name="correction"
     )(x)
