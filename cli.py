@@ -159,24 +159,27 @@ def _start_again(error, words):
 
 
 def _add_evaluate(commands):
+    from .publishing import measures
+
     evaluate = commands.add_parser("evaluate", help="measure a trained model on the test split")
     evaluate.add_argument("name", help="a published model, or the folder of a run or of a model")
     evaluate.add_argument("--data", help="another data set, or a folder of images by class")
     evaluate.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
-    evaluate.add_argument("--temperature", action="store_true", help="add scores after temperature scaling")
+    for name, text in measures.options().items():
+        evaluate.add_argument(f"--{name}", dest=name, action="store_true", help=text)
     evaluate.add_argument("--json", action="store_true", help="print the scores as JSON")
     evaluate.set_defaults(run=_evaluate)
 
 
 def _evaluate(arguments):
-    from .publishing import cards
+    from .publishing import cards, measures
 
     cards.folder_of(arguments.name)
     _load_tensorflow()
 
     from . import zoo
 
-    options = {"temperature": True} if arguments.temperature else {}
+    options = {name: True for name in measures.options() if getattr(arguments, name)}
     scores = zoo.evaluate(arguments.name, data=arguments.data, data_dir=arguments.data_dir, **options)
     if arguments.json:
         print(json.dumps(scores, indent=2))

@@ -44,6 +44,19 @@ class Recipe:
     def __post_init__(self):
         arguments.seed("seed", self.seed)
 
+    def build(self, splits=None, **overrides):
+        """Returns the recipe's model with new weights, not compiled.
+
+        Args:
+            splits: The caller's own data in place of the recipe's.
+            **overrides: Arguments of the building function.
+        """
+        raise NotImplementedError
+
+    def with_data(self, name):
+        """Returns the recipe with another data set by its name; a ValueError if the kind has none."""
+        raise ValueError(f"{self.name} does not learn from a data set, got {name!r}")
+
     def learner(self, resources):
         """Returns the `Learner` that trains the recipe's model.
 

@@ -4,9 +4,9 @@ import dataclasses
 from typing import ClassVar
 
 from .. import arguments
-from .parts import Architecture, CrossEntropy, Execution, Images, Optimizer, Penalty, objectives
+from .parts import Architecture, CrossEntropy, Execution, Images, Optimizer, Penalty, kinds
 from .recipe import Recipe
-from .settings import Part
+from .settings import Part, read_value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,32 @@ class Supervised(Recipe):
         if self.optimizer.warmup >= self.epochs:
             raise ValueError(f"warmup must be less than epochs={self.epochs}, got {self.optimizer.warmup}")
 
+    def build(self, splits=None, *, classes=None, input_shape=None, **overrides):
+        """Returns the model with new weights, not compiled.
+
+        Args:
+            splits: The caller's own `Splits` in place of the recipe's data.
+            classes: Number of classes, if different from the data's.
+            input_shape: Shape of one example, if different from the data's.
+            **overrides: Arguments of the building function.
+
+        Raises:
+            ValueError: If the building function has no such argument.
+        """
+        types, values = self.model.types(), {}
+        for key, value in overrides.items():
+            name = key.removeprefix("model.")
+            if name not in types:
+                valid = ", ".join(["data", "classes", "input_shape", *types])
+                raise ValueError(f"{self.name} is not built with {key!r}; valid: {valid}")
+            values[name] = read_value(key, value, types[name])
+        spec = splits.spec if splits is not None else self.data.spec()
+        return self.model.changed(values).build(spec.reshaped(classes, input_shape))
+
+    def with_data(self, name):
+        """Returns the recipe with another data set, or folder, by its name."""
+        return self.override({"data.name": name})
+
     def learner(self, resources):
         """Returns the `SupervisedLearner`, or the `FullBatchLearner` for a full-batch optimizer."""
         if self.optimizer.full_batch:
@@ -83,11 +109,12 @@ class Supervised(Recipe):
         """
         from ..publishing import measures
 
-        objective = objectives.from_settings(card["recipe"]["objective"])
+        objective = kinds.from_settings(kinds.OBJECTIVES, card["recipe"]["objective"])
+        part = kinds.from_settings(kinds.DATA, card["recipe"]["data"])
         measure = measures.get(objective.measure)
         options = measure.checked(options or {})
-        given = None if data is None or isinstance(data, str) else data
-        images = Images(data if isinstance(data, str) else card["recipe"]["data"]["name"])
-        measure.check(model, given.spec if given else images.spec())
-        splits = objective.prepare(images.load_to_measure(data_dir, given), 0)
-        return measure.measure(model, splits, images.describe(splits.spec, data_dir), **options)
+        if isinstance(data, str):
+            part, data = part.changed({"name": data}), None
+        measure.check(model, data.spec if data else part.spec())
+        splits = objective.prepare(part.load_to_measure(data_dir, data), 0)
+        return measure.measure(model, splits, part.describe(splits.spec, data_dir), **options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pathlib
 import re
@@ -46,30 +45,8 @@ def build(
         ValueError: If there is no such model, data set or argument.
     """
     recipe, splits = _with_data(catalogue.recipe(name), data)
-    types = recipe.model.types()
-    for key in overrides:
-        if key.removeprefix("model.") not in types:
-            valid = ", ".join(["data", "classes", "input_shape", *types])
-            raise ValueError(f"{name} is not built with {key!r}; valid: {valid}")
     quiet.load_keras()
-    spec = splits.spec if splits is not None else recipe.data.spec()
-    return recipe.override(overrides).model.build(_reshaped(spec, classes, input_shape))
-
-
-def _reshaped(spec, classes, input_shape):
-    """Returns a `Spec` with other classes or another shape.
-
-    If the number of channels changes, every channel gets the average mean and standard deviation.
-    """
-    if classes is not None:
-        spec = dataclasses.replace(spec, classes=classes, labels=())
-    if input_shape is None:
-        return spec
-    shape, channels = tuple(input_shape), tuple(input_shape)[-1]
-    if channels == len(spec.mean):
-        return dataclasses.replace(spec, shape=shape)
-    mean, std = (sum(values) / len(values) for values in (spec.mean, spec.std))
-    return dataclasses.replace(spec, shape=shape, mean=(mean,) * channels, std=(std,) * channels)
+    return recipe.build(splits, classes=classes, input_shape=input_shape, **overrides)
 
 
 def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
@@ -179,7 +156,7 @@ def train(
 def _with_data(recipe, data):
     """Returns the recipe with another data set's name, and the caller's own `Splits` if there are any."""
     name, splits = _checked_data(data)
-    return (recipe if name is None else recipe.override({"data.name": name})), splits
+    return (recipe if name is None else recipe.with_data(name)), splits
 
 
 def _checked_data(data):

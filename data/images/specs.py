@@ -42,6 +42,24 @@ class Spec:
     note: str
     padding: int
 
+    def reshaped(self, classes=None, shape=None):
+        """Returns the properties with another number of classes or another image shape.
+
+        If the number of channels changes, every channel gets the average mean and standard deviation.
+
+        Args:
+            classes: Number of classes; `None` for the same.
+            shape: Image shape `(H, W, C)`; `None` for the same.
+        """
+        spec = self if classes is None else dataclasses.replace(self, classes=classes, labels=())
+        if shape is None:
+            return spec
+        channels = tuple(shape)[-1]
+        statistics = {"mean": self.mean, "std": self.std}
+        if channels != len(self.mean):
+            statistics = {name: (sum(v) / len(v),) * channels for name, v in statistics.items()}
+        return dataclasses.replace(spec, shape=tuple(shape), **statistics)
+
 
 _DIGITS = tuple("0123456789")
 _VALIDATION_NOTE = "Validation is the last 5,000 images of the published training split."

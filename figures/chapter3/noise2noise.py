@@ -8,7 +8,7 @@ import numpy as np
 from ... import data
 from ...publishing import cards, saved_model
 from ...publishing.page.images import compare
-from ...training.parts import objectives
+from ...training.parts import kinds
 from ..figure import Figure
 
 _MODELS = {"Gaussian noise": "denoiser_digits", "replaced pixels": "denoiser_digits_impulse"}
@@ -24,7 +24,7 @@ def measure():
     """
     rows = {}
     for label, name in _MODELS.items():
-        objective = objectives.from_settings(cards.published(name)["recipe"]["objective"])
+        objective = kinds.from_settings(kinds.OBJECTIVES, cards.published(name)["recipe"]["objective"])
         noisy, clean = next(objective.prepare(data.load("digits"), seed=0).test.as_numpy_iterator())
         noisy, clean = noisy[:_COLUMNS], clean[:_COLUMNS]
         denoised = np.asarray(saved_model.load(name)(noisy, training=False))

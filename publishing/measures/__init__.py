@@ -9,9 +9,14 @@ from .classification import Classification
 from .denoising import Denoising
 from .measure import Measure
 
-__all__ = ["MEASURES", "Classification", "Denoising", "Measure", "get"]
+__all__ = ["MEASURES", "Classification", "Denoising", "Measure", "get", "options"]
 
 MEASURES = {measure.name: measure for measure in (Classification(), Denoising())}
+
+
+def options():
+    """Returns what the options of all measures do, by their names."""
+    return {name: text for measure in MEASURES.values() for name, text in measure.options.items()}
 
 
 def get(name):

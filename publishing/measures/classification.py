@@ -36,7 +36,7 @@ class Classification(Measure):
     """Accuracy and its interval, negative log-likelihood, calibration error, Brier score (section 1.8)."""
 
     name = "classification"
-    options = {"temperature": False}  # noqa: RUF012
+    options = {"temperature": "add scores after temperature scaling"}  # noqa: RUF012
     columns = {  # noqa: RUF012
         "test accuracy (95 % interval)": lambda scores: (
             f"{100 * scores['accuracy']:.2f} % "

@@ -9,12 +9,12 @@ class Measure:
     Attributes:
         name: The measure's name on a card.
         columns: Columns of a table, by heading: functions from the scores on a card to the text of a cell.
-        options: Options of `measure` with their defaults.
+        options: What each option of `measure` does, by its name; options are off by default.
     """
 
     name: ClassVar[str]
     columns: ClassVar[dict[str, Any]]
-    options: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, str]] = {}
 
     def brief(self, scores):
         """Returns the main score in a few words.

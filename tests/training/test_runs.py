@@ -24,8 +24,18 @@ SETTINGS = {"epochs": 6, "batch_size": 32, "channels": "8,8", "units": 16, "augm
 RUN = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
 
 
-def command(out, *words):
-    return [sys.executable, "-m", "curvezoo", "train", MODEL, "--out", str(out), *RUN, *words]
+# The command, with a pause after each checkpoint, in which a signal arrives on any machine.
+PAUSED = """
+import sys, time
+from curvezoo import cli
+from curvezoo.training import checkpoints
+save = checkpoints.save
+def save_and_pause(*arguments):
+    save(*arguments)
+    time.sleep(1)
+checkpoints.save = save_and_pause
+sys.exit(cli.main(sys.argv[1:]))
+"""
 
 
 def weights(folder):
@@ -44,7 +54,8 @@ def start_and_stop(out, sign, after=2):
     """Starts a run and sends it a signal once it has written its second checkpoint."""
     # If the tests run in the background, they and their child processes ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(command(out), stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", PAUSED, "train", MODEL, "--out", str(out), *RUN]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
     limit = time.time() + 120
     while (

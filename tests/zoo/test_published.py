@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from curvezoo import zoo
 from curvezoo.publishing import account, cards, saved_model
-from curvezoo.training.parts import objectives
+from curvezoo.training.parts import kinds
 
 PUBLISHED = [name for name in zoo.names() if zoo.describe(name)["trained"]]
 EXPECTED = {
@@ -138,7 +138,8 @@ def test_a_card_stays_valid_when_a_part_gains_a_setting(name, monkeypatch):
     assert restored.settings() == longer.settings()
     assert restored.differences(longer) == {}
     assert restored.settings()["objective"]["extra"] == 0.5
-    monkeypatch.setitem(objectives.OBJECTIVES, recipe.objective.kind, type(parts["objective"]))
+    monkeypatch.setitem(kinds.OBJECTIVES, recipe.objective.kind, type(parts["objective"]))
+    monkeypatch.setitem(kinds.DATA, recipe.data.kind, type(parts["data"]))
     assert zoo.load(name).count_params() == card["parameters"]
     if recipe.data.name == "digits":
         scores = zoo.evaluate(name)

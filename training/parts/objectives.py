@@ -111,19 +111,3 @@ class Denoise(Part):
     def endpoints(self, model):
         """Returns `serve`, which maps noisy images to clean ones."""
         return {"serve": forward(model)}
-
-
-OBJECTIVES = {objective.kind: objective for objective in (CrossEntropy, Denoise)}
-
-
-def from_settings(settings):
-    """Returns the objective that a card describes.
-
-    Args:
-        settings: The settings of an objective, as its method `settings` returns them.
-
-    Raises:
-        ValueError: If the kind is unknown.
-    """
-    kind = arguments.one_of("objective kind", settings.get("kind"), OBJECTIVES)
-    return OBJECTIVES[kind]().restored(settings)

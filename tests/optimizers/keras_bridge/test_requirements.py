@@ -1,6 +1,7 @@
 """Errors of importing the optimizers with a Keras that does not support them."""
 
 import importlib
+import pathlib
 import re
 import sys
 
@@ -53,3 +54,14 @@ def test_the_installed_keras_is_supported_and_its_names_are_left_alone():
     before = number()
     assert requirements.missing_internals() == []
     assert number() == before + 1
+
+
+def test_only_the_bridge_reads_private_parts_of_keras():
+    """By the names that models, layers, optimizers and losses have in the sources."""
+    private = re.compile(r"\b(model|layer|sublayer|optimizer|loss|compiled|variable)\._[a-z]")
+    root = pathlib.Path(optimizers.__file__).parent
+    sources = [path for path in root.rglob("*.py") if path.parent.name != "keras_bridge"]
+    sources += [
+        path for room in ("training", "studies", "zoo") for path in (root.parent / room).rglob("*.py")
+    ]
+    assert [str(path) for path in sources if private.search(path.read_text(encoding="utf-8"))] == []

@@ -1,14 +1,14 @@
-"""Objectives: their settings on cards, and the checks of their fields."""
+"""Objectives and data: their settings on cards, and the checks of their fields."""
 
 import pytest
 
-from curvezoo.training.parts import CrossEntropy, Denoise
-from curvezoo.training.parts.objectives import from_settings
+from curvezoo.training.parts import CrossEntropy, Denoise, LabeledImages
+from curvezoo.training.parts.kinds import DATA, OBJECTIVES, from_settings
 
 
 @pytest.mark.parametrize("objective", [CrossEntropy(0.1), Denoise("impulse", 0.3, "clean", "laplace")])
 def test_an_objective_can_be_rebuilt_from_its_settings(objective):
-    assert from_settings(objective.settings()) == objective
+    assert from_settings(OBJECTIVES, objective.settings()) == objective
 
 
 @pytest.mark.parametrize(
@@ -28,5 +28,12 @@ def test_bad_settings_are_named(settings, message):
 
 
 def test_unknown_kinds_are_refused():
-    with pytest.raises(ValueError, match="objective kind must be one of cross_entropy, denoise, got 'dream'"):
-        from_settings({"kind": "dream"})
+    with pytest.raises(ValueError, match="kind must be one of cross_entropy, denoise, got 'dream'"):
+        from_settings(OBJECTIVES, {"kind": "dream"})
+
+
+def test_data_comes_back_from_its_settings_and_needs_a_name():
+    images = LabeledImages("mnist", batch_size=7, random_labels=0.5)
+    assert from_settings(DATA, images.settings()) == images
+    with pytest.raises(ValueError, match="settings of images must have name, got kind"):
+        from_settings(DATA, {"kind": "images"})

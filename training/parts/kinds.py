@@ -1,0 +1,28 @@
+"""The kinds of data and objectives by their names on cards."""
+
+import dataclasses
+
+from ... import arguments
+from .images import Images, LabeledImages
+from .objectives import CrossEntropy, Denoise
+
+DATA = {part.kind: part for part in (Images, LabeledImages)}
+OBJECTIVES = {part.kind: part for part in (CrossEntropy, Denoise)}
+
+
+def from_settings(kinds, settings):
+    """Returns the part that a card or a run describes.
+
+    Args:
+        kinds: `DATA` or `OBJECTIVES`.
+        settings: What `settings` of the part returned.
+
+    Raises:
+        ValueError: If the kind is unknown, or a setting is.
+    """
+    kind = kinds[arguments.one_of("kind", settings.get("kind"), kinds)]
+    required = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
+    missing = [name for name in required if name not in settings]
+    if missing:
+        raise ValueError(f"settings of {kind.kind} must have {missing[0]}, got {', '.join(settings)}")
+    return kind(**{name: settings[name] for name in required}).restored(settings)
