@@ -20,6 +20,16 @@ import pytest
 from curvezoo import equations
 
 MARKS, ABSENT = "equations", "absent data sets"
+# Files and folders that take longest, the longest first.
+SLOWEST = (
+    "training",
+    "test_guides.py",
+    "kfac",
+    "test_levenberg_marquardt.py",
+    "noise_scale",
+    "zoo",
+    "optimizers",
+)
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +54,10 @@ def frozen_garbage():
 def pytest_configure(config):
     ledger = equations.load(config.rootpath / "docs" / "equations.csv")
     config.pluginmanager.register(LedgerCheck(ledger), "curvezoo-ledger")
-    # Before collection, because test modules may start TensorFlow. Tests of the ledger do not need it.
-    if (config.rootpath / "tests" / "optimizers").is_dir():
+    # Before collection, because test modules may start TensorFlow. Tests of the ledger do not need it, nor
+    # does the process that only hands out tests to parallel workers.
+    distributes = getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput")
+    if (config.rootpath / "tests" / "optimizers").is_dir() and not distributes:
         import tensorflow as tf
 
         [cpu] = tf.config.list_physical_devices("CPU")
@@ -53,8 +65,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Runs the tests of `training` first: they take longest, and parallel workers then end together."""
-    items.sort(key=lambda item: item.path.parent.name != "training")
+    """Runs the slowest files first, so that parallel workers end together."""
+    items.sort(key=lambda item: min((SLOWEST.index(p) for p in item.path.parts if p in SLOWEST), default=99))
 
 
 class LedgerCheck:

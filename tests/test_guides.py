@@ -37,18 +37,35 @@ def test_the_readme_and_the_optimizers_pages_have_examples(name):
     assert name in GUIDES
 
 
-# The blocks run in order as one script in a new process: a reader's process has imported nothing yet.
-@pytest.mark.parametrize("name", GUIDES)
-def test_examples_run_unchanged(name, tmp_path):
-    page = tmp_path / f"{name}.py"
-    page.write_text(script(GUIDES[name]), encoding="utf-8")
+# Each page is a script of its own; one process runs them one after the other, to load TensorFlow once.
+RUN_ALL = """
+import pathlib, runpy, sys, traceback
+for page in sys.argv[1:]:
+    try:
+        runpy.run_path(page)
+    except BaseException:
+        pathlib.Path(page).with_suffix(".error").write_text(traceback.format_exc())
+"""
+
+
+@pytest.fixture(scope="module")
+def errors(tmp_path_factory):
+    """The errors of the pages' examples, by page."""
     # A reader's working directory is the root of a clone.
-    (tmp_path / "saved_models").symlink_to(ROOT / "saved_models")
+    folder = tmp_path_factory.mktemp("guides")
+    (folder / "saved_models").symlink_to(ROOT / "saved_models")
+    pages = {name: folder / f"{name}.py" for name in GUIDES}
+    for name, page in pages.items():
+        page.write_text(script(GUIDES[name]), encoding="utf-8")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(
-        [sys.executable, page], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    command = [sys.executable, "-c", RUN_ALL, *pages.values()]
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
+    return {name: path.read_text() for name in pages if (path := folder / f"{name}.error").exists()}
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_examples_run_unchanged(name, errors):
+    assert name not in errors, errors[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

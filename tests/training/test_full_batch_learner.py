@@ -14,13 +14,13 @@ def weights(folder):
 
 
 def test_l_bfgs_minimizes_and_an_extended_run_equals_one_long_run(tmp_path):
-    whole = zoo.train("softmax_digits", tmp_path / "whole", progress=False, epochs=3, **SETTINGS)
+    whole = zoo.train("softmax_digits", tmp_path / "whole", progress=False, epochs=2, **SETTINGS)
     losses = [row["loss"] for row in whole.history]
     # Every iteration lowers the loss of all examples, which begins at log 10.
-    assert np.log(10) > losses[0] > losses[1] > losses[2]
+    assert np.log(10) > losses[0] > losses[1]
     assert whole.history[0]["evaluations"] >= 4
     short = zoo.train("softmax_digits", tmp_path / "run", progress=False, epochs=1, **SETTINGS)
-    zoo.train("softmax_digits", short.folder, progress=False, resume=True, epochs=3)
+    zoo.train("softmax_digits", short.folder, progress=False, resume=True, epochs=2)
     before, after = weights(whole.folder), weights(short.folder)
     assert before.keys() == after.keys()
     for name, value in before.items():

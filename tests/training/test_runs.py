@@ -20,7 +20,7 @@ from curvezoo.training.variables import named_variables
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"
-SETTINGS = {"epochs": 6, "batch_size": 32, "channels": "8,8", "units": 16, "augment": "crop"}
+SETTINGS = {"epochs": 5, "batch_size": 32, "channels": "8", "units": 16, "augment": "crop"}
 RUN = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={value}")]
 
 
@@ -32,7 +32,7 @@ from curvezoo.training import checkpoints
 save = checkpoints.save
 def save_and_pause(*arguments):
     save(*arguments)
-    time.sleep(1)
+    time.sleep(0.5)
 checkpoints.save = save_and_pause
 sys.exit(cli.main(sys.argv[1:]))
 """
