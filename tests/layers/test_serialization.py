@@ -21,7 +21,7 @@ def test_a_loaded_model_has_the_same_outputs_penalties_and_shapes(worker, tmp_pa
 
 
 def test_mixed_precision_computes_in_bfloat16_close_to_float32(worker, case):
-    # With these weights no two logits of the straight-through case are close: rounding can't swap the largest.
+    # With these weights the straight-through case has no close logits, so rounding cannot swap the largest.
     keras.utils.set_random_seed(1)
     model = worker.build(case)
     x, _ = worker.batch(model)
