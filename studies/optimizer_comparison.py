@@ -201,8 +201,7 @@ def measure(problem, methods=METHODS, steps=None, examples=1797, seed=0):
     Raises:
         ValueError: If the problem is unknown, or a number is below 1.
     """
-    if problem not in PROBLEMS:
-        raise ValueError(f"problem must be one of {', '.join(PROBLEMS)}, got {problem!r}")
+    arguments.one_of("problem", problem, PROBLEMS)
     steps = math.inf if steps is None else arguments.integer("steps", steps, 1)
     examples = arguments.integer("examples", examples, 1)
     trainer = _Trainer(PROBLEMS[problem], examples, seed)

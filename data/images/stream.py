@@ -150,7 +150,15 @@ def _shuffled(shards, table, size, sampling, steps):
 
 
 def check_augment(spec, sampling):
-    """Raises a ValueError if `sampling` asks for an augmentation: the streamed images have their own."""
+    """Checks that no augmentation is asked for: the streamed images have their own.
+
+    Args:
+        spec: The `Spec`.
+        sampling: The `Sampling` of the training batches.
+
+    Raises:
+        ValueError: If `sampling.augment` is not empty.
+    """
     if sampling.augment:
         raise ValueError(
             f"augment must be () for {spec.name!r}, got {tuple(sampling.augment)!r}: its training images are "

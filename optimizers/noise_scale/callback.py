@@ -101,9 +101,7 @@ class GradientNoiseScale(BatchCallback):
         log_dir: str | os.PathLike | None = None,
     ):
         super().__init__()
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-        self.method = method
+        self.method = arguments.one_of("method", method, METHODS)
         self.every = arguments.integer("every", every, 1)
         self.hessian_every = (
             None if hessian_every is None else arguments.integer("hessian_every", hessian_every, 1)

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ... import arguments
 from ...optimizers.keras_bridge.internals import all_layers
 from ...optimizers.vectors import dot, flat, unflat
 from ...training.weights import make_optimizer, penalize
@@ -40,8 +41,7 @@ class Problem:
     """
 
     def __init__(self, recipe, data_dir=None, optimizer="sgd", sample=1000):
-        if optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {optimizer!r}")
+        arguments.one_of("optimizer", optimizer, OPTIMIZERS)
         self.recipe = recipe
         inputs, targets, self.spec = examples(recipe, data_dir)
         with tf.device("CPU:0"):

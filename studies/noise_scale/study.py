@@ -64,8 +64,7 @@ class Options:
     excess: float = 1.0
 
     def __post_init__(self):
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}")
+        arguments.one_of("optimizer", self.optimizer, OPTIMIZERS)
         object.__setattr__(self, "batch_sizes", tuple(batch_size_sweep.check_batch_sizes(self.batch_sizes)))
         for name, least in (("seeds", 1), ("points", 2), ("curved", 0)):
             object.__setattr__(self, name, arguments.integer(name, getattr(self, name), least))
