@@ -31,11 +31,13 @@ class Export:
         model: The built `keras.Model`.
         endpoints: Endpoints by name.
         name: Name of the model among several in one folder; empty for the main one.
+        files: Further text files of the folder by name, such as the tokenizer of a language model.
     """
 
     model: Any
     endpoints: Mapping[str, Endpoint]
     name: str = ""
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def forward(model):

@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from ... import arguments, data
 from ...data.arguments import AUGMENTATIONS
-from ..settings import Part
+from .data import Data
 
 
 @dataclasses.dataclass(frozen=True)
-class Images(Part):
+class Images(Data):
     """A set of images, and how batches are drawn from it.
 
     Args:
@@ -24,6 +24,9 @@ class Images(Part):
     """
 
     kind: ClassVar[str] = "images"
+    noun: ClassVar[str] = "images"
+    own_form: ClassVar[str] = "a folder of images by class"
+    maker: ClassVar[str] = "data.from_arrays"
     name: str
     batch_size: int = 128
     subset: int | None = None
@@ -48,24 +51,48 @@ class Images(Part):
         """
         batches = self._batches() | {"seed": seed}
         if splits is not None:
-            return splits.with_batches(**batches)
+            return self.checked_splits(splits).with_batches(**batches)
         if self._is_folder():
             return data.from_folder(self.name, **batches)
         return data.load(self.name, data_dir=data_dir, **batches)
 
-    def load_to_measure(self, data_dir=None, splits=None):
+    def load_to_measure(self, data_dir=None, splits=None, model=None):
         """Returns the `Splits` for measuring a trained model, without the training settings.
 
         Args:
             data_dir: The folder of TensorFlow Datasets; `None` for its default.
             splits: The caller's own `Splits`, returned unchanged.
+            model: The trained model, which says nothing about how images are read.
         """
         if splits is not None:
-            return splits
+            return self.checked_splits(splits)
         return data.from_folder(self.name) if self._is_folder() else data.load(self.name, data_dir=data_dir)
 
-    def spec(self):
-        """Returns the data set's `Spec`."""
+    @staticmethod
+    def known():
+        """Returns the names of the sets of images."""
+        return data.names()
+
+    @staticmethod
+    def is_own(path):
+        """Returns whether a path is a folder."""
+        return os.path.isdir(path)
+
+    @staticmethod
+    def describes(spec):
+        """Returns whether a `Spec` is that of images."""
+        return isinstance(spec, data.Spec)
+
+    def is_known(self, spec):
+        """Returns whether a `Spec` is that of the data set of its name."""
+        return spec == data.spec(spec.name)
+
+    def reshaped(self, spec, classes=None, input_shape=None):
+        """Returns a `Spec` with another number of classes or another shape of an image."""
+        return spec.reshaped(classes, input_shape)
+
+    def spec(self, model=None, data_dir=None):
+        """Returns the data set's `Spec`, which is the same for every model."""
         if self._is_folder():
             return data.from_folder(self.name).spec
         return data.spec(self.name)

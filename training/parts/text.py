@@ -1,0 +1,236 @@
+"""Text, for language models, and pairs of texts, for translators."""
+
+import dataclasses
+import os
+from typing import ClassVar
+
+from ... import arguments
+from ...data import text
+from .data import Data
+
+TOKENIZERS = ("characters", "words", "bpe")
+
+
+@dataclasses.dataclass(frozen=True)
+class Text(Data):
+    """A text as windows of tokens, each with the tokens that follow.
+
+    Args:
+        name: A text's name, as `curvezoo.data.text.names()` lists them, or the user's own text: a file, or a
+            folder of text files.
+        tokenizer: `characters`, `words` between white space, or `bpe` (byte-pair encoding).
+        vocabulary: Largest number of tokens; `None` for all characters or words that occur.
+        context: Tokens in a window.
+        batch_size: Windows per step, over all replicas together.
+
+    Raises:
+        ValueError: If a value is not valid.
+    """
+
+    kind: ClassVar[str] = "text"
+    noun: ClassVar[str] = "text"
+    own_form: ClassVar[str] = "a text file, or a folder of text files"
+    maker: ClassVar[str] = "data.text.from_text"
+    name: str
+    tokenizer: str = "characters"
+    vocabulary: int | None = None
+    context: int = 128
+    batch_size: int = 32
+
+    def __post_init__(self):
+        arguments.one_of("tokenizer", self.tokenizer, TOKENIZERS)
+        if self.vocabulary is not None:
+            arguments.integer("vocabulary", self.vocabulary, 2)
+        arguments.integer("context", self.context, 1)
+        arguments.integer("batch_size", self.batch_size, 1)
+
+    def load(self, seed, data_dir=None, splits=None):
+        """Returns the `Splits`.
+
+        Args:
+            seed: Seed of the windows' offsets and order.
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+            splits: The caller's own `Splits`, used instead of the text `name`; their tokens and the length of
+                their windows remain.
+
+        Raises:
+            ValueError: If the text is unknown or missing, or a setting is not valid for it.
+        """
+        if splits is not None:
+            return self.checked_splits(splits).with_batches(batch_size=self.batch_size, seed=seed)
+        return self._load(self.tokenizer, self.vocabulary, data_dir, seed=seed)
+
+    def load_to_measure(self, data_dir=None, splits=None, model=None):
+        """Returns the `Splits` for measuring a trained model, as tokens of its own tokenizer.
+
+        Args:
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+            splits: The caller's own `Splits`, returned unchanged.
+            model: The trained model; without a `tokenizer`, the text's is made as for training.
+
+        Raises:
+            ValueError: If the text has characters that the model's tokenizer lacks.
+        """
+        if splits is not None:
+            return self.checked_splits(splits)
+        tokenizer = getattr(model, "tokenizer", None)
+        if tokenizer is None:
+            return self._load(self.tokenizer, self.vocabulary, data_dir)
+        return self._load(tokenizer, None, data_dir)
+
+    @staticmethod
+    def known():
+        """Returns the names of the texts."""
+        return text.names()
+
+    @staticmethod
+    def is_own(path):
+        """Returns whether a path exists."""
+        return os.path.exists(path)
+
+    @staticmethod
+    def describes(spec):
+        """Returns whether a `TextSpec` is given."""
+        return isinstance(spec, text.TextSpec)
+
+    def is_known(self, spec):
+        """Returns whether a `TextSpec` is that of the text of its name."""
+        return spec.source == text.source(spec.name)
+
+    def spec(self, model=None, data_dir=None):
+        """Returns the `TextSpec`, which only the text itself determines.
+
+        Args:
+            model: A trained model whose tokenizer is used; `None` for a new tokenizer.
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+        """
+        return self.load_to_measure(data_dir, model=model).spec
+
+    def describe(self, spec, data_dir=None):
+        """Returns the `data` section of a card.
+
+        Args:
+            spec: The `TextSpec` of the splits.
+            data_dir: The folder of TensorFlow Datasets.
+        """
+        return _described(self, spec, data_dir) | {"vocabulary": spec.vocabulary, "context": spec.context}
+
+    def files(self, spec):
+        """Returns the tokenizer's file, if there is a tokenizer."""
+        return {} if spec.tokenizer is None else {"tokenizer.json": spec.tokenizer.to_json()}
+
+    def _load(self, tokenizer, vocabulary, data_dir, seed=0):
+        return text.load(
+            self.name,
+            tokenizer=tokenizer,
+            vocabulary=vocabulary,
+            context=self.context,
+            batch_size=self.batch_size,
+            seed=seed,
+            data_dir=data_dir,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs(Data):
+    """Pairs of texts, a source and its translation.
+
+    Args:
+        name: A name, as `curvezoo.data.text.pair_names()` lists them.
+        batch_size: Pairs per step, over all replicas together.
+
+    Raises:
+        ValueError: If a value is not valid.
+    """
+
+    kind: ClassVar[str] = "pairs"
+    noun: ClassVar[str] = "pairs of texts"
+    own_form: ClassVar[str] = "the user's own pairs"
+    maker: ClassVar[str] = "data.text.load_pairs"
+    name: str
+    batch_size: int = 64
+
+    def __post_init__(self):
+        arguments.integer("batch_size", self.batch_size, 1)
+
+    def load(self, seed, data_dir=None, splits=None):
+        """Returns the `Splits` of ((sources, starts of the targets), targets).
+
+        Args:
+            seed: Seed of the order.
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+            splits: The caller's own `Splits`, used instead of the pairs `name`.
+
+        Raises:
+            ValueError: If the pairs are unknown or missing, or a setting is not valid for them.
+        """
+        if splits is not None:
+            return self.checked_splits(splits).with_batches(batch_size=self.batch_size, seed=seed)
+        return text.load_pairs(self.name, batch_size=self.batch_size, seed=seed, data_dir=data_dir)
+
+    def load_to_measure(self, data_dir=None, splits=None, model=None):
+        """Returns the `Splits` for measuring a trained model.
+
+        Args:
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+            splits: The caller's own `Splits`, returned unchanged.
+            model: The trained model, whose tokenizers must be those of the pairs.
+        """
+        return self.load(0, data_dir) if splits is None else self.checked_splits(splits)
+
+    @staticmethod
+    def known():
+        """Returns the names of the sets of pairs."""
+        return text.pair_names()
+
+    @staticmethod
+    def is_own(path):
+        """Returns False, since pairs are not read from files."""
+        return False
+
+    @staticmethod
+    def describes(spec):
+        """Returns whether a `PairSpec` is given."""
+        return isinstance(spec, text.PairSpec)
+
+    def is_known(self, spec):
+        """Returns whether the pairs come from where those of their name do."""
+        return _is_known(self, spec)
+
+    def spec(self, model=None, data_dir=None):
+        """Returns the `PairSpec`.
+
+        Args:
+            model: A trained model, whose tokenizers must be those of the pairs.
+            data_dir: The folder of TensorFlow Datasets; `None` for its default.
+        """
+        return self.load_to_measure(data_dir).spec
+
+    def describe(self, spec, data_dir=None):
+        """Returns the `data` section of a card.
+
+        Args:
+            spec: The `PairSpec` of the splits.
+            data_dir: The folder of TensorFlow Datasets.
+        """
+        return _described(self, spec, data_dir)
+
+    def files(self, spec):
+        """Returns the files of both tokenizers, as far as there are any."""
+        tokenizers = {"source": spec.source_tokenizer, "target": spec.target_tokenizer}
+        return {f"{side}.tokenizer.json": t.to_json() for side, t in tokenizers.items() if t is not None}
+
+
+def _described(part, spec, data_dir):
+    """Returns what the `data` sections of all texts have in common."""
+    known = spec.name in part.known() and part.is_known(spec)
+    return {
+        "name": spec.name,
+        "provenance": text.provenance(spec.name, data_dir) if known else "the user's own",
+        "source": spec.source,
+        "licence": spec.licence,
+        "note": spec.note,
+        "train": spec.train,
+        "validation": spec.validation,
+        "test": spec.test,
+    }
