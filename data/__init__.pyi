@@ -1,4 +1,5 @@
 from . import images as images
+from . import text as text
 from .images import Spec as Spec
 from .images import augmentation as augmentation
 from .images import from_arrays as from_arrays

@@ -1,0 +1,13 @@
+from .files import is_text_source as is_text_source
+from .loading import from_texts as from_texts
+from .loading import load as load
+from .loading import provenance as provenance
+from .loading import spec as spec
+from .specs import PairSpec as PairSpec
+from .specs import TextSpec as TextSpec
+from .specs import names as names
+from .tokenizers import BytePairTokenizer as BytePairTokenizer
+from .tokenizers import CharacterTokenizer as CharacterTokenizer
+from .tokenizers import Tokenizer as Tokenizer
+from .tokenizers import WordTokenizer as WordTokenizer
+from .tokenizers import tokenizer_from_json as tokenizer_from_json
