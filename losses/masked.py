@@ -19,8 +19,8 @@ class MaskedCategoricalNLL(CategoricalNLL):
 
     \[ L = \frac{\sum_{bt} m_{bt} L_{bt}}{\sum_{bt} m_{bt}}, \]
 
-    or zero if there are none. Each token has the same weight, so a long sequence counts more than a short one.
-    Under a strategy of several replicas, the mean is taken on each replica.
+    or zero if there are none. Each token has the same weight, so a long sequence counts more than a short
+    one. Under a strategy of several replicas, the mean is taken on each replica.
 
     Args:
         padding: The label of positions after a sequence's end.

@@ -2,7 +2,7 @@
 
 A folder holds one TensorFlow SavedModel with the endpoints of all models, and the Keras config and weights of
 each: `config.json` and `model.weights.h5` for the main model, `NAME.config.json` and `NAME.weights.h5` for
-others. `golden.npz` holds inputs and outputs of every endpoint. A model of text has its tokenizers besides. No
+others; and the tokenizers of a model of text. `golden.npz` holds inputs and outputs of every endpoint. No
 file holds the state of an optimizer.
 """
 

@@ -90,7 +90,8 @@ class SupervisedLearner(Learner):
             name: value if isinstance(value, Endpoint) else Endpoint(value, signature, golden)
             for name, value in functions.items()
         }
-        return [Export(self.model, endpoints, files=self.recipe.data.files(self.splits.spec))]
+        data, spec = self.recipe.data, self.splits.spec
+        return [Export(self.model, endpoints, files=data.files(spec), example=data.example(spec))]
 
     def _variables(self):
         return named_variables(self.model, self.model.optimizer)

@@ -15,7 +15,7 @@ _PROMPT_LENGTH, _NEW_TOKENS = 32, 300
 
 
 class LanguageModeling(Measure):
-    """Nats, bits and perplexity per token with a standard error, and the accuracy (section 5.2)."""
+    """Nats, bits and perplexity per token with a standard error, and the accuracy."""
 
     name = "language_modeling"
     columns = {  # noqa: RUF012

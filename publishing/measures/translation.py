@@ -15,7 +15,7 @@ _SHOWN = 20
 
 
 class Translation(Measure):
-    """The fraction of exact translations with its interval, and the likelihood of the target (section 5.4)."""
+    """The fraction of exact translations with its interval, and the likelihood of the targets."""
 
     name = "translation"
     columns = {  # noqa: RUF012
@@ -85,9 +85,9 @@ class Evidence:
     """What a translator made of a split.
 
     Args:
-        sources: Tokens, [N, S].
-        predictions: Tokens of the translations, [N, T].
-        targets: Tokens, [N, T].
+        sources: Tokens of each source, [N, S].
+        predictions: Tokens of each translation before its end, N lists.
+        targets: Tokens of each target before its end, N lists.
         exact: Whether each translation is the target, [N].
         nats_per_token: Mean of -log p over the target tokens without padding.
     """

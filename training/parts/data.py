@@ -116,6 +116,14 @@ class Data(Part):
         """
         return {}
 
+    def example(self, spec):
+        """Returns what one example is, in words, if examples may have any length; else an empty string.
+
+        Args:
+            spec: The `Spec`.
+        """
+        return ""
+
     def _check_name(self, name):
         for kind in Data.__subclasses__():
             if not isinstance(self, kind) and name in kind.known():

@@ -121,7 +121,7 @@ class Denoise(Part):
 
 @dataclasses.dataclass(frozen=True)
 class NextToken(Part):
-    r"""Language modeling: maps tokens `[B, T]` to the logits `[B, T, V]` of the token after each (Eq. 5.2.2).
+    r"""Language modeling: maps tokens `[B, T]` to the logits `[B, T, V]` of the token after each.
 
     The loss is the mean of \(-\log p(x_{t+1} | x_1 \ldots x_t)\) over all positions, in nats per token.
 
@@ -156,7 +156,8 @@ class NextToken(Part):
         """Returns `serve`, the logits, and `generate`, which continues prompts.
 
         The arguments of `generate` are the prompts, int32 `[B, P]`, padded at their ends; their lengths,
-        int32 `[B]`; the number of new tokens; the temperature, 0 for the most probable token; and a seed.
+        int32 `[B]`; the number of new tokens; the temperature, 0 for the most probable token; and a seed. It
+        returns the prompts with their continuations.
         """
         endpoints = {"serve": forward(model)}
         if hasattr(model, "generate_tokens"):
@@ -178,6 +179,7 @@ def _generation(model, tokens):
     ]
     prompts = np.asarray(tokens[:_PROMPTS, :_PROMPT_LENGTH], "int32")
     lengths = np.maximum(prompts.shape[1] - np.arange(len(prompts), dtype="int32"), 1)
+    prompts = np.where(np.arange(prompts.shape[1]) < lengths[:, None], prompts, np.int32(0))
     golden = (prompts, lengths, np.int32(_NEW_TOKENS), np.float32(1.0), np.int32(0))
     return Endpoint(model.generate_tokens, signature, golden)
 
@@ -186,7 +188,7 @@ def _generation(model, tokens):
 class Translate(Part):
     r"""Translation: maps a source `[B, S]` and the start of its translation `[B, T]` to logits `[B, T, V]`.
 
-    The loss is the mean of \(-\log p(y_{t+1} | x, y_1 \ldots y_t)\) over all target tokens that are not padding.
+    The loss is the mean of \(-\log p(y_{t+1} | x, y_1 \ldots y_t)\) over all target tokens except padding.
 
     Args:
         label_smoothing: Fraction of a label's probability that is spread over the vocabulary, in [0, 1).

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from ... import arguments
 from ...data import text
+from ...data.text import specs
 from .data import Data
 
 TOKENIZERS = ("characters", "words", "bpe")
@@ -16,10 +17,10 @@ class Text(Data):
     """A text as windows of tokens, each with the tokens that follow.
 
     Args:
-        name: A text's name, as `curvezoo.data.text.names()` lists them, or the user's own text: a file, or a
-            folder of text files.
+        name: A text's name, as `curvezoo.data.text.names()` lists them, or the path of the user's own text,
+            as `curvezoo.data.text.load` takes it.
         tokenizer: `characters`, `words` between white space, or `bpe` (byte-pair encoding).
-        vocabulary: Largest number of tokens; `None` for all characters or words that occur.
+        vocabulary: Largest number of tokens of `words` or `bpe`; `None` for the text's default.
         context: Tokens in a window.
         batch_size: Windows per step, over all replicas together.
 
@@ -29,8 +30,8 @@ class Text(Data):
 
     kind: ClassVar[str] = "text"
     noun: ClassVar[str] = "text"
-    own_form: ClassVar[str] = "a text file, or a folder of text files"
-    maker: ClassVar[str] = "data.text.from_text"
+    own_form: ClassVar[str] = "the path of a text file or folder"
+    maker: ClassVar[str] = "data.text.from_texts"
     name: str
     tokenizer: str = "characters"
     vocabulary: int | None = None
@@ -58,7 +59,8 @@ class Text(Data):
         """
         if splits is not None:
             return self.checked_splits(splits).with_batches(batch_size=self.batch_size, seed=seed)
-        return self._load(self.tokenizer, self.vocabulary, data_dir, seed=seed)
+        batches = {"batch_size": self.batch_size, "seed": seed}
+        return text.load(self.name, **self._reading(), **batches, data_dir=data_dir)
 
     def load_to_measure(self, data_dir=None, splits=None, model=None):
         """Returns the `Splits` for measuring a trained model, as tokens of its own tokenizer.
@@ -73,10 +75,7 @@ class Text(Data):
         """
         if splits is not None:
             return self.checked_splits(splits)
-        tokenizer = getattr(model, "tokenizer", None)
-        if tokenizer is None:
-            return self._load(self.tokenizer, self.vocabulary, data_dir)
-        return self._load(tokenizer, None, data_dir)
+        return text.load(self.name, 1, **self._reading(model), data_dir=data_dir)
 
     @staticmethod
     def known():
@@ -85,7 +84,7 @@ class Text(Data):
 
     @staticmethod
     def is_own(path):
-        """Returns whether a path exists."""
+        """Returns whether a path is a file or a folder."""
         return os.path.exists(path)
 
     @staticmethod
@@ -94,17 +93,17 @@ class Text(Data):
         return isinstance(spec, text.TextSpec)
 
     def is_known(self, spec):
-        """Returns whether a `TextSpec` is that of the text of its name."""
-        return spec.source == text.source(spec.name)
+        """Returns whether a text comes from where the text of its name does."""
+        return spec.source == specs.source(spec.name).source
 
     def spec(self, model=None, data_dir=None):
-        """Returns the `TextSpec`, which only the text itself determines.
+        """Returns the `TextSpec`.
 
         Args:
             model: A trained model whose tokenizer is used; `None` for a new tokenizer.
             data_dir: The folder of TensorFlow Datasets; `None` for its default.
         """
-        return self.load_to_measure(data_dir, model=model).spec
+        return text.spec(self.name, **self._reading(model), data_dir=data_dir)
 
     def describe(self, spec, data_dir=None):
         """Returns the `data` section of a card.
@@ -119,16 +118,16 @@ class Text(Data):
         """Returns the tokenizer's file, if there is a tokenizer."""
         return {} if spec.tokenizer is None else {"tokenizer.json": spec.tokenizer.to_json()}
 
-    def _load(self, tokenizer, vocabulary, data_dir, seed=0):
-        return text.load(
-            self.name,
-            tokenizer=tokenizer,
-            vocabulary=vocabulary,
-            context=self.context,
-            batch_size=self.batch_size,
-            seed=seed,
-            data_dir=data_dir,
-        )
+    def example(self, spec):
+        """Returns the length of a window in words."""
+        return f"a window of {spec.context} tokens"
+
+    def _reading(self, model=None):
+        """Returns how the text is cut into windows of tokens; a model's tokenizer takes precedence."""
+        tokenizer = getattr(model, "tokenizer", None)
+        if tokenizer is not None:
+            return {"context": self.context, "tokenizer": tokenizer}
+        return {"context": self.context, "tokenizer": self.tokenizer, "vocabulary": self.vocabulary}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +194,7 @@ class Pairs(Data):
 
     def is_known(self, spec):
         """Returns whether the pairs come from where those of their name do."""
-        return _is_known(self, spec)
+        return spec.source == text.pair_spec(spec.name).source
 
     def spec(self, model=None, data_dir=None):
         """Returns the `PairSpec`.
@@ -219,6 +218,10 @@ class Pairs(Data):
         """Returns the files of both tokenizers, as far as there are any."""
         tokenizers = {"source": spec.source_tokenizer, "target": spec.target_tokenizer}
         return {f"{side}.tokenizer.json": t.to_json() for side, t in tokenizers.items() if t is not None}
+
+    def example(self, spec):
+        """Returns the lengths of a pair in words."""
+        return f"a source of {spec.source_length} tokens and a target of {spec.target_length}"
 
 
 def _described(part, spec, data_dir):
