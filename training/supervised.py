@@ -72,7 +72,7 @@ class Supervised(Recipe):
                 valid = ", ".join(["data", "classes", "input_shape", *types])
                 raise ValueError(f"{self.name} is not built with {key!r}; valid: {valid}")
             values[name] = read_value(key, value, types[name])
-        spec = self.data.spec() if splits is None else self.data.checked_splits(splits).spec
+        spec = self.data.spec() if splits is None else self.data.of_kind(splits).spec
         return self.model.changed(values).build(self.data.reshaped(spec, classes, input_shape))
 
     def with_data(self, name):

@@ -61,24 +61,24 @@ class Data(Part):
                 f"data must be a data set's name, {self.own_form}, or Splits, as {self.maker} makes them, "
                 f"got {type(given).__name__}"
             )
-        return given.spec.name, self.checked_splits(given)
+        name = self.of_kind(given).spec.name
+        if name in self.known() and not self.is_known(given.spec):
+            raise ValueError(
+                f"data must not be named like a data set, got {name!r}; give {self.maker} another name"
+            )
+        return name, given
 
-    def checked_splits(self, splits):
-        """Returns the user's `Splits` after checking that they are of this kind and have a name of their own.
+    def of_kind(self, splits):
+        """Returns `Splits` after checking that they are of this kind.
 
         Args:
             splits: The `Splits`.
 
         Raises:
-            ValueError: If they are of another kind, or named like a data set.
+            ValueError: If they are of another kind.
         """
-        name = splits.spec.name
         if not self.describes(splits.spec):
-            raise ValueError(f"data must be {self.noun}, got Splits of another kind, {name!r}")
-        if name in self.known() and not self.is_known(splits.spec):
-            raise ValueError(
-                f"data must not be named like a data set, got {name!r}; give {self.maker} another name"
-            )
+            raise ValueError(f"data must be {self.noun}, got Splits of another kind, {splits.spec.name!r}")
         return splits
 
     def is_known(self, spec):

@@ -4,7 +4,8 @@ import dataclasses
 import os
 from typing import ClassVar
 
-from ... import arguments, data
+from ... import arguments
+from ...data import images
 from ...data.arguments import AUGMENTATIONS
 from .data import Data
 
@@ -14,7 +15,7 @@ class Images(Data):
     """A set of images, and how batches are drawn from it.
 
     Args:
-        name: A data set's name, as `curvezoo.data.names()` lists them, or a folder of images by class.
+        name: A data set's name, as `curvezoo.data.images.names()` lists them, or a folder of images by class.
         batch_size: Examples per step, over all replicas together.
         subset: Training examples to keep; `None` keeps all.
         augment: Names of augmentations: `flip`, `crop`.
@@ -51,10 +52,10 @@ class Images(Data):
         """
         batches = self._batches() | {"seed": seed}
         if splits is not None:
-            return self.checked_splits(splits).with_batches(**batches)
+            return self.of_kind(splits).with_batches(**batches)
         if self._is_folder():
-            return data.from_folder(self.name, **batches)
-        return data.load(self.name, data_dir=data_dir, **batches)
+            return images.from_folder(self.name, **batches)
+        return images.load(self.name, data_dir=data_dir, **batches)
 
     def load_to_measure(self, data_dir=None, splits=None, model=None):
         """Returns the `Splits` for measuring a trained model, without the training settings.
@@ -65,13 +66,15 @@ class Images(Data):
             model: The trained model, which says nothing about how images are read.
         """
         if splits is not None:
-            return self.checked_splits(splits)
-        return data.from_folder(self.name) if self._is_folder() else data.load(self.name, data_dir=data_dir)
+            return self.of_kind(splits)
+        return (
+            images.from_folder(self.name) if self._is_folder() else images.load(self.name, data_dir=data_dir)
+        )
 
     @staticmethod
     def known():
         """Returns the names of the sets of images."""
-        return data.names()
+        return images.names()
 
     @staticmethod
     def is_own(path):
@@ -81,11 +84,11 @@ class Images(Data):
     @staticmethod
     def describes(spec):
         """Returns whether a `Spec` is that of images."""
-        return isinstance(spec, data.Spec)
+        return isinstance(spec, images.Spec)
 
     def is_known(self, spec):
         """Returns whether a `Spec` is that of the data set of its name."""
-        return spec == data.spec(spec.name)
+        return spec == images.spec(spec.name)
 
     def reshaped(self, spec, classes=None, input_shape=None):
         """Returns a `Spec` with another number of classes or another shape of an image."""
@@ -94,8 +97,8 @@ class Images(Data):
     def spec(self, model=None, data_dir=None):
         """Returns the data set's `Spec`, which is the same for every model."""
         if self._is_folder():
-            return data.from_folder(self.name).spec
-        return data.spec(self.name)
+            return images.from_folder(self.name).spec
+        return images.spec(self.name)
 
     def describe(self, spec, data_dir=None):
         """Returns the `data` section of a card.
@@ -104,10 +107,10 @@ class Images(Data):
             spec: The `Spec` of the splits.
             data_dir: The folder of TensorFlow Datasets.
         """
-        known = spec.name in data.names() and spec.source == data.spec(spec.name).source
+        known = spec.name in images.names() and spec.source == images.spec(spec.name).source
         return {
             "name": spec.name,
-            "provenance": data.provenance(spec.name, data_dir) if known else "the user's own",
+            "provenance": images.provenance(spec.name, data_dir) if known else "the user's own",
             "source": spec.source,
             "licence": spec.licence,
             "note": spec.note,
@@ -120,7 +123,7 @@ class Images(Data):
         return {"batch_size": self.batch_size, "subset": self.subset, "augment": self.augment}
 
     def _is_folder(self):
-        return self.name not in data.names() and os.path.isdir(os.path.expanduser(self.name))
+        return self.name not in images.names() and os.path.isdir(os.path.expanduser(self.name))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Text(Data):
             ValueError: If the text is unknown or missing, or a setting is not valid for it.
         """
         if splits is not None:
-            return self.checked_splits(splits).with_batches(batch_size=self.batch_size, seed=seed)
+            return self.of_kind(splits).with_batches(batch_size=self.batch_size, seed=seed)
         batches = {"batch_size": self.batch_size, "seed": seed}
         return text.load(self.name, **self._reading(), **batches, data_dir=data_dir)
 
@@ -74,7 +74,7 @@ class Text(Data):
             ValueError: If the text has characters that the model's tokenizer lacks.
         """
         if splits is not None:
-            return self.checked_splits(splits)
+            return self.of_kind(splits)
         return text.load(self.name, 1, **self._reading(model), data_dir=data_dir)
 
     @staticmethod
@@ -112,7 +112,10 @@ class Text(Data):
             spec: The `TextSpec` of the splits.
             data_dir: The folder of TensorFlow Datasets.
         """
-        return _described(self, spec, data_dir) | {"vocabulary": spec.vocabulary, "context": spec.context}
+        return _described(self, spec, text.provenance, data_dir) | {
+            "vocabulary": spec.vocabulary,
+            "context": spec.context,
+        }
 
     def files(self, spec):
         """Returns the tokenizer's file, if there is a tokenizer."""
@@ -137,6 +140,9 @@ class Pairs(Data):
     Args:
         name: A name, as `curvezoo.data.text.pair_names()` lists them.
         batch_size: Pairs per step, over all replicas together.
+        vocabulary: Largest number of byte pairs of either language; `None` for the default, and for pairs whose
+            tokens are characters.
+        length: Tokens of the longest source and target; `None` for the default.
 
     Raises:
         ValueError: If a value is not valid.
@@ -148,9 +154,14 @@ class Pairs(Data):
     maker: ClassVar[str] = "data.text.load_pairs"
     name: str
     batch_size: int = 64
+    vocabulary: int | None = None
+    length: int | None = None
 
     def __post_init__(self):
         arguments.integer("batch_size", self.batch_size, 1)
+        for name in ("vocabulary", "length"):
+            if getattr(self, name) is not None:
+                arguments.integer(name, getattr(self, name), 2)
 
     def load(self, seed, data_dir=None, splits=None):
         """Returns the `Splits` of ((sources, starts of the targets), targets).
@@ -164,8 +175,8 @@ class Pairs(Data):
             ValueError: If the pairs are unknown or missing, or a setting is not valid for them.
         """
         if splits is not None:
-            return self.checked_splits(splits).with_batches(batch_size=self.batch_size, seed=seed)
-        return text.load_pairs(self.name, batch_size=self.batch_size, seed=seed, data_dir=data_dir)
+            return self.of_kind(splits).with_batches(batch_size=self.batch_size, seed=seed)
+        return text.load_pairs(self.name, self.batch_size, data_dir, seed, **self._sizes())
 
     def load_to_measure(self, data_dir=None, splits=None, model=None):
         """Returns the `Splits` for measuring a trained model.
@@ -175,7 +186,7 @@ class Pairs(Data):
             splits: The caller's own `Splits`, returned unchanged.
             model: The trained model, whose tokenizers must be those of the pairs.
         """
-        return self.load(0, data_dir) if splits is None else self.checked_splits(splits)
+        return self.load(0, data_dir) if splits is None else self.of_kind(splits)
 
     @staticmethod
     def known():
@@ -203,7 +214,7 @@ class Pairs(Data):
             model: A trained model, whose tokenizers must be those of the pairs.
             data_dir: The folder of TensorFlow Datasets; `None` for its default.
         """
-        return self.load_to_measure(data_dir).spec
+        return text.pair_spec(self.name, **self._sizes(), data_dir=data_dir)
 
     def describe(self, spec, data_dir=None):
         """Returns the `data` section of a card.
@@ -212,7 +223,7 @@ class Pairs(Data):
             spec: The `PairSpec` of the splits.
             data_dir: The folder of TensorFlow Datasets.
         """
-        return _described(self, spec, data_dir)
+        return _described(self, spec, text.pair_provenance, data_dir)
 
     def files(self, spec):
         """Returns the files of both tokenizers, as far as there are any."""
@@ -223,13 +234,16 @@ class Pairs(Data):
         """Returns the lengths of a pair in words."""
         return f"a source of {spec.source_length} tokens and a target of {spec.target_length}"
 
+    def _sizes(self):
+        return {"vocabulary": self.vocabulary, "length": self.length}
 
-def _described(part, spec, data_dir):
+
+def _described(part, spec, provenance, data_dir):
     """Returns what the `data` sections of all texts have in common."""
     known = spec.name in part.known() and part.is_known(spec)
     return {
         "name": spec.name,
-        "provenance": text.provenance(spec.name, data_dir) if known else "the user's own",
+        "provenance": provenance(spec.name, data_dir) if known else "the user's own",
         "source": spec.source,
         "licence": spec.licence,
         "note": spec.note,
