@@ -47,22 +47,27 @@ def load(
         context: Length T of the windows, in tokens.
         tokenizer: `characters`, `words` or `bpe`, made from the training text; or a `Tokenizer`, such as that
             of a trained model; `None` for the default of the text.
-        vocabulary: Largest number V of tokens of `words` (10,000 by default) or `bpe` (1,024 by default).
+        vocabulary: Largest number V of tokens of `words` (10,000 by default) or `bpe` (1,024 by default, for
+            `lm1b` 8,192).
         order: `shuffled`; or `contiguous`, in which each row of a batch continues the same row of the
-            previous batch.
+            previous batch. `lm1b`, which is streamed, is always shuffled.
 
     Returns:
         The `Splits`, whose spec is a `TextSpec` with the tokenizer.
 
     Raises:
-        ValueError: If an argument is not valid, a file is missing or not text, or the data set is not prepared
-            and cannot be.
+        ValueError: If an argument is not valid, a file is missing or not text, or the data set is not
+            prepared and cannot be.
     """
     sampling = windows.Sampling(batch_size, seed, order)
     sampling.check()
     source = _source(name)
     spec, tokens = _prepared(source, data_dir, context, tokenizer, vocabulary)
     sampling.check(spec.train)
+    if source.streamed:
+        from . import stream
+
+        return stream.splits(spec, tokens, sampling)
     # TensorFlow is imported only here, so that an invalid argument is reported at once.
     return windows.splits(spec, *tokens, sampling)
 
@@ -77,8 +82,8 @@ def spec(
 ) -> specs.TextSpec:
     """Returns the properties of a text as `load` cuts it into windows.
 
-    With characters, `text` and `tiny_shakespeare` have fixed alphabets, and their properties are known without
-    reading a data set. Otherwise the text is read and the tokenizer made.
+    With characters, `text` and `tiny_shakespeare` have fixed alphabets, and their properties are known
+    without reading a data set. Otherwise the text is read and the tokenizer made.
 
     Args:
         name: As for `load`.
@@ -184,13 +189,20 @@ def _source(name):
 
 
 def _prepared(source, data_dir, context, tokenizer, vocabulary):
-    """Returns the `TextSpec` and the tokens of the three splits, int32."""
+    """Returns the `TextSpec`, and the tokens of the three splits, int32, or the `SentenceStream`."""
     arguments.integer("context", context, 1)
-    _fixed_tokenizer(source, tokenizer, vocabulary)
+    fixed = _fixed_tokenizer(source, tokenizer, vocabulary)
     if data_dir is not None:
         data_dir = os.fspath(arguments.folder("data_dir", data_dir))
+    folder = data_dir or os.environ.get("TFDS_DATA_DIR")
+    if source.streamed:
+        from .stream import stream_of
+
+        kind = tokenizer or source.tokenizer
+        stream = stream_of(source, folder, fixed or kind, source.limit(kind, vocabulary))
+        sizes = stream.train_tokens, len(stream.validation), len(stream.test)
+        return _spec(source, context, stream.tokenizer, sizes), stream
     if source.name in specs.names():
-        folder = data_dir or os.environ.get("TFDS_DATA_DIR")
         made, tokens = _known_tokens(source.name, tokenizer, vocabulary, folder)
     else:
         texts = files.texts(source.name)
@@ -243,7 +255,8 @@ def _fixed_tokenizer(source, tokenizer, vocabulary):
         return None
     if vocabulary is not None:
         raise ValueError(
-            f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}: it is the alphabet's"
+            f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}; every character has "
+            "a token"
         )
     return CharacterTokenizer(source.alphabet) if source.alphabet else None
 
@@ -257,9 +270,8 @@ def _tokenizer(source, tokenizer, vocabulary, texts):
     if kind == "characters":
         # Every split counts, so that a character that only the test text has is no error.
         return CharacterTokenizer("".join(sorted(set().union(*texts))))
-    limit = source.vocabulary[kind] if vocabulary is None else vocabulary
     train = WordTokenizer.train if kind == "words" else BytePairTokenizer.train
-    return train(texts[0], limit)
+    return train(texts[0], source.limit(kind, vocabulary))
 
 
 def _spec(source, context, tokenizer, sizes):

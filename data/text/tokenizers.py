@@ -1,7 +1,7 @@
 """Tokenizers: characters, words and byte-level byte-pair encoding, each stored as JSON.
 
-Legend: N tokens, V tokens of the vocabulary. A token is an integer in 0 .. V - 1. If `reserved` is positive, the
-first tokens stand for no text: with 3, 0 is padding, 1 the start and 2 the end of a sequence.
+Legend: N tokens, V tokens of the vocabulary. A token is an integer in 0 .. V - 1. If `reserved` is positive,
+the first tokens stand for no text: with 3, 0 is padding, 1 the start and 2 the end of a sequence.
 """
 
 import abc
@@ -163,8 +163,8 @@ class CharacterTokenizer(Tokenizer):
 class WordTokenizer(Tokenizer):
     """Makes each word between white space a token, and each line break the token `end`.
 
-    Words that are not in the vocabulary become `unknown`. `decode` puts one space between words, so it restores
-    text with single spaces and known words. This is how the Penn Treebank's files are read.
+    Words that are not in the vocabulary become `unknown`. `decode` puts one space between words, so it
+    restores text with single spaces and known words. This is how the Penn Treebank's files are read.
 
     Args:
         words: The V distinct words in the order of their tokens. If `unknown` or `end` is missing, it is put
@@ -250,8 +250,8 @@ class WordTokenizer(Tokenizer):
 class BytePairTokenizer(Tokenizer):
     """Byte-pair encoding of the text's UTF-8 bytes; `decode(encode(text))` equals `text`, whatever the text.
 
-    The first 256 tokens are the bytes, and each merge adds the concatenation of two tokens. Merges never cross
-    the borders of words and runs of white space, as in GPT-2.
+    The first 256 tokens are the bytes, and each merge adds the concatenation of two tokens. Merges never
+    cross the borders of words and runs of white space, as in GPT-2.
 
     Args:
         merges: Pairs of tokens in the order in which they are merged, each written as in GPT-2's merges file:
@@ -388,7 +388,11 @@ def _ranges(alphabet):
 @functools.cache
 def _byte_characters():
     """Returns the 256 printable characters that stand for the bytes, as GPT-2 writes them, sorted."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
     others = [chr(256 + n) for n in range(256 - len(printable))]
     return tuple(sorted([*map(chr, printable), *others]))
 
