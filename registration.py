@@ -46,6 +46,7 @@ CLASSES = {
     "optimizers.rmsprop": ("RMSProp",),
     "optimizers.schedules": ("Warmup",),
     "zoo.language.transformer": ("TransformerLanguageModel",),
+    "zoo.language.translator": ("Translator",),
 }
 
 

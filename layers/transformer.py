@@ -36,7 +36,9 @@ class TransformerBlock(keras.layers.Layer):
         norm: `pre` or `post`.
         rotary: Whether queries and keys of self-attention are rotated by their positions.
         activation: Activation of the feed-forward network.
-        dropout: Probability that a feature of each branch, and an attention weight, is dropped in training.
+        dropout: Probability that a feature of each branch is set to zero while training.
+        attention_dropout: Probability that an attention weight is; slow on a CPU, which draws T random
+            numbers for each head and position.
         use_bias: Whether the maps have biases.
         head_size: As for `MultiHeadAttention`.
         kernel_initializer: Any Keras initializer identifier.
@@ -61,6 +63,7 @@ class TransformerBlock(keras.layers.Layer):
         rotary=False,
         activation="relu",
         dropout=0.0,
+        attention_dropout=0.0,
         use_bias=True,
         head_size=None,
         kernel_initializer="glorot_uniform",
@@ -73,6 +76,7 @@ class TransformerBlock(keras.layers.Layer):
         self.norm = arguments.one_of("norm", norm, _NORMS)
         self.activation = keras.activations.get(activation)
         self.dropout = arguments.fraction("dropout", dropout)
+        self.attention_dropout = arguments.fraction("attention_dropout", attention_dropout)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
 
@@ -85,7 +89,12 @@ class TransformerBlock(keras.layers.Layer):
             "output_initializer": self.output_initializer,
             "dtype": policy,
         }
-        attention = {"heads": self.heads, "head_size": self.head_size, "dropout": self.dropout, **maps}
+        attention = {
+            "heads": self.heads,
+            "head_size": self.head_size,
+            "dropout": self.attention_dropout,
+            **maps,
+        }
         self.attention = MultiHeadAttention(
             causal=self.causal, rotary=self.rotary, name="attention", **attention
         )
@@ -187,6 +196,7 @@ class TransformerBlock(keras.layers.Layer):
             "rotary": self.rotary,
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
+            "attention_dropout": self.attention_dropout,
             "use_bias": self.use_bias,
             "head_size": self.head_size,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

@@ -14,6 +14,8 @@ _MODULES = (
     "classifiers.cnn",
     "classifiers.resnet",
     "denoisers.residual",
+    "language.transformer",
+    "language.translator",
 )
 
 

@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING
 
 from ... import arguments
-from . import files, specs, topics, windows
+from . import files, specs, topics
+from . import windows as packing
 from .tokenizers import KINDS, BytePairTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def load(
     tokenizer: str | Tokenizer | None = None,
     vocabulary: int | None = None,
     order: str = "shuffled",
+    windows: int | None = None,
 ) -> Splits:
     """Loads a text as training, validation and test windows of (inputs, targets), each int32 [B, T].
 
@@ -51,6 +53,7 @@ def load(
             `lm1b` 8,192).
         order: `shuffled`; or `contiguous`, in which each row of a batch continues the same row of the
             previous batch. `lm1b`, which is streamed, is always shuffled.
+        windows: Number of windows in an epoch; `None` for all, about the training tokens over T.
 
     Returns:
         The `Splits`, whose spec is a `TextSpec` with the tokenizer.
@@ -59,7 +62,7 @@ def load(
         ValueError: If an argument is not valid, a file is missing or not text, or the data set is not
             prepared and cannot be.
     """
-    sampling = windows.Sampling(batch_size, seed, order)
+    sampling = packing.Sampling(batch_size, seed, order, windows)
     sampling.check()
     source = _source(name)
     spec, tokens = _prepared(source, data_dir, context, tokenizer, vocabulary)
@@ -69,7 +72,7 @@ def load(
 
         return stream.splits(spec, tokens, sampling)
     # TensorFlow is imported only here, so that an invalid argument is reported at once.
-    return windows.splits(spec, *tokens, sampling)
+    return packing.splits(spec, *tokens, sampling)
 
 
 def spec(
@@ -137,6 +140,7 @@ def from_texts(
     tokenizer: str | Tokenizer = "characters",
     vocabulary: int | None = None,
     order: str = "shuffled",
+    windows: int | None = None,
 ) -> Splits:
     """Builds splits from a user's own texts.
 
@@ -151,6 +155,7 @@ def from_texts(
         tokenizer: As for `load`.
         vocabulary: As for `load`.
         order: As for `load`.
+        windows: As for `load`.
 
     Returns:
         The `Splits`.
@@ -161,7 +166,7 @@ def from_texts(
     for split, text in {"train": train, "validation": validation, "test": test}.items():
         if not isinstance(text, str) or not text:
             raise ValueError(f"{split} must be a text, got {arguments.described(text)}")
-    sampling = windows.Sampling(batch_size, seed, order)
+    sampling = packing.Sampling(batch_size, seed, order, windows)
     sampling.check()
     source = specs.Source(
         name, "characters", specs.VOCABULARY, "the user's own", "the user's own texts", note=""
@@ -170,7 +175,7 @@ def from_texts(
     tokens = [made.encode(text) for text in (train, validation, test)]
     spec = _spec(source, context, made, [len(split) for split in tokens])
     sampling.check(spec.train)
-    return windows.splits(spec, *tokens, sampling)
+    return packing.splits(spec, *tokens, sampling)
 
 
 def _source(name):
@@ -279,7 +284,7 @@ def _spec(source, context, tokenizer, sizes):
         name=source.name,
         context=context,
         vocabulary=tokenizer.size,
-        **windows.counts(source.name, context, *sizes),
+        **packing.counts(source.name, context, *sizes),
         licence=source.licence,
         source=source.source,
         note=source.note,

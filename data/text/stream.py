@@ -3,6 +3,7 @@
 Legend: B batch, T context.
 """
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -100,7 +101,7 @@ def splits(spec, stream, sampling):
         return splits(spec, stream, sampling.replaced(spec.train, **settings))
 
     return Splits(
-        spec,
+        dataclasses.replace(spec, train=sampling.windows or spec.train),
         sampling.batch_size,
         _shuffled(spec, stream, sampling),
         windows.in_order(stream.validation, spec.validation, spec),
@@ -111,7 +112,7 @@ def splits(spec, stream, sampling):
 
 def _shuffled(spec, stream, sampling):
     """Returns the function from epoch numbers to batches that `Splits` expects."""
-    steps = spec.train // sampling.batch_size
+    steps = (sampling.windows or spec.train) // sampling.batch_size
     shards = stream.train
 
     def epoch(number):

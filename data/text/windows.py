@@ -22,14 +22,18 @@ class Sampling:
         batch_size: Windows per training batch.
         seed: Key of the offset and of the order.
         order: `shuffled` or `contiguous`.
+        windows: Number of windows in an epoch; `None` for all.
     """
 
     batch_size: int = 32
     seed: int = 0
     order: str = "shuffled"
+    windows: int | None = None
 
     def check(self, train=None):
         """Raises a ValueError unless every setting is valid for `train` windows; `None` for any number."""
+        if self.windows is not None:
+            train = arguments.integer("windows", self.windows, 1, train)
         arguments.integer("batch_size", self.batch_size, 1, train)
         arguments.seed("seed", self.seed)
         arguments.one_of("order", self.order, ORDERS)
@@ -78,8 +82,8 @@ def splits(spec, train, validation, test, sampling):
     """Builds the splits of a text held in memory.
 
     Epoch e cuts the training text into consecutive windows from an offset that is uniform over all positions
-    from which the windows fit, at least T of them; every target is thus drawn with positive probability. In
-    `shuffled` order the windows are then permuted. In `contiguous` order, row b of each batch continues row b
+    from which the windows fit, at least T of them; every target is thus drawn with positive probability. An
+    epoch of fewer `windows` takes the first of them in the order. In `shuffled` order the windows are then permuted. In `contiguous` order, row b of each batch continues row b
     of the previous one, for recurrent nets that keep their state.
 
     Args:
@@ -104,7 +108,7 @@ def splits(spec, train, validation, test, sampling):
         return splits(spec, train, validation, test, sampling.replaced(spec.train, **settings))
 
     return Splits(
-        spec,
+        dataclasses.replace(spec, train=sampling.windows or spec.train),
         sampling.batch_size,
         _drawn(train, spec.train, spec.context, sampling),
         in_order(validation, spec.validation, spec),
@@ -117,7 +121,7 @@ def _drawn(tokens, windows, context, sampling):
     """Returns the function from epoch numbers to batches that `Splits` expects."""
     import tensorflow as tf
 
-    steps = windows // sampling.batch_size
+    steps = (sampling.windows or windows) // sampling.batch_size
     used = steps * sampling.batch_size
     offsets = len(tokens) - windows * context
 

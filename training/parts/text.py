@@ -23,6 +23,7 @@ class Text(Data):
         vocabulary: Largest number of tokens of `words` or `bpe`; `None` for the text's default.
         context: Tokens in a window.
         batch_size: Windows per step, over all replicas together.
+        windows: Windows in an epoch; `None` for the whole text once.
 
     Raises:
         ValueError: If a value is not valid.
@@ -37,6 +38,7 @@ class Text(Data):
     vocabulary: int | None = None
     context: int = 128
     batch_size: int = 32
+    windows: int | None = None
 
     def __post_init__(self):
         arguments.one_of("tokenizer", self.tokenizer, TOKENIZERS)
@@ -44,6 +46,8 @@ class Text(Data):
             arguments.integer("vocabulary", self.vocabulary, 2)
         arguments.integer("context", self.context, 1)
         arguments.integer("batch_size", self.batch_size, 1)
+        if self.windows is not None:
+            arguments.integer("windows", self.windows, 1)
 
     def load(self, seed, data_dir=None, splits=None):
         """Returns the `Splits`.
@@ -57,9 +61,9 @@ class Text(Data):
         Raises:
             ValueError: If the text is unknown or missing, or a setting is not valid for it.
         """
+        batches = {"batch_size": self.batch_size, "seed": seed, "windows": self.windows}
         if splits is not None:
-            return self.of_kind(splits).with_batches(batch_size=self.batch_size, seed=seed)
-        batches = {"batch_size": self.batch_size, "seed": seed}
+            return self.of_kind(splits).with_batches(**batches)
         return text.load(self.name, **self._reading(), **batches, data_dir=data_dir)
 
     def load_to_measure(self, data_dir=None, splits=None, model=None):

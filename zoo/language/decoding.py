@@ -57,7 +57,7 @@ def sample(model, loop, lengths, uniforms, limit, max_new_tokens, temperature, c
         model: The model.
         loop: The variables, as `begin` or this function returns them; `ends` are the ends of the rows.
         lengths: Length of each prompt, int32 [B].
-        uniforms: Uniform numbers [B, M], by row and new token.
+        uniforms: Uniform numbers [B, M], by row and new token; `None` to take the most probable tokens.
         limit: One past the last position to write; an integer tensor.
         max_new_tokens: Number of new tokens of each row; an integer tensor.
         temperature: As for `filters.draw`.
@@ -74,9 +74,12 @@ def sample(model, loop, lengths, uniforms, limit, max_new_tokens, temperature, c
         time, tokens = loop["time"], loop["tokens"]
         state, offset = _with_space(model, loop, cache_length)
         logits, state = model.step(_column(tokens, time - 1), time - 1 - offset, state)
-        new = ops.clip(time - lengths, 0, ops.shape(uniforms)[1] - 1)
-        uniform = ops.take_along_axis(uniforms, new[:, None], axis=1)[:, 0]
-        drawn = filters.draw(logits, uniform, temperature, **choices)
+        if uniforms is None:
+            drawn = filters.most_probable(logits)
+        else:
+            new = ops.clip(time - lengths, 0, ops.shape(uniforms)[1] - 1)
+            uniform = ops.take_along_axis(uniforms, new[:, None], axis=1)[:, 0]
+            drawn = filters.draw(logits, uniform, temperature, **choices)
 
         reading, done = time < lengths, loop["done"]
         written = ops.where(reading, _column(tokens, time), ops.where(done, 0, drawn))

@@ -8,6 +8,7 @@ from keras import ops
 from ... import arguments
 
 _LARGEST_UNIFORM = 1 - 2.0**-20
+_LOWEST_TEMPERATURE = 1e-6
 
 
 def check(vocabulary, temperature=1.0, top_k=None, top_p=None):
@@ -64,12 +65,20 @@ def draw(logits, uniform, temperature, top_k=None, top_p=None):
     Returns:
         Tokens [B], int32.
     """
-    logits = ops.cast(logits, "float32")
-    greedy = ops.cast(ops.argmax(logits, axis=-1), "int32")
-    positive = ops.maximum(ops.cast(temperature, "float32"), 1e-6)
+    logits, temperature = ops.cast(logits, "float32"), ops.cast(temperature, "float32")
+    positive = ops.maximum(temperature, _LOWEST_TEMPERATURE)
     probabilities = ops.softmax(filtered_logits(logits, positive, top_k, top_p), axis=-1)
     cumulative = ops.cumsum(probabilities, axis=-1)
     # Rounding may leave the last sum below 1. Tokens of probability 0 are never drawn.
     target = ops.minimum(uniform, _LARGEST_UNIFORM)[:, None] * cumulative[:, -1:]
     drawn = ops.sum(ops.cast(cumulative <= target, "int32"), axis=-1)
-    return ops.where(ops.cast(temperature, "float32") > 0, drawn, greedy)
+    return ops.where(temperature > 0, drawn, most_probable(logits))
+
+
+def most_probable(logits):
+    """Returns the most probable token of each row, [B], int32.
+
+    Args:
+        logits: [B, V].
+    """
+    return ops.cast(ops.argmax(logits, axis=-1), "int32")
