@@ -8,9 +8,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from curvezoo.layers import TransformerBlock
 from curvezoo.publishing.accounting import account
 from curvezoo.theory import counting
 from curvezoo.theory.counting import TransformerShape
+from curvezoo.zoo.language.transformer import TransformerLanguageModel
 
 GPT2 = {
     "gpt2": (TransformerShape(12, 768, 12), 124_439_808),
@@ -260,6 +262,49 @@ def test_a_decoder_and_its_gradient_have_the_products_that_xla_compiles(dot_mult
     assert count.parameters == model.count_params()
     assert count.forward == 3 * account(model).multiplications == dot_multiplications(model, tokens)
     assert count.forward + count.backward == dot_multiplications(gradient, tokens)
+
+
+SETTINGS = [
+    {"num_layers": 2, "heads": 2, "feed_forward": 20, "positions": "learned", "tied": True, "use_bias": True},
+    {"num_layers": 1, "heads": (2, 6), "positions": "sinusoidal", "norm": "post"},
+    {"num_layers": 1, "heads": 2, "positions": "rotary"},
+]
+
+
+@pytest.mark.equation("5.4.16")
+@pytest.mark.equation("5.4.17")
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: settings["positions"])
+def test_language_models_of_the_zoo_have_the_counted_parameters_and_products(settings, dot_multiplications):
+    model = TransformerLanguageModel(vocabulary=11, context=6, width=8, **settings)
+    config = model.get_config()
+    sizes = (config[name] for name in ("num_layers", "width", "heads", "feed_forward"))
+    shape = TransformerShape(*sizes, norm=config["norm"], bias=config["use_bias"])
+    options = {name: config[name] for name in ("vocabulary", "context", "positions", "tied")}
+    count = shape.decoder(**options, length=5)
+    assert count.parameters == model.count_params()
+    assert count.forward == account(model, (5,)).multiplications
+    assert count.forward == dot_multiplications(model, tf.zeros((1, 5), tf.int32))
+    # A step multiplies with the whole buffer of the cache, the positions after it included.
+    step = shape.decoder(**options, length=1, cached=5)
+    state = model.initial_state(1, 6)
+    tokens, position = tf.zeros((1,), tf.int32), tf.constant(2)
+    made = dot_multiplications(lambda *inputs: model.step(*inputs)[0], tokens, position, state)
+    assert step.forward == made
+
+
+def test_a_layer_that_attends_to_a_memory_has_the_counted_parameters_and_products(dot_multiplications):
+    layer = TransformerBlock(heads=2, units=20, causal=True, cross=True)
+    inputs, memory = keras.Input((5, 8)), keras.Input((4, 8))
+    model = keras.Model([inputs, memory], layer(inputs, memory))
+    shape = TransformerShape(1, 8, 2, 20)
+    count = shape.block(5, memory_length=4)
+    assert count.parameters == model.count_params()
+    assert count.forward == account(model).multiplications
+    cache = layer.initial_cache(1, 6, tf.zeros((1, 4, 8)))
+    made = dot_multiplications(
+        lambda *inputs: layer.extend(*inputs)[0], tf.zeros((1, 1, 8)), cache, tf.constant(2)
+    )
+    assert shape.block(1, cached=5, memory_length=4).forward == made
 
 
 @pytest.mark.equation("5.4.17")
