@@ -325,7 +325,7 @@ def test_elementwise_operations_add_two_percent_to_the_flops_of_xla():
     assert exact < flops < 1.02 * exact
 
 
-def test_an_encoder_decoder_adds_a_second_attention_and_norm_to_each_layer_of_the_decoder():
+def test_the_decoder_of_a_pair_has_a_second_attention_and_norm_in_each_layer():
     shape, d = TransformerShape(3, 8, 2, bias=False, norm="post"), 8
     count = shape.encoder_decoder(11, 13, 6, 5, positions="learned", tied=False)
     layer = 12 * d**2
@@ -361,6 +361,8 @@ def test_norms_positions_and_ties_count_parameters_and_no_products():
     [
         (lambda: TransformerShape(2, 10, 3), "heads must divide width=10, got 3; or give head_size"),
         (lambda: TransformerShape(0, 8, 2), "num_layers"),
+        (lambda: TransformerShape(2, 8, 2.5), "heads must be a positive integer, got 2.5"),
+        (lambda: TransformerShape(2, 8, 2, head_size=0), "head_size must be a positive integer, got 0"),
         (lambda: TransformerShape(2, 8, 2, 0), "feed_forward"),
         (lambda: TransformerShape(2, 8, (3, 0)), r"heads\[1\] must be a positive integer, got 0"),
         (lambda: TransformerShape(2, 8, (3, 5), head_size=4), "head_size must be left out"),

@@ -180,17 +180,17 @@ def layer_norm(width: int, *, bias: bool = True) -> Count:
 
 def head_sizes(width, heads, head_size=None, value_sizes=None):
     """Returns the sums of key sizes and of value sizes over the heads, after checking them."""
-    number = heads if isinstance(heads, int) else len(heads)
+    listed = isinstance(heads, Sequence)
+    number = len(heads) if listed else heads
     require_positive(width=width, heads=number)
-    if number is not heads:
-        if head_size is not None:
-            raise ValueError(f"head_size must be left out if heads has the sizes, got {head_size!r}")
-        keys = heads
-    elif head_size is None and width % heads:
+    if listed and head_size is not None:
+        raise ValueError(f"head_size must be left out if heads has the sizes, got {head_size!r}")
+    if not listed and head_size is None and width % heads:
         raise ValueError(f"heads must divide width={width}, got {heads}; or give head_size")
+    if listed:
+        keys = _sizes("heads", heads, number)
     else:
-        keys = width // heads if head_size is None else head_size
-    keys = _sizes("heads" if number is not heads else "head_size", keys, number)
+        keys = _sizes("head_size", width // heads if head_size is None else head_size, number)
     return sum(keys), sum(keys if value_sizes is None else _sizes("value_sizes", value_sizes, number))
 
 
@@ -233,8 +233,11 @@ def _attention(width, memory_width, keys, values, bias, products):
 
 
 def _sizes(name, value, number):
-    sizes = (value,) * number if isinstance(value, int) else tuple(value)
-    if len(sizes) != number:
+    """Returns a size for each head."""
+    if not isinstance(value, Sequence):
+        require_positive(**{name: value})
+        return (value,) * number
+    if len(value) != number:
         raise ValueError(f"{name} must have a size for each of the {number} heads, got {value!r}")
-    require_positive(**{f"{name}[{i}]": size for i, size in enumerate(sizes)})
-    return sizes
+    require_positive(**{f"{name}[{i}]": size for i, size in enumerate(value)})
+    return tuple(value)
