@@ -1,71 +1,14 @@
-"""Multiplications and parameters of neural networks, forward and backward (notes, section 1.4).
-
-A layer y = W x costs one matrix product forward and two backward: dL/dW from dL/dy and x, and dL/dx from
-dL/dy and W. All three have the same number of multiplications, so a backward pass costs about two forward
-passes. This is a rule of thumb, because the first layer needs no derivative with respect to the data. The
-exact count for the notes' two-layer net (Eq. 1.4.5) is D_2 D_1 + D_1 D_0 forward and
-2 D_2 D_1 + D_1 D_0 backward.
-
-Only the multiplications of matrix products and convolutions are counted. Biases, activations and
-normalizations are of lower order and omitted. A multiply-add is one multiplication and two FLOPs.
+"""Multiplications and parameters of fully connected and convolutional networks (notes, section 1.4).
 
 Legend: B batch, D features, H height, W width, C channels, R kernel rows, S kernel columns.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
-from operator import add
 
-from ..arguments import one_of
-
-
-@dataclass(frozen=True)
-class Count:
-    """Parameters and multiplications of a layer or of a stack of layers.
-
-    Args:
-        parameters: Number of trainable weights and biases.
-        forward: Multiplications of the forward pass.
-        backward_weights: Multiplications of the derivatives with respect to the weights.
-        backward_input: Multiplications of the derivatives with respect to the inputs.
-    """
-
-    parameters: int
-    forward: int
-    backward_weights: int
-    backward_input: int
-
-    @property
-    def backward(self) -> int:
-        """Multiplications of the whole backward pass."""
-        return self.backward_weights + self.backward_input
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations of the forward pass, two for each multiplication."""
-        return 2 * self.forward
-
-    def __add__(self, other: Count) -> Count:
-        return Count(
-            self.parameters + other.parameters,
-            self.forward + other.forward,
-            self.backward_weights + other.backward_weights,
-            self.backward_input + other.backward_input,
-        )
-
-
-def matrix_product(rows: int, inner: int, columns: int) -> int:
-    """Returns the multiplications of a matrix product.
-
-    Args:
-        rows: Rows of the first matrix, [rows, inner].
-        inner: Columns of the first matrix and rows of the second.
-        columns: Columns of the second matrix, [inner, columns].
-    """
-    return rows * inner * columns
+from ...arguments import one_of
+from .count import Count, matrix_product, network, require_positive
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Count:
@@ -84,7 +27,7 @@ def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Co
     Raises:
         ValueError: If a size is not a positive integer.
     """
-    _require_positive(inputs=inputs, outputs=outputs, batch=batch)
+    require_positive(inputs=inputs, outputs=outputs, batch=batch)
     products = matrix_product(batch, inputs, outputs)
     return Count(inputs * outputs + bias * outputs, products, products, products)
 
@@ -131,7 +74,7 @@ def convolution(
             unknown, or the kernel is larger than a `valid` input.
     """
     kernel, strides, dilation = (_pair(value) for value in (kernel, strides, dilation))
-    _require_positive(in_channels=in_channels, out_channels=out_channels, groups=groups, batch=batch)
+    require_positive(in_channels=in_channels, out_channels=out_channels, groups=groups, batch=batch)
     if in_channels % groups or out_channels % groups:
         raise ValueError(
             f"groups must divide in_channels and out_channels, got groups={groups}, "
@@ -162,7 +105,7 @@ def output_length(
     Raises:
         ValueError: If a size is not positive, the padding is unknown, or a `valid` kernel does not fit.
     """
-    _require_positive(length=length, kernel=kernel, stride=stride, dilation=dilation)
+    require_positive(length=length, kernel=kernel, stride=stride, dilation=dilation)
     one_of("padding", padding, ("valid", "same"))
     if padding == "same":
         return -(-length // stride)
@@ -170,27 +113,6 @@ def output_length(
     if extent > length:
         raise ValueError(f"kernel must fit into a 'valid' input, got extent {extent} for length {length}")
     return (length - extent) // stride + 1
-
-
-def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
-    """Adds up the counts of a chain of layers; the first layer is applied to the data.
-
-    Args:
-        layers: Counts in forward order.
-        data_gradient: Whether to include the derivative with respect to the data. Training does not need it,
-            which saves one of the two backward products of the first layer.
-
-    Returns:
-        The sum. Its `backward` is exact, unlike the rule of thumb of twice its `forward`.
-
-    Raises:
-        ValueError: If there are no layers.
-    """
-    if not layers:
-        raise ValueError("layers must hold at least one Count, got none")
-    total = reduce(add, layers)
-    skipped = 0 if data_gradient else layers[0].backward_input
-    return Count(total.parameters, total.forward, total.backward_weights, total.backward_input - skipped)
 
 
 def perceptron(widths: list[int], *, bias: bool = True, batch: int = 1, data_gradient: bool = False) -> Count:
@@ -228,9 +150,3 @@ def _taps(length, kernel, stride, dilation, *, padding, count_padding):
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def _require_positive(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if size != int(size) or size < 1:
-            raise ValueError(f"{name} must be a positive integer, got {size!r}")

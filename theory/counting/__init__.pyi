@@ -1,0 +1,17 @@
+from .attention import Products as Products
+from .attention import cross_attention as cross_attention
+from .attention import feed_forward as feed_forward
+from .attention import layer_norm as layer_norm
+from .attention import self_attention as self_attention
+from .count import Count as Count
+from .count import matrix_product as matrix_product
+from .count import network as network
+from .feedforward import convolution as convolution
+from .feedforward import dense as dense
+from .feedforward import output_length as output_length
+from .feedforward import perceptron as perceptron
+from .recurrent import embedding as embedding
+from .recurrent import lstm as lstm
+from .recurrent import rnn as rnn
+from .recurrent import unembedding as unembedding
+from .transformer import TransformerShape as TransformerShape
