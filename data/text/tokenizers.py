@@ -175,7 +175,8 @@ class CharacterTokenizer(Tokenizer):
 
     def _encode_all(self, texts):
         # Characters are encoded one by one, so that the texts can be encoded as one.
-        return np.split(self._encode("".join(texts)), np.cumsum([len(text) for text in texts])[:-1])
+        ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+        return np.split(self._encode("".join(texts)), ends)[:-1]
 
     def _decode(self, ids):
         return self._codes[ids].tobytes().decode("utf-32-le", "surrogatepass")
