@@ -48,7 +48,7 @@ def load(
         seed: Key of the offset and the order; the splits do not depend on it.
         context: Length T of the windows, in tokens.
         tokenizer: `characters`, `words` or `bpe`, made from the training text; or a `Tokenizer`, such as that
-            of a trained model; `None` for the default of the text.
+            of a trained model; `None` for the default of the text. `lm1b` takes no `characters`.
         vocabulary: Largest number V of tokens of `words` (10,000 by default) or `bpe` (1,024 by default, for
             `lm1b` 8,192).
         order: `shuffled`; or `contiguous`, in which each row of a batch continues the same row of the
@@ -65,6 +65,8 @@ def load(
     sampling = packing.Sampling(batch_size, seed, order, windows)
     sampling.check()
     source = _source(name)
+    if source.streamed:
+        arguments.one_of("order", order, ("shuffled",))
     spec, tokens = _prepared(source, data_dir, context, tokenizer, vocabulary)
     sampling.check(spec.train)
     if source.streamed:
@@ -104,7 +106,7 @@ def spec(
     source = _source(name)
     made = _fixed_tokenizer(source, tokenizer, vocabulary)
     if isinstance(made, CharacterTokenizer) and source.characters:
-        return _spec(source, context, made, source.characters)
+        return _spec(source, context, made, packing.counts(source.name, context, *source.characters))
     return _prepared(source, data_dir, context, tokenizer, vocabulary)[0]
 
 
@@ -173,7 +175,7 @@ def from_texts(
     )
     made = _tokenizer(source, tokenizer, vocabulary, (train, validation, test))
     tokens = [made.encode(text) for text in (train, validation, test)]
-    spec = _spec(source, context, made, [len(split) for split in tokens])
+    spec = _spec(source, context, made, packing.counts(name, context, *map(len, tokens)))
     sampling.check(spec.train)
     return packing.splits(spec, *tokens, sampling)
 
@@ -205,15 +207,17 @@ def _prepared(source, data_dir, context, tokenizer, vocabulary):
 
         kind = tokenizer or source.tokenizer
         stream = stream_of(source, folder, fixed or kind, source.limit(kind, vocabulary))
-        sizes = stream.train_tokens, len(stream.validation), len(stream.test)
-        return _spec(source, context, stream.tokenizer, sizes), stream
+        held_out = packing.held_out_counts(source.name, context, len(stream.validation), len(stream.test))
+        counts = {"train": stream.windows(context), **held_out}
+        return _spec(source, context, stream.tokenizer, counts), stream
     if source.name in specs.names():
         made, tokens = _known_tokens(source.name, tokenizer, vocabulary, folder)
     else:
         texts = files.texts(source.name)
         made = _tokenizer(source, tokenizer, vocabulary, texts)
         tokens = [made.encode(text) for text in texts]
-    return _spec(source, context, made, [len(split) for split in tokens]), tokens
+    counts = packing.counts(source.name, context, *map(len, tokens))
+    return _spec(source, context, made, counts), tokens
 
 
 @functools.lru_cache(maxsize=2)
@@ -253,16 +257,16 @@ def _fixed_tokenizer(source, tokenizer, vocabulary):
             raise ValueError(f"vocabulary must be None for a given tokenizer, got {vocabulary!r}")
         return tokenizer
     kind = source.tokenizer if tokenizer is None else arguments.one_of("tokenizer", tokenizer, KINDS)
+    if source.streamed:
+        # Characters that the first sentences lack would end the training.
+        arguments.one_of("tokenizer", kind, ("words", "bpe"))
     if kind != "characters":
         least = {"words": 3, "bpe": 256}[kind]
         if vocabulary is not None:
             arguments.integer("vocabulary", vocabulary, least)
         return None
     if vocabulary is not None:
-        raise ValueError(
-            f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}; every character has "
-            "a token"
-        )
+        raise ValueError(f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}")
     return CharacterTokenizer(source.alphabet) if source.alphabet else None
 
 
@@ -279,12 +283,12 @@ def _tokenizer(source, tokenizer, vocabulary, texts):
     return train(texts[0], source.limit(kind, vocabulary))
 
 
-def _spec(source, context, tokenizer, sizes):
+def _spec(source, context, tokenizer, counts):
     return specs.TextSpec(
         name=source.name,
         context=context,
         vocabulary=tokenizer.size,
-        **packing.counts(source.name, context, *sizes),
+        **counts,
         licence=source.licence,
         source=source.source,
         note=source.note,

@@ -9,11 +9,12 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from ... import arguments
 from ..prepared import builder as prepared_builder
 from ..shards import Shards
 from ..splits import Splits
 from . import windows
-from .tokenizers import BytePairTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
+from .tokenizers import BytePairTokenizer, Tokenizer, WordTokenizer
 
 # Sentences from which the tokenizer is made, and by which the windows of an epoch are counted.
 _SAMPLE = 100_000
@@ -29,7 +30,7 @@ class SentenceStream:
     Args:
         source: The `Source` of the text.
         data_dir: Folder of prepared data sets, or `None`.
-        tokenizer: A `Tokenizer`, or the kind of tokenizer that is made from the first training sentences.
+        tokenizer: A `Tokenizer`; or `words` or `bpe`, made from the first training sentences.
         vocabulary: Largest number of tokens of `words` or `bpe`.
     """
 
@@ -43,13 +44,27 @@ class SentenceStream:
         if isinstance(tokenizer, Tokenizer):
             self.tokenizer = tokenizer
         else:
-            self.tokenizer = _made(tokenizer, vocabulary, _joined(sample))
-        count, tokens = 0, 0
-        for block in sample.batch(_BLOCK).map(_parsed).as_numpy_iterator():
-            count, tokens = count + len(block), tokens + len(self.encode(block))
-        self.train_tokens = round(tokens / count * self.sentences)
+            train = WordTokenizer.train if tokenizer == "words" else BytePairTokenizer.train
+            self.tokenizer = train(_joined(sample), vocabulary)
+        blocks = list(sample.batch(_BLOCK).map(_parsed).as_numpy_iterator())
+        self.sampled = sum(map(len, blocks))
+        self.block_tokens = [len(self.encode(block)) for block in blocks]
         self.validation = self._read(f"train[{self.sentences}:]")
         self.test = self._read("test")
+
+    def windows(self, context):
+        """Returns the number of training windows in one pass, as the sample suggests.
+
+        Args:
+            context: Length T of a window.
+
+        Raises:
+            ValueError: If the sample has no window.
+        """
+        sampled = sum((tokens - 1) // context for tokens in self.block_tokens)
+        if not sampled:
+            raise ValueError(f"context must be below {max(self.block_tokens)} for this text, got {context}")
+        return max(1, sampled * self.sentences // self.sampled)
 
     def encode(self, sentences):
         """Returns the tokens of sentences, each with a line break behind it.
@@ -92,10 +107,7 @@ def splits(spec, stream, sampling):
     Raises:
         ValueError: If the order is not `shuffled`.
     """
-    if sampling.order != "shuffled":
-        raise ValueError(
-            f"order must be 'shuffled' for {spec.name!r}, got {sampling.order!r}: it is streamed"
-        )
+    arguments.one_of("order", sampling.order, ("shuffled",))
 
     def rebuild(**settings):
         return splits(spec, stream, sampling.replaced(spec.train, **settings))
@@ -157,10 +169,3 @@ def _parsed(records):
 def _joined(records):
     blocks = records.batch(_BLOCK).map(_parsed).as_numpy_iterator()
     return "".join(sentence.decode().strip() + "\n" for block in blocks for sentence in block)
-
-
-def _made(kind, vocabulary, text):
-    if kind == "characters":
-        return CharacterTokenizer("".join(sorted(set(text))))
-    train = WordTokenizer.train if kind == "words" else BytePairTokenizer.train
-    return train(text, vocabulary)

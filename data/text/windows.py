@@ -48,8 +48,8 @@ class Sampling:
 def counts(name, context, train, validation, test):
     """Returns the numbers of windows of three texts.
 
-    An epoch has N // T - 1 training windows (at least one), which leaves at least T tokens for the random
-    offset. Validation and test have (N - 1) // T windows, so that up to T - 1 targets at the end are dropped.
+    An epoch has N // T - 1 training windows (at least one), which leaves at least T positions for the random
+    offset.
 
     Args:
         name: Name of the text, for the message.
@@ -65,17 +65,38 @@ def counts(name, context, train, validation, test):
         ValueError: If a text has fewer than T + 1 tokens.
     """
     arguments.integer("context", context, 1)
-    for split, tokens in {"training": train, "validation": validation, "test": test}.items():
-        if tokens <= context:
-            raise ValueError(
-                f"the {split} text of {name!r} must have more tokens than the context, got {tokens} tokens "
-                f"for context={context}"
-            )
-    return {
-        "train": max(1, train // context - 1),
-        "validation": (validation - 1) // context,
-        "test": (test - 1) // context,
-    }
+    _check_length(name, "training", context, train)
+    return {"train": max(1, train // context - 1), **held_out_counts(name, context, validation, test)}
+
+
+def held_out_counts(name, context, validation, test):
+    """Returns the numbers of consecutive windows, (N - 1) // T: up to T - 1 targets at the end are dropped.
+
+    Args:
+        name: As for `counts`.
+        context: As for `counts`.
+        validation: As for `counts`.
+        test: As for `counts`.
+
+    Returns:
+        {"validation": windows, "test": windows}.
+
+    Raises:
+        ValueError: If a text has fewer than T + 1 tokens.
+    """
+    windows = {}
+    for split, tokens in {"validation": validation, "test": test}.items():
+        _check_length(name, split, context, tokens)
+        windows[split] = (tokens - 1) // context
+    return windows
+
+
+def _check_length(name, split, context, tokens):
+    if tokens <= context:
+        raise ValueError(
+            f"the {split} text of {name!r} must have more tokens than the context, got {tokens} tokens for "
+            f"context={context}"
+        )
 
 
 def splits(spec, train, validation, test, sampling):

@@ -6,10 +6,10 @@ LIMITS = {
         "documentation. Only printable ASCII."
     ),
     "tiny_shakespeare": (
-        "Trained on one million characters of Shakespeare's plays: it writes their style, not sense. Only its "
-        "65 characters."
+        "Trained on one million characters of Shakespeare's plays: it writes their style, not sense. Only "
+        "its 65 characters."
     ),
     "numbers": "Numbers below a million in English words, as the generator spells them.",
     "dates": "Dates from 1900 to 2099 in English, in the forms of the generator.",
-    "ted_hrlr_translate/pt_to_en": "A small model of transcribed talks: it translates simple sentences.",
+    "ted_hrlr_translate/pt_to_en": "A small model of transcribed talks, for simple sentences.",
 }
