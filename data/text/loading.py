@@ -254,10 +254,7 @@ def _fixed_tokenizer(source, tokenizer, vocabulary):
             arguments.integer("vocabulary", vocabulary, least)
         return None
     if vocabulary is not None:
-        raise ValueError(
-            f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}; every character has "
-            "a token"
-        )
+        raise ValueError(f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}")
     return CharacterTokenizer(source.alphabet) if source.alphabet else None
 
 

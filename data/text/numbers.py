@@ -6,8 +6,8 @@ import numpy as np
 
 from ... import arguments
 
-_SMALL_WORDS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
-sixteen seventeen eighteen nineteen"""
+_SMALL_WORDS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+fifteen sixteen seventeen eighteen nineteen"""
 _TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _SMALL, _TENS = _SMALL_WORDS.split(), _TENS_WORDS.split()
 

@@ -24,7 +24,7 @@ def encode_sources(tokenizer, texts, length, truncate=False):
     Raises:
         ValueError: If a text is longer than S - 1 tokens, or has unknown characters.
     """
-    return _padded("texts", _encoded(tokenizer, texts), length, truncate)
+    return _padded(tokenizer, texts, length, truncate)
 
 
 def encode_targets(tokenizer, texts, length, truncate=False):
@@ -43,7 +43,7 @@ def encode_targets(tokenizer, texts, length, truncate=False):
     Raises:
         ValueError: As for `encode_sources`.
     """
-    targets = _padded("texts", _encoded(tokenizer, texts), length, truncate)
+    targets = _padded(tokenizer, texts, length, truncate)
     # Behind the end is padding, so that the input at the end's place and later must be padding, too.
     inputs = np.where(targets[:, :-1] == END, PADDING, targets[:, :-1])
     return np.insert(inputs, 0, START, axis=1), targets
@@ -69,19 +69,19 @@ def decode_targets(tokenizer, ids):
     return [tokenizer.decode(row[:length]) for row, length in zip(ids, lengths, strict=True)]
 
 
-def _encoded(tokenizer, texts):
-    if isinstance(texts, str):
-        raise ValueError(f"texts must be a list of strings, got {arguments.described(texts)}")
-    return [tokenizer.encode(text) for text in texts]
-
-
-def _padded(name, rows, length, truncate):
-    """Returns rows of tokens with an end and padding, [B, length]."""
+def _padded(tokenizer, texts, length, truncate):
+    """Returns the tokens of texts with an end and padding, [B, length]."""
+    rows = tokenizer.encode_all(texts)
+    lengths = np.array([len(tokens) for tokens in rows], np.int64)
+    if not truncate and (lengths >= length).any():
+        index = int(np.argmax(lengths >= length))
+        raise ValueError(
+            f"texts[{index}] must have at most {length - 1} tokens, got {lengths[index]} of "
+            f"{arguments.described(texts[index])}"
+        )
+    rows = [tokens[:length] for tokens in rows]
+    places = np.arange(length)
     padded = np.full((len(rows), length), PADDING, np.int32)
-    for index, tokens in enumerate(rows):
-        if len(tokens) >= length and not truncate:
-            raise ValueError(f"{name}[{index}] must have at most {length - 1} tokens, got {len(tokens)}")
-        padded[index, : len(tokens)] = tokens[:length]
-        if len(tokens) < length:
-            padded[index, len(tokens)] = END
+    padded[places < lengths[:, None]] = np.concatenate(rows) if rows else 0
+    padded[places == lengths[:, None]] = END
     return padded

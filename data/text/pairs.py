@@ -25,14 +25,14 @@ _FACTS = {
     "numbers": {
         "licence": "CC0 1.0",
         "source": "generated: curvezoo.data.text.numbers",
-        "note": "Numbers below a million in words and in digits. No number is in two splits; all numbers with "
-        "one or two digits are for training.",
+        "note": "Numbers below a million in words and in digits. No number is in two splits; all numbers "
+        "with one or two digits are for training.",
     },
     "dates": {
         "licence": "CC0 1.0",
         "source": "generated: curvezoo.data.text.dates",
-        "note": f"Each day from 1900 to 2099 in one of {dates.FORMS} forms, and in ISO 8601; in digits day.month.year "
-        "or year/month/day. No day is in two splits.",
+        "note": f"Each day from 1900 to 2099 in one of {dates.FORMS} forms, and in ISO 8601; in digits "
+        "day.month.year or year/month/day. No day is in two splits.",
     },
     "ted_hrlr_translate/pt_to_en": {
         "licence": "CC BY-NC-ND 4.0",

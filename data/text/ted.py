@@ -1,6 +1,7 @@
 """Pairs of sentences from translated TED talks, as TensorFlow Datasets prepares them."""
 
 import functools
+import itertools
 
 from .padding import encode_sources, encode_targets
 from .tokenizers import RESERVED, BytePairTokenizer
@@ -46,12 +47,12 @@ def prepared_pairs(name, data_dir, vocabulary, length):
 
 def _short(tokenizers, sides, length):
     """Returns the pairs both of whose sentences have fewer than `length` tokens."""
-    pairs = [
-        pair
-        for pair in zip(*sides, strict=True)
-        if all(len(t.encode(text)) < length for t, text in zip(tokenizers, pair, strict=True))
+    short = [
+        [len(tokens) < length for tokens in tokenizer.encode_all(side)]
+        for tokenizer, side in zip(tokenizers, sides, strict=True)
     ]
-    return [[pair[side] for pair in pairs] for side in (0, 1)]
+    both = [all(sides) for sides in zip(*short, strict=True)]
+    return [list(itertools.compress(side, both)) for side in sides]
 
 
 def _tokens(tokenizers, sides, length):
