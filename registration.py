@@ -16,12 +16,16 @@ import sys
 
 # Every class that `@keras.saving.register_keras_serializable("curvezoo")` registers, by module.
 CLASSES = {
+    "layers.attention": ("MultiHeadAttention",),
     "layers.conv": ("ConvBlock",),
     "layers.dense": ("DenseBlock",),
+    "layers.feed_forward": ("FeedForward",),
     "layers.normalization": ("BatchNormalization",),
+    "layers.positions": ("LearnedPositions", "SinusoidalPositions"),
     "layers.residual": ("ResidualBlock", "ResidualDense"),
     "layers.sampling": ("GaussianSampling", "GumbelSoftmax", "StraightThrough"),
     "layers.scale": ("GlobalScale",),
+    "layers.transformer": ("TransformerBlock",),
     "layers.unit_variance": ("UnitVarianceConv2D", "UnitVarianceDense"),
     "layers.weight_norm": ("WeightNormalization",),
     "losses.binary": ("BernoulliNLL",),
@@ -41,6 +45,7 @@ CLASSES = {
     "optimizers.newton": ("Newton",),
     "optimizers.rmsprop": ("RMSProp",),
     "optimizers.schedules": ("Warmup",),
+    "zoo.language.transformer": ("TransformerLanguageModel",),
 }
 
 
