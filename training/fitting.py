@@ -33,8 +33,8 @@ def fit(model, splits, first, epochs, strategy, callbacks):
 def _divisible(splits, replicas):
     """Returns the validation batches, of a size that replicas can divide.
 
-    Keras averages the first batch over the replicas, which must therefore have equal parts of it. It stops at a
-    last batch that is too small for all replicas.
+    Keras averages the first batch over the replicas, which must therefore have equal parts of it. It stops at
+    a last batch that is too small for all replicas.
     """
     batches, examples = splits.validation, splits.spec.validation
     if replicas == 1:

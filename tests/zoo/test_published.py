@@ -125,9 +125,9 @@ def test_each_weight_is_stored_once_in_each_format_and_no_optimizer_state(name):
         assert 0 <= sum(a.size * a.dtype.itemsize for a in arrays) - expected < 100
     stored = tf.train.list_variables(str(folder / "variables" / "variables"))
     assert 0 <= sum(4 * math.prod(shape) for _, shape in stored if shape) - expected < 100
-    # The graph and the formats themselves take up to half a megabyte.
+    # The graph and the formats themselves take up to half a megabyte, and loops that write up to two.
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert size < 2.2 * expected + 5e5
+    assert size < 2.2 * expected + (2e6 if name in WRITERS else 5e5)
 
 
 def test_published_folders_are_small():

@@ -23,7 +23,7 @@ def test_language_models_and_translators_have_tables_of_their_own():
     entries = [entry("writer", "language_modeling", scores), entry("dates", "translation", exact)]
     first, second = table.markdown(entries).split("\n\n")
     assert first.splitlines() == [
-        "| model | section | data | nats/token (± 2 s.e.) | perplexity | nats/character | next token "
+        "| model | section | data | nats/token (± 2 s.e.) | perplexity | nats/character | accuracy "
         "| parameters | MFLOPs | training |",
         "|---|---|---|---|---|---|---|---|---|---|",
         "| `writer` | 5.4 | text | 1.5000 ± 0.0200 | 4.482 | 1.5000 | 50.00 % | 12,345 | 2.5 | 61 s |",
