@@ -67,6 +67,13 @@ class MaskedCategoricalNLL(CategoricalNLL):
             mask = mask * (ops.expand_dims(weights, -1) if len(weights.shape) < len(mask.shape) else weights)
         return super().__call__(labels, y_pred, mask)
 
+    def distribution(self, y_pred):
+        """Raises a ValueError: curvature matrices would count the padding."""
+        raise ValueError(
+            f"{self.name} must not be used where the curvature of the loss is needed, since its padding has "
+            "none; use CategoricalNLL with sample weights"
+        )
+
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "padding": self.padding}

@@ -23,11 +23,27 @@ def fit(model, splits, first, epochs, strategy, callbacks):
         initial_epoch=first,
         epochs=epochs,
         steps_per_epoch=splits.steps_per_epoch,
-        validation_data=splits.validation,
+        validation_data=_divisible(splits, strategy.num_replicas_in_sync),
         callbacks=callbacks,
         shuffle=False,
         verbose=0,
     )
+
+
+def _divisible(splits, replicas):
+    """Returns the validation batches, of a size that replicas can divide.
+
+    Keras averages the first batch over the replicas, which must therefore have equal parts of it. It stops at
+    a last batch that is too small for all replicas.
+    """
+    batches, examples = splits.validation, splits.spec.validation
+    if replicas == 1:
+        return batches
+    largest = len(keras.tree.flatten(next(iter(batches)))[0])
+    for size in range(largest - largest % replicas, 0, -replicas):
+        if examples % size == 0 or examples % size >= replicas:
+            return batches if size == largest else batches.rebatch(size)
+    return batches
 
 
 def _fit_workers(model, splits, first, epochs, strategy, callbacks):

@@ -9,7 +9,8 @@ from .. import arguments, quiet
 from ..publishing import cards
 from . import catalogue
 
-_MEASURES = ("language_modeling", "translation")
+# Measures of models that write text.
+MEASURES = ("language_modeling", "translation")
 # A decoder shows the bytes of an incomplete character as this one.
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 _DEFAULTS = {
@@ -108,13 +109,13 @@ def stream(name: str | os.PathLike, prompt: str, **settings) -> Iterator[str]:
 def names() -> list[str]:
     """Returns the names of the published models that write text."""
     measures = {name: (catalogue.describe(name)["card"] or {}).get("measure") for name in catalogue.names()}
-    return [name for name, measure in measures.items() if measure in _MEASURES]
+    return [name for name, measure in measures.items() if measure in MEASURES]
 
 
 def _loaded(name, prompt):
     """Returns a model after checking, before the slow import of TensorFlow, that it can write."""
     card = cards.read(cards.folder_of(name))
-    if card["measure"] not in _MEASURES:
+    if card["measure"] not in MEASURES:
         valid = ", ".join(names()) or "none is published yet"
         raise ValueError(f"name must be that of a model that writes text, got {name!r}; valid: {valid}")
     prompts = [prompt] if isinstance(prompt, str) else prompt

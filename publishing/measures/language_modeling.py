@@ -24,7 +24,7 @@ class LanguageModeling(Measure):
         ),
         "perplexity": lambda scores: f"{scores['perplexity']:.4g}",
         "nats/character": lambda scores: f"{scores.get('nats_per_character', scores['nats_per_token']):.4f}",
-        "next token": lambda scores: f"{100 * scores['accuracy']:.2f} %",
+        "accuracy": lambda scores: f"{100 * scores['accuracy']:.2f} %",
     }
 
     def brief(self, scores):

@@ -64,5 +64,7 @@ def test_another_padding_and_the_config(batch):
     narrow = np.concatenate([np.full((3, 5, 1), -1e9), logits[..., 1:]], axis=-1)
     expected = mean_over_tokens(labels, narrow)
     assert float(loss(moved, wide)) == pytest.approx(expected, rel=EXACT)
+    with pytest.raises(ValueError, match="masked_categorical_nll must not be used where the curvature"):
+        loss.distribution(wide)
     with pytest.raises(ValueError, match="padding must be an integer of at least 0, got -1"):
         MaskedCategoricalNLL(-1)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.publishing.accounting import account
+from curvezoo.publishing.accounting import account, totals
 from curvezoo.theory import counting
 
 
@@ -216,3 +216,25 @@ def test_loop_whose_length_depends_on_the_data_is_refused():
     model = keras.Sequential([keras.Input((3,)), Loop()])
     with pytest.raises(ValueError, match="known number of times"):
         account(model)
+
+
+def test_shapes_of_several_inputs_of_any_length_are_given_one_by_one():
+    source, start = keras.Input((None,), dtype="int32"), keras.Input((None,), dtype="int32")
+    read = layers.GlobalAveragePooling1D()(layers.Dense(7)(layers.Embedding(5, 3)(source)))
+    joined = layers.Add()([layers.Dense(7)(layers.Embedding(5, 4)(start)), read])
+    model = keras.Model([source, start], joined)
+    assert account(model, [(6,), (2,)]).multiplications == 6 * 3 * 7 + 2 * 4 * 7
+    with pytest.raises(ValueError, match=r"input_shape must hold a shape for each of the model's 2 inputs"):
+        account(model, (6,))
+    assert totals([model]) == (model.count_params(), None)
+    assert totals([model], [(6,), (2,)])[1] == account(model, [(6,), (2,)]).flops
+
+
+def test_a_window_of_tokens_is_counted_once_its_length_is_given():
+    tokens = keras.Input((None,), dtype="int32")
+    model = keras.Model(
+        tokens, layers.Dense(9)(layers.LSTM(4, return_sequences=True)(layers.Embedding(9, 3)(tokens)))
+    )
+    expected = 10 * (4 * 4 * (3 + 4) + 4 * 9)
+    assert account(model, (10,)).multiplications == expected
+    assert totals([model], [(10,)])[1] == 2 * expected

@@ -144,8 +144,8 @@ class Pairs(Data):
     Args:
         name: A name, as `curvezoo.data.text.pair_names()` lists them.
         batch_size: Pairs per step, over all replicas together.
-        vocabulary: Largest number of byte pairs of either language; `None` for the default, and for pairs whose
-            tokens are characters.
+        vocabulary: Largest number of byte pairs of either language; `None` for the default, and for pairs
+            whose tokens are characters.
         length: Tokens of the longest source and target; `None` for the default.
 
     Raises:

@@ -1,5 +1,6 @@
 """A language model is scored by a sum over tokens that is made here in NumPy and SciPy."""
 
+import itertools
 import types
 
 import keras
@@ -49,8 +50,8 @@ def test_nats_per_token_are_those_of_a_loop_over_all_tokens():
     tokens = made_tokens()
     scores = scores_of(Table(table), splits(tokens))
     log_p = log_softmax(table.astype("float64"), axis=1)
-    nats = np.array([-log_p[a, b] for a, b in zip(tokens[:30], tokens[1:31], strict=True)])
-    hits = [table[a].argmax() == b for a, b in zip(tokens[:30], tokens[1:31], strict=True)]
+    nats = np.array([-log_p[a, b] for a, b in itertools.pairwise(tokens[:31])])
+    hits = [table[a].argmax() == b for a, b in itertools.pairwise(tokens[:31])]
     means = nats.reshape(5, 6).mean(axis=1)
     assert scores["nats_per_token"] == pytest.approx(nats.mean(), rel=1e-12)
     assert scores["nats_per_token_error"] == pytest.approx(means.std(ddof=1) / np.sqrt(5), rel=1e-10)

@@ -224,3 +224,10 @@ def test_a_wrong_number_of_names_is_an_error(run, tmp_path):
     logits, labels, images = run
     with pytest.raises(ValueError, match="label_names must have 3 names, got 2"):
         classification.sections(classification.Evidence(logits, labels, ("a", "b"), images.__getitem__))
+
+
+def test_passages_keep_their_line_breaks_and_are_escaped(tmp_path):
+    section = Section("Samples", passages=[("Temperature 1", "To be,\n  <or> not")])
+    page = Page(write_report(tmp_path / "page.html", "Text", [], [section]))
+    assert "<pre>To be,\n  &lt;or&gt; not</pre><figcaption>Temperature 1</figcaption>" in page.source
+    assert "white-space: pre-wrap" in page.source
