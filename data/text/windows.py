@@ -103,9 +103,10 @@ def splits(spec, train, validation, test, sampling):
     """Builds the splits of a text held in memory.
 
     Epoch e cuts the training text into consecutive windows from an offset that is uniform over all positions
-    from which the windows fit, at least T of them; every target is thus drawn with positive probability. An
-    epoch of fewer `windows` takes the first of them in the order. In `shuffled` order the windows are then permuted. In `contiguous` order, row b of each batch continues row b
-    of the previous one, for recurrent nets that keep their state.
+    from which the windows fit, at least T of them; every target is thus drawn with positive probability. In
+    `shuffled` order the windows are then permuted. In `contiguous` order, row b of each batch continues row b
+    of the previous one, for recurrent nets that keep their state. An epoch of fewer `windows` takes the first
+    ones in this order.
 
     Args:
         spec: The `TextSpec`.
