@@ -40,6 +40,17 @@ def test_vectors_are_the_principal_components_of_the_ppmi_matrix(mixed):
     np.testing.assert_allclose(np.linalg.norm(vectors.vectors, axis=0), values[:5], rtol=1e-9)
 
 
+def test_singular_values_that_decay_slowly_are_exact():
+    # For such a matrix, the randomized algorithm with its usual iterations is not exact.
+    words = [a + b for a in "abcdefghijklmnopqrst" for b in "abcdefghij"]
+    text = " ".join(np.random.default_rng(0).choice(words, 4000))
+    documents = counts.documents(text)
+    matrix = weights.ppmi(counts.cooccurrences(documents, counts.vocabulary(documents, 1), 2)).toarray()
+    vectors = ppmi_vectors(text, 40, min_count=1).vectors
+    values = np.linalg.svd(matrix, compute_uv=False)[:40]
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=0), values, rtol=1e-9)
+
+
 @pytest.mark.parametrize("weighting", list(weights.WEIGHTINGS))
 def test_analysis_is_the_best_approximation_of_the_weighted_counts(mixed, weighting):
     analysis = latent_semantic_analysis(mixed, 6, weighting=weighting, min_count=1)

