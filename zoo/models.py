@@ -167,7 +167,7 @@ def _checked_data(data):
         name = os.fspath(data)
         if not os.path.isdir(os.path.expanduser(name)):
             try:
-                arguments.known_name("data set", name, data_package.names())
+                arguments.known_name("data set", name, data_package.images.names())
             except ValueError as error:
                 raise ValueError(f"{error}; or a folder of images by class") from None
         return name, None
@@ -176,7 +176,9 @@ def _checked_data(data):
             "data must be a data set's name, a folder of images by class, or Splits, as data.from_arrays "
             f"makes them, got {type(data).__name__}"
         )
-    if data.spec.name in data_package.names() and data.spec != data_package.spec(data.spec.name):
+    if data.spec.name in data_package.images.names() and data.spec != data_package.images.spec(
+        data.spec.name
+    ):
         raise ValueError(
             f"data must not be named like a data set, got {data.spec.name!r}; give from_arrays another name"
         )

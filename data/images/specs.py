@@ -52,7 +52,9 @@ class Spec:
         """Returns {name: value} for the table of `Splits`, with the names of the classes."""
         if not self.labels:
             return self.facts()
-        names = ", ".join(self.labels[:_LISTED_CLASSES]) + (", …" if len(self.labels) > _LISTED_CLASSES else "")
+        names = ", ".join(self.labels[:_LISTED_CLASSES]) + (
+            ", …" if len(self.labels) > _LISTED_CLASSES else ""
+        )
         return self.facts() | {"classes": f"{self.classes} ({names})"}
 
     def reshaped(self, classes=None, shape=None):

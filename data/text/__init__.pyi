@@ -3,6 +3,13 @@ from .loading import from_texts as from_texts
 from .loading import load as load
 from .loading import provenance as provenance
 from .loading import spec as spec
+from .padding import decode_targets as decode_targets
+from .padding import encode_sources as encode_sources
+from .padding import encode_targets as encode_targets
+from .pairs import load_pairs as load_pairs
+from .pairs import pair_names as pair_names
+from .pairs import pair_provenance as pair_provenance
+from .pairs import pair_spec as pair_spec
 from .specs import PairSpec as PairSpec
 from .specs import TextSpec as TextSpec
 from .specs import names as names

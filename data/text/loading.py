@@ -46,23 +46,30 @@ def load(
         seed: Key of the offset and the order; the splits do not depend on it.
         context: Length T of the windows, in tokens.
         tokenizer: `characters`, `words` or `bpe`, made from the training text; or a `Tokenizer`, such as that
-            of a trained model; `None` for the default of the text.
-        vocabulary: Largest number V of tokens of `words` (10,000 by default) or `bpe` (1,024 by default).
+            of a trained model; `None` for the default of the text. `lm1b` takes no `characters`.
+        vocabulary: Largest number V of tokens of `words` (10,000 by default) or `bpe` (1,024 by default, for
+            `lm1b` 8,192).
         order: `shuffled`; or `contiguous`, in which each row of a batch continues the same row of the
-            previous batch.
+            previous batch. `lm1b`, which is streamed, is always shuffled.
 
     Returns:
         The `Splits`, whose spec is a `TextSpec` with the tokenizer.
 
     Raises:
-        ValueError: If an argument is not valid, a file is missing or not text, or the data set is not prepared
-            and cannot be.
+        ValueError: If an argument is not valid, a file is missing or not text, or the data set is not
+            prepared and cannot be.
     """
     sampling = windows.Sampling(batch_size, seed, order)
     sampling.check()
     source = _source(name)
+    if source.streamed:
+        arguments.one_of("order", order, ("shuffled",))
     spec, tokens = _prepared(source, data_dir, context, tokenizer, vocabulary)
     sampling.check(spec.train)
+    if source.streamed:
+        from . import stream
+
+        return stream.splits(spec, tokens, sampling)
     # TensorFlow is imported only here, so that an invalid argument is reported at once.
     return windows.splits(spec, *tokens, sampling)
 
@@ -77,8 +84,8 @@ def spec(
 ) -> specs.TextSpec:
     """Returns the properties of a text as `load` cuts it into windows.
 
-    With characters, `text` and `tiny_shakespeare` have fixed alphabets, and their properties are known without
-    reading a data set. Otherwise the text is read and the tokenizer made.
+    With characters, `text` and `tiny_shakespeare` have fixed alphabets, and their properties are known
+    without reading a data set. Otherwise the text is read and the tokenizer made.
 
     Args:
         name: As for `load`.
@@ -96,7 +103,7 @@ def spec(
     source = _source(name)
     made = _fixed_tokenizer(source, tokenizer, vocabulary)
     if isinstance(made, CharacterTokenizer) and source.characters:
-        return _spec(source, context, made, source.characters)
+        return _spec(source, context, made, windows.counts(source.name, context, *source.characters))
     return _prepared(source, data_dir, context, tokenizer, vocabulary)[0]
 
 
@@ -163,7 +170,7 @@ def from_texts(
     )
     made = _tokenizer(source, tokenizer, vocabulary, (train, validation, test))
     tokens = [made.encode(text) for text in (train, validation, test)]
-    spec = _spec(source, context, made, [len(split) for split in tokens])
+    spec = _spec(source, context, made, windows.counts(name, context, *map(len, tokens)))
     sampling.check(spec.train)
     return windows.splits(spec, *tokens, sampling)
 
@@ -184,19 +191,28 @@ def _source(name):
 
 
 def _prepared(source, data_dir, context, tokenizer, vocabulary):
-    """Returns the `TextSpec` and the tokens of the three splits, int32."""
+    """Returns the `TextSpec`, and the tokens of the three splits, int32, or the `SentenceStream`."""
     arguments.integer("context", context, 1)
-    _fixed_tokenizer(source, tokenizer, vocabulary)
+    fixed = _fixed_tokenizer(source, tokenizer, vocabulary)
     if data_dir is not None:
         data_dir = os.fspath(arguments.folder("data_dir", data_dir))
+    folder = data_dir or os.environ.get("TFDS_DATA_DIR")
+    if source.streamed:
+        from .stream import stream_of
+
+        kind = tokenizer or source.tokenizer
+        stream = stream_of(source, folder, fixed or kind, source.limit(kind, vocabulary))
+        held_out = windows.held_out_counts(source.name, context, len(stream.validation), len(stream.test))
+        counts = {"train": stream.windows(context), **held_out}
+        return _spec(source, context, stream.tokenizer, counts), stream
     if source.name in specs.names():
-        folder = data_dir or os.environ.get("TFDS_DATA_DIR")
         made, tokens = _known_tokens(source.name, tokenizer, vocabulary, folder)
     else:
         texts = files.texts(source.name)
         made = _tokenizer(source, tokenizer, vocabulary, texts)
         tokens = [made.encode(text) for text in texts]
-    return _spec(source, context, made, [len(split) for split in tokens]), tokens
+    counts = windows.counts(source.name, context, *map(len, tokens))
+    return _spec(source, context, made, counts), tokens
 
 
 @functools.lru_cache(maxsize=2)
@@ -236,15 +252,16 @@ def _fixed_tokenizer(source, tokenizer, vocabulary):
             raise ValueError(f"vocabulary must be None for a given tokenizer, got {vocabulary!r}")
         return tokenizer
     kind = source.tokenizer if tokenizer is None else arguments.one_of("tokenizer", tokenizer, KINDS)
+    if source.streamed:
+        # Characters that the first sentences lack would end the training.
+        arguments.one_of("tokenizer", kind, ("words", "bpe"))
     if kind != "characters":
         least = {"words": 3, "bpe": 256}[kind]
         if vocabulary is not None:
             arguments.integer("vocabulary", vocabulary, least)
         return None
     if vocabulary is not None:
-        raise ValueError(
-            f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}: it is the alphabet's"
-        )
+        raise ValueError(f"vocabulary must be None for the tokenizer 'characters', got {vocabulary!r}")
     return CharacterTokenizer(source.alphabet) if source.alphabet else None
 
 
@@ -257,17 +274,16 @@ def _tokenizer(source, tokenizer, vocabulary, texts):
     if kind == "characters":
         # Every split counts, so that a character that only the test text has is no error.
         return CharacterTokenizer("".join(sorted(set().union(*texts))))
-    limit = source.vocabulary[kind] if vocabulary is None else vocabulary
     train = WordTokenizer.train if kind == "words" else BytePairTokenizer.train
-    return train(texts[0], limit)
+    return train(texts[0], source.limit(kind, vocabulary))
 
 
-def _spec(source, context, tokenizer, sizes):
+def _spec(source, context, tokenizer, counts):
     return specs.TextSpec(
         name=source.name,
         context=context,
         vocabulary=tokenizer.size,
-        **windows.counts(source.name, context, *sizes),
+        **counts,
         licence=source.licence,
         source=source.source,
         note=source.note,

@@ -108,25 +108,35 @@ class Source:
     Args:
         name: Name or path that `load` takes.
         tokenizer: Kind of tokenizer by default.
-        vocabulary: Largest number of tokens of words or byte pairs by default, {kind: number}.
+        vocabulary: Largest numbers of tokens of words and of byte pairs by default.
         licence: As for `TextSpec`.
         source: As for `TextSpec`.
         note: As for `TextSpec`.
         alphabet: Characters in the order of their tokens; `None` for those that the text has.
         characters: Characters of the training, validation and test text; `None` if not known beforehand.
+        streamed: Whether the text consists of sentences that are read while a model trains.
     """
 
     name: str
     tokenizer: str
-    vocabulary: dict[str, int]
+    vocabulary: tuple[int, int]
     licence: str
     source: str
     note: str
     alphabet: str | None = None
     characters: tuple[int, int, int] | None = None
+    streamed: bool = False
+
+    def limit(self, kind, vocabulary):
+        """Returns the largest number of tokens of a kind of tokenizer, `None` for characters."""
+        return (
+            {"words": self.vocabulary[0], "bpe": self.vocabulary[1]}.get(kind)
+            if vocabulary is None
+            else vocabulary
+        )
 
 
-VOCABULARY = {"words": 10000, "bpe": 1024}
+VOCABULARY = (10000, 1024)
 
 _SOURCES = {
     source.name: source
@@ -152,6 +162,16 @@ _SOURCES = {
             note="The splits of TensorFlow Datasets: the first 90 % of the characters, and 5 % each.",
             alphabet=SHAKESPEARE,
             characters=(1003854, 55770, 55770),
+        ),
+        Source(
+            name="lm1b",
+            tokenizer="bpe",
+            vocabulary=(10000, 8192),
+            licence="none stated; for research, with citation",
+            source="Chelba et al. (2013), https://www.statmt.org/lm-benchmark/",
+            note="One sentence a line, streamed. The last 20,000 training sentences are for validation. The "
+            "tokenizer is made from the first 100,000; a training epoch is about one pass.",
+            streamed=True,
         ),
     )
 }

@@ -10,7 +10,7 @@ import numpy as np
 from ... import arguments
 
 ORDERS = ("shuffled", "contiguous")
-# An evaluation batch has at most this many tokens, and this many logits.
+# An evaluation batch has at most this many tokens and this many logits.
 _EVALUATION_TOKENS, _EVALUATION_LOGITS = 2**16, 2**26
 
 
@@ -44,8 +44,8 @@ class Sampling:
 def counts(name, context, train, validation, test):
     """Returns the numbers of windows of three texts.
 
-    An epoch has N // T - 1 training windows (at least one), which leaves at least T tokens for the random
-    offset. Validation and test have (N - 1) // T windows, so that up to T - 1 targets at the end are dropped.
+    An epoch has N // T - 1 training windows (at least one), which leaves at least T positions for the random
+    offset.
 
     Args:
         name: Name of the text, for the message.
@@ -61,27 +61,38 @@ def counts(name, context, train, validation, test):
         ValueError: If a text has fewer than T + 1 tokens.
     """
     arguments.integer("context", context, 1)
-    for split, tokens in {"training": train, "validation": validation, "test": test}.items():
-        if tokens <= context:
-            raise ValueError(
-                f"the {split} text of {name!r} must have more tokens than the context, got {tokens} tokens for "
-                f"context={context}"
-            )
-    return {
-        "train": max(1, train // context - 1),
-        "validation": (validation - 1) // context,
-        "test": (test - 1) // context,
-    }
+    _check_length(name, "training", context, train)
+    return {"train": max(1, train // context - 1), **held_out_counts(name, context, validation, test)}
 
 
-def evaluation_batch(context, vocabulary):
-    """Returns the windows per evaluation batch: about 64k tokens, fewer if their logits would be too many.
+def held_out_counts(name, context, validation, test):
+    """Returns the numbers of consecutive windows, (N - 1) // T: up to T - 1 targets at the end are dropped.
 
     Args:
-        context: Length T of a window.
-        vocabulary: Number V of logits per token.
+        name: As for `counts`.
+        context: As for `counts`.
+        validation: As for `counts`.
+        test: As for `counts`.
+
+    Returns:
+        {"validation": windows, "test": windows}.
+
+    Raises:
+        ValueError: If a text has fewer than T + 1 tokens.
     """
-    return max(1, min(_EVALUATION_TOKENS, _EVALUATION_LOGITS // vocabulary) // context)
+    windows = {}
+    for split, tokens in {"validation": validation, "test": test}.items():
+        _check_length(name, split, context, tokens)
+        windows[split] = (tokens - 1) // context
+    return windows
+
+
+def _check_length(name, split, context, tokens):
+    if tokens <= context:
+        raise ValueError(
+            f"the {split} text of {name!r} must have more tokens than the context, got {tokens} tokens for "
+            f"context={context}"
+        )
 
 
 def splits(spec, train, validation, test, sampling):
@@ -109,7 +120,6 @@ def splits(spec, train, validation, test, sampling):
     # On a machine with an accelerator the tokens stay on the host, where tf.data runs.
     with tf.device("CPU:0"):
         train, validation, test = (tf.cast(tokens, tf.int32) for tokens in (train, validation, test))
-    evaluation = evaluation_batch(spec.context, spec.vocabulary)
 
     def rebuild(**settings):
         return splits(spec, train, validation, test, sampling.replaced(spec.train, **settings))
@@ -118,8 +128,8 @@ def splits(spec, train, validation, test, sampling):
         spec,
         sampling.batch_size,
         _drawn(train, spec.train, spec.context, sampling),
-        _in_order(validation, spec.validation, spec.context, evaluation),
-        _in_order(test, spec.test, spec.context, evaluation),
+        in_order(validation, spec.validation, spec),
+        in_order(test, spec.test, spec),
         rebuild,
     )
 
@@ -144,24 +154,43 @@ def _drawn(tokens, windows, context, sampling):
         return tf.data.Dataset.from_tensor_slices(offset + rows * context)
 
     def batch(starts):
-        return _windows(tokens, starts, context)
+        return gathered(tokens, starts, context)
 
     return lambda epochs: epochs.flat_map(order).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _in_order(tokens, windows, context, batch_size):
-    """Returns the batches of an evaluation split: consecutive windows, each target at most once."""
+def in_order(tokens, windows, spec):
+    """Returns the batches of an evaluation split: consecutive windows, each target at most once.
+
+    Args:
+        tokens: Tokens [N], int32.
+        windows: Number of windows.
+        spec: The `TextSpec`.
+
+    Returns:
+        A dataset of (inputs [B, T], targets [B, T]), with about 64k tokens in a batch, fewer if their logits
+        would take more than 256 MiB.
+    """
     import tensorflow as tf
 
-    starts = tf.data.Dataset.from_tensor_slices(np.arange(windows, dtype=np.int32) * context)
+    batch_size = max(1, min(_EVALUATION_TOKENS, _EVALUATION_LOGITS // spec.vocabulary) // spec.context)
+    with tf.device("CPU:0"):
+        tokens = tf.convert_to_tensor(tokens)
+    starts = tf.data.Dataset.from_tensor_slices(np.arange(windows, dtype=np.int32) * spec.context)
     batches = starts.batch(batch_size).map(
-        lambda starts: _windows(tokens, starts, context), num_parallel_calls=tf.data.AUTOTUNE
+        lambda starts: gathered(tokens, starts, spec.context), num_parallel_calls=tf.data.AUTOTUNE
     )
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _windows(tokens, starts, context):
-    """Returns inputs and targets [B, T] of the windows that start at positions [B]."""
+def gathered(tokens, starts, context):
+    """Returns inputs and targets [B, T] of the windows that start at given positions.
+
+    Args:
+        tokens: Tokens [N], a tensor.
+        starts: Positions [B].
+        context: Length T of a window.
+    """
     import tensorflow as tf
 
     window = tf.gather(tokens, starts[:, None] + tf.range(context + 1))

@@ -14,7 +14,7 @@ class Images(Part):
     """A set of images, and how batches are drawn from it.
 
     Args:
-        name: A data set's name, as `curvezoo.data.names()` lists them, or a folder of images by class.
+        name: A data set's name, as `curvezoo.data.images.names()` lists them, or a folder of images by class.
         batch_size: Examples per step, over all replicas together.
         subset: Training examples to keep; `None` keeps all.
         augment: Names of augmentations: `flip`, `crop`.
@@ -51,7 +51,7 @@ class Images(Part):
             return splits.with_batches(**batches)
         if self._is_folder():
             return data.from_folder(self.name, **batches)
-        return data.load(self.name, data_dir=data_dir, **batches)
+        return data.images.load(self.name, data_dir=data_dir, **batches)
 
     def load_to_measure(self, data_dir=None, splits=None):
         """Returns the `Splits` for measuring a trained model, without the training settings.
@@ -62,13 +62,17 @@ class Images(Part):
         """
         if splits is not None:
             return splits
-        return data.from_folder(self.name) if self._is_folder() else data.load(self.name, data_dir=data_dir)
+        return (
+            data.from_folder(self.name)
+            if self._is_folder()
+            else data.images.load(self.name, data_dir=data_dir)
+        )
 
     def spec(self):
         """Returns the data set's `Spec`."""
         if self._is_folder():
             return data.from_folder(self.name).spec
-        return data.spec(self.name)
+        return data.images.spec(self.name)
 
     def describe(self, spec, data_dir=None):
         """Returns the `data` section of a card.
@@ -77,10 +81,10 @@ class Images(Part):
             spec: The `Spec` of the splits.
             data_dir: The folder of TensorFlow Datasets.
         """
-        known = spec.name in data.names() and spec.source == data.spec(spec.name).source
+        known = spec.name in data.images.names() and spec.source == data.images.spec(spec.name).source
         return {
             "name": spec.name,
-            "provenance": data.provenance(spec.name, data_dir) if known else "the user's own",
+            "provenance": data.images.provenance(spec.name, data_dir) if known else "the user's own",
             "source": spec.source,
             "licence": spec.licence,
             "note": spec.note,
@@ -93,7 +97,7 @@ class Images(Part):
         return {"batch_size": self.batch_size, "subset": self.subset, "augment": self.augment}
 
     def _is_folder(self):
-        return self.name not in data.names() and os.path.isdir(os.path.expanduser(self.name))
+        return self.name not in data.images.names() and os.path.isdir(os.path.expanduser(self.name))
 
 
 @dataclasses.dataclass(frozen=True)
