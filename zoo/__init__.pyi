@@ -1,6 +1,7 @@
 from . import catalogue as catalogue
 from . import classifiers as classifiers
 from . import denoisers as denoisers
+from . import embedding as embedding
 from .catalogue import describe as describe
 from .catalogue import names as names
 from .catalogue import recipe as recipe
