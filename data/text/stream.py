@@ -57,13 +57,8 @@ class SentenceStream:
 
         Args:
             context: Length T of a window.
-
-        Raises:
-            ValueError: If the sample has no window.
         """
         sampled = sum((tokens - 1) // context for tokens in self.block_tokens)
-        if not sampled:
-            raise ValueError(f"context must be below {max(self.block_tokens)} for this text, got {context}")
         return max(1, sampled * self.sentences // self.sampled)
 
     def encode(self, sentences):
