@@ -42,7 +42,10 @@ def _divisible(splits, replicas):
     largest = len(keras.tree.flatten(next(iter(batches)))[0])
     for size in range(largest - largest % replicas, 0, -replicas):
         if examples % size == 0 or examples % size >= replicas:
-            return batches if size == largest else batches.rebatch(size)
+            if size == largest:
+                return batches
+            steps = tf.data.experimental.assert_cardinality(-(-examples // size))
+            return batches.rebatch(size).apply(steps)
     return batches
 
 

@@ -174,6 +174,7 @@ def test_padding_counts_neither_in_loss_nor_in_accuracy_of_a_translator(translat
     assert translator.history[-1]["val_accuracy"] == 1.0
 
 
+@pytest.mark.filterwarnings("error:Your input ran out of data")
 def test_two_replicas_train_a_language_model_like_one(recipe, mirrored):
     def trained(strategy):
         learner = recipe.override({"dropout": 0, "epochs": 1}).learner(Resources(strategy))

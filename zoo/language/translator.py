@@ -44,6 +44,8 @@ class Translator(keras.Model):
         name: Name of the model.
 
     Attributes:
+        source_vocabulary: Size of the vocabulary of the source.
+        target_vocabulary: Size V of the vocabulary of the target.
         source_tokenizer: The tokenizer of the sources; `None` if the model only knows tokens.
         target_tokenizer: The tokenizer of the targets, likewise.
 
@@ -103,6 +105,7 @@ class Translator(keras.Model):
         y = layers.layer_normalization(name="decoder_norm")(y) if norm == "pre" else y
         logits = keras.layers.Dense(target_vocabulary, name="logits")(y)  # [B, T, V]
         super().__init__(inputs=[source, target], outputs=logits, name=name)
+        self.source_vocabulary, self.target_vocabulary = source_vocabulary, target_vocabulary
         self._config = config
         self._programs = Programs(self)
         self._encoder = keras.Model(source, memory, name="encoder")
