@@ -121,11 +121,15 @@ class MultiHeadAttention(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self._key_sizes = None
-        if not isinstance(heads, int):
-            self._key_sizes = _sizes("heads", heads, len(heads))
-        elif head_size is not None:
-            self._key_sizes = _sizes("head_size", head_size, arguments.integer("heads", heads, 1))
-        self._number = arguments.integer("heads", heads if isinstance(heads, int) else len(heads), 1)
+        if isinstance(heads, tuple | list):
+            if head_size is not None:
+                raise ValueError(f"head_size must be None if heads lists the sizes, got {head_size!r}")
+            self._number = arguments.integer("the number of heads", len(heads), 1)
+            self._key_sizes = _sizes("heads", heads, self._number)
+        else:
+            self._number = arguments.integer("heads", heads, 1)
+            if head_size is not None:
+                self._key_sizes = _sizes("head_size", head_size, self._number)
         self._value_sizes = None if value_sizes is None else _sizes("value_sizes", value_sizes, self._number)
         self.drop = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop")
 
@@ -146,13 +150,13 @@ class MultiHeadAttention(keras.layers.Layer):
         concatenated = (*inputs_shape[:-1], values)
         self.output_map = self._map("output", features, concatenated, self.output_initializer)
 
-    def call(self, inputs, memory=None, mask=None, padding_mask=None, training=None):
+    def call(self, inputs, memory=None, attention_mask=None, padding_mask=None, training=None):
         """Returns the outputs Z, [B, T, D].
 
         Args:
             inputs: V, [B, T, D].
             memory: M, [B, S, D']; `None` for the inputs.
-            mask: Boolean [T, S] or [B, T, S]: True where a query may attend to a key.
+            attention_mask: Boolean [T, S] or [B, T, S]: True where a query may attend to a key.
             padding_mask: Boolean [B, S]: True at the keys that are not padding.
             training: Whether to drop attention weights.
 
@@ -161,21 +165,21 @@ class MultiHeadAttention(keras.layers.Layer):
         """
         queries = self._queries(inputs, 0)
         keys, values = self._keys_and_values(inputs if memory is None else memory, 0)
-        mask = self._mask(inputs, keys[0], mask, padding_mask)
+        mask = self._mask(inputs, keys[0], attention_mask, padding_mask)
         return self._attend(queries, keys, values, mask, training)
 
-    def weights_of(self, inputs, memory=None, mask=None, padding_mask=None):
+    def weights_of(self, inputs, memory=None, attention_mask=None, padding_mask=None):
         """Returns the attention weights of every head, [B, H, T, S], Eq. 5.4.6.
 
         Args:
             inputs: As for `call`.
             memory: As for `call`.
-            mask: As for `call`.
+            attention_mask: As for `call`.
             padding_mask: As for `call`.
         """
         queries = self._queries(inputs, 0)
         keys, _ = self._keys_and_values(inputs if memory is None else memory, 0)
-        mask = self._mask(inputs, keys[0], mask, padding_mask)
+        mask = self._mask(inputs, keys[0], attention_mask, padding_mask)
         heads = [attention_weights(q, k, mask) for q, k in zip(queries, keys, strict=True)]
         return ops.concatenate(heads, axis=1)
 
@@ -311,25 +315,25 @@ class MultiHeadAttention(keras.layers.Layer):
         x = ops.transpose(heads[0], (0, 2, 1, 3))
         return ops.reshape(x, (-1, ops.shape(x)[1], sum(self._value_sizes)))
 
-    def _mask(self, inputs, keys, mask, padding_mask):
+    def _mask(self, inputs, keys, attention_mask, padding_mask):
         """Returns all masks together, broadcastable to [B, H, T, S]; `None` if there are none."""
-        queries, keys = inputs.shape[1], keys.shape[-2]
+        size = (inputs.shape[0], inputs.shape[1], keys.shape[-2])
         masks = []
-        if mask is not None:
-            _check_shape("mask", mask, [(queries, keys), (None, queries, keys)], "[T, S] or [B, T, S]")
-            mask = ops.cast(mask, "bool")
+        if attention_mask is not None:
+            _check_shape("attention_mask", attention_mask, "[T, S] or [B, T, S]", size[1:], size)
+            mask = ops.cast(attention_mask, "bool")
             masks.append(mask[:, None] if len(mask.shape) == 3 else mask)
         if padding_mask is not None:
-            _check_shape("padding_mask", padding_mask, [(None, keys)], "[B, S]")
+            _check_shape("padding_mask", padding_mask, "[B, S]", size[::2])
             masks.append(ops.cast(padding_mask, "bool")[:, None, None, :])
         if self.causal:
-            masks.append(causal_mask(ops.shape(inputs)[1], keys or ops.shape(inputs)[1]))
+            masks.append(causal_mask(ops.shape(inputs)[1], ops.shape(keys)[-2]))
         return functools.reduce(ops.logical_and, masks) if masks else None
 
 
 def _sizes(name, value, number):
     """Returns a size for each head as a tuple."""
-    sizes = (value,) * number if isinstance(value, int) else tuple(value)
+    sizes = tuple(value) if isinstance(value, tuple | list) else (value,) * number
     if len(sizes) != number:
         raise ValueError(f"{name} must have a size for each of the {number} heads, got {value!r}")
     return tuple(arguments.integer(name, size, 1) for size in sizes)
@@ -340,11 +344,16 @@ def _written(cache, new, position):
     return ops.slice_update(cache, (0, 0, position, 0), ops.cast(new, cache.dtype))
 
 
-def _check_shape(name, mask, shapes, rule):
+def _check_shape(name, mask, rule, *shapes):
     """Raises a ValueError unless a mask has one of some shapes, in which `None` is any size."""
     given = tuple(mask.shape)
-    for shape in shapes:
-        pairs = zip(given, shape, strict=True) if len(given) == len(shape) else [(0, 1)]
-        if all(None in pair or pair[0] == pair[1] for pair in pairs):
-            return
-    raise ValueError(f"{name} must have shape {rule} with (T, S) = {shapes[0][-2:]}, got {given}")
+    if not any(_fits(given, shape) for shape in shapes):
+        valid = " or ".join(map(str, shapes))
+        raise ValueError(f"{name} must have shape {rule}, here {valid}, got {given}")
+
+
+def _fits(given, shape):
+    """Returns whether two shapes agree where both are known."""
+    return len(given) == len(shape) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(given, shape, strict=True)
+    )

@@ -125,11 +125,7 @@ class SinusoidalPositions(keras.layers.Layer):
 def _window(vectors, inputs, position):
     """Returns the vectors [T, D] of the inputs' positions."""
     length, features = vectors.shape
-    size = inputs.shape[1]
-    if size is None:
-        return vectors[: ops.shape(inputs)[1]]
-    if size > length:
-        raise ValueError(f"inputs must have at most {length} positions, got {size}")
-    if isinstance(position, int):
-        return vectors[position : position + size]
-    return ops.slice(vectors, (position, 0), (size, features))
+    known, start = inputs.shape[1], position if isinstance(position, int) else 0
+    if known is not None and start + known > length:
+        raise ValueError(f"inputs must have at most {length} positions, got {start + known}")
+    return ops.slice(vectors, (position, 0), (ops.shape(inputs)[1], features))

@@ -41,6 +41,8 @@ class TransformerBlock(keras.layers.Layer):
             numbers for each head and position.
         use_bias: Whether the maps have biases.
         head_size: As for `MultiHeadAttention`.
+        remat: Whether the activations of each branch are computed again in the backward pass, which saves
+            memory. Excludes `attention_dropout`, whose random numbers would be drawn again.
         kernel_initializer: Any Keras initializer identifier.
         output_initializer: Initializer of the last map of each branch; `None` for `kernel_initializer`.
         **kwargs: Arguments of `keras.layers.Layer`.
@@ -66,6 +68,7 @@ class TransformerBlock(keras.layers.Layer):
         attention_dropout=0.0,
         use_bias=True,
         head_size=None,
+        remat=False,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         **kwargs,
@@ -77,6 +80,9 @@ class TransformerBlock(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.dropout = arguments.fraction("dropout", dropout)
         self.attention_dropout = arguments.fraction("attention_dropout", attention_dropout)
+        self.remat = arguments.boolean("remat", remat)
+        if remat and attention_dropout:
+            raise ValueError(f"attention_dropout must be 0 with remat, got {attention_dropout}")
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
 
@@ -106,7 +112,7 @@ class TransformerBlock(keras.layers.Layer):
             self.cross_attention.build(inputs_shape, memory_shape)
             self.cross_norm = layer_normalization(dtype=policy, name="cross_norm")
             self.cross_norm.build(inputs_shape)
-        units = self.units or 4 * inputs_shape[-1]
+        units = 4 * inputs_shape[-1] if self.units is None else self.units
         self.feed_forward = FeedForward(units, self.activation, name="feed_forward", **maps)
         self.feed_forward.build(inputs_shape)
         self.feed_forward_norm = layer_normalization(dtype=policy, name="feed_forward_norm")
@@ -114,28 +120,42 @@ class TransformerBlock(keras.layers.Layer):
         self.drop = keras.layers.Dropout(self.dropout, dtype=policy, name="drop")
 
     def call(
-        self, inputs, memory=None, mask=None, padding_mask=None, memory_padding_mask=None, training=None
+        self,
+        inputs,
+        memory=None,
+        attention_mask=None,
+        padding_mask=None,
+        memory_padding_mask=None,
+        training=None,
     ):
         """Returns the block's outputs, [B, T, D].
 
         Args:
             inputs: [B, T, D].
             memory: [B, S, D'], for a block with `cross`.
-            mask: Boolean [T, T] or [B, T, T]: True where a position may attend to another.
+            attention_mask: Boolean [T, T] or [B, T, T]: True where a position may attend to another.
             padding_mask: Boolean [B, T]: True at the positions that are not padding.
             memory_padding_mask: Boolean [B, S], likewise.
             training: Whether to apply dropout.
+
+        Raises:
+            ValueError: If a mask's shape does not fit, or if there is a `memory` without `cross` or vice versa.
         """
+        if self.cross and memory is None:
+            raise ValueError("memory must be given to a block with cross=True, got None")
+        if memory is not None and not self.cross:
+            raise ValueError(f"memory must be None without cross=True, got shape {tuple(memory.shape)}")
 
         def attend(x):
-            return self.attention(x, mask=mask, padding_mask=padding_mask, training=training)
+            masks = {"attention_mask": attention_mask, "padding_mask": padding_mask}
+            return self.attention(x, **masks, training=training)
 
-        def attend_to_memory(x):
+        def attend_to_memory(x, memory):
             return self.cross_attention(x, memory, padding_mask=memory_padding_mask, training=training)
 
         x = self._residual(inputs, attend, self.attention_norm, training)
         if self.cross:
-            x = self._residual(x, attend_to_memory, self.cross_norm, training)
+            x = self._residual(x, attend_to_memory, self.cross_norm, training, memory)
         return self._residual(x, self.feed_forward, self.feed_forward_norm, training)
 
     def initial_cache(self, batch, length, memory=None):
@@ -174,11 +194,18 @@ class TransformerBlock(keras.layers.Layer):
             x = self._residual(x, attend_to_memory, self.cross_norm)
         return self._residual(x, self.feed_forward, self.feed_forward_norm), extended
 
-    def _residual(self, x, branch, norm, training=False):
+    def _residual(self, x, branch, norm, training=False, *memory):
         """Returns the sum of x and a branch, normalized before the branch or after the sum."""
-        if self.norm == "pre":
-            return x + self.drop(branch(norm(x)), training=training)
-        return norm(x + self.drop(branch(x), training=training))
+
+        def normalized_branch(x, *memory):
+            return branch(norm(x), *memory)
+
+        function = normalized_branch if self.norm == "pre" else branch
+        if self.remat and training:
+            # Tensors that are not arguments get no gradient. Dropout must not be drawn again.
+            function = keras.remat(function)
+        x = x + self.drop(function(x, *memory), training=training)
+        return x if self.norm == "pre" else norm(x)
 
     def compute_output_shape(self, inputs_shape, *_):
         """Returns the shape of the inputs."""
@@ -199,6 +226,7 @@ class TransformerBlock(keras.layers.Layer):
             "attention_dropout": self.attention_dropout,
             "use_bias": self.use_bias,
             "head_size": self.head_size,
+            "remat": self.remat,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "output_initializer": keras.initializers.serialize(self.output_initializer),
         }

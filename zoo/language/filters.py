@@ -69,10 +69,11 @@ def draw(logits, uniform, temperature, top_k=None, top_p=None):
     positive = ops.maximum(temperature, _LOWEST_TEMPERATURE)
     probabilities = ops.softmax(filtered_logits(logits, positive, top_k, top_p), axis=-1)
     cumulative = ops.cumsum(probabilities, axis=-1)
-    # Rounding may leave the last sum below 1. Tokens of probability 0 are never drawn.
+    # Rounding may leave the last sum below 1.
     target = ops.minimum(uniform, _LARGEST_UNIFORM)[:, None] * cumulative[:, -1:]
-    drawn = ops.sum(ops.cast(cumulative <= target, "int32"), axis=-1)
-    return ops.where(temperature > 0, drawn, most_probable(logits))
+    # A compiled cumulative sum may decrease by rounding, also at a token of probability 0.
+    drawn = ops.argmax((cumulative > target) & (probabilities > 0), axis=-1)
+    return ops.where(temperature > 0, ops.cast(drawn, "int32"), most_probable(logits))
 
 
 def most_probable(logits):

@@ -80,12 +80,10 @@ class LanguageModel(keras.Model):
             ValueError: If a prompt is empty, too long, or has a token out of range, or a setting is not
                 valid.
         """
+        request, static = self._request(prompt, max_new_tokens, temperature, top_k, top_p, stop, seed)
         if beam is None:
-            *_, (request, loop) = self._sampled(
-                prompt, max_new_tokens, temperature, top_k, top_p, stop, seed, every=None
-            )
+            *_, loop = self._sampled(request, static, max_new_tokens, temperature, seed)
             return request.continuations(np.asarray(loop["tokens"]), np.asarray(loop["ends"]))
-        request, static = self._request(prompt, max_new_tokens, stop)
         arguments.integer("beam", beam, 1)
         longest = int(request.lengths.max()) + max_new_tokens
         if self.context is not None and longest > self.context:
@@ -94,9 +92,8 @@ class LanguageModel(keras.Model):
                 f"in a context of {self.context}, got {max_new_tokens}"
             )
         loop = self._start(request, static)
-        found = self._programs.run(
-            decoding.beam_search, loop, request.lengths, max_new_tokens, beams=beam, stops=static["stops"]
-        )
+        limits = request.lengths, np.int32(max_new_tokens)
+        found = self._programs.run(decoding.beam_search, loop, *limits, beams=beam, stops=static["stops"])
         return request.continuations(np.asarray(found["tokens"])[:, 0], np.asarray(found["ends"])[:, 0])
 
     def stream(
@@ -111,7 +108,7 @@ class LanguageModel(keras.Model):
         seed=0,
         every=8,
     ):
-        """Continues one prompt and yields the continuation in pieces, which `generate` returns as a whole.
+        """Continues one prompt piece by piece; together the pieces are what `generate` returns.
 
         Args:
             prompt: A text or a sequence of tokens.
@@ -123,21 +120,17 @@ class LanguageModel(keras.Model):
             seed: As for `generate`.
             every: Largest number of tokens in a piece.
 
-        Yields:
-            Arrays of new tokens, int32.
+        Returns:
+            An iterator over arrays of new tokens, int32.
 
         Raises:
-            ValueError: As for `generate`.
+            ValueError: As for `generate`, or if there are several prompts.
         """
         arguments.integer("every", every, 1)
-        done = None
-        for request, loop in self._sampled(
-            prompt, max_new_tokens, temperature, top_k, top_p, stop, seed, every=every
-        ):
-            done = done or int(request.lengths[0])
-            end = int(loop["ends"][0])
-            yield np.asarray(loop["tokens"])[0, done:end]
-            done = end
+        request, static = self._request(prompt, max_new_tokens, temperature, top_k, top_p, stop, seed)
+        if not request.single:
+            raise ValueError(f"prompt must be one text or sequence of tokens, got {len(request.rows)}")
+        return self._pieces(request, static, max_new_tokens, temperature, seed, every)
 
     def generate_tokens(self, tokens, lengths, max_new_tokens, temperature, seed):
         """Continues prompts within a graph, as `generate` does; the endpoint of a SavedModel.
@@ -162,11 +155,16 @@ class LanguageModel(keras.Model):
             self, loop, lengths, uniforms, limit, max_new_tokens, temperature, cache_length=cache_length
         )["tokens"]
 
-    def _sampled(self, prompt, max_new_tokens, temperature, top_k, top_p, stop, seed, every):
-        """Yields the request and the loop's variables after every so many tokens, or at the end."""
-        request, static = self._request(prompt, max_new_tokens, stop)
-        filters.check(self.vocabulary, temperature, top_k, top_p)
-        arguments.seed("seed", seed)
+    def _pieces(self, request, *settings):
+        """Yields the new tokens of the first prompt."""
+        start = int(request.lengths[0])
+        for loop in self._sampled(request, *settings):
+            end = int(loop["ends"][0])
+            yield np.asarray(loop["tokens"])[0, start:end]
+            start = end
+
+    def _sampled(self, request, static, max_new_tokens, temperature, seed, every=None):
+        """Yields the loop's variables after every so many tokens, or at the end."""
         lengths = request.lengths
         uniforms = uniform_numbers(_rounded(max_new_tokens), len(lengths), seed)
         loop = self._start(request, static)
@@ -182,19 +180,18 @@ class LanguageModel(keras.Model):
                 np.int32(min(limit, last)),
                 np.int32(max_new_tokens),
                 np.float32(temperature),
-                cache_length=static["cache_length"],
-                stops=static["stops"],
-                top_k=top_k,
-                top_p=top_p,
+                **{name: static[name] for name in ("cache_length", "stops", "top_k", "top_p")},
             )
-            yield request, loop
+            yield loop
             if bool(np.all(loop["done"])):
                 return
 
-    def _request(self, prompt, max_new_tokens, stop):
-        """Returns the prompts and the static arguments of their programs."""
+    def _request(self, prompt, max_new_tokens, temperature, top_k, top_p, stop, seed):
+        """Returns the checked prompts and the static arguments of their programs."""
         request = prompts.read(prompt, self.vocabulary, self.tokenizer, self.context)
         arguments.integer("max_new_tokens", max_new_tokens, 1)
+        filters.check(self.vocabulary, temperature, top_k, top_p)
+        arguments.seed("seed", seed)
         stops = () if stop is None else prompts.read(stop, self.vocabulary, self.tokenizer, name="stop").rows
         longest = int(request.lengths.max())
         size = _rounded(longest + max_new_tokens)
@@ -203,6 +200,8 @@ class LanguageModel(keras.Model):
             "prompt_length": min(_rounded(longest), self.context or longest),
             "cache_length": size if self.context is None else min(size, self.context),
             "stops": tuple(tuple(map(int, row)) for row in stops),
+            "top_k": top_k,
+            "top_p": top_p,
         }
         return request, static
 

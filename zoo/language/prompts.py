@@ -73,32 +73,34 @@ def read(prompts, vocabulary, tokenizer=None, longest=None, name="prompt"):
         ValueError: If a prompt is empty or too long, or has a token out of range, or texts and tokens are
             mixed, or texts are given to a model without a tokenizer.
     """
-    single = isinstance(prompts, str) or (
-        len(prompts) > 0 and np.ndim(prompts[0]) == 0 and _is_token(prompts[0])
-    )
+    if not hasattr(prompts, "__len__") or len(prompts) == 0:
+        raise ValueError(
+            f"{name} must be a text, a sequence of tokens, or a list of several, got {prompts!r}"
+        )
+    single = isinstance(prompts, str) or _is_token(prompts[0])
     each = [prompts] if single else list(prompts)
-    if not each:
-        raise ValueError(f"{name} must hold at least one text or sequence of tokens, got {prompts!r}")
     texts = [isinstance(one, str) for one in each]
     if any(texts) and not all(texts):
-        raise ValueError(f"{name} must be texts or tokens, not both in one list")
+        raise ValueError(f"{name} must be texts or tokens, not both in one list, got {prompts!r}")
     if any(texts) and tokenizer is None:
         raise ValueError(f"{name} must be tokens for a model without a tokenizer, got the text {each[0]!r}")
-    rows = [_row(tokenizer.encode(one) if any(texts) else one, vocabulary, longest, name) for one in each]
+    encode = tokenizer.encode if any(texts) else np.asarray
+    rows = [_checked(encode(one), vocabulary, longest, name) for one in each]
     return Prompts(rows, single, tokenizer if any(texts) else None)
 
 
 def _is_token(value):
-    return not isinstance(value, str)
+    return not isinstance(value, str) and np.ndim(value) == 0
 
 
-def _row(tokens, vocabulary, longest, name):
+def _checked(row, vocabulary, longest, name):
     """Returns the tokens of one prompt after checking them."""
-    row = np.asarray(tokens)
-    if row.ndim != 1 or row.size == 0:
-        raise ValueError(f"{name} must not be empty, got {np.shape(tokens)} tokens")
+    if row.ndim != 1:
+        raise ValueError(f"{name} must have one axis, got tokens of shape {row.shape}")
+    if not row.size:
+        raise ValueError(f"{name} must have at least one token, got none")
     if not np.issubdtype(row.dtype, np.integer):
-        raise ValueError(f"{name} must hold integers, got {row.dtype}")
+        raise ValueError(f"{name} must hold integers, got {row[0].item()!r}")
     wrong = row[(row < 0) | (row >= vocabulary)]
     if wrong.size:
         raise ValueError(f"{name} must hold tokens in 0 to {vocabulary - 1}, got {wrong[0]}")

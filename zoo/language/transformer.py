@@ -36,7 +36,7 @@ class TransformerLanguageModel(LanguageModel):
         dropout: Dropout rate of the embeddings and of the blocks' branches.
         tied: Whether the logits are products with the embedding matrix.
         use_bias: Whether the maps have biases.
-        remat: Whether each block's activations are computed again in the backward pass, which saves memory.
+        remat: Whether the blocks' activations are computed again in the backward pass, which saves memory.
         name: Name of the model.
 
     Raises:
@@ -79,6 +79,7 @@ class TransformerLanguageModel(LanguageModel):
             "activation": activation,
             "dropout": dropout,
             "use_bias": use_bias,
+            "remat": remat,
             "kernel_initializer": keras.initializers.RandomNormal(stddev=_STDDEV),
             "output_initializer": keras.initializers.RandomNormal(stddev=_STDDEV / (2 * num_layers) ** 0.5),
         }
