@@ -19,6 +19,7 @@ CLASSES = {
     "layers.conv": ("ConvBlock",),
     "layers.dense": ("DenseBlock",),
     "layers.normalization": ("BatchNormalization",),
+    "layers.recurrent": ("LSTM", "LayerNormLSTM", "ReLURNN"),
     "layers.residual": ("ResidualBlock", "ResidualDense"),
     "layers.sampling": ("GaussianSampling", "GumbelSoftmax", "StraightThrough"),
     "layers.scale": ("GlobalScale",),

@@ -3,6 +3,8 @@ from . import conv as conv
 from . import dense as dense
 from . import initializers as initializers
 from . import normalization as normalization
+from . import recurrence as recurrence
+from . import recurrent as recurrent
 from . import residual as residual
 from . import sampling as sampling
 from . import scale as scale
@@ -21,6 +23,9 @@ from .normalization import BatchNormalization as BatchNormalization
 from .normalization import activation_normalization as activation_normalization
 from .normalization import batch_normalization as batch_normalization
 from .normalization import layer_normalization as layer_normalization
+from .recurrent import LSTM as LSTM
+from .recurrent import LayerNormLSTM as LayerNormLSTM
+from .recurrent import ReLURNN as ReLURNN
 from .residual import ResidualBlock as ResidualBlock
 from .residual import ResidualDense as ResidualDense
 from .sampling import GaussianSampling as GaussianSampling
