@@ -16,18 +16,23 @@ import sys
 
 # Every class that `@keras.saving.register_keras_serializable("curvezoo")` registers, by module.
 CLASSES = {
+    "layers.attention": ("MultiHeadAttention",),
     "layers.conv": ("ConvBlock",),
     "layers.dense": ("DenseBlock",),
+    "layers.feed_forward": ("FeedForward",),
     "layers.normalization": ("BatchNormalization",),
+    "layers.positions": ("LearnedPositions", "SinusoidalPositions"),
     "layers.recurrent": ("LSTM", "LayerNormLSTM", "ReLURNN"),
     "layers.residual": ("ResidualBlock", "ResidualDense"),
     "layers.sampling": ("GaussianSampling", "GumbelSoftmax", "StraightThrough"),
     "layers.scale": ("GlobalScale",),
+    "layers.transformer": ("TransformerBlock",),
     "layers.unit_variance": ("UnitVarianceConv2D", "UnitVarianceDense"),
     "layers.weight_norm": ("WeightNormalization",),
     "losses.binary": ("BernoulliNLL",),
     "losses.classification": ("CategoricalNLL",),
     "losses.likelihood": ("NegativeLogLikelihood",),
+    "losses.masked": ("MaskedCategoricalNLL",),
     "losses.mixture": ("MixtureNLL",),
     "losses.priors": ("GaussianPrior", "LaplacePrior", "PowerPenalty"),
     "losses.regression": ("CauchyNLL", "GaussianNLL", "Huber", "LaplaceNLL", "StudentTNLL"),
@@ -41,6 +46,7 @@ CLASSES = {
     "optimizers.newton": ("Newton",),
     "optimizers.rmsprop": ("RMSProp",),
     "optimizers.schedules": ("Warmup",),
+    "zoo.language.transformer": ("TransformerLanguageModel",),
 }
 
 

@@ -1,0 +1,194 @@
+"""The Transformer's block: attention and a feed-forward network, each with a residual sum and a layer norm.
+
+Legend: B batch, T positions, S positions of a memory, D features.
+"""
+
+import keras
+
+from .. import arguments
+from .attention import MultiHeadAttention
+from .feed_forward import FeedForward
+from .normalization import layer_normalization
+
+_NORMS = ("pre", "post")
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class TransformerBlock(keras.layers.Layer):
+    r"""One block: [B, T, D] to [B, T, D].
+
+    With `norm="post"`, as the notes print (Eqs. 5.4.14 and 5.4.15),
+
+    \[ X_n = \mathrm{LN}(V_n + \mathrm{MHA}(V_n)), \qquad V_{n+1} = \mathrm{LN}(X_n + \mathrm{FC}(X_n)). \]
+
+    With `norm="pre"`, which trains without a warm-up,
+
+    \[ X_n = V_n + \mathrm{MHA}(\mathrm{LN}(V_n)), \qquad V_{n+1} = X_n + \mathrm{FC}(\mathrm{LN}(X_n)), \]
+
+    and a network needs one more layer norm after the last block. With `cross`, attention to a memory comes
+    between the two, with a residual sum and a layer norm of its own.
+
+    Args:
+        heads: As for `MultiHeadAttention`.
+        units: Hidden features of the feed-forward network; `None` for 4 D.
+        causal: Whether a position attends only to itself and to earlier ones.
+        cross: Whether the block attends to a memory, such as an encoder's outputs.
+        norm: `pre` or `post`.
+        rotary: Whether queries and keys of self-attention are rotated by their positions.
+        activation: Activation of the feed-forward network.
+        dropout: Probability that a feature of each branch, and an attention weight, is dropped in training.
+        use_bias: Whether the maps have biases.
+        head_size: As for `MultiHeadAttention`.
+        kernel_initializer: Any Keras initializer identifier.
+        output_initializer: Initializer of the last map of each branch; `None` for `kernel_initializer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If an argument is not valid.
+
+    References:
+        Vaswani et al., "Attention Is All You Need" (2017), arXiv:1706.03762.
+        Xiong et al., "On Layer Normalization in the Transformer Architecture" (2020), arXiv:2002.04745.
+    """
+
+    def __init__(
+        self,
+        heads,
+        units=None,
+        causal=False,
+        cross=False,
+        norm="pre",
+        rotary=False,
+        activation="relu",
+        dropout=0.0,
+        use_bias=True,
+        head_size=None,
+        kernel_initializer="glorot_uniform",
+        output_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.heads, self.units, self.head_size = heads, units, head_size
+        self.causal, self.cross, self.rotary, self.use_bias = causal, cross, rotary, use_bias
+        self.norm = arguments.one_of("norm", norm, _NORMS)
+        self.activation = keras.activations.get(activation)
+        self.dropout = arguments.fraction("dropout", dropout)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer)
+
+    def build(self, inputs_shape, memory_shape=None):
+        """Creates the branches for inputs [B, T, D] and a memory [B, S, D']."""
+        policy = self.dtype_policy
+        maps = {
+            "use_bias": self.use_bias,
+            "kernel_initializer": self.kernel_initializer,
+            "output_initializer": self.output_initializer,
+            "dtype": policy,
+        }
+        attention = {"heads": self.heads, "head_size": self.head_size, "dropout": self.dropout, **maps}
+        self.attention = MultiHeadAttention(
+            causal=self.causal, rotary=self.rotary, name="attention", **attention
+        )
+        self.attention.build(inputs_shape)
+        self.attention_norm = layer_normalization(dtype=policy, name="attention_norm")
+        self.attention_norm.build(inputs_shape)
+        if self.cross:
+            self.cross_attention = MultiHeadAttention(name="cross_attention", **attention)
+            self.cross_attention.build(inputs_shape, memory_shape)
+            self.cross_norm = layer_normalization(dtype=policy, name="cross_norm")
+            self.cross_norm.build(inputs_shape)
+        units = self.units or 4 * inputs_shape[-1]
+        self.feed_forward = FeedForward(units, self.activation, name="feed_forward", **maps)
+        self.feed_forward.build(inputs_shape)
+        self.feed_forward_norm = layer_normalization(dtype=policy, name="feed_forward_norm")
+        self.feed_forward_norm.build(inputs_shape)
+        self.drop = keras.layers.Dropout(self.dropout, dtype=policy, name="drop")
+
+    def call(
+        self, inputs, memory=None, mask=None, padding_mask=None, memory_padding_mask=None, training=None
+    ):
+        """Returns the block's outputs, [B, T, D].
+
+        Args:
+            inputs: [B, T, D].
+            memory: [B, S, D'], for a block with `cross`.
+            mask: Boolean [T, T] or [B, T, T]: True where a position may attend to another.
+            padding_mask: Boolean [B, T]: True at the positions that are not padding.
+            memory_padding_mask: Boolean [B, S], likewise.
+            training: Whether to apply dropout.
+        """
+
+        def attend(x):
+            return self.attention(x, mask=mask, padding_mask=padding_mask, training=training)
+
+        def attend_to_memory(x):
+            return self.cross_attention(x, memory, padding_mask=memory_padding_mask, training=training)
+
+        x = self._residual(inputs, attend, self.attention_norm, training)
+        if self.cross:
+            x = self._residual(x, attend_to_memory, self.cross_norm, training)
+        return self._residual(x, self.feed_forward, self.feed_forward_norm, training)
+
+    def initial_cache(self, batch, length, memory=None):
+        """Returns the cache for decoding.
+
+        Args:
+            batch: Number B of sequences.
+            length: Number P of positions.
+            memory: [B, S, D'], for a block with `cross`.
+        """
+        cache = {"self": self.attention.initial_cache(batch, length)}
+        if self.cross:
+            cache["memory"] = self.cross_attention.memory_cache(memory)
+        return cache
+
+    def extend(self, inputs, cache, position, memory_padding_mask=None):
+        """Returns the outputs of T further positions, [B, T, D], and the extended cache.
+
+        Args:
+            inputs: [B, T, D].
+            cache: What `initial_cache` or this method returned.
+            position: Position of the first input.
+            memory_padding_mask: Boolean [B, S]: True at the memory's positions that are not padding.
+        """
+        extended = dict(cache)
+
+        def attend(x):
+            outputs, extended["self"] = self.attention.extend(x, cache["self"], position)
+            return outputs
+
+        def attend_to_memory(x):
+            return self.cross_attention.read(x, cache["memory"], memory_padding_mask)
+
+        x = self._residual(inputs, attend, self.attention_norm)
+        if self.cross:
+            x = self._residual(x, attend_to_memory, self.cross_norm)
+        return self._residual(x, self.feed_forward, self.feed_forward_norm), extended
+
+    def _residual(self, x, branch, norm, training=False):
+        """Returns the sum of x and a branch, normalized before the branch or after the sum."""
+        if self.norm == "pre":
+            return x + self.drop(branch(norm(x)), training=training)
+        return norm(x + self.drop(branch(x), training=training))
+
+    def compute_output_shape(self, inputs_shape, *_):
+        """Returns the shape of the inputs."""
+        return inputs_shape
+
+    def get_config(self):
+        """Returns the arguments that rebuild this layer."""
+        return {
+            **super().get_config(),
+            "heads": self.heads,
+            "units": self.units,
+            "causal": self.causal,
+            "cross": self.cross,
+            "norm": self.norm,
+            "rotary": self.rotary,
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+            "use_bias": self.use_bias,
+            "head_size": self.head_size,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "output_initializer": keras.initializers.serialize(self.output_initializer),
+        }
