@@ -46,6 +46,7 @@ CLASSES = {
     "optimizers.newton": ("Newton",),
     "optimizers.rmsprop": ("RMSProp",),
     "optimizers.schedules": ("Warmup",),
+    "zoo.language.recurrent": ("RecurrentLanguageModel",),
     "zoo.language.transformer": ("TransformerLanguageModel",),
 }
 

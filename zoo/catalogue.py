@@ -14,6 +14,7 @@ _MODULES = (
     "classifiers.cnn",
     "classifiers.resnet",
     "denoisers.residual",
+    "language.recurrent_recipes",
 )
 
 
