@@ -22,6 +22,7 @@ CLASSES = {
     "layers.feed_forward": ("FeedForward",),
     "layers.normalization": ("BatchNormalization",),
     "layers.positions": ("LearnedPositions", "SinusoidalPositions"),
+    "layers.recurrent": ("LSTM", "LayerNormLSTM", "ReLURNN"),
     "layers.residual": ("ResidualBlock", "ResidualDense"),
     "layers.sampling": ("GaussianSampling", "GumbelSoftmax", "StraightThrough"),
     "layers.scale": ("GlobalScale",),
@@ -45,6 +46,7 @@ CLASSES = {
     "optimizers.newton": ("Newton",),
     "optimizers.rmsprop": ("RMSProp",),
     "optimizers.schedules": ("Warmup",),
+    "zoo.language.recurrent": ("RecurrentLanguageModel",),
     "zoo.language.transformer": ("TransformerLanguageModel",),
     "zoo.language.translator": ("Translator",),
 }

@@ -16,6 +16,7 @@ _MODULES = (
     "denoisers.residual",
     "language.transformer",
     "language.translator",
+    "language.recurrent_recipes",
 )
 
 
