@@ -1,4 +1,4 @@
-"""The command line: `curvezoo list, train, evaluate, noise-scale, export, reproduce, equations`."""
+"""The command line: `curvezoo list, train, evaluate, sample, noise-scale, export, reproduce, ...`."""
 
 import argparse
 import json
@@ -63,7 +63,15 @@ def _parser():
     )
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_list, _add_train, _add_evaluate, _add_noise_scale, _add_export, _add_reproduce):
+    for add in (
+        _add_list,
+        _add_train,
+        _add_evaluate,
+        _add_sample,
+        _add_noise_scale,
+        _add_export,
+        _add_reproduce,
+    ):
         add(commands)
     equations = commands.add_parser("equations", help="show how each equation of the notes is covered")
     equations.set_defaults(run=_equations)
@@ -100,7 +108,7 @@ def _add_train(commands):
     train.add_argument(
         "name", nargs="?", default=_DEFAULT_MODEL, help=f"the model (default {_DEFAULT_MODEL})"
     )
-    train.add_argument("--data", help="another data set, or a folder of images by class")
+    train.add_argument("--data", help="another data set, a folder of images by class, or a text file")
     train.add_argument("--epochs", help="passes over the training split")
     train.add_argument("--batch-size", help="examples per step, over all replicas")
     train.add_argument("--seed", help="seed of the weights, the data order and dropout")
@@ -163,7 +171,7 @@ def _add_evaluate(commands):
 
     evaluate = commands.add_parser("evaluate", help="measure a trained model on the test split")
     evaluate.add_argument("name", help="a published model, or the folder of a run or of a model")
-    evaluate.add_argument("--data", help="another data set, or a folder of images by class")
+    evaluate.add_argument("--data", help="another data set, a folder of images by class, or a text file")
     evaluate.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
     for name, text in measures.options().items():
         evaluate.add_argument(f"--{name}", dest=name, action="store_true", help=text)
@@ -185,6 +193,41 @@ def _evaluate(arguments):
         print(json.dumps(scores, indent=2))
     else:
         _print_scores(scores)
+
+
+def _add_sample(commands):
+    sample = commands.add_parser("sample", help="let a trained model continue a text, or translate it")
+    sample.add_argument("name", help="a published model, or the folder of a run or of a model")
+    sample.add_argument("--prompt", help="the text to continue or to translate")
+    sample.add_argument("--max-new-tokens", help="largest number of new tokens (default 200)")
+    sample.add_argument("--temperature", help="divisor of the logits; 0: most probable token (default 1)")
+    sample.add_argument("--top-k", help="draw from the k most probable tokens only")
+    sample.add_argument("--top-p", help="draw from the most probable tokens of this total probability only")
+    sample.add_argument("--beam", help="number of beams of a beam search in place of drawing")
+    sample.add_argument("--stop", help="a text after which the continuation ends")
+    sample.add_argument("--seed", help="seed of the draws (default 0)")
+    sample.add_argument("--no-stream", action="store_true", help="print the text when it is complete")
+    sample.set_defaults(run=_sample)
+
+
+def _sample(arguments):
+    from .training.settings import read_value
+
+    if arguments.prompt is None:
+        raise ValueError("--prompt must be given: the text to continue or to translate")
+    kinds = {"max_new_tokens": int, "temperature": float, "top_k": int, "top_p": float, "beam": int}
+    kinds |= {"stop": str, "seed": int}
+    given = {key: getattr(arguments, key) for key in kinds}
+    options = {key: read_value(key, value, kinds[key]) for key, value in given.items() if value is not None}
+
+    from .zoo import sampling
+
+    pieces = sampling.stream(arguments.name, arguments.prompt, **options)
+    if arguments.no_stream:
+        pieces = ["".join(pieces)]
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print()
 
 
 def _add_noise_scale(commands):

@@ -27,6 +27,7 @@ CLASSES = {
     "losses.binary": ("BernoulliNLL",),
     "losses.classification": ("CategoricalNLL",),
     "losses.likelihood": ("NegativeLogLikelihood",),
+    "losses.masked": ("MaskedCategoricalNLL",),
     "losses.mixture": ("MixtureNLL",),
     "losses.priors": ("GaussianPrior", "LaplacePrior", "PowerPenalty"),
     "losses.regression": ("CauchyNLL", "GaussianNLL", "Huber", "LaplaceNLL", "StudentTNLL"),

@@ -1,6 +1,7 @@
 """Data sets in fixed training, validation and test splits, each epoch a function of (seed, epoch).
 
-`names()` and `spec(name)` import nothing heavy; `load(name)` returns the `Splits` to train on.
+`names()` lists images, texts and pairs of texts; `load(name)` returns the `Splits` to train on.
+Looking up the `spec(name)` of an image set imports nothing heavy.
 """
 
 import lazy_loader

@@ -1,10 +1,11 @@
 from . import images as images
+from . import text as text
+from .catalogue import load as load
+from .catalogue import names as names
+from .catalogue import provenance as provenance
+from .catalogue import spec as spec
 from .images import Spec as Spec
 from .images import augmentation as augmentation
 from .images import from_arrays as from_arrays
 from .images import from_folder as from_folder
-from .images import load as load
-from .images import names as names
-from .images import provenance as provenance
-from .images import spec as spec
 from .splits import Splits as Splits

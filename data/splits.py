@@ -1,29 +1,29 @@
 """The three splits of a data set, and the epochs of its training split.
 
-Legend: B batch, H height, W width, C channels. Image sets yield `(images, labels)`: float32 [B, H, W, C] in
-[0, 1] and int32 [B]. `images.corruption.noisy_splits` yields (noisy images, targets).
+Legend: B batch, H height, W width, C channels, S and T lengths. Image sets yield `(images, labels)`: float32
+[B, H, W, C] in [0, 1] and int32 [B]. `images.corruption.noisy_splits` yields (noisy images, targets). Texts
+yield (inputs, targets), both int32 [B, T]; pairs of texts ((sources [B, S], target inputs [B, T]), targets
+[B, T]).
 """
 
 import functools
 import html
 import itertools
 
-_LISTED_CLASSES = 12
-
 
 class Splits:
-    """Training, validation and test splits, each a `tf.data.Dataset` of `(images, labels)`.
+    """Training, validation and test splits, each a `tf.data.Dataset` of (inputs, targets).
 
     An epoch has `steps_per_epoch` training batches; the last partial batch is dropped. `train` is one epoch:
     its k-th iteration, counted from 0, is `epochs(k, k + 1)`.
 
     Args:
-        spec: The `Spec`, with the sizes of these splits.
+        spec: The `Spec`, `TextSpec` or `PairSpec`, with the sizes of these splits.
         batch_size: Examples B per training batch.
         batches: Function from a dataset of epoch numbers (int64 scalars) to the dataset of their batches,
             each epoch a pure function of its number.
-        validation: Dataset of `(images, labels)`, in order, nothing dropped.
-        test: Dataset of `(images, labels)`, in order, nothing dropped.
+        validation: Dataset of (inputs, targets), in order; no image is dropped.
+        test: Dataset of (inputs, targets), likewise.
         rebuild: Function from the settings of `with_batches` to new `Splits`; `None` if there is none.
     """
 
@@ -37,27 +37,22 @@ class Splits:
         self._rebuild = rebuild
 
     def __repr__(self):
-        fields = ", ".join(f"{name}={value!r}" for name, value in self._facts().items())
+        facts = {**self.spec.facts(), "batch_size": self.batch_size}
+        fields = ", ".join(f"{name}={value!r}" for name, value in facts.items())
         return f"Splits({self.spec.name!r}, {fields})"
 
     def _repr_html_(self):
         """Returns a table for Jupyter."""
-        facts = self._facts()
-        labels = self.spec.labels
-        if labels:
-            names = ", ".join(labels[:_LISTED_CLASSES]) + (", …" if len(labels) > _LISTED_CLASSES else "")
-            facts["classes"] = f"{facts['classes']} ({names})"
-        facts["steps_per_epoch"] = self.steps_per_epoch
+        facts = {
+            **self.spec.details(),
+            "batch_size": self.batch_size,
+            "steps_per_epoch": self.steps_per_epoch,
+        }
         rows = "".join(
             f"<tr><th>{name.replace('_', ' ')}</th><td>{html.escape(_readable(value))}</td></tr>"
             for name, value in facts.items()
         )
         return f"<table><caption>{html.escape(self.spec.name)}</caption>{rows}</table>"
-
-    def _facts(self):
-        spec = self.spec
-        facts = {name: getattr(spec, name) for name in ("shape", "classes", "train", "validation", "test")}
-        return {**facts, "batch_size": self.batch_size}
 
     def with_batches(self, **settings):
         """Returns splits of the same examples whose training batches are drawn with other settings.
@@ -66,7 +61,8 @@ class Splits:
 
         Args:
             **settings: For image sets `batch_size`, `seed`, `subset`, `random_labels` and `augment`, as for
-                `load`; `subset=None` brings back the whole training split.
+                `load`; `subset=None` brings back the whole training split. For texts `batch_size`, `seed` and
+                `order`, for pairs of texts `batch_size` and `seed`.
 
         Returns:
             New `Splits`, whose `train` starts at epoch 0.

@@ -4,6 +4,7 @@ from . import classification as classification
 from . import divergences as divergences
 from . import f_divergences as f_divergences
 from . import likelihood as likelihood
+from . import masked as masked
 from . import mixture as mixture
 from . import priors as priors
 from . import regression as regression
@@ -27,6 +28,7 @@ from .divergences import kl_estimate as kl_estimate
 from .divergences import mutual_information as mutual_information
 from .divergences import wasserstein as wasserstein
 from .likelihood import NegativeLogLikelihood as NegativeLogLikelihood
+from .masked import MaskedCategoricalNLL as MaskedCategoricalNLL
 from .mixture import MixtureNLL as MixtureNLL
 from .priors import GaussianPrior as GaussianPrior
 from .priors import LaplacePrior as LaplacePrior

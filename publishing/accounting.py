@@ -11,7 +11,7 @@ attention scores and the steps of recurrent layers are matrix products and are c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -41,21 +41,22 @@ class Account:
         return 2 * self.multiplications
 
 
-def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> Account:
+def account(model: keras.Model, input_shape: Sequence | None = None) -> Account:
     """Counts a model's parameters and the operations of one example's forward pass.
 
     Args:
         model: A Keras model on the TensorFlow backend.
-        input_shape: Shape of one example, without the batch axis. Required for subclassed models and for
-            inputs with axes of unknown length.
+        input_shape: Shape of one example, without the batch axis; for several inputs a list of shapes, one
+            for each. Required for subclassed models and for inputs with axes of unknown length, such as the
+            positions of a language model: `(128,)` counts one window of 128 tokens.
 
     Returns:
         The `Account`.
 
     Raises:
-        ValueError: If `model` is not a Keras model, the input's shape is unknown, `input_shape` is given for
-            several inputs, or the graph contains a product that can't be counted, because it is inside a
-            branch or a loop of unknown length or has an unknown shape.
+        ValueError: If `model` is not a Keras model, the input's shape is unknown, `input_shape` has not one
+            shape for each input, or the graph contains a product that can't be counted, because it is inside
+            a branch or a loop of unknown length or has an unknown shape.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model, got {model!r}")
@@ -70,29 +71,32 @@ def account(model: keras.Model, input_shape: tuple[int, ...] | None = None) -> A
     )
 
 
-def totals(models: list[keras.Model]) -> tuple[int, int | None]:
+def totals(models: list[keras.Model], shapes: Sequence | None = None) -> tuple[int, int | None]:
     """Returns the parameters of all models together, and the FLOPs of the first one's forward pass.
 
     Args:
         models: Built Keras models.
+        shapes: Shape of one example of each input of the first model, for axes of unknown length.
 
     Returns:
         The two numbers; the second is `None` where `account` can't count it.
     """
     parameters = sum(model.count_params() for model in models)
     try:
-        return parameters, account(models[0]).flops
+        if shapes is None or not _has_free_axes(models[0]):
+            return parameters, account(models[0]).flops
+        return parameters, account(models[0], shapes if len(models[0].inputs) > 1 else shapes[0]).flops
     except ValueError:
         return parameters, None
 
 
-def _input_spec(model: keras.Model, input_shape: tuple[int, ...] | None):
+def _input_spec(model: keras.Model, input_shape: Sequence | None):
     symbolic = None
     if getattr(model, "inputs", None):
         symbolic = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     if input_shape is not None:
         if symbolic is not None and not isinstance(symbolic, keras.KerasTensor):
-            raise ValueError(f"input_shape must be left out for a model of several inputs, got {input_shape}")
+            return _several_specs(symbolic, input_shape)
         dtype = keras.config.floatx() if symbolic is None else symbolic.dtype
         return tf.TensorSpec((1, *input_shape), dtype)
     if symbolic is None:
@@ -101,6 +105,20 @@ def _input_spec(model: keras.Model, input_shape: tuple[int, ...] | None):
     if free:
         raise ValueError(f"input_shape must be given for an input with axes of unknown length, got {free}")
     return keras.tree.map_structure(lambda t: tf.TensorSpec((1, *t.shape[1:]), t.dtype), symbolic)
+
+
+def _has_free_axes(model: keras.Model) -> bool:
+    return any(None in tensor.shape[1:] for tensor in getattr(model, "inputs", None) or [])
+
+
+def _several_specs(symbolic, shapes: Sequence):
+    tensors = keras.tree.flatten(symbolic)
+    if len(shapes) != len(tensors) or not all(isinstance(shape, tuple | list) for shape in shapes):
+        raise ValueError(
+            f"input_shape must hold a shape for each of the model's {len(tensors)} inputs, got {shapes}"
+        )
+    specs = [tf.TensorSpec((1, *shape), t.dtype) for shape, t in zip(shapes, tensors, strict=True)]
+    return keras.tree.pack_sequence_as(symbolic, specs)
 
 
 def _graph_multiplications(graph: tf.Graph) -> int:

@@ -127,7 +127,7 @@ def verify(folder):
     return card
 
 
-def describe_run(recipe, evaluation, *, account, history, place, devices, command):
+def describe_run(recipe, evaluation, *, account, history, place, devices, command, example=""):
     """Returns the content of a card except the hashes of its files.
 
     Args:
@@ -138,6 +138,7 @@ def describe_run(recipe, evaluation, *, account, history, place, devices, comman
         place: The number of units, the strategy's name and the number of replicas, by name.
         devices: The device types that TensorFlow sees.
         command: The command line that repeats the run.
+        example: What the FLOPs are counted for, if the model takes inputs of any length.
 
     Returns:
         A JSON-serializable dictionary.
@@ -154,6 +155,7 @@ def describe_run(recipe, evaluation, *, account, history, place, devices, comman
         "metrics": {"split": evaluation.split, **evaluation.scores},
         "parameters": parameters,
         "flops": flops,
+        **({"flops_of": example} if example else {}),
         "training": {
             **place,
             "seconds": round(sum(row["seconds"] for row in history), 1),

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
@@ -31,11 +33,21 @@ class Export:
         model: The built `keras.Model`.
         endpoints: Endpoints by name.
         name: Name of the model among several in one folder; empty for the main one.
+        files: Further text files of the folder by name, such as the tokenizer of a language model.
+        example: What one example is if the model takes inputs of any length, such as "a window of 64 tokens".
+            The FLOPs on the card are those of one such example.
     """
 
     model: Any
     endpoints: Mapping[str, Endpoint]
     name: str = ""
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    example: str = ""
+
+    def shapes(self):
+        """Returns the shape of one example of each input of the first endpoint, without the batch axis."""
+        first = next(iter(self.endpoints.values()))
+        return [np.shape(array)[1:] for array in first.golden]
 
 
 def forward(model):

@@ -2,7 +2,8 @@
 
 A folder holds one TensorFlow SavedModel with the endpoints of all models, and the Keras config and weights of
 each: `config.json` and `model.weights.h5` for the main model, `NAME.config.json` and `NAME.weights.h5` for
-others. `golden.npz` holds inputs and outputs of every endpoint. No file holds the state of an optimizer.
+others; and the tokenizers of a model of text. `golden.npz` holds inputs and outputs of every endpoint. No
+file holds the state of an optimizer.
 """
 
 import json
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from . import cards
+from . import cards, tokenizers
 from .files import replacing, write_json
 
 _COMPRESSED_FROM = 256
@@ -39,6 +40,8 @@ def publish(exports, folder, card):
         functions = _export(exports, temporary)
         for export in exports:
             _write_keras(export.model, temporary, export.name)
+            for name, text in export.files.items():
+                (temporary / name).write_text(text, encoding="utf-8")
         np.savez_compressed(temporary / "golden.npz", **_golden(exports, functions))
         card = card | {"files": cards.hashes(temporary)}
         write_json(temporary / "card.json", card)
@@ -131,10 +134,12 @@ def load(name_or_path, model=""):
 
     Returns:
         A `keras.Model`, not compiled. A classifier maps images with pixels in [0, 1] to logits, a denoiser
-        to images.
+        to images, a language model tokens to logits. A model of text has its `tokenizer`; one of pairs its
+        `source_tokenizer` and `target_tokenizer`.
 
     Raises:
-        ValueError: If there is no such model, or a file is missing or corrupted; the message names it.
+        ValueError: If there is no such model, a file is missing or corrupted, or a tokenizer has another
+            number of tokens than the model; the message names it.
     """
     folder = cards.folder_of(name_or_path)
     cards.verify(folder)
@@ -144,7 +149,7 @@ def load(name_or_path, model=""):
         raise ValueError(f"model must be one of {', '.join(names) or 'none'} in {folder}, got {model!r}")
     network = keras.saving.deserialize_keras_object(json.loads(config.read_text()), safe_mode=True)
     network.load_weights(folder / _file(model or "model", "weights.h5"))
-    return network
+    return tokenizers.attach(network, tokenizers.read(folder))
 
 
 def golden(folder, endpoint="serve"):

@@ -57,6 +57,24 @@ class Recipe:
         """Returns the recipe with another data set by its name; a ValueError if the kind has none."""
         raise ValueError(f"{self.name} does not learn from a data set, got {name!r}")
 
+    @staticmethod
+    def checked_data(settings, given):
+        """Returns the name or path of data that replaces a recipe's, and the caller's own data if it is such.
+
+        Args:
+            settings: The recipe's settings, as `settings` returns them or a card holds them.
+            given: What the caller gave as `data`; `None` for the recipe's.
+
+        Returns:
+            The name or path, and the data; either may be `None`.
+
+        Raises:
+            ValueError: If recipes of this kind do not learn from such data.
+        """
+        if given is not None:
+            raise ValueError(f"data must be None for a model of kind {settings['kind']!r}, got {given!r}")
+        return None, None
+
     def learner(self, resources):
         """Returns the `Learner` that trains the recipe's model.
 

@@ -177,7 +177,8 @@ def _write_results(recipe, unit, exports, evaluation, history, place, out, comma
     card = cards.describe_run(
         recipe,
         evaluation,
-        account=accounting.totals([export.model for export in exports]),
+        account=accounting.totals([export.model for export in exports], exports[0].shapes()),
+        example=exports[0].example,
         history=history,
         place=place,
         devices=[device.device_type for device in tf.config.list_logical_devices()],

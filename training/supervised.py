@@ -4,7 +4,8 @@ import dataclasses
 from typing import ClassVar
 
 from .. import arguments
-from .parts import Architecture, CrossEntropy, Execution, Images, Optimizer, Penalty, kinds
+from .parts import Architecture, CrossEntropy, Execution, Optimizer, Penalty, kinds
+from .parts.data import Data
 from .recipe import Recipe
 from .settings import Part, read_value
 
@@ -18,8 +19,8 @@ class Supervised(Recipe):
         section: The section of the notes that it comes from.
         summary: One-line description of the model.
         model: The `Architecture`.
-        data: The data, such as `Images`.
-        objective: The training objective: `CrossEntropy` or `Denoise`.
+        data: The data, such as `Images` or `Text`.
+        objective: The training objective, such as `CrossEntropy` or `NextToken`.
         optimizer: The `Optimizer`.
         penalty: The `Penalty` on weight matrices.
         execution: How training steps are executed, an `Execution`.
@@ -37,7 +38,7 @@ class Supervised(Recipe):
     extendable: ClassVar[tuple[str, ...]] = ("epochs",)
 
     model: Architecture
-    data: Images
+    data: Data
     objective: Part = dataclasses.field(default_factory=CrossEntropy)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     penalty: Penalty = dataclasses.field(default_factory=Penalty)
@@ -71,12 +72,17 @@ class Supervised(Recipe):
                 valid = ", ".join(["data", "classes", "input_shape", *types])
                 raise ValueError(f"{self.name} is not built with {key!r}; valid: {valid}")
             values[name] = read_value(key, value, types[name])
-        spec = splits.spec if splits is not None else self.data.spec()
-        return self.model.changed(values).build(spec.reshaped(classes, input_shape))
+        spec = self.data.spec() if splits is None else self.data.of_kind(splits).spec
+        return self.model.changed(values).build(self.data.reshaped(spec, classes, input_shape))
 
     def with_data(self, name):
         """Returns the recipe with another data set, or folder, by its name."""
         return self.override({"data.name": name})
+
+    @staticmethod
+    def checked_data(settings, given):
+        """Returns the name or path of data that replaces a recipe's, and the `Splits` if it is such."""
+        return kinds.from_settings(kinds.DATA, settings["data"]).checked(given)
 
     def learner(self, resources):
         """Returns the `SupervisedLearner`, or the `FullBatchLearner` for a full-batch optimizer."""
@@ -115,6 +121,6 @@ class Supervised(Recipe):
         options = measure.checked(options or {})
         if isinstance(data, str):
             part, data = part.changed({"name": data}), None
-        measure.check(model, data.spec if data else part.spec())
-        splits = objective.prepare(part.load_to_measure(data_dir, data), 0)
+        measure.check(model, data.spec if data else part.spec(model, data_dir))
+        splits = objective.prepare(part.load_to_measure(data_dir, data, model), 0)
         return measure.measure(model, splits, part.describe(splits.spec, data_dir), **options)

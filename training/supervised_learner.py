@@ -7,6 +7,7 @@ from ..layers.normalization import BatchNormalization
 from ..optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
 from ..publishing import measures
 from ..publishing.exports import Endpoint, Export
+from ..publishing.tokenizers import attach
 from .fitting import fit
 from .learner import EarlyStopping, Learner
 from .variables import assign, named_variables, state_of
@@ -50,6 +51,7 @@ class SupervisedLearner(Learner):
                 self.splits.steps_per_epoch,
                 distributed=not _is_single(resources.strategy),
             )
+        attach(self.model, recipe.data.files(self.splits.spec))
 
     @property
     def learning_rate(self):
@@ -77,12 +79,19 @@ class SupervisedLearner(Learner):
 
     def exports(self):
         """Returns the model with the objective's endpoints."""
-        inputs = next(iter(self.splits.test))[0][:_GOLDEN_EXAMPLES]
-        signature = [tf.TensorSpec((None, *inputs.shape[1:]), inputs.dtype, name=self.model.inputs[0].name)]
-        golden = (inputs.numpy(),)
-        functions = self.recipe.objective.endpoints(self.model)
-        endpoints = {name: Endpoint(f, signature, golden) for name, f in functions.items()}
-        return [Export(self.model, endpoints)]
+        inputs = keras.tree.flatten(next(iter(self.splits.test))[0])
+        golden = tuple(part[:_GOLDEN_EXAMPLES].numpy() for part in inputs)
+        signature = [
+            tf.TensorSpec((None, *symbolic.shape[1:]), part.dtype, name=symbolic.name)
+            for symbolic, part in zip(self.model.inputs, inputs, strict=True)
+        ]
+        functions = self.recipe.objective.endpoints(self.model, golden)
+        endpoints = {
+            name: value if isinstance(value, Endpoint) else Endpoint(value, signature, golden)
+            for name, value in functions.items()
+        }
+        data, spec = self.recipe.data, self.splits.spec
+        return [Export(self.model, endpoints, files=data.files(spec), example=data.example(spec))]
 
     def _variables(self):
         return named_variables(self.model, self.model.optimizer)

@@ -8,3 +8,4 @@ from .models import build as build
 from .models import evaluate as evaluate
 from .models import load as load
 from .models import train as train
+from .sampling import sample as sample

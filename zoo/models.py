@@ -9,7 +9,6 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from .. import arguments, quiet
-from .. import data as data_package
 from ..publishing import cards
 from . import catalogue
 
@@ -32,8 +31,8 @@ def build(
 
     Args:
         name: A name that `names()` lists.
-        data: The data for which the model is built: a data set's name, a folder of images by class, or
-            `Splits`; the recipe's by default.
+        data: The data for which the model is built: a data set's name, a folder of images by class, a text
+            file, or `Splits`; the recipe's by default.
         classes: Number of classes, if different from the data's.
         input_shape: Shape of one example, if different from the data's.
         **overrides: Arguments of the model's building function.
@@ -59,7 +58,7 @@ def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
 
     Returns:
         A `keras.Model`, not compiled. A classifier maps images with pixels in [0, 1] to logits, a denoiser
-        to images.
+        to images, a language model tokens to logits; the latter has its `tokenizer`.
 
     Raises:
         ValueError: If there is no such model, a file is missing or corrupted, or `classes` is given for a
@@ -111,9 +110,9 @@ def train(
     Args:
         name: A name that `names()` lists.
         out: The run's folder; by default `runs/NAME`, with a number appended if it already exists.
-        data: The data to train on: a data set's name, a folder of images by class, or `Splits`, such as
-            `data.from_arrays` makes; the recipe's by default. Batch size, subset and augmentation are the
-            recipe's settings, whatever those of the `Splits` are.
+        data: The data to train on: a data set's name, a folder of images by class, a text file, or `Splits`,
+            such as `data.from_arrays` and `data.text.from_texts` make; the recipe's by default. Batch size,
+            subset and augmentation are the recipe's settings, whatever those of the `Splits` are.
         callbacks: Keras callbacks.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets.
@@ -155,32 +154,8 @@ def train(
 
 def _with_data(recipe, data):
     """Returns the recipe with another data set's name, and the caller's own `Splits` if there are any."""
-    name, splits = _checked_data(data)
+    name, splits = recipe.checked_data(recipe.settings(), data)
     return (recipe if name is None else recipe.with_data(name)), splits
-
-
-def _checked_data(data):
-    """Returns the name or folder of `data`, and the `Splits` if it is such; either may be `None`."""
-    if data is None:
-        return None, None
-    if isinstance(data, str | os.PathLike):
-        name = os.fspath(data)
-        if not os.path.isdir(os.path.expanduser(name)):
-            try:
-                arguments.known_name("data set", name, data_package.names())
-            except ValueError as error:
-                raise ValueError(f"{error}; or a folder of images by class") from None
-        return name, None
-    if not isinstance(data, data_package.Splits):
-        raise ValueError(
-            "data must be a data set's name, a folder of images by class, or Splits, as data.from_arrays "
-            f"makes them, got {type(data).__name__}"
-        )
-    if data.spec.name in data_package.names() and data.spec != data_package.spec(data.spec.name):
-        raise ValueError(
-            f"data must not be named like a data set, got {data.spec.name!r}; give from_arrays another name"
-        )
-    return data.spec.name, data
 
 
 def default_folder(name, resume=False):
@@ -221,14 +196,16 @@ def evaluate(
 
     Args:
         name: A published name, or a folder with a card, such as a run's folder.
-        data: Another data set to measure it on: its name, a folder of images by class, or `Splits`.
+        data: Another data set to measure it on: its name, a folder of images by class, a text file, or
+            `Splits`. A language model reads a text with its own tokenizer.
         data_dir: The folder of TensorFlow Datasets.
         **options: Options of the model's measure: for classifiers `temperature=True`, which fits a
             temperature on the validation split and reports the scaled scores as well.
 
     Returns:
         A dictionary of `name`, `data`, `split` and the scores: for a classifier `accuracy` with its
-        interval, `nll` in nats, `ece` and `brier`; for a denoiser `psnr` in dB.
+        interval, `nll` in nats, `ece` and `brier`; for a denoiser `psnr` in dB; for a language model
+        `nats_per_token` with its standard error; for a translator `exact_match` with its interval.
 
     Raises:
         ValueError: If there is no such model, its files are damaged, the data does not match it, or its
@@ -236,12 +213,13 @@ def evaluate(
     """
     folder = cards.folder_of(name)
     card = cards.read(folder)
-    name_of_data, splits = _checked_data(data)
-    quiet.load_tensorflow()
-    from ..publishing import saved_model
     from ..training.kinds import kind_of
 
     kind = kind_of(card)
+    name_of_data, splits = kind.checked_data(card["recipe"], data)
+    quiet.load_tensorflow()
+    from ..publishing import saved_model
+
     model = saved_model.load(folder)
     evaluation = kind.measure_published(card, model, splits or name_of_data, data_dir, options)
     return {

@@ -7,6 +7,8 @@ import dataclasses
 
 from ... import arguments
 
+_LISTED_CLASSES = 12
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
@@ -41,6 +43,19 @@ class Spec:
     source: str
     note: str
     padding: int
+
+    def facts(self):
+        """Returns {name: value} for the `repr` of `Splits`."""
+        return {name: getattr(self, name) for name in ("shape", "classes", "train", "validation", "test")}
+
+    def details(self):
+        """Returns {name: value} for the table of `Splits`, with the names of the classes."""
+        if not self.labels:
+            return self.facts()
+        names = ", ".join(self.labels[:_LISTED_CLASSES]) + (
+            ", …" if len(self.labels) > _LISTED_CLASSES else ""
+        )
+        return self.facts() | {"classes": f"{self.classes} ({names})"}
 
     def reshaped(self, classes=None, shape=None):
         """Returns the properties with another number of classes or another image shape.

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..prepared import test_split
+from ..shards import Shards
 from ..splits import Splits
 from .records import parsed
 from .sampling import replacement_labels, subset_rows
@@ -66,31 +67,6 @@ def training_image(encoded, key, size):
     image = tf.image.resize(tf.io.decode_and_crop_jpeg(encoded, window, channels=3), [size, size])
     mirrored = tf.random.stateless_uniform([], flip_key) < 0.5
     return tf.where(mirrored, image[:, ::-1], image) / 255.0
-
-
-@dataclasses.dataclass(frozen=True)
-class _Shards:
-    """Record files of a split: their paths, the records to skip and to take, and those in earlier files."""
-
-    files: tf.Tensor
-    skips: tf.Tensor
-    takes: tf.Tensor
-    before: tf.Tensor
-
-    @classmethod
-    def of(cls, builder, split):
-        files = builder.info.splits[split].file_instructions
-        takes = [file.take for file in files]
-        columns = [file.filename for file in files], [file.skip for file in files], takes
-        before = np.cumsum([0, *takes[:-1]])
-        with tf.device("CPU:0"):
-            return cls(tf.constant(columns[0]), *(np.array(c, np.int64) for c in (*columns[1:], before)))
-
-    def read(self, shard):
-        """Yields (position in the split, serialized example) of one file."""
-        skip, take, before = (tf.gather(c, shard) for c in (self.skips, self.takes, self.before))
-        records = tf.data.TFRecordDataset(tf.gather(self.files, shard))
-        return records.skip(skip).take(take).enumerate(before)
 
 
 def _in_order(shards, size, batch_size):
@@ -192,13 +168,13 @@ def splits(spec, builder, sampling):
     size = spec.shape[0]
     table = _label_table(spec, sampling)
     train = dataclasses.replace(spec, train=sampling.subset or spec.train)
-    shards = _Shards.of(builder, f"train[:{spec.train}]")
-    validation = _Shards.of(builder, f"train[{spec.train}:]")
+    shards = Shards.of(builder, f"train[:{spec.train}]")
+    validation = Shards.of(builder, f"train[{spec.train}:]")
     return Splits(
         train,
         sampling.batch_size,
         _shuffled(shards, table, size, sampling, train.train // sampling.batch_size),
         _in_order(validation, size, sampling.batch_size),
-        _in_order(_Shards.of(builder, test_split(spec.name)), size, sampling.batch_size),
+        _in_order(Shards.of(builder, test_split(spec.name)), size, sampling.batch_size),
         rebuild,
     )

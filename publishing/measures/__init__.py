@@ -7,11 +7,24 @@ code changes.
 from ... import arguments
 from .classification import Classification
 from .denoising import Denoising
+from .language_modeling import LanguageModeling
 from .measure import Measure
+from .translation import Translation
 
-__all__ = ["MEASURES", "Classification", "Denoising", "Measure", "get", "options"]
+__all__ = [
+    "MEASURES",
+    "Classification",
+    "Denoising",
+    "LanguageModeling",
+    "Measure",
+    "Translation",
+    "get",
+    "options",
+]
 
-MEASURES = {measure.name: measure for measure in (Classification(), Denoising())}
+MEASURES = {
+    measure.name: measure for measure in (Classification(), Denoising(), LanguageModeling(), Translation())
+}
 
 
 def options():

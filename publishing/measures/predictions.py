@@ -1,4 +1,7 @@
-"""A model's outputs on a whole split."""
+"""A model's outputs on a whole split.
+
+B batch, T positions, V vocabulary.
+"""
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +21,30 @@ def outputs_and_targets(model, split):
     pairs = [(step(inputs).numpy(), targets.numpy()) for inputs, targets in split]
     outputs, targets = zip(*pairs, strict=True)
     return np.concatenate(outputs), np.concatenate(targets)
+
+
+def token_losses(model, split):
+    """Yields the losses of the target tokens of a split, batch by batch.
+
+    Args:
+        model: A `keras.Model` of logits `[B, T, V]`.
+        split: A `tf.data.Dataset` of (inputs, targets), the targets `[B, T]`.
+
+    Yields:
+        Three NumPy arrays `[B, T]`: the negative log-likelihood of each target in nats, float64; whether it
+        has the largest logit; and the targets.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def losses(inputs, targets):
+        logits = tf.cast(model(inputs, training=False), tf.float64)
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+        return nats, tf.equal(tf.argmax(logits, axis=-1, output_type=targets.dtype), targets)
+
+    for inputs, targets in split:
+        # Keras takes several inputs as a list.
+        nats, correct = losses(list(inputs) if isinstance(inputs, tuple) else inputs, targets)
+        yield nats.numpy(), correct.numpy(), targets.numpy()
 
 
 def inputs_at(split, indices):

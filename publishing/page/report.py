@@ -36,6 +36,8 @@ th { width: 40%; font-weight: normal; color: var(--muted); }
 td { font-variant-numeric: tabular-nums; }
 .grid { font-size: .85rem; }
 .grid th, .grid td { width: auto; overflow-wrap: normal; }
+pre { margin: 1rem 0 .4rem; padding: .6rem .8rem; border: 1px solid var(--rule); border-radius: .4rem;
+      white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
 figure { margin: 1rem 0; }
 figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; border-radius: .4rem; }
 figcaption { margin-top: .4rem; color: var(--muted); font-size: .9rem; }
@@ -52,19 +54,21 @@ $lead$summary$sections</main>
 
 @dataclass(frozen=True)
 class Section:
-    """A section of a page: heading, text, figures and a table. Empty parts are omitted.
+    """A section of a page: heading, text, figures, passages and a table. Empty parts are omitted.
 
     Args:
         heading: The heading.
         text: One paragraph.
         figures: Pairs (`matplotlib.figure.Figure`, caption), or triples with a table (header, rows).
         rows: Pairs (name, value) of a table.
+        passages: Pairs (caption, text) of text that keeps its line breaks.
     """
 
     heading: str
     text: str = ""
     figures: Sequence[tuple] = ()
     rows: Sequence[tuple] = ()
+    passages: Sequence[tuple] = ()
 
 
 def write_report(path, title, summary, sections, lead=""):
@@ -99,7 +103,8 @@ def write_report(path, title, summary, sections, lead=""):
 def _section(section):
     """Returns the HTML of a section."""
     figures = "".join(_figure(*figure) for figure in section.figures)
-    body = _paragraph(section.text) + figures + _table(section.rows)
+    passages = "".join(_passage(*passage) for passage in section.passages)
+    body = _paragraph(section.text) + figures + passages + _table(section.rows)
     return f"<section>\n<h2>{escape(section.heading)}</h2>\n{body}</section>\n"
 
 
@@ -112,6 +117,11 @@ def _figure(figure, caption, grid=None):
     image = f'<img src="{data_uri(figure)}" alt="{text}" {size}>'
     below = _grid(*grid) if grid else ""
     return f"<figure>{image}<figcaption>{text}</figcaption></figure>\n{below}"
+
+
+def _passage(caption, text):
+    """Returns the HTML of text that keeps its line breaks, with its caption."""
+    return f"<figure><pre>{escape(text)}</pre><figcaption>{escape(caption)}</figcaption></figure>\n"
 
 
 def _paragraph(text):

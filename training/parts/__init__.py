@@ -7,9 +7,10 @@ remain valid: a card stores the settings of its own run, and missing settings ta
 from .architecture import Architecture
 from .execution import Execution
 from .images import Images, LabeledImages
-from .objectives import CrossEntropy, Denoise
+from .objectives import CrossEntropy, Denoise, NextToken, Translate
 from .optimizer import Optimizer
 from .penalty import Penalty
+from .text import Pairs, Text
 
 __all__ = [
     "Architecture",
@@ -18,6 +19,10 @@ __all__ = [
     "Execution",
     "Images",
     "LabeledImages",
+    "NextToken",
     "Optimizer",
+    "Pairs",
     "Penalty",
+    "Text",
+    "Translate",
 ]

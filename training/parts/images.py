@@ -4,17 +4,18 @@ import dataclasses
 import os
 from typing import ClassVar
 
-from ... import arguments, data
+from ... import arguments
+from ...data import images
 from ...data.arguments import AUGMENTATIONS
-from ..settings import Part
+from .data import Data
 
 
 @dataclasses.dataclass(frozen=True)
-class Images(Part):
+class Images(Data):
     """A set of images, and how batches are drawn from it.
 
     Args:
-        name: A data set's name, as `curvezoo.data.names()` lists them, or a folder of images by class.
+        name: A data set's name, as `curvezoo.data.images.names()` lists them, or a folder of images by class.
         batch_size: Examples per step, over all replicas together.
         subset: Training examples to keep; `None` keeps all.
         augment: Names of augmentations: `flip`, `crop`.
@@ -24,6 +25,9 @@ class Images(Part):
     """
 
     kind: ClassVar[str] = "images"
+    noun: ClassVar[str] = "images"
+    own_form: ClassVar[str] = "a folder of images by class"
+    maker: ClassVar[str] = "data.from_arrays"
     name: str
     batch_size: int = 128
     subset: int | None = None
@@ -48,27 +52,53 @@ class Images(Part):
         """
         batches = self._batches() | {"seed": seed}
         if splits is not None:
-            return splits.with_batches(**batches)
+            return self.of_kind(splits).with_batches(**batches)
         if self._is_folder():
-            return data.from_folder(self.name, **batches)
-        return data.load(self.name, data_dir=data_dir, **batches)
+            return images.from_folder(self.name, **batches)
+        return images.load(self.name, data_dir=data_dir, **batches)
 
-    def load_to_measure(self, data_dir=None, splits=None):
+    def load_to_measure(self, data_dir=None, splits=None, model=None):
         """Returns the `Splits` for measuring a trained model, without the training settings.
 
         Args:
             data_dir: The folder of TensorFlow Datasets; `None` for its default.
             splits: The caller's own `Splits`, returned unchanged.
+            model: The trained model, which says nothing about how images are read.
         """
         if splits is not None:
-            return splits
-        return data.from_folder(self.name) if self._is_folder() else data.load(self.name, data_dir=data_dir)
+            return self.of_kind(splits)
+        return (
+            images.from_folder(self.name) if self._is_folder() else images.load(self.name, data_dir=data_dir)
+        )
 
-    def spec(self):
-        """Returns the data set's `Spec`."""
+    @staticmethod
+    def known():
+        """Returns the names of the sets of images."""
+        return images.names()
+
+    @staticmethod
+    def is_own(path):
+        """Returns whether a path is a folder."""
+        return os.path.isdir(path)
+
+    @staticmethod
+    def describes(spec):
+        """Returns whether a `Spec` is that of images."""
+        return isinstance(spec, images.Spec)
+
+    def is_known(self, spec):
+        """Returns whether a `Spec` is that of the data set of its name."""
+        return spec == images.spec(spec.name)
+
+    def reshaped(self, spec, classes=None, input_shape=None):
+        """Returns a `Spec` with another number of classes or another shape of an image."""
+        return spec.reshaped(classes, input_shape)
+
+    def spec(self, model=None, data_dir=None):
+        """Returns the data set's `Spec`, which is the same for every model."""
         if self._is_folder():
-            return data.from_folder(self.name).spec
-        return data.spec(self.name)
+            return images.from_folder(self.name).spec
+        return images.spec(self.name)
 
     def describe(self, spec, data_dir=None):
         """Returns the `data` section of a card.
@@ -77,10 +107,10 @@ class Images(Part):
             spec: The `Spec` of the splits.
             data_dir: The folder of TensorFlow Datasets.
         """
-        known = spec.name in data.names() and spec.source == data.spec(spec.name).source
+        known = spec.name in images.names() and spec.source == images.spec(spec.name).source
         return {
             "name": spec.name,
-            "provenance": data.provenance(spec.name, data_dir) if known else "the user's own",
+            "provenance": images.provenance(spec.name, data_dir) if known else "the user's own",
             "source": spec.source,
             "licence": spec.licence,
             "note": spec.note,
@@ -93,7 +123,7 @@ class Images(Part):
         return {"batch_size": self.batch_size, "subset": self.subset, "augment": self.augment}
 
     def _is_folder(self):
-        return self.name not in data.names() and os.path.isdir(os.path.expanduser(self.name))
+        return self.name not in images.names() and os.path.isdir(os.path.expanduser(self.name))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,10 +4,11 @@ import dataclasses
 
 from ... import arguments
 from .images import Images, LabeledImages
-from .objectives import CrossEntropy, Denoise
+from .objectives import CrossEntropy, Denoise, NextToken, Translate
+from .text import Pairs, Text
 
-DATA = {part.kind: part for part in (Images, LabeledImages)}
-OBJECTIVES = {part.kind: part for part in (CrossEntropy, Denoise)}
+DATA = {part.kind: part for part in (Images, LabeledImages, Text, Pairs)}
+OBJECTIVES = {part.kind: part for part in (CrossEntropy, Denoise, NextToken, Translate)}
 
 
 def from_settings(kinds, settings):

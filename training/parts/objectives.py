@@ -3,11 +3,15 @@
 This module does not import TensorFlow. An objective is a part with a `kind`, its name on a card, a
 `measure`, the name of the measure in `publishing.measures`, and these methods:
 
-    loss(), metrics()        arguments of `compile`
-    prepare(splits, seed)    splits of the model's inputs and targets, made from those of the data set
-    endpoints(model)         functions of the SavedModel by name; the first is the default
+    loss(), metrics()            arguments of `compile`
+    prepare(splits, seed)        splits of the model's inputs and targets, made from those of the data set
+    endpoints(model, examples)   functions of the SavedModel by name; the first is the default
 
-B batch, H W height and width, C channels, K classes.
+The `examples` are a few inputs of the model, one array for each of its inputs. An endpoint is a function of
+the model's inputs, or an `Endpoint` if its arguments are others.
+
+B batch, H W height and width, C channels, K classes; T positions, S source positions, V vocabulary, P length
+of the longest prompt.
 """
 
 import dataclasses
@@ -15,10 +19,12 @@ from typing import ClassVar
 
 from ... import arguments
 from ...data.arguments import check_noise
-from ...publishing.exports import forward
+from ...publishing.exports import Endpoint, forward
 from ..settings import Part
 
 LIKELIHOODS = ("gaussian", "laplace")
+# Size of the golden prompts, and number of tokens that are generated from them.
+_PROMPTS, _PROMPT_LENGTH, _NEW_TOKENS = 2, 4, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +58,7 @@ class CrossEntropy(Part):
         """Returns the splits unchanged: (images, labels)."""
         return splits
 
-    def endpoints(self, model):
+    def endpoints(self, model, examples):
         """Returns `serve`, the logits, and `probabilities`, their softmax."""
         import keras
 
@@ -108,6 +114,116 @@ class Denoise(Part):
 
         return noisy_splits(splits, self.noise, self.level, self.targets, seed)
 
-    def endpoints(self, model):
+    def endpoints(self, model, examples):
         """Returns `serve`, which maps noisy images to clean ones."""
         return {"serve": forward(model)}
+
+
+@dataclasses.dataclass(frozen=True)
+class NextToken(Part):
+    r"""Language modeling: maps tokens `[B, T]` to the logits `[B, T, V]` of the token after each.
+
+    The loss is the mean of \(-\log p(x_{t+1} | x_1 \ldots x_t)\) over all positions, in nats per token.
+
+    Args:
+        label_smoothing: Fraction of a label's probability that is spread over the vocabulary, in [0, 1).
+    """
+
+    kind: ClassVar[str] = "next_token"
+    measure: ClassVar[str] = "language_modeling"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self):
+        arguments.fraction("label_smoothing", self.label_smoothing)
+
+    def loss(self):
+        """Returns the negative log-likelihood of the next tokens, smoothed."""
+        from ...losses.classification import CategoricalNLL
+
+        return CategoricalNLL(label_smoothing=self.label_smoothing)
+
+    def metrics(self):
+        """Returns the accuracy."""
+        import keras
+
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def prepare(self, splits, seed):
+        """Returns the splits unchanged: (tokens, next tokens)."""
+        return splits
+
+    def endpoints(self, model, examples):
+        """Returns `serve`, the logits, and `generate`, which continues prompts.
+
+        The arguments of `generate` are the prompts, int32 `[B, P]`, padded at their ends; their lengths,
+        int32 `[B]`; the number of new tokens; the temperature, 0 for the most probable token; and a seed. It
+        returns the prompts with their continuations.
+        """
+        endpoints = {"serve": forward(model)}
+        if hasattr(model, "generate_tokens"):
+            endpoints["generate"] = _generation(model, examples[0])
+        return endpoints
+
+
+def _generation(model, tokens):
+    """Returns the endpoint `generate`; its golden prompts have different lengths."""
+    import numpy as np
+    import tensorflow as tf
+
+    signature = [
+        tf.TensorSpec((None, None), tf.int32, name="prompts"),
+        tf.TensorSpec((None,), tf.int32, name="lengths"),
+        tf.TensorSpec((), tf.int32, name="max_new_tokens"),
+        tf.TensorSpec((), tf.float32, name="temperature"),
+        tf.TensorSpec((), tf.int32, name="seed"),
+    ]
+    prompts = np.asarray(tokens[:_PROMPTS, :_PROMPT_LENGTH], "int32")
+    lengths = np.maximum(prompts.shape[1] - np.arange(len(prompts), dtype="int32"), 1)
+    prompts = np.where(np.arange(prompts.shape[1]) < lengths[:, None], prompts, np.int32(0))
+    golden = (prompts, lengths, np.int32(_NEW_TOKENS), np.float32(1.0), np.int32(0))
+    return Endpoint(model.generate_tokens, signature, golden)
+
+
+@dataclasses.dataclass(frozen=True)
+class Translate(Part):
+    r"""Translation: maps a source `[B, S]` and the start of its translation `[B, T]` to logits `[B, T, V]`.
+
+    The loss is the mean of \(-\log p(y_{t+1} | x, y_1 \ldots y_t)\) over all target tokens except padding.
+
+    Args:
+        label_smoothing: Fraction of a label's probability that is spread over the vocabulary, in [0, 1).
+    """
+
+    kind: ClassVar[str] = "translate"
+    measure: ClassVar[str] = "translation"
+    label_smoothing: float = 0.0
+
+    def __post_init__(self):
+        arguments.fraction("label_smoothing", self.label_smoothing)
+
+    def loss(self):
+        """Returns the negative log-likelihood of the target tokens, without the padding."""
+        from ...losses.masked import MaskedCategoricalNLL
+
+        return MaskedCategoricalNLL(label_smoothing=self.label_smoothing)
+
+    def metrics(self):
+        """Returns the accuracy of the target tokens, without the padding."""
+        from ..token_accuracy import TokenAccuracy
+
+        return [TokenAccuracy(name="accuracy")]
+
+    def prepare(self, splits, seed):
+        """Returns the splits unchanged: ((source, start of the target), target)."""
+        return splits
+
+    def endpoints(self, model, examples):
+        """Returns `serve`, the logits, and `translate`, from a source to its most probable translation."""
+        import tensorflow as tf
+
+        endpoints = {"serve": forward(model)}
+        if hasattr(model, "translate"):
+            source = model.inputs[0]
+            signature = [tf.TensorSpec(source.shape, examples[0].dtype, name=source.name)]
+            endpoints["translate"] = Endpoint(model.translate, signature, (examples[0],))
+        return endpoints

@@ -33,12 +33,12 @@ def test_looking_up_a_spec_imports_no_tensorflow():
 
 def test_sizes_add_up_to_the_published_ones():
     assert {
-        name: data.spec(name).train + data.spec(name).validation for name in data.names()
+        name: data.spec(name).train + data.spec(name).validation for name in data.images.names()
     } == PUBLISHED_TRAIN
 
 
 def test_every_class_has_its_own_label():
-    for name in data.names():
+    for name in data.images.names():
         spec = data.spec(name)
         assert len(set(spec.labels)) == (0 if name == "imagenet2012" else spec.classes)
         assert len(spec.mean) == len(spec.std) == spec.shape[-1]

@@ -54,5 +54,7 @@ def test_images_of_another_shape_are_refused():
 
 
 def test_unknown_measures_are_refused():
-    with pytest.raises(ValueError, match="measure must be one of classification, denoising, got 'dreaming'"):
+    with pytest.raises(
+        ValueError, match="measure must be one of classification, denoising, language_modeling, "
+    ):
         measures.get("dreaming")

@@ -2,11 +2,14 @@
 
 import pytest
 
-from curvezoo.training.parts import CrossEntropy, Denoise, LabeledImages
+from curvezoo.training.parts import CrossEntropy, Denoise, LabeledImages, NextToken, Pairs, Text, Translate
 from curvezoo.training.parts.kinds import DATA, OBJECTIVES, from_settings
 
 
-@pytest.mark.parametrize("objective", [CrossEntropy(0.1), Denoise("impulse", 0.3, "clean", "laplace")])
+@pytest.mark.parametrize(
+    "objective",
+    [CrossEntropy(0.1), Denoise("impulse", 0.3, "clean", "laplace"), NextToken(0.2), Translate(0.1)],
+)
 def test_an_objective_can_be_rebuilt_from_its_settings(objective):
     assert from_settings(OBJECTIVES, objective.settings()) == objective
 
@@ -28,12 +31,21 @@ def test_bad_settings_are_named(settings, message):
 
 
 def test_unknown_kinds_are_refused():
-    with pytest.raises(ValueError, match="kind must be one of cross_entropy, denoise, got 'dream'"):
+    with pytest.raises(
+        ValueError, match="kind must be one of cross_entropy, denoise, next_token, translate, got"
+    ):
         from_settings(OBJECTIVES, {"kind": "dream"})
 
 
-def test_data_comes_back_from_its_settings_and_needs_a_name():
-    images = LabeledImages("mnist", batch_size=7, random_labels=0.5)
-    assert from_settings(DATA, images.settings()) == images
+@pytest.mark.parametrize(
+    "part",
+    [
+        LabeledImages("mnist", batch_size=7, random_labels=0.5),
+        Text("tiny_shakespeare", tokenizer="bpe", vocabulary=300, context=64, batch_size=3),
+        Pairs("dates", batch_size=5),
+    ],
+)
+def test_data_comes_back_from_its_settings_and_needs_a_name(part):
+    assert from_settings(DATA, part.settings()) == part
     with pytest.raises(ValueError, match="settings of images must have name, got kind"):
         from_settings(DATA, {"kind": "images"})
