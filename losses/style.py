@@ -52,7 +52,7 @@ def style_loss(features, target):
 
     \[E = \frac{1}{4 C^2} \sum_{ij} (G_{ij} - A_{ij})^2\]
 
-    This is E_l of Gatys et al., who write 4 N_l^2 M_l^2 in the denominator because their G and A are sums over
+    This is E_l of Gatys et al., who have 4 N_l^2 M_l^2 in the denominator because their G and A are sums over
     the M_l positions.
 
     Args:

@@ -3,17 +3,13 @@
 Legend: B batch, H height, W width, C channels; pictures have pixels in [0, 1].
 """
 
-import os
 import pathlib
 
 import keras
 from keras import layers, ops
 
 from ... import arguments, zoo
-from ...publishing import cards
-
-VGG19 = "vgg19"
-DEFAULT = "resnet20_cifar10"
+from .options import DEFAULT, VGG19, check_source
 
 # The layers of Gatys et al.
 _VGG19_STYLE = tuple(f"block{i}_conv1" for i in range(1, 6))
@@ -25,9 +21,8 @@ _VGG19_MEANS = (103.939, 116.779, 123.68)
 class FeatureNetwork:
     """The outputs of a classifier's convolutional layers as functions of the picture.
 
-    The layers before the first dense layer or global pooling form a chain, which is applied to pictures of any
-    size. Layers run in inference mode. Average pooling takes the place of max pooling: its gradient
-    reaches all pixels (Gatys et al., section Methods).
+    The layers before the first dense layer or global pooling form a chain, which is applied to pictures of
+    any size, in inference mode. Average pooling takes the place of max pooling, as Gatys et al. recommend.
 
     Args:
         model: A `keras.Model` from images to classes, a chain of layers.
@@ -105,28 +100,6 @@ def load(name=DEFAULT, weights=None, style_layers=None, content_layer=None):
     )
 
 
-def check_source(name, weights):
-    """Checks that a trained network exists, without loading it; the arguments are those of `load`.
-
-    Raises:
-        ValueError: If there is no such model or file, or only one of `vgg19` and `weights` is given.
-    """
-    if name != VGG19:
-        if weights is not None:
-            raise ValueError(f"weights must be given for features={VGG19!r} only, got features={name!r}")
-        try:
-            cards.folder_of(name)
-        except ValueError as error:
-            raise ValueError(f"{error}; or {VGG19!r} with a file of its weights") from None
-    elif weights is None:
-        raise ValueError(
-            "weights must be the file of VGG19's weights without its dense layers "
-            "(vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5), got None"
-        )
-    elif not os.path.isfile(os.path.expanduser(weights)):
-        raise ValueError(f"weights must be an existing file, got {os.fspath(weights)!r}")
-
-
 def _as_vgg_was_trained(images):
     """Returns images in the range and the order of channels of the original Caffe network."""
     return 255 * images[..., ::-1] - ops.convert_to_tensor(_VGG19_MEANS, images.dtype)
@@ -152,8 +125,8 @@ def _chain(model):
             break
         if layer.input is not previous:
             raise ValueError(
-                f"features must be of a network whose convolutional layers form a chain, but {layer.name!r} of "
-                f"{model.name!r} does not follow the layer before it"
+                f"features must be of a network whose convolutional layers form a chain, but {layer.name!r} "
+                f"of {model.name!r} does not follow the layer before it"
             )
         previous = layer.output
         x = _smooth(layer)(x)
@@ -171,4 +144,5 @@ def _smooth(layer):
     """Returns the layer, or average pooling in place of max pooling."""
     if not isinstance(layer, layers.MaxPooling2D):
         return layer
-    return layers.AveragePooling2D(layer.pool_size, layer.strides, layer.padding, layer.data_format)
+    settings = layer.pool_size, layer.strides, layer.padding, layer.data_format
+    return layers.AveragePooling2D(*settings, dtype=layer.dtype_policy)

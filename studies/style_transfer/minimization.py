@@ -16,8 +16,6 @@ import tensorflow as tf
 from ...optimizers import LBFGS
 from ...optimizers.full_batch.optimizer import CompiledFunction
 
-OPTIMIZERS = ("lbfgs", "adam")
-
 
 class RecordedFunction(CompiledFunction):
     """A compiled function that records the value of each evaluation and the position of the lowest one.
@@ -32,7 +30,7 @@ class RecordedFunction(CompiledFunction):
 
     def __init__(self, function, start, capacity):
         # XLA's convolutions are slower on a CPU.
-        super().__init__(function, jit_compile=False)
+        super().__init__(function, jit_compile=False, inline=False)
         self.capacity = capacity
         self._start = tf.constant(start)
         dtype = self._start.dtype
@@ -170,7 +168,7 @@ class AdamMinimizer(LBFGSMinimizer):
 
 
 def make(name, function, learning_rate):
-    """Returns the minimizer with a name of `OPTIMIZERS`.
+    """Returns the minimizer with a name of `options.OPTIMIZERS`.
 
     Args:
         name: `lbfgs` or `adam`.

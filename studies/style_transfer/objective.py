@@ -48,7 +48,7 @@ class StyleObjective:
         ValueError: If a weight is negative or all are zero.
     """
 
-    def __init__(self, network, content, style, content_weight=1e-2, style_weight=1.0, tv_weight=1.0):
+    def __init__(self, network, content, style, content_weight=0.03, style_weight=1.0, tv_weight=1.0):
         self.network, self.shape = network, np.shape(content)
         weights = {"style": style_weight, "content": content_weight, "tv": tv_weight}
         self.weights = [arguments.nonnegative_number(f"{name}_weight", w) for name, w in weights.items()]

@@ -59,9 +59,10 @@ def write(path, picture):
 
     Args:
         path: The PNG file to write.
-        picture: The picture, [H, W, 3].
+        picture: The picture, [H, W, 3] or [H, W, 1].
     """
     pixels = np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
@@ -92,11 +93,8 @@ def _open(name, picture):
 def _from_array(name, picture):
     array = np.asarray(picture)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[-1] != 3):
-        raise ValueError(
-            f"{name} must be a path or a picture of shape [H, W, 3] or [H, W], got {arguments.described(picture)}"
-            if array.ndim == 0
-            else f"{name} must have shape [H, W, 3] or [H, W], got {array.shape}"
-        )
+        got = arguments.described(picture) if array.ndim == 0 else f"shape {array.shape}"
+        raise ValueError(f"{name} must be a path or a picture [H, W, 3] or [H, W], got {got}")
     if array.dtype != np.uint8:
         array = arguments.finite(name, array)
         arguments.require(name, array, (array >= 0) & (array <= 1), "be in [0, 1], or bytes")

@@ -1,7 +1,7 @@
 """Figures of a style transfer: the pictures side by side, and the losses against evaluations."""
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from ...publishing.page import style
 
@@ -27,7 +27,7 @@ def draw_pictures(result):
 
 
 def show_pictures(axes, result):
-    """Draws content, style and the pictures of all optimizers into given axes, and removes the remaining ones.
+    """Draws content, style and the pictures of all optimizers into axes, and removes axes that remain.
 
     Args:
         axes: The axes, an iterable.
@@ -72,6 +72,9 @@ def show_losses(axis, losses):
         axis.plot(range(1, len(values) + 1), values, color=_COLORS[name], linewidth=1.8, label=LABELS[name])
     if all(values.min() > 0 for values in losses.values()):
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set(xlabel="evaluations of the loss and its gradient", ylabel="loss")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(frameon=False, fontsize=9)

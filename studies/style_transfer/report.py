@@ -18,9 +18,7 @@ def write(path, result, options, command):
     Returns:
         The path, a `pathlib.Path`.
     """
-    caption = (
-        "Top: content and style. Bottom: the pictures with the lowest loss. Pixels outside [0, 1] are clipped."
-    )
+    caption = "Top: content and style. Bottom: the pictures with the lowest loss, clipped to [0, 1]."
     sections = [
         Section("Pictures", figures=[(plots.draw_pictures(result), caption)]),
         Section("Losses", figures=[(plots.draw_losses(result.losses), _LOSSES, _table(result))]),
@@ -35,8 +33,8 @@ def write(path, result, options, command):
 
 
 _LOSSES = (
-    "The loss of every evaluation, with those of line searches, from the same start. The terms of the table are "
-    "those of the clipped pictures, without weights; style and content are relative to features of zero."
+    "The loss of every evaluation, with those of line searches, from the same start. The terms of the table "
+    "are those of the clipped pictures, without weights; style and content are relative to features of zero."
 )
 
 

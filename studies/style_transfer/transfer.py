@@ -21,58 +21,7 @@ from ...training.folders import check_free, check_same
 from ...training.progress import Progress
 from . import features, minimization, pictures, plots, report
 from .objective import StyleObjective, Terms
-
-STARTS = ("content", "noise")
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Options of a style transfer.
-
-    Args:
-        features: The network: a published model of the zoo, the folder of a run, or `vgg19`.
-        weights: The file of VGG19's weights, for `vgg19`.
-        size: Largest height or width of the pictures, in pixels.
-        steps: Number of evaluations of the loss and its gradient for each optimizer.
-        optimizers: `lbfgs`, `adam` or both.
-        learning_rate: The learning rate of Adam; pixels are in [0, 1].
-        content_weight: Weight of the content, relative to that of the style.
-        style_weight: Weight of the style.
-        tv_weight: Weight of the total variation, which suppresses noise.
-        start: The first picture: the `content`, or uniform `noise`.
-        seed: Seed of the noise.
-        style_layers: Names of the layers that describe the style; None for the default of the network.
-        content_layer: Name of the layer that describes the content; None for the default of the network.
-
-    Raises:
-        ValueError: If a value is not valid; the message says what is valid.
-    """
-
-    features: str = features.DEFAULT
-    weights: str | None = None
-    size: int = 256
-    steps: int = 120
-    optimizers: tuple[str, ...] = minimization.OPTIMIZERS
-    learning_rate: float = 0.03
-    content_weight: float = 1e-2
-    style_weight: float = 1.0
-    tv_weight: float = 1.0
-    start: str = "content"
-    seed: int = 0
-    style_layers: tuple[str, ...] | None = None
-    content_layer: str | None = None
-
-    def __post_init__(self):
-        arguments.integer("size", self.size, pictures.SMALLEST)
-        arguments.integer("steps", self.steps, 1)
-        arguments.distinct_names("optimizers", self.optimizers, minimization.OPTIMIZERS)
-        if not self.optimizers:
-            raise ValueError(f"optimizers must name at least one of {', '.join(minimization.OPTIMIZERS)}")
-        arguments.positive_number("learning_rate", self.learning_rate)
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            arguments.nonnegative_number(name, getattr(self, name))
-        arguments.one_of("start", self.start, STARTS)
-        arguments.seed("seed", self.seed)
+from .options import read_options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,45 +94,27 @@ def transfer_style(
     """
     options = read_options(options)
     arguments.integer("save_every", save_every, 1)
-    features.check_source(options.features, options.weights)
     images = {"content": content, "style": style}
     images = {name: pictures.read(name, image, options.size) for name, image in images.items()}
     folder = None if out is None else _Folder(out, options, images, resume)
-    network = features.load(
-        options.features, options.weights, options.style_layers, options.content_layer
-    )
+    network = features.load(options.features, options.weights, options.style_layers, options.content_layer)
     if network.channels == 1:
         images = {name: pictures.grey(image) for name, image in images.items()}
     weights = options.content_weight, options.style_weight, options.tv_weight
     objective = StyleObjective(network, images["content"], images["style"], *weights)
-    minimizers, seconds = _minimize(objective, images["content"], options, folder, progress, save_every)
-    result = _result(objective, images, minimizers, seconds, folder)
+    states, seconds = _minimize(objective, images["content"], options, folder, progress, save_every)
+    result = _result(objective, images, states, seconds, folder)
     if folder is not None:
         folder.write(result, options, command)
     return result
 
 
-def read_options(values):
-    """Returns `Options` with the values of a dictionary.
-
-    Args:
-        values: Values by field.
-
-    Raises:
-        ValueError: If a field is unknown or a value is not valid.
-    """
-    fields = [field.name for field in dataclasses.fields(Options)]
-    for name in values:
-        arguments.known_name("option of a style transfer", name, fields)
-    return Options(**values)
-
-
 def _minimize(objective, content, options, folder, progress, save_every):
-    """Returns the finished minimizers and their seconds by optimizer."""
+    """Returns the final states of the minimizers and their seconds, by optimizer."""
     start = _start(content, options).ravel()
     function = minimization.RecordedFunction(objective, start, options.steps)
     states = folder.read_states() if folder else {}
-    minimizers, seconds = {}, {}
+    seconds = {}
     with Progress("optimizer", len(options.optimizers), visible=progress) as bar:
         for name in options.optimizers:
             function.restart()
@@ -193,7 +124,7 @@ def _minimize(objective, content, options, folder, progress, save_every):
             seconds[name] = _run(name, minimizer, folder, bar, save_every, content.shape)
             states[name] = minimizer.state()
             bar.unit_done({"loss": states[name]["values"].min(), "evaluations": function.count})
-    return states, seconds
+    return {name: states[name] for name in options.optimizers}, seconds
 
 
 def _run(name, minimizer, folder, bar, save_every, shape):
