@@ -12,6 +12,7 @@ import hashlib
 import json
 import pathlib
 import time
+import zipfile
 
 import numpy as np
 
@@ -236,9 +237,13 @@ class _Folder:
 
     def _stored(self):
         path, states = self.path / "state.npz", {}
-        if path.is_file():
+        if not path.is_file():
+            return states
+        try:
             with np.load(path) as arrays:
                 for key in arrays.files:
                     name, _, field = key.partition("/")
                     states.setdefault(name, {})[field] = arrays[key]
+        except (ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} is corrupted ({error}); start the style transfer again") from None
         return states
