@@ -30,7 +30,8 @@ def main(argv=None):
     try:
         arguments.run(arguments)
     except KeyboardInterrupt:
-        again = "; continue with --resume and the same --out" if arguments.command in _RESUMABLE else ""
+        resumable = arguments.command in _RESUMABLE or _is_style_transfer(arguments)
+        again = "; continue with --resume and the same --out" if resumable else ""
         print(f"curvezoo {arguments.command}: stopped{again}", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -196,8 +197,14 @@ def _evaluate(arguments):
 
 
 def _add_sample(commands):
-    sample = commands.add_parser("sample", help="let a trained model continue a text, or translate it")
-    sample.add_argument("name", help="a published model, or the folder of a run or of a model")
+    from .studies.style_transfer import command
+
+    sample = commands.add_parser(
+        "sample", help="let a trained model continue a text, translate it, or transfer the style of a picture"
+    )
+    sample.add_argument(
+        "name", help="a published model, the folder of a run or of a model, or `style` for style transfer"
+    )
     sample.add_argument("--prompt", help="the text to continue or to translate")
     sample.add_argument("--max-new-tokens", help="largest number of new tokens (default 200)")
     sample.add_argument("--temperature", help="divisor of the logits; 0: most probable token (default 1)")
@@ -207,12 +214,21 @@ def _add_sample(commands):
     sample.add_argument("--stop", help="a text after which the continuation ends")
     sample.add_argument("--seed", help="seed of the draws (default 0)")
     sample.add_argument("--no-stream", action="store_true", help="print the text when it is complete")
+    command.add_arguments(sample)
     sample.set_defaults(run=_sample)
 
 
+def _is_style_transfer(arguments):
+    return arguments.command == "sample" and arguments.name == "style"
+
+
 def _sample(arguments):
+    from .studies.style_transfer import command
     from .training.settings import read_value
 
+    if _is_style_transfer(arguments):
+        return command.run(arguments, _load_tensorflow)
+    command.reject(arguments)
     if arguments.prompt is None:
         raise ValueError("--prompt must be given: the text to continue or to translate")
     kinds = {"max_new_tokens": int, "temperature": float, "top_k": int, "top_p": float, "beam": int}

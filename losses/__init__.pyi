@@ -8,6 +8,7 @@ from . import masked as masked
 from . import mixture as mixture
 from . import priors as priors
 from . import regression as regression
+from . import style as style
 from .binary import BernoulliNLL as BernoulliNLL
 from .calibration import BrierDecomposition as BrierDecomposition
 from .calibration import ReliabilityCurve as ReliabilityCurve
@@ -38,3 +39,7 @@ from .regression import GaussianNLL as GaussianNLL
 from .regression import Huber as Huber
 from .regression import LaplaceNLL as LaplaceNLL
 from .regression import StudentTNLL as StudentTNLL
+from .style import content_loss as content_loss
+from .style import gram as gram
+from .style import style_loss as style_loss
+from .style import total_variation as total_variation

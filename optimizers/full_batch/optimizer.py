@@ -203,6 +203,8 @@ class CompiledFunction:
     Args:
         function: A differentiable function from a tensor [D] to a scalar tensor.
         jit_compile: Whether XLA compiles it.
+        inline: Whether TensorFlow may copy its graph into those that call it. A line search calls it in
+            several places, and copies of a large graph take long to optimize.
 
     Attributes:
         resolution: The relative rounding error of the value; None for that of the position's type.
@@ -210,9 +212,12 @@ class CompiledFunction:
 
     resolution = None
 
-    def __init__(self, function, jit_compile=True):
+    def __init__(self, function, jit_compile=True, inline=True):
         self.function, self.searches = function, {}
-        self._compiled = tf.function(self._evaluate, jit_compile=jit_compile)
+        attributes = None if inline else {"_noinline": True}
+        self._compiled = tf.function(
+            self._evaluate, jit_compile=jit_compile, experimental_attributes=attributes
+        )
 
     def __call__(self, position):
         """Returns the value and the gradient [D].

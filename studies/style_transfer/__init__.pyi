@@ -1,0 +1,12 @@
+from . import command as command
+from . import features as features
+from . import minimization as minimization
+from . import objective as objective
+from . import options as options
+from . import pictures as pictures
+from . import plots as plots
+from .features import FeatureNetwork as FeatureNetwork
+from .objective import StyleObjective as StyleObjective
+from .options import Options as Options
+from .transfer import StyleTransfer as StyleTransfer
+from .transfer import transfer_style as transfer_style
