@@ -14,8 +14,8 @@ _MODULES = (
     "classifiers.cnn",
     "classifiers.resnet",
     "denoisers.residual",
-    "language.transformer",
-    "language.translator",
+    "language.transformer_recipes",
+    "language.translator_recipes",
     "language.recurrent_recipes",
 )
 

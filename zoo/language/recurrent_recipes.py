@@ -5,8 +5,7 @@ T positions, V vocabulary.
 
 from ...training.parts import Architecture, Execution, NextToken, Optimizer, Text
 from ...training.supervised import Supervised
-
-_LIMITS = "It continues text in the style of what it was trained on. What it writes is not true."
+from .texts import LIMITS
 
 
 def recurrent(
@@ -62,7 +61,7 @@ def _treebank(size, width, context, dropout, initial_range, epochs, largest_grad
         ),
         execution=Execution(jit_compile=True),
         epochs=epochs,
-        limits=f"{_LIMITS} Unlike in Zaremba et al. (2014), each window starts from a state of zeros, and "
+        limits=f"{LIMITS['ptb']} Unlike in Zaremba et al. (2014), each window starts from a zero state, and "
         "the learning rate decays as a cosine.",
     )
 
@@ -80,7 +79,7 @@ RECIPES = (
         ),
         execution=Execution(jit_compile=True),
         epochs=6,
-        limits=_LIMITS,
+        limits=LIMITS["text"],
     ),
     Supervised(
         name="rnn_shakespeare",
@@ -94,7 +93,7 @@ RECIPES = (
         ),
         execution=Execution(jit_compile=True),
         epochs=15,
-        limits=_LIMITS,
+        limits=LIMITS["tiny_shakespeare"],
     ),
     Supervised(
         name="lstm_shakespeare",
@@ -108,7 +107,7 @@ RECIPES = (
         ),
         execution=Execution(jit_compile=True),
         epochs=20,
-        limits=_LIMITS,
+        limits=LIMITS["tiny_shakespeare"],
     ),
     _treebank("small", 200, 20, dropout=0.0, initial_range=0.1, epochs=13, largest_gradient=5.0),
     _treebank("medium", 650, 35, dropout=0.5, initial_range=0.05, epochs=39, largest_gradient=5.0),
@@ -125,6 +124,6 @@ RECIPES = (
         ),
         execution=Execution(jit_compile=True),
         epochs=1,
-        limits=_LIMITS,
+        limits=LIMITS["lm1b"],
     ),
 )
