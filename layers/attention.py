@@ -32,12 +32,21 @@ def attention_weights(queries, keys, mask=None):
 
     Returns:
         The weights S, [..., T, S], which sum to 1 over the keys, in the dtype of `queries`.
+
+    Raises:
+        ValueError: If the mask's shape does not fit.
     """
     dtype = keras.backend.result_type(queries.dtype, "float32")
     # Scaling the queries costs T d products instead of T S.
     queries = queries * (1 / math.sqrt(queries.shape[-1]))
     scores = ops.cast(ops.matmul(queries, ops.swapaxes(keys, -1, -2)), dtype)
     if mask is not None:
+        mask = ops.convert_to_tensor(mask)
+        given, shape = tuple(mask.shape), tuple(scores.shape)
+        if not _broadcasts(given, shape):
+            raise ValueError(
+                f"mask must have a shape that broadcasts to [..., T, S], here {shape}, got {given}"
+            )
         scores = ops.where(mask, scores, _MASKED)
     return ops.cast(ops.softmax(scores, axis=-1), queries.dtype)
 
@@ -53,6 +62,9 @@ def scaled_dot_product_attention(queries, keys, values, mask=None):
 
     Returns:
         The averages, [..., T, d_v].
+
+    Raises:
+        ValueError: If the mask's shape does not fit.
     """
     return ops.matmul(attention_weights(queries, keys, mask), values)
 
@@ -342,6 +354,14 @@ def _sizes(name, value, number):
 def _written(cache, new, position):
     """Returns a cache [B, H, P, d] with new entries [B, H, T, d] at a position."""
     return ops.slice_update(cache, (0, 0, position, 0), ops.cast(new, cache.dtype))
+
+
+def _broadcasts(given, shape):
+    """Returns whether an array can be broadcast to a shape, as far as both are known."""
+    return len(given) <= len(shape) and all(
+        None in (size, whole) or size in (1, whole)
+        for size, whole in zip(given[::-1], shape[::-1], strict=False)
+    )
 
 
 def _check_shape(name, mask, rule, *shapes):

@@ -3,6 +3,8 @@
 The masks and sizes are given by arguments; all layers compute in float64.
 """
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -244,6 +246,14 @@ def test_invalid_sizes_are_named(settings, message):
 def test_masks_of_wrong_shape_are_rejected(name, shape, message):
     with pytest.raises(ValueError, match=f"{name} must have shape {message}"):
         made()(normal(B, T, D), **{name: np.ones(shape, bool)})
+
+
+@pytest.mark.parametrize("shape", [(2, 1, T, S + 1), (T + 1, S), (1, 2, 1, T, S)])
+def test_a_mask_that_does_not_broadcast_to_queries_by_keys_is_rejected(shape):
+    q, k = np.zeros((2, 1, T, 2)), np.zeros((2, 1, S, 2))
+    message = re.escape(f"a shape that broadcasts to [..., T, S], here {(2, 1, T, S)}, got {shape}")
+    with pytest.raises(ValueError, match=message):
+        attention.scaled_dot_product_attention(q, k, k, np.ones(shape, bool))
 
 
 def test_a_causal_layer_in_a_graph_of_unknown_length_equals_the_eager_one():

@@ -67,8 +67,8 @@ class LanguageModel(keras.Model):
             temperature: Divides the logits; 0 takes the most probable token.
             top_k: Draw from the k most probable tokens only.
             top_p: Draw from the smallest set of most probable tokens whose probability is at least p only.
-            beam: Number of beams of a beam search, which replaces drawing. Prompt and new tokens must then
-                fit into the context.
+            beam: Number of beams of a beam search, which replaces drawing and its settings. Prompt and new
+                tokens must then fit into the context.
             stop: A text or a sequence of tokens, or a list of several, after which a continuation ends.
             seed: Integer seed. With one backend the same seed gives the same tokens.
 
@@ -85,6 +85,15 @@ class LanguageModel(keras.Model):
             *_, loop = self._sampled(request, static, max_new_tokens, temperature, seed)
             return request.continuations(np.asarray(loop["tokens"]), np.asarray(loop["ends"]))
         arguments.integer("beam", beam, 1)
+        for name, value, left_out in (
+            ("temperature", temperature, 1.0),
+            ("top_k", top_k, None),
+            ("top_p", top_p, None),
+        ):
+            if value != left_out:
+                raise ValueError(
+                    f"{name} must be left out for a beam search, which does not draw, got {value!r}"
+                )
         longest = int(request.lengths.max()) + max_new_tokens
         if self.context is not None and longest > self.context:
             raise ValueError(

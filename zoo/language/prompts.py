@@ -73,8 +73,10 @@ def read(prompts, vocabulary, tokenizer=None, longest=None, name="prompt"):
         ValueError: If a prompt is empty or too long, or has a token out of range, or texts and tokens are
             mixed, or texts are given to a model without a tokenizer.
     """
-    if not hasattr(prompts, "__len__") or len(prompts) == 0:
+    if not hasattr(prompts, "__getitem__") or isinstance(prompts, bytes | dict):
         raise ValueError(f"{name} must be a text, a sequence of tokens or a list of them, got {prompts!r}")
+    if len(prompts) == 0:
+        raise ValueError(f"{name} must have at least one token, got {prompts!r}")
     single = isinstance(prompts, str) or _is_token(prompts[0])
     each = [prompts] if single else list(prompts)
     texts = [isinstance(one, str) for one in each]
