@@ -24,7 +24,7 @@ SUPPORTED = (
     "Dense, EinsumDense (and so MultiHeadAttention and GroupQueryAttention), Conv1D, Conv2D and Conv3D "
     "with groups=1, Embedding, BatchNormalization, LayerNormalization, GroupNormalization, RMSNormalization, "
     "SimpleRNN, LSTM, and GRU with reset_after; but no subclass that overrides their computation, and no "
-    "layer inside a Wrapper"
+    "layer inside a Wrapper or inside one that recomputes its activations"
 )
 FALLBACKS = ("diagonal", "raise")
 
