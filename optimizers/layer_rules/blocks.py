@@ -34,8 +34,8 @@ def blocks_of(model, fallback="diagonal"):
 
     A layer that is called several times is one block. Variables that no rule covers get a `FallbackBlock`:
     those of other layers, those that a model or a composite layer owns directly, those inside a
-    `keras.layers.Wrapper`, which may compute with weights other than its layer's, and those inside a layer that
-    recomputes its activations in the backward pass, where they are not seen.
+    `keras.layers.Wrapper`, which may compute with weights other than its layer's, and those inside a layer
+    that recomputes its activations in the backward pass, where the taps do not see them.
 
     Args:
         model: A built model, or a layer.
