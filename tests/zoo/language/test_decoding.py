@@ -19,7 +19,7 @@ NEW = 20  # The context of 8 is full before.
 
 @pytest.fixture(scope="module")
 def model(make_model):
-    return make_model()
+    return make_model(num_layers=1)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_as_many_beams_as_sequences_search_all_of_them(stop, three_tokens, log_p
 def test_a_step_makes_no_tensor_with_two_axes_of_the_cache_length(make_model):
     """The compiled loop of 48 cached positions; a pass through the whole model has such tensors."""
     size = 48
-    model = make_model(context=size)
+    model = make_model(context=size, num_layers=1)
 
     def shapes(function, *inputs):
         compiled = tf.function(function, jit_compile=True, autograph=False)
