@@ -139,7 +139,7 @@ class TransformerBlock(keras.layers.Layer):
             training: Whether to apply dropout.
 
         Raises:
-            ValueError: If a mask does not fit, or if there is a `memory` without `cross` or vice versa.
+            ValueError: If a mask's shape does not fit, or just one of `memory` and `cross` is given.
         """
         if self.cross and memory is None:
             raise ValueError("memory must be given to a block with cross=True, got None")

@@ -47,8 +47,11 @@ def own_variables(layer):
 
 
 def recomputes_activations(layer):
-    """Returns whether a layer runs its forward pass again in the backward pass (`keras.remat`)."""
-    return getattr(layer, "_remat_mode", None) is not None
+    """Returns whether a layer runs its forward pass again in the backward pass (`keras.remat`).
+
+    Layers with an attribute `remat` do so if it is true, those made in a `keras.RematScope` in any case.
+    """
+    return getattr(layer, "_remat_mode", None) is not None or getattr(layer, "remat", False) is True
 
 
 def wrapped_function(loss):

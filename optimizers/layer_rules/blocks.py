@@ -2,7 +2,7 @@
 
 import keras
 
-from ..keras_bridge.internals import own_variables, sublayers
+from ..keras_bridge.internals import own_variables, recomputes_activations, sublayers
 from .convolution import convolution_blocks
 from .dense import dense_blocks
 from .diagonal import FallbackBlock
@@ -24,7 +24,7 @@ SUPPORTED = (
     "Dense, EinsumDense (and so MultiHeadAttention and GroupQueryAttention), Conv1D, Conv2D and Conv3D "
     "with groups=1, Embedding, BatchNormalization, LayerNormalization, GroupNormalization, RMSNormalization, "
     "SimpleRNN, ReLURNN, LSTM, and GRU with reset_after; but no subclass that overrides their computation, "
-    "and no layer inside a Wrapper"
+    "and no layer inside a Wrapper or inside one that recomputes its activations"
 )
 FALLBACKS = ("diagonal", "raise")
 
@@ -33,8 +33,9 @@ def blocks_of(model, fallback="diagonal"):
     """Returns the blocks of a model's trainable variables, by layer.
 
     A layer that is called several times is one block. Variables that no rule covers get a `FallbackBlock`:
-    those of other layers, those that a model or a composite layer owns directly, and those inside a
-    `keras.layers.Wrapper`, which may compute with weights other than its layer's.
+    those of other layers, those that a model or a composite layer owns directly, those inside a
+    `keras.layers.Wrapper`, which may compute with weights other than its layer's, and those inside a layer
+    that recomputes its activations in the backward pass, where the taps do not see them.
 
     Args:
         model: A built model, or a layer.
@@ -80,7 +81,7 @@ def rule_blocks(layer):
 def owned_variables(model):
     """Returns (layer, trainable variables) for each layer that owns some.
 
-    Wrappers and recurrent layers own all variables inside them.
+    Wrappers, recurrent layers and layers that recompute their activations own all variables inside them.
 
     Args:
         model: A built model, or a layer.
@@ -92,7 +93,7 @@ def _owned_variables(layer, visited):
     if id(layer) in visited:
         return
     visited.add(id(layer))
-    if isinstance(layer, keras.layers.Wrapper | keras.layers.RNN):
+    if isinstance(layer, keras.layers.Wrapper | keras.layers.RNN) or recomputes_activations(layer):
         if layer.trainable_variables:
             yield layer, layer.trainable_variables
         return

@@ -2,11 +2,12 @@
 
     python backend_worker.py REFERENCE.npz RESULT.npz
 
-takes the weights from REFERENCE and writes the outputs of each model and its weights after one fit step, and
-the results of `run_sampling`.
+takes the weights from REFERENCE and writes the outputs of each model and its weights after one fit step, what
+language models write, and the results of `run_sampling`.
 """
 
 import sys
+import types
 from unittest import mock
 
 import keras
@@ -14,7 +15,7 @@ import numpy as np
 
 from curvezoo import data, layers, zoo
 
-IMAGE, VECTOR, SEQUENCE = (6, 6, 4), (12,), (5, 3)
+IMAGE, VECTOR, SEQUENCE = (6, 6, 4), (12,), (5, 8)
 # Without these flags XLA's optimizations and fusions would take most of the time.
 JAX_ENVIRONMENT = {
     "KERAS_BACKEND": "jax",
@@ -65,6 +66,22 @@ def cases():
         "relu_rnn": (SEQUENCE, [layers.ReLURNN(4), layers.ReLURNN(2, return_sequences=False)]),
         "lstm": (SEQUENCE, [layers.LSTM(4), layers.LSTM(3)]),
         "layer_norm_lstm": (SEQUENCE, [layers.LayerNormLSTM(4)]),
+        "attention": (
+            SEQUENCE,
+            [
+                layers.SinusoidalPositions(6),
+                layers.MultiHeadAttention((2, 4), value_sizes=(3, 1), causal=True, rotary=True),
+                layers.FeedForward(5),
+            ],
+        ),
+        "transformer_blocks": (
+            SEQUENCE,
+            [
+                layers.LearnedPositions(5),
+                layers.TransformerBlock(2, causal=True, rotary=True, remat=True),
+                layers.TransformerBlock(2, 12, norm="post", activation="gelu"),
+            ],
+        ),
         "global_scale": (VECTOR, [layers.GlobalScale(0.3), layers.DenseBlock(3)]),
     }
 
@@ -78,15 +95,20 @@ MODELS = {
     "resnet20v2_cifar10": {"blocks": 1, "version": 2, "residual_scale": True},
     "denoiser_digits": {"filters": 4, "blocks": 2},
 }
+# Settings of small models of sequences with 7 tokens, and a context of 6.
+LANGUAGE_MODELS = {"transformer_text": {"num_layers": 1, "width": 8, "heads": 2}}
 
 
 def names():
     """Returns the names of the cases and of the models."""
-    return [*cases(), *MODELS]
+    return [*cases(), *MODELS, *LANGUAGE_MODELS]
 
 
 def build(name):
-    """Returns the functional model of a case, or a model for 8x8 images."""
+    """Returns the functional model of a case, or a model for 8x8 images or for texts."""
+    if name in LANGUAGE_MODELS:
+        text = types.SimpleNamespace(vocabulary=7, context=6)
+        return zoo.recipe(name).model.changed(LANGUAGE_MODELS[name]).build(text)
     if name in MODELS:
         return zoo.recipe(name).model.changed(MODELS[name]).build(data.spec("digits"))
     shape, stack = cases()[name]
@@ -99,6 +121,9 @@ def build(name):
 def batch(model):
     """Returns eight inputs and targets, the same on every backend."""
     rng = np.random.default_rng(0)
+    if hasattr(model, "vocabulary"):
+        tokens = rng.integers(0, model.vocabulary, (8, model.context)).astype("int32")
+        return tokens, rng.normal(size=(8, model.context, model.vocabulary)).astype("float32")
     x = rng.normal(size=(8, *model.input_shape[1:])).astype("float32")
     return x, rng.normal(size=(8, *model.output_shape[1:])).astype("float32")
 
@@ -109,13 +134,18 @@ def run(model):
     jit = keras.backend.backend() == "jax"
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit, run_eagerly=not jit)
     # On JAX a compiled prediction takes a third of the time of a call, which compiles every operation.
-    outputs = model.predict_on_batch(x)
+    results = {"outputs": model.predict_on_batch(x)}
+    if hasattr(model, "generate"):
+        results |= written(model)
     history = model.fit(x, y, batch_size=8, epochs=1, verbose=0)
-    return {
-        "outputs": outputs,
-        "loss": np.array(history.history["loss"]),
-        **{f"after/{i}": w for i, w in enumerate(model.get_weights())},
-    }
+    results["loss"] = np.array(history.history["loss"])
+    return results | {f"after/{i}": w for i, w in enumerate(model.get_weights())}
+
+
+def written(model):
+    """Returns the most probable continuations, past the context, and those of a beam search."""
+    greedy = model.generate([[1, 2, 3], [4]], 10, temperature=0)
+    return {"greedy": np.stack(greedy), "beams": model.generate([1, 2, 3], 3, beam=2, stop=[[6]])}
 
 
 def build_undrawn(name):

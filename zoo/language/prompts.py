@@ -74,9 +74,7 @@ def read(prompts, vocabulary, tokenizer=None, longest=None, name="prompt"):
             mixed, or texts are given to a model without a tokenizer.
     """
     if not hasattr(prompts, "__len__") or len(prompts) == 0:
-        raise ValueError(
-            f"{name} must be a text, a sequence of tokens, or a list of several, got {prompts!r}"
-        )
+        raise ValueError(f"{name} must be a text, a sequence of tokens or a list of them, got {prompts!r}")
     single = isinstance(prompts, str) or _is_token(prompts[0])
     each = [prompts] if single else list(prompts)
     texts = [isinstance(one, str) for one in each]
