@@ -252,7 +252,10 @@ def _add_noise_scale(commands):
     )
     study.add_argument("name", help="the model")
     study.add_argument("--optimizer", help="sgd (without momentum, the default) or recipe (the recipe's own)")
-    study.add_argument("--target", help="training loss to reach (default a fifth of the initial loss)")
+    study.add_argument(
+        "--target",
+        help="training loss to reach (default a fifth of the initial loss; for text three fifths)",
+    )
     study.add_argument("--batch-sizes", help="batch sizes of the sweep, such as 16,64,256 (default 4 to 512)")
     study.add_argument("--seeds", help="number of training runs for each batch size (default 2)")
     study.add_argument("--epochs", help="maximum number of epochs at the smallest batch size (default 30)")

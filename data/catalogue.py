@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -45,21 +46,38 @@ def load(
             `TFDS_DATA_DIR`, or the default of tfds if that is not set. Not needed for embedded or generated
             sets.
         seed: Key of all random choices; the splits do not depend on it.
-        **settings: For images `subset`, `random_labels`, `augment` and `image_size`, as for `images.load`;
-            for texts `context`, `tokenizer`, `vocabulary` and `order`, as for `text.load`; for pairs
-            `vocabulary` and `length`, as for `text.load_pairs`.
+        **settings: Settings of the kind of data, by name.
+            Images, as for `images.load`:
+            `subset`, the number of training examples to use;
+            `random_labels`, the fraction of training labels to randomize;
+            `augment`, names among `flip` and `crop`;
+            `image_size`, the side in pixels of the images of `imagenet2012`.
+            Texts, as for `text.load`:
+            `context`, the tokens in a window;
+            `tokenizer`, `characters`, `words`, `bpe` or a `Tokenizer`;
+            `vocabulary`, the largest number of tokens;
+            `order`, `shuffled` or `contiguous`;
+            `windows`, the number of windows in an epoch.
+            Pairs, as for `text.load_pairs`:
+            `vocabulary`, the largest number of tokens of either language;
+            `length`, the tokens of the longest source and target.
 
     Returns:
         The `Splits`.
 
     Raises:
         ValueError: If an argument is not valid, or the data set is not prepared and cannot be.
-        TypeError: If data of this kind have no such setting.
+        TypeError: If data of this kind have no such setting; the message lists those that they have.
+
+    Example:
+        >>> from curvezoo import data
+        >>> data.load("text", context=32).train.element_spec[0].shape
+        TensorShape([32, 32])
     """
     if batch_size is not None:
         settings["batch_size"] = batch_size
     function = _of_kind(name, images.load, text.load, text.load_pairs)
-    return function(name, data_dir=data_dir, seed=seed, **settings)
+    return function(name, data_dir=data_dir, seed=seed, **_known(settings, name, function))
 
 
 def spec(name: str | os.PathLike, **settings: Any) -> Spec | TextSpec | PairSpec:
@@ -75,9 +93,10 @@ def spec(name: str | os.PathLike, **settings: Any) -> Spec | TextSpec | PairSpec
 
     Raises:
         ValueError: If the name is unknown or a setting not valid.
-        TypeError: If data of this kind have no such setting.
+        TypeError: If the properties of data of this kind depend on no such setting.
     """
-    return _of_kind(name, images.spec, text.spec, text.pair_spec)(name, **settings)
+    function = _of_kind(name, images.spec, text.spec, text.pair_spec)
+    return function(name, **_known(settings, name, function))
 
 
 def provenance(name: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> str:
@@ -105,3 +124,14 @@ def _of_kind(name, of_images, of_text, of_pairs):
     if isinstance(name, str | os.PathLike) and (name in text.names() or text.is_text_source(name)):
         return of_text
     arguments.known_name("data set", name, names())
+
+
+def _known(settings, name, function):
+    """Returns the settings if a function for one kind of data takes them all."""
+    valid = [each for each in inspect.signature(function).parameters if each != "name"]
+    for setting in settings:
+        if setting not in valid:
+            raise TypeError(
+                f"settings of {os.fspath(name)!r} must be among {', '.join(valid) or 'none'}, got {setting!r}"
+            )
+    return settings

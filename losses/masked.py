@@ -20,7 +20,9 @@ class MaskedCategoricalNLL(CategoricalNLL):
     \[ L = \frac{\sum_{bt} m_{bt} L_{bt}}{\sum_{bt} m_{bt}}, \]
 
     or zero if there are none. Each token has the same weight, so a long sequence counts more than a short
-    one. Under a strategy of several replicas, the mean is taken on each replica.
+    one. Under a `tf.distribute` strategy each replica divides by the number of its own tokens, and the loss
+    is the mean over the replicas. If their numbers of tokens differ, it differs slightly from the loss of the
+    whole batch on a single device.
 
     Args:
         padding: The label of positions after a sequence's end.

@@ -16,6 +16,9 @@ import pytest
 
 import curvezoo
 from curvezoo import layers, losses, optimizers, registration, zoo
+from curvezoo.zoo.language.recurrent import RecurrentLanguageModel
+from curvezoo.zoo.language.transformer import TransformerLanguageModel
+from curvezoo.zoo.language.translator import Translator
 
 WORKER = pathlib.Path(__file__).with_name("registration_worker.py")
 NAMES = {f"curvezoo>{name}": module for module, names in registration.CLASSES.items() for name in names}
@@ -43,6 +46,7 @@ LOSSES = {
 }
 PRIORS = [losses.GaussianPrior(1.0, 16), losses.LaplacePrior(1.0, 16), losses.PowerPenalty(0.1, 1.5), None]
 SAME = {"same outputs": True}
+WRITERS = ("RecurrentLanguageModel", "TransformerLanguageModel", "Translator")
 FULL_BATCH = [optimizers.BFGS(), optimizers.LBFGS(), optimizers.ConjugateGradient()]
 
 
@@ -62,6 +66,8 @@ def layered():
     x = layers.ResidualDense()(layers.DenseBlock(6)(keras.layers.Flatten()(x)))
     x = layers.WeightNormalization(keras.layers.Dense(4))(layers.UnitVarianceDense(4)(x))
     x = layers.LayerNormLSTM(2)(layers.LSTM(2)(layers.ReLURNN(2)(keras.layers.Reshape((2, 2))(x))))
+    x = layers.SinusoidalPositions()(layers.LearnedPositions(2)(x))
+    x = layers.FeedForward(3)(layers.MultiHeadAttention(1)(layers.TransformerBlock(1)(x)))
     x = keras.layers.Flatten()(x)
     return keras.Model(images, layers.StraightThrough()(layers.GlobalScale()(x)))
 
@@ -74,9 +80,20 @@ def sampled():
     return keras.Model(inputs, layers.GumbelSoftmax(seed=1)(x))
 
 
+def sequence_models():
+    """The models that write, each with tokens to read; a translator reads two arrays."""
+    keras.utils.set_random_seed(0)
+    tokens = np.array([[3, 1, 0], [2, 2, 4]], "int32")
+    return {
+        "RecurrentLanguageModel": (RecurrentLanguageModel(5, num_layers=1, width=2), tokens),
+        "TransformerLanguageModel": (TransformerLanguageModel(5, 3, 1, width=2, heads=1), tokens),
+        "Translator": (Translator(5, 5, 3, 3, 1, width=2, heads=1), np.stack([tokens, tokens[::-1]])),
+    }
+
+
 def save(path, model, x, y=None, trains=False):
     model.save(path)
-    measured = {"x": x, "outputs": model(x)}
+    measured = {"x": x, "outputs": model(list(x) if len(model.inputs) > 1 else x)}
     if y is not None:
         measured |= {"y": y, "loss": model.compute_loss(x, y, model(x))}
     np.savez(path.with_suffix(".npz"), **measured, **({"trains": True} if trains else {}))
@@ -102,6 +119,8 @@ def saved(tmp_path_factory):
         model.compile("sgd", loss or losses.NegativeLogLikelihood(own))
         save(folder / f"{name}.keras", model, X, Y)
     save(folder / "sampled.keras", sampled(), X)
+    for name, (model, tokens) in sequence_models().items():
+        save(folder / f"{name}.keras", model, tokens)
     digits = zoo.load("cnn_digits")
     save(folder / "cnn_digits.keras", digits, np.random.default_rng(0).uniform(size=(3, 8, 8, 1)))
     (folder / "layers").mkdir()
@@ -146,7 +165,12 @@ def test_import_curvezoo_then_keras_loads_every_model_and_continues_training(sav
     expected = {name: {**SAME, "same loss": True, "optimizer": "SGD"} for name in LOSSES}
     for name in OPTIMIZERS:
         expected[name] = {**SAME, "same loss": True, "optimizer": name, "loss decreased": True}
-    assert result["models"] == {**expected, "sampled": SAME, "cnn_digits": SAME}
+    assert result["models"] == {
+        **expected,
+        **dict.fromkeys(WRITERS, SAME),
+        "sampled": SAME,
+        "cnn_digits": SAME,
+    }
 
 
 def test_import_keras_then_curvezoo_loads_layers_without_tensorflow(saved):

@@ -1,8 +1,9 @@
 """The model and data of a recipe as a problem that can be trained repeatedly from scratch at any batch size.
 
-The examples are those of one epoch of the recipe's training split. The recipe's augmentation or corruption is
-applied to them once. Batches are drawn with replacement, as Eq. 4.5.2 assumes. The loss is the one that
-training minimizes, with penalties, with dropout, and with batch statistics in batch normalization.
+The examples are those of one epoch of the recipe's training split: images, or windows of a text. The recipe's
+augmentation or corruption is applied to them once. Batches are drawn with replacement, as Eq. 4.5.2 assumes.
+The loss is the one that training minimizes, with penalties, with dropout, and with batch statistics in batch
+normalization.
 
 Legend: N examples, P parameters, B examples in a batch, R batches.
 """
@@ -17,6 +18,8 @@ import tensorflow as tf
 from ... import arguments
 from ...optimizers.keras_bridge.internals import all_layers
 from ...optimizers.vectors import dot, flat, unflat
+from ...training.parts.images import Images
+from ...training.parts.text import Text
 from ...training.weights import make_optimizer, penalize
 
 OPTIMIZERS = ("sgd", "recipe")
@@ -37,7 +40,7 @@ class Problem:
         sample: Number of training examples on which the loss is measured, the same ones each time.
 
     Raises:
-        ValueError: If an argument is not valid, or the data does not fit in memory.
+        ValueError: If an argument is not valid, or the data is neither images nor a text that fits in memory.
     """
 
     def __init__(self, recipe, data_dir=None, optimizer="sgd", sample=1000):
@@ -97,7 +100,10 @@ class Problem:
         self.step += steps
 
     def loss(self):
-        """Returns the loss on the fixed sample of training examples, in nats for a classifier."""
+        """Returns the loss on the fixed sample of training examples.
+
+        It is in nats for a classifier, and in nats per token for a language model.
+        """
         return float(self._measure_loss(self.sample))
 
     def gradients(self, batches, batch_size):
@@ -195,20 +201,37 @@ def examples(recipe, data_dir=None):
         data_dir: Folder of TensorFlow Datasets; `None` for its default.
 
     Returns:
-        (inputs, targets, spec): arrays [N, ...] and the `Spec` of the data set.
+        (inputs, targets, spec): arrays [N, ...] and the `Spec` or `TextSpec` of the data.
 
     Raises:
-        ValueError: If the data set is unknown, absent, or too large for memory.
+        ValueError: If the data is neither images nor a text, or is unknown, absent, or too large for memory.
     """
-    spec = recipe.data.spec()
-    size = recipe.data.subset or spec.train
-    if 4 * size * math.prod(spec.shape) > _LARGEST_BYTES:
-        raise ValueError(f"data must fit in memory, got {recipe.data.name!r}; reduce it with --set subset=N")
+    check_data(recipe)
+    spec = recipe.data.spec(data_dir=data_dir)
+    if isinstance(recipe.data, Text):
+        size, entries, setting = recipe.data.windows or spec.train, 2 * spec.context, "windows"
+    else:
+        size, entries, setting = recipe.data.subset or spec.train, math.prod(spec.shape), "subset"
+    if 4 * size * entries > _LARGEST_BYTES:
+        raise ValueError(
+            f"data must fit in memory, got {recipe.data.name!r}; reduce it with --set {setting}=N"
+        )
     batches = dataclasses.replace(recipe.data, batch_size=size if size <= 8 * _CHUNK else _CHUNK)
     splits = recipe.objective.prepare(batches.load(recipe.seed, data_dir), recipe.seed)
     pairs = splits.epochs(0, 1).as_numpy_iterator()
     inputs, targets = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return inputs, targets, splits.spec
+
+
+def check_data(recipe):
+    """Raises a ValueError if the study does not know how to draw batches from a recipe's data."""
+    part = getattr(recipe, "data", None)
+    if not isinstance(part, Images | Text):
+        kind = recipe.kind if part is None else part.noun
+        raise ValueError(
+            f"name must be a model of images or of text for a noise-scale study, got {recipe.name!r}, "
+            f"a model of {kind}"
+        )
 
 
 def _optimizer(recipe, name, model):

@@ -24,10 +24,13 @@ from ...training.settings import flatten, read_value
 from . import batch_size_sweep
 from . import measurement as noise_scale
 from . import report as noise_scale_report
-from .problem import OPTIMIZERS, Problem
+from .problem import OPTIMIZERS, Problem, check_data
 
 TARGET = 0.2
 """The default target as a fraction of the initial loss."""
+
+LANGUAGE_TARGET = 0.6
+"""The same for a language model, whose loss cannot fall below the entropy of the text."""
 
 FIXED = ("optimizer", "target")
 """Options that must not change when a study is resumed."""
@@ -40,7 +43,8 @@ class Options:
     Args:
         optimizer: `sgd` without momentum, or `recipe` for the optimizer of the recipe. Its learning rate is
             tuned and constant.
-        target: Training loss to reach; `None` for a fifth of the initial loss.
+        target: Training loss to reach; `None` for a fifth of the initial loss, or three fifths of that of
+            a language model.
         batch_sizes: Batch sizes of the sweep, at least three.
         seeds: Number of training runs at each batch size.
         epochs: Maximum number of passes over the data at the smallest batch size.
@@ -94,7 +98,7 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
     """Measures the noise scale of a recipe's training and the batch size that it advises.
 
     Args:
-        recipe: The `Recipe`.
+        recipe: The `Recipe` of a model of images or of text. An example of a text is a window of tokens.
         out: Folder of the study, which must be empty or absent unless `resume`.
         options: The `Options`.
         data_dir: Folder of TensorFlow Datasets; `None` for its default.
@@ -110,6 +114,7 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
         ValueError: If an argument is not valid, the target is not reached, or all batch sizes lie on one side
             of the critical one.
     """
+    check_data(recipe)
     options = options or Options()
     out = pathlib.Path(out)
     _check_folder(out, recipe, options, resume)
@@ -120,7 +125,8 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
             f"got {options.batch_sizes[-1]}"
         )
     first = problem.loss()
-    target = TARGET * first if options.target is None else options.target
+    fraction = LANGUAGE_TARGET if recipe.objective.measure == "language_modeling" else TARGET
+    target = fraction * first if options.target is None else options.target
     if target >= first:
         raise ValueError(f"target must be below the initial loss {first:.4g}, got {target:g}")
     out.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ def study_noise_scale(
     """Measures the gradient noise scale of a model's training and the batch size that it advises.
 
     Args:
-        name: A name from `zoo.names()`.
+        name: A name from `zoo.names()`, that of a model of images or of text.
         out: Folder of the study; by default `runs/NAME-noise-scale`, with a number if that folder exists.
         data_dir: Folder of TensorFlow Datasets.
         resume: Whether to continue the study in `out` (by default the newest one of this model) with its

@@ -45,6 +45,19 @@ def test_a_setting_of_another_kind_is_rejected():
         data.load("text", augment=("flip",))
 
 
+@pytest.mark.parametrize(
+    ("name", "valid"),
+    [
+        ("digits", "batch_size, data_dir, seed, subset, random_labels, augment, image_size"),
+        ("text", "batch_size, data_dir, seed, context, tokenizer, vocabulary, order, windows"),
+        ("dates", "batch_size, data_dir, seed, vocabulary, length"),
+    ],
+)
+def test_the_error_for_an_unknown_setting_lists_those_of_the_kind(name, valid):
+    with pytest.raises(TypeError, match=f"settings of '{name}' must be among {valid}, got 'sze'"):
+        data.load(name, sze=3)
+
+
 def test_the_error_for_an_unknown_name_lists_all_kinds():
     with pytest.raises(
         ValueError, match=r"Unknown data set 'tiny_shakespear'; did you mean 'tiny_shakespeare'\?"

@@ -189,6 +189,8 @@ class Translate(Part):
     r"""Translation: maps a source `[B, S]` and the start of its translation `[B, T]` to logits `[B, T, V]`.
 
     The loss is the mean of \(-\log p(y_{t+1} | x, y_1 \ldots y_t)\) over all target tokens except padding.
+    Under a strategy of several replicas it is the mean over the replicas of their means, which differs
+    slightly from that of a single device if the replicas have different numbers of tokens.
 
     Args:
         label_smoothing: Fraction of a label's probability that is spread over the vocabulary, in [0, 1).

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from curvezoo.data.text import topics
 from curvezoo.studies.noise_scale.problem import Problem, examples
 from curvezoo.zoo import catalogue
 
@@ -58,3 +59,46 @@ def test_large_data_and_unknown_optimizers_are_errors():
         Problem(catalogue.recipe("resnet50_imagenet"))
     with pytest.raises(ValueError, match="optimizer must be one of sgd, recipe, got 'adam'"):
         Problem(catalogue.recipe("softmax_digits"), optimizer="adam")
+
+
+def test_windows_of_a_text_are_the_examples_of_a_language_model():
+    recipe = catalogue.recipe("transformer_text").override({"context": 6, "windows": 40, "batch_size": 40})
+    inputs, targets, spec = examples(recipe)
+    assert inputs.shape == targets.shape == (40, 6)
+    assert spec.train == 40
+    np.testing.assert_array_equal(inputs[:, 1:], targets[:, :-1])
+    text = spec.tokenizer.decode(np.append(inputs[0], targets[0, -1]))
+    assert text in topics.text()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("transformer_text", {"num_layers": 1, "width": 8, "heads": 2}), ("lstm_text", {"width": 4})],
+    ids=["transformer", "lstm"],
+)
+def test_gradient_and_curvature_of_language_models_are_those_of_the_loss(name, settings):
+    recipe = catalogue.recipe(name).override({"context": 6, "windows": 1, "batch_size": 1, **settings})
+    # With a single window, every batch is the whole data set.
+    problem = Problem(recipe)
+    weights = problem.model.trainable_variables
+    start = [v.numpy() for v in weights]
+    random = np.random.default_rng(0)
+    along = [random.normal(size=v.shape).astype("float32") for v in weights]
+    direction = np.concatenate([np.ravel(v) for v in along])
+
+    def shifted(distance):
+        for variable, value, step in zip(weights, start, along, strict=True):
+            variable.assign(value + distance * step)
+        return problem.loss(), problem.gradients(1, 2).numpy()[0]
+
+    (above, gradient_above), (below, gradient_below) = shifted(1e-2), shifted(-1e-2)
+    _, gradient = shifted(0)
+    np.testing.assert_allclose(gradient @ direction, (above - below) / 2e-2, rtol=1e-2)
+    product = problem.hessian_products(direction[None], 3).numpy()[0]
+    difference = (gradient_above - gradient_below) / 2e-2
+    assert np.linalg.norm(product - difference) < 0.02 * np.linalg.norm(product)
+
+
+def test_pairs_of_texts_are_refused_before_anything_is_loaded():
+    with pytest.raises(ValueError, match="of images or of text for a noise-scale study, got 'seq2seq_dates'"):
+        Problem(catalogue.recipe("seq2seq_dates"))

@@ -1,0 +1,10 @@
+from .byte_pairs import BytePairTokenizer as BytePairTokenizer
+from .characters import CharacterTokenizer as CharacterTokenizer
+from .stored import KINDS as KINDS
+from .stored import tokenizer_from_json as tokenizer_from_json
+from .tokenizer import END as END
+from .tokenizer import PADDING as PADDING
+from .tokenizer import RESERVED as RESERVED
+from .tokenizer import START as START
+from .tokenizer import Tokenizer as Tokenizer
+from .words import WordTokenizer as WordTokenizer
