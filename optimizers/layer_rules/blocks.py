@@ -24,7 +24,7 @@ SUPPORTED = (
     "Dense, EinsumDense (and so MultiHeadAttention and GroupQueryAttention), Conv1D, Conv2D and Conv3D "
     "with groups=1, Embedding, BatchNormalization, LayerNormalization, GroupNormalization, RMSNormalization, "
     "SimpleRNN, ReLURNN, LSTM, and GRU with reset_after; but no subclass that overrides their computation, "
-    "and no layer inside a Wrapper"
+    "and no layer inside a Wrapper or inside one that recomputes its activations"
 )
 FALLBACKS = ("diagonal", "raise")
 
@@ -35,7 +35,7 @@ def blocks_of(model, fallback="diagonal"):
     A layer that is called several times is one block. Variables that no rule covers get a `FallbackBlock`:
     those of other layers, those that a model or a composite layer owns directly, those inside a
     `keras.layers.Wrapper`, which may compute with weights other than its layer's, and those inside a layer
-    that recomputes its activations in the backward pass, where they are not seen.
+    that recomputes its activations in the backward pass, where the taps do not see them.
 
     Args:
         model: A built model, or a layer.

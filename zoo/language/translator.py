@@ -21,7 +21,7 @@ _POSITIONS = {"sinusoidal": layers.SinusoidalPositions, "learned": layers.Learne
 
 @keras.saving.register_keras_serializable("curvezoo")
 class Translator(keras.Model):
-    """Maps sources [B, S] and the starts of translations [B, T] to the logits [B, T, V] of each next token.
+    """Maps a source [B, S] and the start of its translation [B, T] to logits [B, T, V] of each next token.
 
     Token 0 is padding, which the encoder and the decoder do not attend to, 1 the start, 2 the end.
 

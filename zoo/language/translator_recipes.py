@@ -53,8 +53,8 @@ def _recipe(name, summary, pairs, epochs, **settings):
 
 
 RECIPES = (
-    _recipe("seq2seq_numbers", "a Transformer from number words to digits", "numbers", 4, width=64),
-    _recipe("seq2seq_dates", "a Transformer from written dates to ISO 8601", "dates", 6, width=64),
+    _recipe("seq2seq_numbers", "a Transformer from number words to digits", "numbers", 6, width=64),
+    _recipe("seq2seq_dates", "a Transformer from written dates to ISO 8601", "dates", 5, width=64),
     _recipe(
         "seq2seq_ted",
         "a Transformer from Portuguese to English, on transcripts of talks",

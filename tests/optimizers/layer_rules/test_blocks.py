@@ -103,10 +103,19 @@ class Tied(keras.Model):
         return tf.concat([self.dense(self.dense(x)), self.dense(x[:, :2])], 1)
 
 
+def transformer():
+    blocks = [
+        curvezoo.layers.TransformerBlock(2, 3, causal=True, rotary=True, activation="gelu"),
+        curvezoo.layers.TransformerBlock((1, 2), 3, norm="post"),
+    ]
+    return keras.Sequential(blocks)
+
+
 CASES |= {
     "multi-head": (lambda: Attention(layers.MultiHeadAttention(2, 3)), (5, 4)),
     "grouped query": (lambda: Attention(layers.GroupQueryAttention(3, 4, 2)), (5, 4)),
     "tied": (Tied, (5, 4)),
+    "transformer": (transformer, (3, 4)),
 }
 
 
@@ -291,6 +300,7 @@ FALLBACKS = {
     "gates": (lambda: layers.LSTM(3, implementation=1), (5, 4)),
     "stacked": (lambda: layers.RNN([layers.LSTMCell(3), layers.LSTMCell(3)]), (5, 4)),
     "renorm": (lambda: layers.BatchNormalization(renorm=True), (4,)),
+    "recomputed branches": (lambda: curvezoo.layers.TransformerBlock(2, 3, remat=True), (3, 4)),
     "prelu": (lambda: layers.PReLU(), (4,)),
     "own": (Scale, (4,)),
 }

@@ -1,7 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from curvezoo.publishing import saved_model
+from curvezoo.publishing.exports import Endpoint, Export
 from curvezoo.zoo.language import programs
 from curvezoo.zoo.language.transformer import TransformerLanguageModel
 
@@ -14,10 +17,12 @@ def uncompiled(monkeypatch):
     )
 
 
-def randomized(model, scale=0.7):
+def randomized(model):
     """Returns a model with weights for which its logits differ between prompts."""
     rng = np.random.default_rng(1)
-    model.set_weights([rng.normal(size=w.shape, scale=scale) for w in model.get_weights()])
+    # Large offsets would make one token the most probable one everywhere.
+    scales = [(w, 0.8 if w.ndim > 1 else 0.1) for w in model.get_weights()]
+    model.set_weights([w + rng.normal(size=w.shape, scale=scale) for w, scale in scales])
     return model
 
 
@@ -45,3 +50,18 @@ def log_probabilities():
         return np.asarray(keras.ops.log_softmax(model(np.array([tokens], "int32"))[0, -1]))
 
     return compute
+
+
+def published(model, objective, inputs, tokenizers, folder):
+    """Publishes a model with the endpoints of its objective, and tokenizers by the names of their files."""
+    signature = [tf.TensorSpec((None, *x.shape[1:]), tf.int32, name=x.name) for x in model.inputs]
+    endpoints = objective.endpoints(model, inputs)
+    endpoints["serve"] = Endpoint(endpoints["serve"], signature, inputs)
+    files = {name: tokenizer.to_json() for name, tokenizer in tokenizers.items()}
+    card = {"name": "tiny", "data": {}, "recipe": {}, "measure": objective.measure, "metrics": {}}
+    saved_model.publish([Export(model, endpoints, files=files)], folder, card)
+
+
+@pytest.fixture(scope="session")
+def publish():
+    return published

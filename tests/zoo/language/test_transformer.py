@@ -8,7 +8,6 @@ import tensorflow as tf
 from curvezoo.data.text.tokenizers import CharacterTokenizer
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
 from curvezoo.publishing import saved_model
-from curvezoo.publishing.exports import Export
 from curvezoo.training.parts import NextToken
 from curvezoo.zoo.language.transformer import TransformerLanguageModel
 
@@ -16,24 +15,21 @@ TOKENS = np.random.default_rng(0).integers(0, 5, (3, 8)).astype("int32")
 
 
 @pytest.fixture(scope="module")
-def published(make_model, tmp_path_factory):
-    """A tiny model in a folder."""
-    model, folder = make_model(), tmp_path_factory.mktemp("published") / "model"
-    tokenizer = CharacterTokenizer("abcde")
-    endpoints = NextToken().endpoints(model, [TOKENS])
-    card = {"name": "tiny", "data": {}, "recipe": {}, "measure": "language_modeling", "metrics": {}}
-    saved_model.publish(
-        [Export(model, endpoints, files={"tokenizer.json": tokenizer.to_json()})], folder, card
-    )
+def published(make_model, publish, tmp_path_factory):
+    """A tiny model and its folder."""
+    model, folder = make_model(num_layers=1), tmp_path_factory.mktemp("published") / "model"
+    publish(model, NextToken(), [TOKENS], {"tokenizer.json": CharacterTokenizer("abcde")}, folder)
     return model, folder
 
 
-def test_the_saved_model_has_the_golden_outputs_and_generates_without_keras(published):
+def test_the_saved_model_has_the_golden_outputs_and_generates_without_keras(published, uncompiled):
     model, folder = published
     loaded = tf.saved_model.load(str(folder))
     for endpoint in ("serve", "generate"):
         inputs, outputs = saved_model.golden(folder, endpoint)
-        np.testing.assert_allclose(getattr(loaded, endpoint)(*map(tf.constant, inputs)), outputs, rtol=1e-5)
+        np.testing.assert_allclose(
+            getattr(loaded, endpoint)(*map(tf.constant, inputs)), outputs, rtol=1e-4, atol=1e-5
+        )
     np.testing.assert_allclose(loaded.serve(TOKENS[:1, :5]), model(TOKENS[:1, :5]), rtol=1e-4, atol=1e-5)
     written = loaded.generate([[1, 2, 3], [4, 0, 0]], [3, 1], 12, 0.0, 0).numpy()
     expected = model.generate([[1, 2, 3], [4]], 12, temperature=0)
@@ -41,7 +37,7 @@ def test_the_saved_model_has_the_golden_outputs_and_generates_without_keras(publ
     np.testing.assert_array_equal(written[1, 1:13], expected[1])
 
 
-def test_a_loaded_model_writes_text_as_the_published_one_writes_tokens(published):
+def test_a_loaded_model_writes_text_as_the_published_one_writes_tokens(published, uncompiled):
     model, folder = published
     loaded = saved_model.load(folder)
     assert loaded.get_config() == model.get_config()
@@ -109,7 +105,7 @@ def test_recomputed_activations_give_the_same_training_step(make_model):
     results = []
     for remat in (False, True):
         keras.utils.set_random_seed(0)
-        model = make_model(remat=remat, dropout=0.2)
+        model = make_model(remat=remat, dropout=0.2, num_layers=1)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.SGD(0.1), loss)
         results.append([model.train_on_batch(TOKENS[:, :-1], TOKENS[:, 1:]), *model.get_weights()])

@@ -1,7 +1,6 @@
 """Translations with a cache against loops over the uncached model, and over all target sequences."""
 
 import itertools
-import json
 
 import keras
 import numpy as np
@@ -10,7 +9,6 @@ import tensorflow as tf
 
 from curvezoo.data.text.tokenizers import CharacterTokenizer
 from curvezoo.publishing import saved_model
-from curvezoo.publishing.exports import Export
 from curvezoo.training.parts import Translate
 from curvezoo.zoo.language.translator import Translator
 
@@ -53,7 +51,7 @@ def best(model, source):
     return target + [0] * (LENGTH - len(target))
 
 
-def test_a_translation_is_that_of_the_uncached_model(model, uncompiled):
+def test_a_translation_is_that_of_the_uncached_model(model):
     translations = model.translate(SOURCES).numpy()
     assert translations.tolist() == [best(model, source) for source in SOURCES]
     assert translations.dtype == np.int32 and len(set(map(tuple, translations))) > 1
@@ -85,16 +83,14 @@ def test_as_many_beams_as_targets_find_the_most_probable_one(make, uncompiled):
 
 
 @pytest.fixture(scope="module")
-def published(make, tmp_path_factory):
+def published(make, publish, tmp_path_factory):
     model, folder = make(), tmp_path_factory.mktemp("published") / "model"
     tokenizers = {
         "source": CharacterTokenizer("abc", reserved=3),
         "target": CharacterTokenizer("xy", reserved=3),
     }
-    files = {f"{side}.tokenizer.json": tokenizer.to_json() for side, tokenizer in tokenizers.items()}
-    card = {"name": "tiny", "data": {}, "recipe": {}, "measure": "translation", "metrics": {}}
-    endpoints = Translate().endpoints(model, [SOURCES, np.ones((3, LENGTH), "int32")])
-    saved_model.publish([Export(model, endpoints, files=files)], folder, card)
+    files = {f"{side}.tokenizer.json": tokenizer for side, tokenizer in tokenizers.items()}
+    publish(model, Translate(), [SOURCES, np.ones((3, LENGTH), "int32")], files, folder)
     return model, folder
 
 
@@ -103,14 +99,15 @@ def test_the_saved_translator_has_the_golden_outputs_and_translates(published):
     loaded = tf.saved_model.load(str(folder))
     for endpoint in ("serve", "translate"):
         inputs, outputs = saved_model.golden(folder, endpoint)
-        np.testing.assert_allclose(getattr(loaded, endpoint)(*map(tf.constant, inputs)), outputs, rtol=1e-5)
+        np.testing.assert_allclose(
+            getattr(loaded, endpoint)(*map(tf.constant, inputs)), outputs, rtol=1e-4, atol=1e-5
+        )
     translations = loaded.translate(tf.constant(SOURCES[:2])).numpy()
     assert translations.tolist() == [best(model, source) for source in SOURCES[:2]]
-    assert set(json.loads((folder / "card.json").read_text())["files"]) >= {"source.tokenizer.json"}
 
 
-def test_a_loaded_translator_translates_texts_and_tokens(published):
-    """One program for texts and tokens; the sources are those of `SOURCES`, without ends."""
+def test_a_loaded_translator_translates_texts_and_tokens(published, uncompiled):
+    """The sources are those of `SOURCES`, without their ends."""
     model, folder = published
     loaded = saved_model.load(folder)
     assert loaded.get_config() == model.get_config()
