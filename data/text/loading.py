@@ -186,14 +186,14 @@ def _source(name):
         return specs.source(name)
     if files.is_text_source(name):
         return files.source(name)
+    path = os.path.expanduser(os.fspath(name))
+    if os.path.isdir(path):
+        raise ValueError(f"folder {path!r} must hold train.txt or ptb.train.txt; got neither")
     if name == "ptb":
         raise ValueError(
             "data must be a folder with the Penn Treebank's ptb.train.txt, ptb.valid.txt and ptb.test.txt, "
             "which may not be distributed; there is no folder 'ptb'"
         )
-    path = os.path.expanduser(os.fspath(name))
-    if os.path.isdir(path):
-        raise ValueError(f"folder {path!r} must hold train.txt or ptb.train.txt; got neither")
     try:
         return specs.source(name)
     except ValueError as error:

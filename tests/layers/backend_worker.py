@@ -96,7 +96,12 @@ MODELS = {
     "denoiser_digits": {"filters": 4, "blocks": 2},
 }
 # Settings of small models of sequences with 7 tokens, and a context of 6.
-LANGUAGE_MODELS = {"transformer_text": {"num_layers": 1, "width": 8, "heads": 2}}
+LANGUAGE_MODELS = {
+    "transformer_text": {"num_layers": 1, "width": 8, "heads": 2},
+    "lstm_text": {"width": 4},
+    "seq2seq_dates": {"num_layers": 1, "width": 8, "heads": 2},
+}
+TOKENS, LENGTH = 7, 6
 
 
 def names():
@@ -107,7 +112,9 @@ def names():
 def build(name):
     """Returns the functional model of a case, or a model for 8x8 images or for texts."""
     if name in LANGUAGE_MODELS:
-        text = types.SimpleNamespace(vocabulary=7, context=6)
+        text = types.SimpleNamespace(vocabulary=TOKENS, context=LENGTH)
+        for side in ("source", "target"):
+            vars(text).update({f"{side}_vocabulary": TOKENS, f"{side}_length": LENGTH})
         return zoo.recipe(name).model.changed(LANGUAGE_MODELS[name]).build(text)
     if name in MODELS:
         return zoo.recipe(name).model.changed(MODELS[name]).build(data.spec("digits"))
@@ -121,9 +128,10 @@ def build(name):
 def batch(model):
     """Returns eight inputs and targets, the same on every backend."""
     rng = np.random.default_rng(0)
-    if hasattr(model, "vocabulary"):
-        tokens = rng.integers(0, model.vocabulary, (8, model.context)).astype("int32")
-        return tokens, rng.normal(size=(8, model.context, model.vocabulary)).astype("float32")
+    if hasattr(model, "generate"):
+        tokens = rng.integers(0, TOKENS, (8, LENGTH)).astype("int32")
+        x = [tokens, tokens[::-1]] if len(model.inputs) > 1 else tokens
+        return x, rng.normal(size=(8, LENGTH, TOKENS)).astype("float32")
     x = rng.normal(size=(8, *model.input_shape[1:])).astype("float32")
     return x, rng.normal(size=(8, *model.output_shape[1:])).astype("float32")
 
@@ -143,7 +151,10 @@ def run(model):
 
 
 def written(model):
-    """Returns the most probable continuations, past the context, and those of a beam search."""
+    """Returns the most probable continuations, past the context, or translations, and a beam search's."""
+    if hasattr(model, "translate"):
+        greedy, beam = model.generate([[1, 2, 3], [4]]), model.generate([1, 2, 3], beam=2)
+        return {"greedy": np.concatenate(greedy), "beams": beam}
     greedy = model.generate([[1, 2, 3], [4]], 10, temperature=0)
     return {"greedy": np.stack(greedy), "beams": model.generate([1, 2, 3], 3, beam=2, stop=[[6]])}
 
