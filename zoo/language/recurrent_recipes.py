@@ -92,7 +92,7 @@ RECIPES = (
             "adam", learning_rate=1e-3, schedule="cosine", warmup=1, arguments={"global_clipnorm": 1.0}
         ),
         execution=Execution(jit_compile=True),
-        epochs=15,
+        epochs=8,
         limits=LIMITS["tiny_shakespeare"],
     ),
     Supervised(
@@ -106,7 +106,7 @@ RECIPES = (
             "adam", learning_rate=3e-3, schedule="cosine", arguments={"global_clipnorm": 1.0}
         ),
         execution=Execution(jit_compile=True),
-        epochs=20,
+        epochs=12,
         limits=LIMITS["tiny_shakespeare"],
     ),
     _treebank("small", 200, 20, dropout=0.0, initial_range=0.1, epochs=13, largest_gradient=5.0),
