@@ -2,6 +2,7 @@ from . import catalogue as catalogue
 from . import classifiers as classifiers
 from . import denoisers as denoisers
 from . import embedding as embedding
+from . import language as language
 from .catalogue import describe as describe
 from .catalogue import names as names
 from .catalogue import recipe as recipe
@@ -10,3 +11,4 @@ from .models import evaluate as evaluate
 from .models import load as load
 from .models import train as train
 from .sampling import sample as sample
+from .sampling import stream as stream

@@ -71,7 +71,7 @@ def read(prompts, vocabulary, tokenizer=None, longest=None, name="prompt"):
 
     Raises:
         ValueError: If a prompt is empty or too long, or has a token out of range, or texts and tokens are
-            mixed, or texts are given to a model without a tokenizer.
+            mixed, or texts are given to a model without a tokenizer or with that of another model.
     """
     if not hasattr(prompts, "__getitem__") or isinstance(prompts, bytes | dict):
         raise ValueError(f"{name} must be a text, a sequence of tokens or a list of them, got {prompts!r}")
@@ -84,6 +84,11 @@ def read(prompts, vocabulary, tokenizer=None, longest=None, name="prompt"):
         raise ValueError(f"{name} must be texts or tokens, not both in one list, got {prompts!r}")
     if any(texts) and tokenizer is None:
         raise ValueError(f"{name} must be tokens for a model without a tokenizer, got the text {each[0]!r}")
+    if any(texts) and tokenizer.size != vocabulary:
+        raise ValueError(
+            f"tokenizer must have the {vocabulary} tokens of the model, got {tokenizer!r}: "
+            "it is that of another model"
+        )
     encode = tokenizer.encode if any(texts) else np.asarray
     rows = [_checked(encode(one), vocabulary, longest, name) for one in each]
     return Prompts(rows, single, tokenizer if any(texts) else None)

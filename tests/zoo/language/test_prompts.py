@@ -67,6 +67,12 @@ def test_a_text_needs_a_tokenizer():
         prompts.read("a", 5)
 
 
+def test_a_text_needs_the_tokenizer_of_the_model_itself():
+    message = "tokenizer must have the 6 tokens of the model, got <CharacterTokenizer of 5 tokens>"
+    with pytest.raises(ValueError, match=message):
+        prompts.read("a", 6, TOKENIZER)
+
+
 SETTINGS = {
     "temperature": (-0.5, "temperature must be a nonnegative finite number, got -0.5"),
     "max_new_tokens": (0, "max_new_tokens must be an integer of at least 1, got 0"),
