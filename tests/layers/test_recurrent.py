@@ -205,7 +205,7 @@ def test_masked_steps_keep_the_state(kind):
     np.testing.assert_allclose(backwards(x), layer(x[:, ::-1]), rtol=1e-10, atol=1e-13)
 
 
-def test_the_initial_weights_are_orthogonal_for_the_state_and_one_for_the_forget_gate():
+def test_initial_weights_are_orthogonal_for_the_state_and_one_at_the_forget_gate():
     layer = layers.ReLURNN(H)
     layer.build((None, None, D))
     kernel = layer.get_weights()[0]

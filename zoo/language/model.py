@@ -85,12 +85,9 @@ class LanguageModel(keras.Model):
             *_, loop = self._sampled(request, static, max_new_tokens, temperature, seed)
             return request.continuations(np.asarray(loop["tokens"]), np.asarray(loop["ends"]))
         arguments.integer("beam", beam, 1)
-        for name, value, left_out in (
-            ("temperature", temperature, 1.0),
-            ("top_k", top_k, None),
-            ("top_p", top_p, None),
-        ):
-            if value != left_out:
+        drawing = {"temperature": (temperature, (0, 1)), "top_k": (top_k, (None,)), "top_p": (top_p, (None,))}
+        for name, (value, allowed) in drawing.items():
+            if value not in allowed:
                 raise ValueError(
                     f"{name} must be left out for a beam search, which does not draw, got {value!r}"
                 )

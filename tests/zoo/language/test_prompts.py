@@ -88,7 +88,10 @@ MORE = [
     ({"stop": [[1], [7]]}, "stop must hold tokens in 0 to 4, got 7"),
     ({"beam": 2, "top_k": 9}, "top_k must be an integer from 1 to 5, got 9"),
     ({"beam": 2, "top_k": 3}, "top_k must be left out for a beam search, which does not draw, got 3"),
-    ({"beam": 2, "temperature": 0}, "temperature must be left out for a beam search, which does not draw"),
+    (
+        {"beam": 2, "temperature": 0.5},
+        "temperature must be left out for a beam search, which does not draw, got 0.5",
+    ),
     (
         {"beam": 2, "max_new_tokens": 7},
         "max_new_tokens must be at most 6 for a beam search in a context of 8, got 7",
