@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterator, Sequence
 
 from .. import arguments, quiet
-from ..publishing import cards
+from ..data.text import tokenizer_from_json
+from ..publishing import cards, tokenizers
 from . import catalogue
 
 # Measures of models that write text.
 MEASURES = ("language_modeling", "translation")
+# Files of the tokenizers that read prompts.
+_READERS = ("tokenizer.json", "source.tokenizer.json")
 # A decoder shows the bytes of an incomplete character as this one.
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 _DEFAULTS = {
@@ -69,7 +72,7 @@ def sample(
         "stop": stop,
         "seed": seed,
     }
-    return _written(_loaded(name, prompt), prompt, settings)
+    return _written(_loaded(name, prompt, settings), prompt, settings)
 
 
 def stream(name: str | os.PathLike, prompt: str, **settings) -> Iterator[str]:
@@ -88,8 +91,8 @@ def stream(name: str | os.PathLike, prompt: str, **settings) -> Iterator[str]:
     Raises:
         ValueError: As for `sample`.
     """
-    model = _loaded(name, prompt)
     settings = _DEFAULTS | settings
+    model = _loaded(name, prompt, settings)
     if _is_translator(model) or settings["beam"] is not None:
         yield _written(model, prompt, settings)
         return
@@ -112,9 +115,10 @@ def names() -> list[str]:
     return [name for name, measure in measures.items() if measure in MEASURES]
 
 
-def _loaded(name, prompt):
-    """Returns a model after checking, before the slow import of TensorFlow, that it can write."""
-    card = cards.read(cards.folder_of(name))
+def _loaded(name, prompt, settings):
+    """Returns a model after checking, before the slow import of TensorFlow, that it can write this."""
+    folder = cards.folder_of(name)
+    card = cards.read(folder)
     if card["measure"] not in MEASURES:
         valid = ", ".join(names()) or "none is published yet"
         raise ValueError(f"name must be that of a model that writes text, got {name!r}; valid: {valid}")
@@ -125,6 +129,10 @@ def _loaded(name, prompt):
         if not isinstance(text, str) or not text:
             where = "prompt" if isinstance(prompt, str) else f"prompt[{index}]"
             raise ValueError(f"{where} must be a text of at least one character, got {text!r}")
+    _check(settings)
+    for file, text in tokenizers.read(folder).items():
+        if file in _READERS:
+            tokenizer_from_json(text).encode_all(prompts)
     quiet.load_keras()
     from ..publishing import saved_model
 
@@ -132,6 +140,18 @@ def _loaded(name, prompt):
     if not _is_translator(model) and getattr(model, "tokenizer", None) is None:
         raise ValueError(f"{name} has no tokenizer, so that it writes tokens only: use zoo.load and generate")
     return model
+
+
+def _check(settings):
+    """Raises a ValueError unless the settings are valid for a vocabulary of any size."""
+    arguments.integer("max_new_tokens", settings["max_new_tokens"], 1)
+    arguments.nonnegative_number("temperature", settings["temperature"])
+    for name in ("top_k", "beam"):
+        if settings[name] is not None:
+            arguments.integer(name, settings[name], 1)
+    if settings["top_p"] is not None:
+        arguments.number("top_p", settings["top_p"], 0, 1, bounds="(]")
+    arguments.seed("seed", settings["seed"])
 
 
 def _is_translator(model):

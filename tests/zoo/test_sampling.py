@@ -70,6 +70,8 @@ def test_the_command_prints_what_sample_returns(bigram, speller, capsys):
         (["nobody", "--prompt", "x"], "'nobody' is neither a published model nor a folder with a card"),
         (["BIGRAM", "--prompt", ""], "prompt must be a text of at least one character, got ''"),
         (["BIGRAM", "--prompt", "x", "--top-k", "many"], "top_k must be an integer, got 'many'"),
+        (["seq2seq_numbers", "--prompt", "x²"], "text must consist of the tokenizer's"),
+        (["seq2seq_numbers", "--prompt", "x", "--beam", "0"], "beam must be an integer of at least 1, got 0"),
     ],
 )
 def test_bad_commands_are_named_on_one_line(words, message, bigram, capsys):
