@@ -22,6 +22,7 @@ CLASSES = {
     "layers.feed_forward": ("FeedForward",),
     "layers.normalization": ("BatchNormalization",),
     "layers.positions": ("LearnedPositions", "SinusoidalPositions"),
+    "layers.recurrent": ("LSTM", "LayerNormLSTM", "ReLURNN"),
     "layers.residual": ("ResidualBlock", "ResidualDense"),
     "layers.sampling": ("GaussianSampling", "GumbelSoftmax", "StraightThrough"),
     "layers.scale": ("GlobalScale",),

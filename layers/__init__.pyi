@@ -6,6 +6,8 @@ from . import feed_forward as feed_forward
 from . import initializers as initializers
 from . import normalization as normalization
 from . import positions as positions
+from . import recurrence as recurrence
+from . import recurrent as recurrent
 from . import residual as residual
 from . import sampling as sampling
 from . import scale as scale
@@ -34,6 +36,9 @@ from .positions import LearnedPositions as LearnedPositions
 from .positions import SinusoidalPositions as SinusoidalPositions
 from .positions import rotate as rotate
 from .positions import sinusoids as sinusoids
+from .recurrent import LSTM as LSTM
+from .recurrent import LayerNormLSTM as LayerNormLSTM
+from .recurrent import ReLURNN as ReLURNN
 from .residual import ResidualBlock as ResidualBlock
 from .residual import ResidualDense as ResidualDense
 from .sampling import GaussianSampling as GaussianSampling

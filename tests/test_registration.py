@@ -61,6 +61,8 @@ def layered():
     x = layers.ResidualBlock(4)(layers.BatchNormalization()(x))
     x = layers.ResidualDense()(layers.DenseBlock(6)(keras.layers.Flatten()(x)))
     x = layers.WeightNormalization(keras.layers.Dense(4))(layers.UnitVarianceDense(4)(x))
+    x = layers.LayerNormLSTM(2)(layers.LSTM(2)(layers.ReLURNN(2)(keras.layers.Reshape((2, 2))(x))))
+    x = keras.layers.Flatten()(x)
     return keras.Model(images, layers.StraightThrough()(layers.GlobalScale()(x)))
 
 

@@ -23,6 +23,8 @@ import tensorflow as tf
 from .internals import recomputes_activations
 
 KERNEL, RECURRENT_KERNEL = "kernel", "recurrent_kernel"
+# Recurrent layers with a loop of their own that run their cell step by step when they are unrolled.
+_EQUIVALENT = ("curvezoo>LSTM", "curvezoo>ReLURNN")
 
 _ABSENT = object()
 _LOCK = threading.RLock()
@@ -100,8 +102,9 @@ def record(layers, tape=None):
 def recurrent_cell(layer):
     """Returns the cell of a recurrent layer whose kernels `record` can separate, else `None`.
 
-    These are Keras's SimpleRNN, LSTM and GRU, and RNN with one of their cells. Excluded are subclasses that
-    compute something else, GRU with `reset_after=False` (some columns of its recurrent kernel multiply the
+    These are Keras's SimpleRNN, LSTM and GRU, RNN with one of their cells, and curvezoo's LSTM and ReLURNN.
+    The last has one kernel for the concatenated state and input. Excluded are other subclasses that compute
+    something else, GRU with `reset_after=False` (some columns of its recurrent kernel multiply the
     state times the reset gate, others the state), `implementation=1`, which LSTM and GRU use for recurrent
     dropout, and layers that recompute their activations in the backward pass.
 
@@ -109,7 +112,8 @@ def recurrent_cell(layer):
         layer: The layer.
     """
     known = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU, keras.layers.RNN)
-    if not any(
+    own = keras.saving.get_registered_name(type(layer)) in _EQUIVALENT
+    if not own and not any(
         type(layer).call is kind.call and type(layer).inner_loop is kind.inner_loop
         for kind in known
         if isinstance(layer, kind)
@@ -117,7 +121,7 @@ def recurrent_cell(layer):
         return None
     cells = (keras.layers.SimpleRNNCell, keras.layers.LSTMCell, keras.layers.GRUCell)
     cell = layer.cell
-    if not any(type(cell).call is kind.call for kind in cells):
+    if not own and not any(type(cell).call is kind.call for kind in cells):
         return None
     separate_gates = getattr(cell, "implementation", 2) != 2 or not getattr(cell, "reset_after", True)
     recomputed = recomputes_activations(layer) or recomputes_activations(cell)
@@ -267,6 +271,10 @@ def _tapped_step(layer, cell, call):
         if training and cell.recurrent_dropout:
             state = state * cell.get_recurrent_dropout_mask(state)
         for calls, _ in listeners:
+            if cell.recurrent_kernel is None:
+                joined = tf.concat([state, tf.cast(inputs, state.dtype)], -1)
+                calls.append(Call(layer, joined, deltas[0], bool(training), KERNEL))
+                continue
             calls.append(Call(layer, inputs, deltas[0], bool(training), KERNEL))
             calls.append(Call(layer, state, deltas[-1], bool(training), RECURRENT_KERNEL))
         return outputs
@@ -276,7 +284,7 @@ def _tapped_step(layer, cell, call):
 
 def _zeros_per_example(cell, inputs):
     """Zeros [B, n] to differentiate with respect to: one tensor, or two for a GRU, which has two biases."""
-    shape = (tf.shape(inputs)[0], cell.recurrent_kernel.shape[-1])
+    shape = (tf.shape(inputs)[0], cell.kernel.shape[-1])
     return [tf.zeros(shape, cell.compute_dtype) for _ in range(2 if hasattr(cell, "reset_after") else 1)]
 
 

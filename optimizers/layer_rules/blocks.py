@@ -23,8 +23,8 @@ LAYER_RULES = (
 SUPPORTED = (
     "Dense, EinsumDense (and so MultiHeadAttention and GroupQueryAttention), Conv1D, Conv2D and Conv3D "
     "with groups=1, Embedding, BatchNormalization, LayerNormalization, GroupNormalization, RMSNormalization, "
-    "SimpleRNN, LSTM, and GRU with reset_after; but no subclass that overrides their computation, and no "
-    "layer inside a Wrapper"
+    "SimpleRNN, ReLURNN, LSTM, and GRU with reset_after; but no subclass that overrides their computation, "
+    "and no layer inside a Wrapper"
 )
 FALLBACKS = ("diagonal", "raise")
 

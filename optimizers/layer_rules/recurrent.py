@@ -1,7 +1,8 @@
-"""Rule for SimpleRNN, LSTM and GRU, unrolled: each time step is a position.
+"""Rule for SimpleRNN, LSTM, GRU and ReLURNN, unrolled: each time step is a position.
 
-The rows a of the input kernel are x_t, those of the recurrent kernel are h_(t-1). The bias is a row of the
-input kernel's matrix. A GRU has a bias for each kernel in one variable, which is a block of its own.
+The rows a of the input kernel are x_t, those of the recurrent kernel are h_(t-1), and those of the one kernel
+of a ReLURNN are both, concatenated. The bias is a row of the input kernel's matrix. A GRU has a bias for each
+kernel in one variable, which is a block of its own.
 """
 
 import tensorflow as tf

@@ -14,7 +14,7 @@ import numpy as np
 
 from curvezoo import data, layers, zoo
 
-IMAGE, VECTOR = (6, 6, 4), (12,)
+IMAGE, VECTOR, SEQUENCE = (6, 6, 4), (12,), (5, 3)
 # Without these flags XLA's optimizations and fusions would take most of the time.
 JAX_ENVIRONMENT = {
     "KERAS_BACKEND": "jax",
@@ -62,6 +62,9 @@ def cases():
             VECTOR,
             [layers.DenseBlock(5, None), layers.StraightThrough(), layers.DenseBlock(3)],
         ),
+        "relu_rnn": (SEQUENCE, [layers.ReLURNN(4), layers.ReLURNN(2, return_sequences=False)]),
+        "lstm": (SEQUENCE, [layers.LSTM(4), layers.LSTM(3)]),
+        "layer_norm_lstm": (SEQUENCE, [layers.LayerNormLSTM(4)]),
         "global_scale": (VECTOR, [layers.GlobalScale(0.3), layers.DenseBlock(3)]),
     }
 
