@@ -197,10 +197,8 @@ FIGURE = Figure(
     caption=(
         "Attention weights (Eq. 5.4.6) of every block (row) and head (column) of transformer_text for one "
         "sentence: each character (row) averages values of itself and earlier characters (columns). Titles "
-        "name the relation on which a head puts most weight in held-out passages, and that weight. Most heads "
-        "look a few characters back, at the previous character or into the same word; others look for the "
-        "white space before the word. The table has all weights, and the mean distance in characters. `Same "
-        "word` and `white space` are at least two characters back; `white space` includes that of indentation "
-        "and of tables."
+        "name the relation on which a head puts most weight in held-out passages, and that weight. The table "
+        "has all weights, and the mean distance in characters. `Same word` and `white space` are at least "
+        "two characters back; `white space` includes indentation, and `other` earlier words."
     ),
 )
