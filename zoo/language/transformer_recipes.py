@@ -48,11 +48,11 @@ RECIPES = (
         section="5.4",
         summary="a small Transformer on Python's help texts, by characters",
         model=Architecture(transformer, {"dropout": 0.0}),
-        data=Text("text", context=128, batch_size=16, windows=3200),
+        data=Text("text", context=128, batch_size=16),
         objective=NextToken(),
         optimizer=Optimizer("adamw", learning_rate=3e-3, schedule="cosine", warmup=0.5, weight_decay=0.1),
         execution=Execution(jit_compile=True),
-        epochs=5,
+        epochs=6,
         limits=LIMITS["text"],
     ),
     Supervised(
