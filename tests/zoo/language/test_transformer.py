@@ -70,7 +70,7 @@ def test_logits_have_no_gradient_from_later_tokens(positions, make_model):
     model = make_model(positions=positions)
     x = tf.Variable(model.get_layer("embedding")(TOKENS[:1]))
     rest = keras.Model(model.get_layer("embedding").output, model.output)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         logits = rest(x)
         parts = tf.reduce_sum(tf.sin(logits), 2)
     jacobian = np.abs(tape.jacobian(parts, x, experimental_use_pfor=False)[0, :, 0]).sum(2)  # [T, T]

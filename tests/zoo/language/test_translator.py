@@ -21,10 +21,11 @@ KINDS = {"pre-norm": {}, "post-norm, learned": {"norm": "post", "positions": "le
 def make(random_weights):
     def translator(**settings):
         sizes = {"source_length": 5, "target_length": LENGTH, "num_layers": 1, "width": 8, "heads": 2}
-        model = random_weights(Translator(6, **{"target_vocabulary": 5, **sizes, **settings}))
-        # Ends that are improbable at first, so that translations have several lengths.
-        bias = model.get_layer("logits").bias
-        bias.assign(bias - 2.0 * (np.arange(bias.shape[0]) == END))
+        sizes = {"target_vocabulary": 5, **sizes, **settings}
+        model = random_weights(Translator(6, **sizes))
+        # Few ends and no starts, so that translations have several lengths.
+        bias, tokens = model.get_layer("logits").bias, np.arange(sizes["target_vocabulary"])
+        bias.assign(bias - 2.0 * (tokens == END) - 9.0 * (tokens == START))
         return model
 
     return translator
@@ -70,13 +71,15 @@ def test_as_many_beams_as_targets_find_the_most_probable_one(make, uncompiled):
     """Of all sequences that end, or have the full length without an end."""
     model = make(target_vocabulary=4, target_length=3)
     found = model.translate(SOURCES, beam=64).numpy()
+    targets = np.array(list(itertools.product(range(4), repeat=3)), "int32")
+    starts = np.insert(targets[:, :-1], 0, START, axis=1)
     for source, row in zip(SOURCES, found, strict=True):
+        logits = model([np.repeat(source[None], len(targets), axis=0), starts])
+        steps = np.take_along_axis(np.asarray(keras.ops.log_softmax(logits)), targets[..., None], 2)[..., 0]
         scores = {}
-        for target in itertools.product(range(4), repeat=3):
-            target = target[: target.index(END) + 1] if END in target else target
-            if target not in scores:
-                steps = range(len(target))
-                scores[target] = sum(log_probabilities(model, source, target[:t])[target[t]] for t in steps)
+        for target, gains in zip(targets.tolist(), steps, strict=True):
+            length = target.index(END) + 1 if END in target else 3
+            scores[tuple(target[:length])] = gains[:length].sum()
         expected = max(scores, key=scores.get)
         assert row.tolist() == [*expected, *[0] * (3 - len(expected))]
     np.testing.assert_array_equal(model.translate(SOURCES, beam=1), model.translate(SOURCES))
@@ -125,7 +128,7 @@ def test_a_loaded_translator_translates_texts_and_tokens(published, uncompiled):
     [
         ([3, 4, 5, 3, 4], "source must have at most 4 tokens, the model's context, got 5"),
         ([6], "source must hold tokens in 0 to 5, got 6"),
-        ([], r"source must be a text, a sequence of tokens or a list of them, got \[\]"),
+        ([], r"source must have at least one token, got \[\]"),
         ("abc", "source must be tokens for a model without a tokenizer, got the text 'abc'"),
     ],
 )
