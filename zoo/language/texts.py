@@ -2,7 +2,7 @@
 
 LIMITS = {
     "text": (
-        "Trained on half a million characters of Python's help texts: it writes their style, not correct "
+        "Trained on 370,000 characters of Python's help texts: it writes their style, not correct "
         "documentation. Only printable ASCII."
     ),
     "tiny_shakespeare": (
