@@ -58,8 +58,9 @@ class Record(keras.callbacks.Callback):
         """Records the step."""
         self.losses.append(float(logs["loss"]))
         self.times.append(time.perf_counter())
-        if "noise_scale" in logs:
-            self.noise.append((batch + 1, logs["noise_scale"], logs.get("noise_scale_error", float("nan"))))
+        # There is no error after one measurement.
+        if "noise_scale_error" in logs:
+            self.noise.append((batch + 1, logs["noise_scale"], logs["noise_scale_error"]))
 
     @property
     def smoothed(self):
