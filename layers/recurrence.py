@@ -2,8 +2,7 @@
 
 Automatic differentiation of a loop adds h_(t-1)^T dz_t to the gradient of the recurrent weights in every
 step. The gradients here store dz_t, the gradients of the pre-activations, of all steps and multiply once at
-the end. The derivatives of the elementwise functions are computed for all steps at once, before the backward
-loop, which is left with little more than the product dz_t U^T.
+the end. Of the forward loop they keep the states, and for an LSTM the cells and the gates.
 
 Legend: T time steps (the first axis in this module), B batch, H units.
 """
@@ -11,7 +10,7 @@ Legend: T time steps (the first axis in this module), B batch, H units.
 import keras
 from keras import ops
 
-# XLA runs independent products in parallel, and one small product less well on several threads.
+# Blocks of columns in which the loops multiply by U: XLA runs independent products in parallel.
 _PIECES = 2
 
 
@@ -79,50 +78,43 @@ def lstm_recurrence(projected, recurrent_kernel, state, cell):
         gate_kernels = ops.split(kernel, 4, axis=1)
 
         def forward(carry, z):
-            h, c = carry[:2]
+            h, c, _ = carry
             z = ops.split(z, 4, axis=-1)
             i, f, g, o = (
                 z_k + ops.matmul(h, kernel_k) for z_k, kernel_k in zip(z, gate_kernels, strict=True)
             )
             i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
             c = f * c + i * g
-            carry = (o * ops.tanh(c), c, i, f, g, o)
+            carry = (o * ops.tanh(c), c, ops.concatenate([i, f, g, o], axis=-1))
             return carry, carry
 
         # On TensorFlow, Keras's scan stacks only what has the structure of the carry: gates are part of it.
-        unused = ops.zeros_like(first_state)
-        _, (h, c, i, f, g, o) = ops.scan(forward, (first_state, first_cell, *[unused] * 4), projected)
+        unused = ops.zeros_like(projected[0])
+        _, (h, c, gates) = ops.scan(forward, (first_state, first_cell, unused), projected)
 
         def gradient(*upstream, **_):
             outer_h, outer_c = keras.tree.flatten(upstream)
-            tanh_c = ops.tanh(c)
-            cell_by_state = o * (1 - tanh_c * tanh_c)
             before = _shifted(c, first_cell)
-            # Derivatives of c_t with respect to the pre-activations of i, f and g, of h_t to that of o.
-            slopes = ops.concatenate(
-                [g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)], axis=-1
-            )
-            transposed, units = ops.transpose(kernel), kernel.shape[0]
+            transposed = ops.transpose(kernel)
             divisible = transposed.shape[1] % _PIECES == 0
             columns = ops.split(transposed, _PIECES if divisible else 1, axis=1)
 
-            def backward(carry, step):
-                dh, dc = carry  # of the following step
-                slopes_next, *step = ops.split(step, [4 * units, 5 * units, 6 * units, 7 * units], axis=-1)
-                f_next, outer_h_t, outer_c_t, cell_by_state_t = step
-                dz_next = slopes_next * ops.concatenate([dc, dc, dc, dh], axis=-1)
-                dh = outer_h_t + _matmul(dz_next, columns)
-                dc = outer_c_t + f_next * dc + cell_by_state_t * dh
-                return (dh, dc), (dh, dc)
+            def backward(carry, t):
+                dz, dc = carry  # of the following step, dc times its forget gate
+                i, f, g, o = ops.split(gates[t], 4, axis=-1)
+                tanh_c = ops.tanh(c[t])
+                dh = outer_h[t] + _matmul(dz, columns)
+                dc = outer_c[t] + dc + dh * o * (1 - tanh_c * tanh_c)
+                slopes = g * i * (1 - i), before[t] * f * (1 - f), i * (1 - g * g), tanh_c * o * (1 - o)
+                dz = [d * slope for d, slope in zip((dc, dc, dc, dh), slopes, strict=True)]
+                carry = ops.concatenate(dz, axis=-1), dc * f
+                return carry, carry
 
-            # One tensor: Keras's scan on TensorFlow does not take several sequences of unknown length.
-            steps = [_next(slopes), _next(f), outer_h, outer_c, cell_by_state]
-            steps = ops.concatenate(steps, axis=-1)
-            zeros = ops.zeros_like(first_state)
-            _, (dh, dc) = ops.scan(backward, (zeros, zeros), steps, reverse=True)
-            dz = slopes * ops.concatenate([dc, dc, dc, dh], axis=-1)
+            # Indices: Keras's scan on TensorFlow does not take several sequences of unknown length.
+            last = ops.zeros_like(gates[0]), ops.zeros_like(first_cell)
+            (_, dcell), (dz, _) = ops.scan(backward, last, ops.arange(ops.shape(c)[0]), reverse=True)
             dkernel = _weight_gradient(_shifted(h, first_state), dz)
-            return dz, dkernel, ops.matmul(dz[0], transposed), dc[0] * f[0]
+            return dz, dkernel, ops.matmul(dz[0], transposed), dcell
 
         return (h, c), gradient
 

@@ -167,7 +167,7 @@ class ReLURNN(_Recurrent, keras.layers.RNN):
 
 @keras.saving.register_keras_serializable("curvezoo")
 class LSTM(_Recurrent, keras.layers.LSTM):
-    r"""Keras's LSTM, trained faster.
+    r"""Keras's LSTM, with a gradient that multiplies by the states of all steps at once.
 
     \[ (i, f, g, o) = x_t W + h_{t-1} U + b, \qquad c_t = \sigma(f) c_{t-1} + \sigma(i) \tanh g, \qquad
     h_t = \sigma(o) \tanh c_t \]
