@@ -21,6 +21,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -165,7 +166,10 @@ def own(kind, case, variant):
 
 
 def work(kind, case, variant):
-    """Writes the parameters and the seconds until the first result, then times for each line of stdin."""
+    """Writes the parameters and the seconds until the first result, then results for each line of stdin.
+
+    A result is the seconds and processor seconds of a call, or the times by position.
+    """
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     begin = time.perf_counter()
@@ -176,13 +180,15 @@ def work(kind, case, variant):
     else:
         run, parameters = own(kind, case, variant)
     result = run()
-    print(json.dumps([parameters, time.perf_counter() - begin, result]), file=replies, flush=True)
+    first = time.perf_counter() - begin
+    print(json.dumps([parameters, first, result if kind == "memory" else None]), file=replies, flush=True)
     for line in sys.stdin:
         results = []
         for _ in range(int(line)):
-            begin = time.perf_counter()
+            begin = time.perf_counter(), time.process_time()
             result = run()
-            results.append(result if kind == "positions" else time.perf_counter() - begin)
+            spent = time.perf_counter() - begin[0], time.process_time() - begin[1]
+            results.append(result if kind == "positions" else spent)
         print(json.dumps(results), file=replies, flush=True)
 
 
@@ -209,7 +215,7 @@ class Worker:
         )
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the worker must start, got no answer from {' '.join(command)}")
+            raise RuntimeError(f"the worker must start, got no answer from {shlex.join(command)}")
         self.parameters, self.first, self.result = json.loads(line)
 
     def run(self, repetitions):
@@ -241,23 +247,33 @@ def compare(kind, case, variants, repetitions, options):
 
 def speed(kind, cases, title, options):
     """Prints a table of the times of training steps or the rates of generation."""
-    print(f"\n| {title} | parameters | first call s | time over curvezoo's |")
-    print("|---|---|---|---|---|---|", flush=True)
+    print(
+        f"\n| {title} | parameters | first call s | time over curvezoo's | processor time over curvezoo's |"
+    )
+    print("|---|---|---|---|---|---|---|", flush=True)
     for label, (case, variants) in cases.items():
         repetitions = max(1, options.steps // (5 if case["context"] > 64 else 1)) if kind == "training" else 1
         workers, results = compare(kind, case, variants, repetitions, options)
-        medians = {name: [statistics.median(turn) for turn in turns] for name, turns in results.items()}
+        # By variant, the medians over each round of the seconds and of the processor seconds.
+        medians = {
+            name: [[statistics.median(times) for times in zip(*turn, strict=True)] for turn in turns]
+            for name, turns in results.items()
+        }
         base = medians[next(iter(medians))]
-        for name, times in medians.items():
-            median = statistics.median(times)
+        for name, turns in medians.items():
+            median = statistics.median(turn[0] for turn in turns)
             if kind == "training":
                 measured = f"{1e3 * median:.1f}"
             else:
                 measured = f"{case['batch'] * case['tokens'] / median:,.0f}"
-            low, ratio, high = quartiles([its / ours for its, ours in zip(times, base, strict=True)])
+            ratios = []
+            for i in range(2):
+                values = [its[i] / ours[i] for its, ours in zip(turns, base, strict=True)]
+                low, ratio, high = quartiles(values)
+                ratios.append(f"{ratio:.2f} ({low:.2f}-{high:.2f})")
             worker = workers[name]
-            cells = (label, name, measured, f"{worker.parameters:,}", f"{worker.first:.0f}")
-            print(f"| {' | '.join(cells)} | {ratio:.2f} ({low:.2f}-{high:.2f}) |", flush=True)
+            cells = (label, name, measured, f"{worker.parameters:,}", f"{worker.first:.0f}", *ratios)
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def quartiles(values):
