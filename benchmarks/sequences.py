@@ -58,9 +58,10 @@ class Record(keras.callbacks.Callback):
         """Records the step."""
         self.losses.append(float(logs["loss"]))
         self.times.append(time.perf_counter())
-        # There is no error after one measurement.
-        if "noise_scale_error" in logs:
-            self.noise.append((batch + 1, logs["noise_scale"], logs["noise_scale_error"]))
+        # Logs repeat the last measurement. The first one has no error.
+        measured = (logs.get("noise_scale"), logs.get("noise_scale_error"))
+        if None not in measured and measured not in [point[1:] for point in self.noise[-1:]]:
+            self.noise.append((batch + 1, *measured))
 
     @property
     def smoothed(self):
@@ -113,8 +114,8 @@ def measure(name, steps, rates):
         print(f"| {label} | {' | '.join(cells)} | {first or '-'} | {seconds} |", flush=True)
     callback = optimizers.GradientNoiseScale(every=max(1, steps // 12), decay=0.5)
     noisy, _ = train(recipe, splits, steps, keras.optimizers.Adam(best), False, [callback])
-    shown = noisy.noise[:: max(1, len(noisy.noise) // 8)]
-    print("B_simple in windows: " + ", ".join(f"{b:.3g} ± {e:.2g} at step {step}" for step, b, e in shown))
+    points = (f"{scale:.3g} ± {error:.2g} at step {step}" for step, scale, error in noisy.noise)
+    print("B_simple in windows: " + ", ".join(points))
     return {"Adam": runs[adam][0], **{key: runs[key][0] for key in runs if key.startswith("K-FAC")}}, noisy
 
 
@@ -130,7 +131,7 @@ def draw(results):
         row[1].set(xlabel="seconds")
         step, scale, error = np.array(noisy.noise).T
         row[2].errorbar(step, scale, error, color=style.INK, linewidth=1)
-        row[2].set(xlabel="step", ylabel="$B_\\mathrm{simple}$, windows", yscale="log")
+        row[2].set(xlabel="step", ylabel="$B_\\mathrm{simple}$, windows", ylim=(0, None))
         row[0].set_title(name, loc="left", fontsize=11)
     style.legend_below(figure, columns=3)
     return figure

@@ -28,6 +28,15 @@ EXPECTED = {
     "denoiser_digits": {"psnr": 20.2},
     "denoiser_digits_impulse": {"psnr": 19.5},
 }
+# Negative log-likelihoods that trained models do not exceed.
+EXPECTED_NATS = {
+    "transformer_text": 1.35,
+    "transformer_shakespeare": 1.6,
+    "lstm_shakespeare": 1.7,
+    "rnn_shakespeare": 1.85,
+    "seq2seq_numbers": 0.01,
+    "seq2seq_dates": 0.01,
+}
 WRITERS = [name for name in PUBLISHED if zoo.describe(name)["card"]["measure"] in sampling.MEASURES]
 # Data sets that need no download.
 EMBEDDED = ("digits", "text", "numbers", "dates")
@@ -35,7 +44,7 @@ CLASSIFIERS = [name for name in PUBLISHED if zoo.describe(name)["card"]["measure
 
 
 def test_all_expected_models_are_published():
-    assert set(EXPECTED) <= set(PUBLISHED)
+    assert {*EXPECTED, *EXPECTED_NATS} <= set(PUBLISHED)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -84,6 +93,7 @@ def test_the_card_has_the_right_counts_and_the_current_recipe(name):
     assert zoo.recipe(name).restored(card["recipe"]).settings() == zoo.recipe(name).settings()
     for key, least in EXPECTED.get(name, {}).items():
         assert card["metrics"][key] >= least
+    assert card["metrics"].get("nats_per_token", 0) <= EXPECTED_NATS.get(name, 0)
 
 
 @pytest.mark.parametrize(
