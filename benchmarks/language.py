@@ -339,6 +339,8 @@ def main():
         kind, case, variant = options.worker
         work(kind, json.loads(case), json.loads(variant))
         return
+    if options.figures:
+        options.figures.mkdir(parents=True, exist_ok=True)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
     if options.peer:
         script = "import importlib.metadata as m; print(*[m.version(n) for n in ('torch', 'transformers')])"

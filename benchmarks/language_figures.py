@@ -25,7 +25,7 @@ def draw_memory(sizes, measured, path):
 
     Args:
         sizes: {"batch": pairs (batch, length), "length": the same}.
-        measured: {(axis, jit, remat): MB at each pair}.
+        measured: {(axis, jit, remat): MB at each pair}, with or without those of XLA.
         path: The file.
     """
     figure, axes = style.canvas(7.5, 3.6, columns=2)
@@ -33,6 +33,8 @@ def draw_memory(sizes, measured, path):
         index = ("batch", "length").index(name)
         for remat, color in ((False, style.VERMILION), (True, style.BLUE)):
             for jit, line in ((False, "-"), (True, "--")):
+                if (name, jit, remat) not in measured:
+                    continue
                 label = f"{'recomputed' if remat else 'kept'}{', XLA' if jit else ''}"
                 values = [pair[index] for pair in pairs]
                 axis.plot(values, measured[name, jit, remat], line, marker="o", color=color, label=label)

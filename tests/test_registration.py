@@ -66,7 +66,7 @@ def layered():
     x = layers.ResidualDense()(layers.DenseBlock(6)(keras.layers.Flatten()(x)))
     x = layers.WeightNormalization(keras.layers.Dense(4))(layers.UnitVarianceDense(4)(x))
     x = layers.LayerNormLSTM(2)(layers.LSTM(2)(layers.ReLURNN(2)(keras.layers.Reshape((2, 2))(x))))
-    x = layers.SinusoidalPositions()(layers.LearnedPositions(2)(x))
+    x = layers.SinusoidalPositions(2)(layers.LearnedPositions(2)(x))
     x = layers.FeedForward(3)(layers.MultiHeadAttention(1)(layers.TransformerBlock(1)(x)))
     x = keras.layers.Flatten()(x)
     return keras.Model(images, layers.StraightThrough()(layers.GlobalScale()(x)))

@@ -6,6 +6,8 @@ twice costs the same: J^T u is linear in u, so that differentiating v . J^T u wi
 
 import tensorflow as tf
 
+from ..keras_bridge.moments import twice_differentiable_moments
+
 ZERO = tf.UnconnectedGradients.ZERO
 
 
@@ -24,7 +26,8 @@ def second_derivative(function, values, tangents):
         outer.watch(values)
         with tf.GradientTape() as inner:
             inner.watch(values)
-            value = function(values)
+            with twice_differentiable_moments():
+                value = function(values)
         gradient = pull_back(inner, value, values)
     return pull_back(outer, gradient, values, tangents)
 

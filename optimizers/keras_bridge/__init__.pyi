@@ -4,8 +4,10 @@ from . import compiled_objective as compiled_objective
 from . import fused_batch_norm as fused_batch_norm
 from . import internals as internals
 from . import model_objective as model_objective
+from . import moments as moments
 from . import patches as patches
 from . import requirements as requirements
 from . import stateless as stateless
 from . import taps as taps
+from .moments import twice_differentiable_moments as twice_differentiable_moments
 from .patches import unpatched as unpatched

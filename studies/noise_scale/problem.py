@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from ... import arguments
 from ...optimizers.keras_bridge.internals import all_layers
+from ...optimizers.keras_bridge.moments import twice_differentiable_moments
 from ...optimizers.vectors import dot, flat, unflat
 from ...training.parts.images import Images
 from ...training.parts.text import Text
@@ -185,7 +186,7 @@ class Problem:
         @tf.function(input_signature=[tf.TensorSpec([self.parameters], tf.float32)] + [scalar] * 3)
         def hessian_product(vector, seed, step, size):
             batch = self._batch(_CURVATURE, seed, step, size)
-            with tf.GradientTape() as tape:
+            with tf.GradientTape() as tape, twice_differentiable_moments():
                 along = dot(gradient(batch), unflat(vector, variables))
             return flat(tape.gradient(along, values, unconnected_gradients="zero"))
 

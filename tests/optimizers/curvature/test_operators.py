@@ -108,6 +108,26 @@ def test_the_hessian_is_that_of_nested_jacobians_with_regularization():
     assert operator.dimension == without == D
 
 
+def test_the_hessian_through_layer_norm_is_the_difference_of_gradients():
+    """`tf.nn.moments`, and with it nested Jacobians, have a wrong second derivative."""
+    x, y = data()
+    model = keras.Sequential([keras.Input((3,)), L.Dense(4), L.LayerNormalization(), L.Dense(CLASSES)])
+    model.compile(loss=CategoricalNLL())
+    values, start = model.trainable_variables, [v.numpy() for v in model.trainable_variables]
+    along = [np.random.default_rng(1).normal(size=v.shape) for v in start]
+
+    def gradient(distance):
+        for variable, value, step in zip(values, start, along, strict=True):
+            variable.assign(value + distance * step)
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x, y, model(x, training=False))
+        return flat(tape.gradient(loss, values))
+
+    differences = (gradient(1e-5) - gradient(-1e-5)) / 2e-5
+    gradient(0.0)
+    np.testing.assert_allclose(Hessian(model, (x, y)) @ flat(along), differences, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.equation("4.6.16")
 def test_only_the_empirical_fisher_of_softmax_regression_differs():
     x, y = data(n=20, features=4)

@@ -17,12 +17,17 @@ def uncompiled(monkeypatch):
     )
 
 
-def randomized(model):
+def randomized(model, seed=1):
     """Returns a model with weights for which its logits differ between prompts."""
-    rng = np.random.default_rng(1)
-    # Large offsets would make one token the most probable one everywhere.
-    scales = [(w, 0.8 if w.ndim > 1 else 0.1) for w in model.get_weights()]
-    model.set_weights([w + rng.normal(size=w.shape, scale=scale) for w, scale in scales])
+    rng = np.random.default_rng(seed)
+
+    def drawn(weight):
+        # Large offsets would make one token the most probable one everywhere.
+        if weight.ndim == 1:
+            return weight + rng.normal(size=weight.shape, scale=0.1)
+        return rng.normal(size=weight.shape, scale=0.8)
+
+    model.set_weights([drawn(weight) for weight in model.get_weights()])
     return model
 
 
