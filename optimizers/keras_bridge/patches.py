@@ -49,6 +49,7 @@ def unpatched():
     the block is not attached to its model.
 
     Example:
+        >>> from curvezoo.optimizers import KFAC  # importing an optimizer makes the changes
         >>> patched = keras.Model.compile
         >>> with unpatched():
         ...     keras.Model.compile is patched
