@@ -28,15 +28,9 @@ _PROMPTS, _PROMPT_LENGTH, _NEW_TOKENS = 2, 4, 8
 
 
 @dataclasses.dataclass(frozen=True)
-class CrossEntropy(Part):
-    """Classification: maps images `[B, H, W, C]` to the logits `[B, K]` of their classes (section 1.8).
+class _Categorical(Part):
+    """The likelihood of labels under a softmax of logits; the data are used as they come."""
 
-    Args:
-        label_smoothing: Fraction of a label's probability that is spread over all classes, in [0, 1).
-    """
-
-    kind: ClassVar[str] = "cross_entropy"
-    measure: ClassVar[str] = "classification"
     label_smoothing: float = 0.0
 
     def __post_init__(self):
@@ -55,8 +49,20 @@ class CrossEntropy(Part):
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
     def prepare(self, splits, seed):
-        """Returns the splits unchanged: (images, labels)."""
+        """Returns the splits unchanged: (inputs, labels)."""
         return splits
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossEntropy(_Categorical):
+    """Classification: maps images `[B, H, W, C]` to the logits `[B, K]` of their classes (section 1.8).
+
+    Args:
+        label_smoothing: Fraction of a label's probability that is spread over all classes, in [0, 1).
+    """
+
+    kind: ClassVar[str] = "cross_entropy"
+    measure: ClassVar[str] = "classification"
 
     def endpoints(self, model, examples):
         """Returns `serve`, the logits, and `probabilities`, their softmax."""
@@ -120,7 +126,7 @@ class Denoise(Part):
 
 
 @dataclasses.dataclass(frozen=True)
-class NextToken(Part):
+class NextToken(_Categorical):
     r"""Language modeling: maps tokens `[B, T]` to the logits `[B, T, V]` of the token after each.
 
     The loss is the mean of \(-\log p(x_{t+1} | x_1 \ldots x_t)\) over all positions, in nats per token.
@@ -131,26 +137,6 @@ class NextToken(Part):
 
     kind: ClassVar[str] = "next_token"
     measure: ClassVar[str] = "language_modeling"
-    label_smoothing: float = 0.0
-
-    def __post_init__(self):
-        arguments.fraction("label_smoothing", self.label_smoothing)
-
-    def loss(self):
-        """Returns the negative log-likelihood of the next tokens, smoothed."""
-        from ...losses.classification import CategoricalNLL
-
-        return CategoricalNLL(label_smoothing=self.label_smoothing)
-
-    def metrics(self):
-        """Returns the accuracy."""
-        import keras
-
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-
-    def prepare(self, splits, seed):
-        """Returns the splits unchanged: (tokens, next tokens)."""
-        return splits
 
     def endpoints(self, model, examples):
         """Returns `serve`, the logits, and `generate`, which continues prompts.
@@ -185,7 +171,7 @@ def _generation(model, tokens):
 
 
 @dataclasses.dataclass(frozen=True)
-class Translate(Part):
+class Translate(_Categorical):
     r"""Translation: maps a source `[B, S]` and the start of its translation `[B, T]` to logits `[B, T, V]`.
 
     The loss is the mean of \(-\log p(y_{t+1} | x, y_1 \ldots y_t)\) over all target tokens except padding.
@@ -198,10 +184,6 @@ class Translate(Part):
 
     kind: ClassVar[str] = "translate"
     measure: ClassVar[str] = "translation"
-    label_smoothing: float = 0.0
-
-    def __post_init__(self):
-        arguments.fraction("label_smoothing", self.label_smoothing)
 
     def loss(self):
         """Returns the negative log-likelihood of the target tokens, without the padding."""
@@ -214,10 +196,6 @@ class Translate(Part):
         from ..token_accuracy import TokenAccuracy
 
         return [TokenAccuracy(name="accuracy")]
-
-    def prepare(self, splits, seed):
-        """Returns the splits unchanged: ((source, start of the target), target)."""
-        return splits
 
     def endpoints(self, model, examples):
         """Returns `serve`, the logits, and `translate`, from a source to its most probable translation."""

@@ -19,8 +19,8 @@ class LanguageModel(keras.Model):
     """A model from tokens [B, T] to the logits [B, T, V] of each next token.
 
     A subclass makes its layers, calls `super().__init__(inputs=..., outputs=...)`, and defines
-    `initial_state`, `step` and, if `reads_in_parallel`, `prefill`, as `decoding` describes them, and
-    `get_config` with the arguments of its constructor.
+    `initial_state`, `step` and, if `reads_in_parallel`, `prefill`, as `decoding` describes them, and keeps
+    the arguments of its constructor in `_config`.
 
     Attributes:
         vocabulary: Size V of the vocabulary.
@@ -37,6 +37,10 @@ class LanguageModel(keras.Model):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._programs = Programs(self)
+
+    def get_config(self):
+        """Returns the arguments of the constructor."""
+        return dict(self._config)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -72,10 +72,6 @@ class RecurrentLanguageModel(LanguageModel):
         self.vocabulary = vocabulary
         self._config = config
 
-    def get_config(self):
-        """Returns the arguments of the constructor."""
-        return dict(self._config)
-
     def initial_state(self, batch, length):
         """Returns the state before the first token, zeros: a list for each layer.
 

@@ -95,10 +95,6 @@ class TransformerLanguageModel(LanguageModel):
         self.vocabulary, self.context = vocabulary, context
         self._config = config
 
-    def get_config(self):
-        """Returns the arguments of the constructor."""
-        return dict(self._config)
-
     def initial_state(self, batch, length):
         """Returns an empty cache of keys and values for each block.
 

@@ -136,4 +136,8 @@ def test_columns_show_two_standard_errors():
 def test_the_vocabulary_of_any_keras_model_is_that_of_its_logits():
     tokens = keras.Input((None,), dtype="int32")
     model = keras.Model(tokens, keras.layers.Embedding(VOCABULARY, VOCABULARY)(tokens))
-    measures.get("language_modeling").check(model, splits(made_tokens()).spec)
+    spec = splits(made_tokens()).spec
+    assert measures.get("language_modeling").check(model, spec) is None
+    larger = keras.Model(tokens, keras.layers.Embedding(VOCABULARY, VOCABULARY + 1)(tokens))
+    with pytest.raises(ValueError, match=f"got {VOCABULARY}"):
+        measures.get("language_modeling").check(larger, spec)
