@@ -1,6 +1,7 @@
 from . import binary as binary
 from . import calibration as calibration
 from . import classification as classification
+from . import density as density
 from . import divergences as divergences
 from . import f_divergences as f_divergences
 from . import likelihood as likelihood
@@ -20,6 +21,7 @@ from .calibration import fit_temperature as fit_temperature
 from .calibration import reliability_curve as reliability_curve
 from .calibration import wilson_interval as wilson_interval
 from .classification import CategoricalNLL as CategoricalNLL
+from .density import NegativeLogDensity as NegativeLogDensity
 from .divergences import Estimate as Estimate
 from .divergences import f_divergence as f_divergence
 from .divergences import f_divergence_estimate as f_divergence_estimate

@@ -2,6 +2,7 @@ from . import catalogue as catalogue
 from . import classifiers as classifiers
 from . import denoisers as denoisers
 from . import embedding as embedding
+from . import generative as generative
 from . import language as language
 from .catalogue import describe as describe
 from .catalogue import names as names

@@ -7,3 +7,5 @@ from .loading import provenance as provenance
 from .specs import Spec as Spec
 from .specs import names as names
 from .specs import spec as spec
+from .stochastic import binarized as binarized
+from .stochastic import dequantized as dequantized

@@ -4,9 +4,7 @@ Legend: B batch, H height, W width, C channels; a key is an integer tensor [2]. 
 """
 
 from ..arguments import check_noise
-from ..splits import Splits
-
-_TEST_SEED = 0
+from .keyed import keyed_splits
 
 
 def gaussian(images, level, key):
@@ -79,38 +77,9 @@ def noisy_splits(splits, noise, level, targets, seed):
         one, other = tf.unstack(tf.random.split(key, 2))
         return corrupt(images, level, one), corrupt(images, level, other) if noisy_target else images
 
-    def batches(epochs):
-        keys = epochs.flat_map(lambda epoch: _keys(tf.stack([seed, epoch]), splits.steps_per_epoch))
-        clean = splits.batches(epochs)
-        return tf.data.Dataset.zip((clean, keys)).map(
-            lambda example, key: pair(example[0], key, targets == "noisy"),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-
-    def evaluation(split, seed, noisy_target):
-        # The key of a batch consists of the seed and the batch's number.
-        return split.enumerate().map(
-            lambda number, example: pair(example[0], tf.stack([seed, number]), noisy_target),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-
-    def rebuild(**settings):
-        return noisy_splits(
-            splits.with_batches(**settings), noise, level, targets, settings.get("seed", seed)
-        )
-
-    return Splits(
-        splits.spec,
-        splits.batch_size,
-        batches,
-        evaluation(splits.validation, seed + 1, targets == "noisy"),
-        evaluation(splits.test, _TEST_SEED, False),
-        rebuild,
+    return keyed_splits(
+        splits,
+        lambda images, _, key: pair(images, key, targets == "noisy"),
+        lambda images, _, key: pair(images, key, False),
+        seed,
     )
-
-
-def _keys(key, count):
-    """Returns the keys of one epoch's batches."""
-    import tensorflow as tf
-
-    return tf.data.Dataset.from_tensor_slices(tf.random.split(key, count))

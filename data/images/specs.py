@@ -28,6 +28,7 @@ class Spec:
         source: Whom to cite and where the images come from.
         note: What to know before citing results on this set.
         padding: Zeros on each side, in pixels, before the random crop of `augment=("crop",)`.
+        levels: Number of values of a pixel.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Spec:
     source: str
     note: str
     padding: int
+    levels: int = 256
 
     def facts(self):
         """Returns {name: value} for the `repr` of `Splits`."""
@@ -107,6 +109,7 @@ _SPECS = {
             note="Stratified split with a fixed seed of its own; pixels are k/16. "
             "Comes with scikit-learn: needs no download.",
             padding=1,
+            levels=17,
         ),
         Spec(
             name="mnist",

@@ -6,6 +6,7 @@ remain valid: a card stores the settings of its own run, and missing settings ta
 
 from .architecture import Architecture
 from .execution import Execution
+from .generation import MaximumLikelihood
 from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise, NextToken, Translate
 from .optimizer import Optimizer
@@ -19,6 +20,7 @@ __all__ = [
     "Execution",
     "Images",
     "LabeledImages",
+    "MaximumLikelihood",
     "NextToken",
     "Optimizer",
     "Pairs",

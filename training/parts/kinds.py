@@ -3,12 +3,13 @@
 import dataclasses
 
 from ... import arguments
+from .generation import MaximumLikelihood
 from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise, NextToken, Translate
 from .text import Pairs, Text
 
 DATA = {part.kind: part for part in (Images, LabeledImages, Text, Pairs)}
-OBJECTIVES = {part.kind: part for part in (CrossEntropy, Denoise, NextToken, Translate)}
+OBJECTIVES = {part.kind: part for part in (CrossEntropy, Denoise, NextToken, Translate, MaximumLikelihood)}
 
 
 def from_settings(kinds, settings):

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from ... import arguments
+from ..programs import Programs, uniform_numbers
 from . import decoding, filters, prompts
-from .programs import Programs, uniform_numbers
 
 # Lengths of buffers are multiples of this, so that few shapes are compiled.
 _ROUNDING = 64

@@ -12,8 +12,8 @@ from keras import ops
 
 from ... import arguments, layers
 from ...data.text.padding import decode_targets
+from ..programs import Programs
 from . import decoding, prompts
-from .programs import Programs
 
 _PADDING, _START, _END = 0, 1, 2
 _POSITIONS = {"sinusoidal": layers.SinusoidalPositions, "learned": layers.LearnedPositions}

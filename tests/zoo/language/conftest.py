@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from curvezoo.publishing import saved_model
 from curvezoo.publishing.exports import Endpoint, Export
-from curvezoo.zoo.language import programs
+from curvezoo.zoo import programs
 from curvezoo.zoo.language.transformer import TransformerLanguageModel
 
 
@@ -13,7 +13,9 @@ from curvezoo.zoo.language.transformer import TransformerLanguageModel
 def uncompiled(monkeypatch):
     """Runs the programs of models step by step, which takes less time than to compile them."""
     monkeypatch.setattr(
-        programs, "_compile", lambda model, function, static: lambda *x: function(model, *x, **static)
+        programs,
+        "_compile",
+        lambda model, function, static, jit_compile: lambda *x: function(model, *x, **static),
     )
 
 

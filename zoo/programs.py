@@ -9,10 +9,11 @@ class Programs:
 
     Args:
         model: A built `keras.Model`, whose current weights each call uses.
+        jit_compile: Whether XLA compiles them on TensorFlow; it slows down convolutions on processors.
     """
 
-    def __init__(self, model):
-        self._model, self._compiled = model, {}
+    def __init__(self, model, jit_compile=True):
+        self._model, self._jit_compile, self._compiled = model, jit_compile, {}
 
     def run(self, function, *inputs, **static):
         """Runs a function as one program.
@@ -27,17 +28,20 @@ class Programs:
         """
         key = (function, tuple(sorted(static.items())))
         if key not in self._compiled:
-            self._compiled[key] = _compile(self._model, function, static)
+            self._compiled[key] = _compile(self._model, function, static, self._jit_compile)
         return self._compiled[key](*inputs)
 
 
-def _compile(model, function, static):
+def _compile(model, function, static, jit_compile):
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         return tf.function(
-            lambda *inputs: function(model, *inputs, **static), jit_compile=True, autograph=False
+            lambda *inputs: function(model, *inputs, **static),
+            jit_compile=jit_compile,
+            autograph=False,
+            reduce_retracing=not jit_compile,
         )
     if backend != "jax":
         return lambda *inputs: function(model, *inputs, **static)
