@@ -31,6 +31,7 @@ CLASSES = {
     "layers.weight_norm": ("WeightNormalization",),
     "losses.binary": ("BernoulliNLL",),
     "losses.classification": ("CategoricalNLL",),
+    "losses.density": ("NegativeLogDensity",),
     "losses.likelihood": ("NegativeLogLikelihood",),
     "losses.masked": ("MaskedCategoricalNLL",),
     "losses.mixture": ("MixtureNLL",),

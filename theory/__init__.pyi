@@ -20,6 +20,7 @@ from . import propagation as propagation
 from . import quadrature as quadrature
 from . import quasi_newton as quasi_newton
 from . import rmsprop as rmsprop
+from . import sample_quality as sample_quality
 from . import sampling as sampling
 from . import sequences as sequences
 from . import sne as sne

@@ -7,6 +7,7 @@ code changes.
 from ... import arguments
 from .classification import Classification
 from .denoising import Denoising
+from .density import Density
 from .language_modeling import LanguageModeling
 from .measure import Measure
 from .translation import Translation
@@ -15,6 +16,7 @@ __all__ = [
     "MEASURES",
     "Classification",
     "Denoising",
+    "Density",
     "LanguageModeling",
     "Measure",
     "Translation",
@@ -23,7 +25,8 @@ __all__ = [
 ]
 
 MEASURES = {
-    measure.name: measure for measure in (Classification(), Denoising(), LanguageModeling(), Translation())
+    measure.name: measure
+    for measure in (Classification(), Denoising(), Density(), LanguageModeling(), Translation())
 }
 
 

@@ -3,6 +3,8 @@
 Legend: N images, H height, W width, C channels.
 """
 
+import math
+
 import numpy as np
 
 from . import style
@@ -62,4 +64,45 @@ def compare(rows):
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
+    return figure
+
+
+def tiled(images, columns=None):
+    """Returns images side by side as one array, in rows, with a dark pixel between them.
+
+    Args:
+        images: Images [N, H, W, C] in [0, 1], C of 1 or 3.
+        columns: Number of images in a row; `None` for a square.
+
+    Returns:
+        An array [rows (H + 1) - 1, columns (W + 1) - 1, C].
+    """
+    images = np.clip(np.asarray(images, np.float64), 0, 1)
+    count, height, width, channels = images.shape
+    columns = min(count, columns or math.ceil(count**0.5))
+    rows = -(-count // columns)
+    empty = np.zeros((rows * columns - count, height, width, channels))
+    padded = np.pad(np.concatenate([images, empty]), ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=0.3)
+    cells = padded.reshape(rows, columns, height + 1, width + 1, channels).swapaxes(1, 2)
+    return cells.reshape(rows * (height + 1), columns * (width + 1), channels)[:-1, :-1]
+
+
+def grid(images, columns=None):
+    """Draws images in a grid, on a scale from 0 (black) to 1 (white).
+
+    Args:
+        images: Images [N, H, W, C], C of 1 or 3. Values outside [0, 1] are clipped.
+        columns: Number of images in a row; `None` for a square.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    picture = tiled(images, columns)
+    height, width = picture.shape[:2]
+    scale = 6.4 / max(width, height)
+    figure, axes = style.canvas(scale * width, scale * height, 1, 1)
+    axis = np.ravel(axes)[0]
+    axis.grid(False)
+    axis.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axis.set_axis_off()
     return figure
