@@ -1,7 +1,8 @@
 """The three splits of a data set, and the epochs of its training split.
 
 Legend: B batch, H height, W width, C channels, S and T lengths. Image sets yield `(images, labels)`: float32
-[B, H, W, C] in [0, 1] and int32 [B]. `images.corruption.noisy_splits` yields (noisy images, targets). Texts
+[B, H, W, C] in [0, 1] and int32 [B]. `images.corruption.noisy_splits` yields (noisy images, targets),
+`images.stochastic.stochastic_splits` (images, images). Texts
 yield (inputs, targets), both int32 [B, T]; pairs of texts ((sources [B, S], target inputs [B, T]), targets
 [B, T]).
 """
@@ -25,15 +26,17 @@ class Splits:
         validation: Dataset of (inputs, targets), in order; no image is dropped.
         test: Dataset of (inputs, targets), likewise.
         rebuild: Function from the settings of `with_batches` to new `Splits`; `None` if there is none.
+        source: The `Splits` of (images, labels) whose examples these change; `None` for these themselves.
     """
 
-    def __init__(self, spec, batch_size, batches, validation, test, rebuild=None):
+    def __init__(self, spec, batch_size, batches, validation, test, rebuild=None, source=None):
         self.spec = spec
         self.batch_size = batch_size
         self.steps_per_epoch = spec.train // batch_size
         self.validation = validation
         self.test = test
         self.batches = batches
+        self.source = source or self
         self._rebuild = rebuild
 
     def __repr__(self):

@@ -47,6 +47,7 @@ def keyed_splits(splits, function, test_function, seed):
         evaluation(splits.validation, seed + 1, function),
         evaluation(splits.test, _TEST_SEED, test_function),
         rebuild,
+        splits.source,
     )
 
 

@@ -24,10 +24,8 @@ __all__ = [
     "options",
 ]
 
-MEASURES = {
-    measure.name: measure
-    for measure in (Classification(), Denoising(), Density(), LanguageModeling(), Translation())
-}
+_ALL = (Classification(), Denoising(), Density(), LanguageModeling(), Translation())
+MEASURES = {measure.name: measure for measure in _ALL}
 
 
 def options():

@@ -46,7 +46,7 @@ class Density(Measure):
         """
         import numpy as np
 
-        from .predictions import outputs_and_targets
+        from .predictions import images_of, outputs_and_targets
 
         log_density, images = outputs_and_targets(model, splits.test)
         size, levels = images[0].size, 1 if model.binary else splits.spec.levels
@@ -57,7 +57,8 @@ class Density(Measure):
             "bits_per_dim": float(nats.mean() / (size * math.log(2))),
             "examples": len(nats),
         }
-        scores |= sample_quality.scores_of(lambda count: model.sample(count, seed=0), splits)
+        real = images if model.binary else images_of(splits)
+        scores |= sample_quality.scores_of(model.sample, real, splits.spec.name)
         return Evaluation(
             self.name,
             scores,

@@ -23,6 +23,15 @@ def outputs_and_targets(model, split):
     return np.concatenate(outputs), np.concatenate(targets)
 
 
+def images_of(splits):
+    """Returns the images of the test split as they are in the data set, [N, H, W, C].
+
+    Args:
+        splits: The `Splits`, possibly of images that were binarized or dequantized.
+    """
+    return np.concatenate([images for images, _ in splits.source.test.as_numpy_iterator()])
+
+
 def token_losses(model, split):
     """Yields the losses of the target tokens of a split, batch by batch.
 

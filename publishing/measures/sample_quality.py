@@ -19,13 +19,14 @@ COLUMNS = {
 }
 
 
-def scores_of(images, splits, samples=SAMPLES):
-    """Returns scores of a model's samples against the test split.
+def scores_of(draw, real, name, samples=SAMPLES):
+    """Returns scores of a model's samples against images of the test split.
 
     Args:
-        images: Function from a number N to as many images that the model draws, [N, H, W, C].
-        splits: The `Splits`, whose targets on the test split are images.
-        samples: Number of images to draw, at most that of the test split.
+        draw: Function from a number N to as many images that the model draws, [N, H, W, C].
+        real: The images of the test split, gray or binarized as the samples are.
+        name: Name of the data set.
+        samples: Largest number of images to draw; never more than there are in `real`.
 
     Returns:
         A dictionary, empty if no published classifier knows the data set: `kid` with `kid_error`, `fid`,
@@ -33,14 +34,12 @@ def scores_of(images, splits, samples=SAMPLES):
         `least_class` and `most_class`, the smallest and largest share of a predicted class; `confident`, the
         share of images whose predicted class has a probability above 0.9; and `samples`.
     """
-    name = CLASSIFIERS.get(splits.spec.name)
-    if name is None:
+    if name not in CLASSIFIERS:
         return {}
     import numpy as np
 
-    real = np.concatenate([batch for _, batch in splits.test.as_numpy_iterator()])
-    drawn = images(min(samples, len(real)))
-    classifier = _Classifier(name)
+    drawn = draw(min(samples, len(real)))
+    classifier = _Classifier(CLASSIFIERS[name])
     real_features, _ = classifier(real)
     features, probabilities = classifier(drawn)
     kid, error = kernel_distance(real_features, features, block=min(1000, len(drawn) // 2))
@@ -79,6 +78,10 @@ def summary(scores, name):
         ("Share of a class, predicted", f"{scores['least_class']:.1%} to {scores['most_class']:.1%}"),
         ("Samples classified above 0.9", f"{scores['confident']:.1%}"),
     ]
+
+
+def _kid(scores):
+    return f"{scores['kid']:.4f} ± {2 * scores['kid_error']:.4f}"
 
 
 class _Classifier:
