@@ -11,6 +11,7 @@ from .density import Density
 from .language_modeling import LanguageModeling
 from .measure import Measure
 from .translation import Translation
+from .variational import Variational
 
 __all__ = [
     "MEASURES",
@@ -20,11 +21,12 @@ __all__ = [
     "LanguageModeling",
     "Measure",
     "Translation",
+    "Variational",
     "get",
     "options",
 ]
 
-_ALL = (Classification(), Denoising(), Density(), LanguageModeling(), Translation())
+_ALL = (Classification(), Denoising(), Density(), LanguageModeling(), Translation(), Variational())
 MEASURES = {measure.name: measure for measure in _ALL}
 
 

@@ -81,7 +81,7 @@ def test_a_collapsed_sample_has_full_precision_and_little_recall(features):
 @pytest.mark.parametrize(
     ("function", "arguments", "message"),
     [
-        ("frechet_distance", ([[1.0, np.nan]], [[1.0, 2.0]]), "real must "),
+        ("frechet_distance", ([[1.0, np.nan]], [[1.0, 2.0]]), r"real\[0, 1\] must be finite, got nan"),
         ("kernel_distance", (np.ones((3, 2)), np.ones((3, 4))), r"got shapes \(3, 2\) and \(3, 4\)"),
         ("kernel_distance", (np.ones((3, 2)), np.ones((3, 2)), 1), "block must be an integer of at least 2"),
         ("precision_and_recall", (np.ones((3, 2)), np.ones((3, 2)), 3), "neighbors must be an integer"),
