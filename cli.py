@@ -200,7 +200,8 @@ def _add_sample(commands):
     from .studies.style_transfer import command
 
     sample = commands.add_parser(
-        "sample", help="let a trained model continue a text, translate it, or transfer the style of a picture"
+        "sample",
+        help="let a trained model continue a text, translate it, or draw images; or transfer a style",
     )
     sample.add_argument(
         "name", help="a published model, the folder of a run or of a model, or `style` for style transfer"
@@ -214,6 +215,9 @@ def _add_sample(commands):
     sample.add_argument("--stop", help="a text after which the continuation ends")
     sample.add_argument("--seed", help="seed of the draws (default 0)")
     sample.add_argument("--no-stream", action="store_true", help="print the text when it is complete")
+    sample.add_argument("--grid", metavar="FILE", help="the picture of the images that the model draws")
+    sample.add_argument("--count", help="number of images (default 64)")
+    sample.add_argument("--labels", help="classes that the images must show, such as 0,1,2")
     command.add_arguments(sample)
     sample.set_defaults(run=_sample)
 
@@ -224,21 +228,64 @@ def _is_style_transfer(arguments):
 
 def _sample(arguments):
     from .studies.style_transfer import command
-    from .training.settings import read_value
 
     if _is_style_transfer(arguments):
         return command.run(arguments, _load_tensorflow)
     command.reject(arguments)
+    from .zoo import drawing
+
+    if arguments.grid is not None or drawing.draws(arguments.name):
+        return _draw(arguments)
+    return _write(arguments)
+
+
+_OF_TEXT = {
+    "max_new_tokens": int,
+    "temperature": float,
+    "top_k": int,
+    "top_p": float,
+    "beam": int,
+    "stop": str,
+}
+_OF_IMAGES = {"count": int, "labels": tuple[int, ...]}
+
+
+def _options(arguments, kinds):
+    """Returns the given options of a sample, read as their kinds."""
+    from .training.settings import read_value
+
+    given = {key: getattr(arguments, key) for key in kinds}
+    return {key: read_value(key, value, kinds[key]) for key, value in given.items() if value is not None}
+
+
+def _reject_options(arguments, keys, where):
+    for key in keys:
+        if getattr(arguments, key) is not None:
+            raise ValueError(f"--{key.replace('_', '-')} applies to models of {where} only")
+
+
+def _draw(arguments):
+    from .zoo import drawing
+
+    _reject_options(arguments, ("prompt", *_OF_TEXT), "text")
+    options = _options(arguments, {**_OF_IMAGES, "seed": int})
+    drawing.check(arguments.name, **{key: options[key] for key in ("count", "seed") if key in options})
+    if arguments.grid is None:
+        raise ValueError("--grid must be given: the picture to write, such as samples.png")
+    path = drawing.check_picture(arguments.grid)
+    _load_tensorflow()
+    print(drawing.write_picture(drawing.draw(arguments.name, **options), path))
+
+
+def _write(arguments):
+    from .zoo import writing
+
+    _reject_options(arguments, _OF_IMAGES, "images")
     if arguments.prompt is None:
         raise ValueError("--prompt must be given: the text to continue or to translate")
-    kinds = {"max_new_tokens": int, "temperature": float, "top_k": int, "top_p": float, "beam": int}
-    kinds |= {"stop": str, "seed": int}
-    given = {key: getattr(arguments, key) for key in kinds}
-    options = {key: read_value(key, value, kinds[key]) for key, value in given.items() if value is not None}
-
-    from .zoo import sampling
-
-    pieces = sampling.stream(arguments.name, arguments.prompt, **options)
+    pieces = writing.stream(
+        arguments.name, arguments.prompt, **_options(arguments, {**_OF_TEXT, "seed": int})
+    )
     if arguments.no_stream:
         pieces = ["".join(pieces)]
     for piece in pieces:

@@ -126,7 +126,7 @@ def saved(tmp_path_factory):
     (folder / "layers").mkdir()
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype("float32")
     save(folder / "layers" / "layered.keras", layered(), images)
-    others = [*FULL_BATCH, losses.MaskedCategoricalNLL(padding=1)]
+    others = [*FULL_BATCH, losses.MaskedCategoricalNLL(padding=1), losses.NegativeLogDensity()]
     configs = [keras.saving.serialize_keras_object(other) for other in others]
     (folder / "configs.json").write_text(json.dumps(configs))
     (folder / "layers" / "configs.json").write_text("[]")

@@ -12,4 +12,4 @@ from .models import evaluate as evaluate
 from .models import load as load
 from .models import train as train
 from .sampling import sample as sample
-from .sampling import stream as stream
+from .writing import stream as stream

@@ -23,7 +23,10 @@ _OPTIONS = {
     "content_layer": "layer that describes the content",
 }
 # Options of other samples, which style transfer does not use.
-_OTHERS = ("prompt", "max_new_tokens", "temperature", "top_k", "top_p", "beam", "stop")
+_OTHERS = (
+    *("prompt", "max_new_tokens", "temperature", "top_k", "top_p", "beam", "stop"),
+    *("grid", "count", "labels"),
+)
 
 
 def add_arguments(parser):
@@ -57,7 +60,7 @@ def run(arguments, load_tensorflow):
     Raises:
         ValueError: As `transfer_style`, or if an option of another sample is given.
     """
-    _reject(arguments, _OTHERS, "to models of text only, not to `curvezoo sample style`")
+    _reject(arguments, _OTHERS, "to trained models only, not to `curvezoo sample style`")
     given = {name: getattr(arguments, name) for name in (*_OPTIONS, "seed")}
     given = {name: value for name, value in given.items() if value is not None}
 

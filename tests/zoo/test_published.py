@@ -15,7 +15,7 @@ from curvezoo import zoo
 from curvezoo.publishing import cards, saved_model
 from curvezoo.publishing.accounting import totals
 from curvezoo.training.parts import kinds
-from curvezoo.zoo import sampling
+from curvezoo.zoo import writing
 
 PUBLISHED = [name for name in zoo.names() if zoo.describe(name)["trained"]]
 EXPECTED = {
@@ -37,7 +37,7 @@ EXPECTED_NATS = {
     "seq2seq_numbers": 0.01,
     "seq2seq_dates": 0.01,
 }
-WRITERS = [name for name in PUBLISHED if zoo.describe(name)["card"]["measure"] in sampling.MEASURES]
+WRITERS = [name for name in PUBLISHED if zoo.describe(name)["card"]["measure"] in writing.MEASURES]
 # Data sets that need no download.
 EMBEDDED = ("digits", "text", "numbers", "dates")
 CLASSIFIERS = [name for name in PUBLISHED if zoo.describe(name)["card"]["measure"] == "classification"]

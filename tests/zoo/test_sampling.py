@@ -7,7 +7,7 @@ import pytest
 
 from curvezoo import cli, zoo
 from curvezoo.training import runs
-from curvezoo.zoo import catalogue, sampling
+from curvezoo.zoo import catalogue, writing
 
 PATH = pathlib.Path(__file__).parents[1] / "training" / "toy_language.py"
 SPEC = importlib.util.spec_from_file_location("toy_language", PATH)
@@ -39,7 +39,7 @@ def test_sample_is_what_the_loaded_model_generates(bigram):
 
 def test_a_stream_joins_to_the_sample_and_splits_no_character(bigram):
     whole = zoo.sample(bigram, "ca", max_new_tokens=60, seed=1)
-    pieces = list(sampling.stream(bigram, "ca", max_new_tokens=60, seed=1))
+    pieces = list(writing.stream(bigram, "ca", max_new_tokens=60, seed=1))
     assert "".join(pieces) == whole
     assert len(pieces) > 2
 
@@ -47,7 +47,7 @@ def test_a_stream_joins_to_the_sample_and_splits_no_character(bigram):
 def test_a_translator_translates_one_text_or_several(speller):
     assert zoo.sample(speller, "b") == "bb"
     assert zoo.sample(speller, ["c", "a"]) == ["ccc", "a"]
-    assert list(sampling.stream(speller, "b")) == ["bb"]
+    assert list(writing.stream(speller, "b")) == ["bb"]
     with pytest.raises(ValueError, match=r"temperature must be left out for a translator, got 0\.5"):
         zoo.sample(speller, "b", temperature=0.5)
 

@@ -154,7 +154,7 @@ def test_the_command_writes_the_files(tmp_path, capsys, monkeypatch):
     [
         ("style --content none.png", "content must be an existing image file, got 'none.png'"),
         ("style --steps many", "steps must be an integer, got 'many'"),
-        ("style --prompt x", "--prompt applies to models of text only"),
+        ("style --prompt x", "--prompt applies to trained models only"),
         ("mlp_digits --prompt x --content a.png", "--content applies to `curvezoo sample style` only"),
     ],
 )
