@@ -8,8 +8,8 @@ from . import sample_quality
 from .density import preprocessing, sections
 from .measure import Measure, check_images
 
-# Draws for each image by which the likelihood is estimated.
-DRAWS = 500
+# Draws for each image by which the likelihood is estimated, and the number of such images.
+DRAWS, _WEIGHTED_IMAGES = 500, 1000
 
 
 class Variational(Measure):
@@ -47,7 +47,9 @@ class Variational(Measure):
             its standard error `neg_elbo_error`; its terms `distortion`, the mean of -log p(x|z), and `rate`,
             the mean divergence of q(z|x) from the prior; `is_nll`, the mean of -log p(x) by importance
             sampling with `is_draws` draws; `active_units`, the number of latents whose mean varies over the
-            images; `examples`; and those of `sample_quality.scores_of`.
+            images; `examples`; and those of `sample_quality.scores_of`. The gap between -ELBO and the
+            importance-sampled value varies little between images. It is measured on the first 1,000 of them,
+            with the standard error `gap_error`, and `is_nll` is `neg_elbo` of all images less this gap.
         """
         import numpy as np
 
@@ -56,13 +58,16 @@ class Variational(Measure):
         images = np.concatenate([batch for batch, _ in splits.test.as_numpy_iterator()])
         distortion, rate = model.elbo_terms(images, seed=0)
         bound = distortion + rate
+        weighted = images[:_WEIGHTED_IMAGES]
+        gap = bound[: len(weighted)] + model.importance_log_prob(weighted, samples=DRAWS, seed=0)
         scores = {
             "neg_elbo": float(bound.mean()),
             "neg_elbo_error": float(bound.std(ddof=1) / np.sqrt(len(bound))),
             "distortion": float(distortion.mean()),
             "rate": float(rate.mean()),
-            "is_nll": float(-model.importance_log_prob(images, samples=DRAWS, seed=0).mean()),
+            "is_nll": float(bound.mean() - gap.mean()),
             "is_draws": DRAWS,
+            "gap_error": float(gap.std(ddof=1) / np.sqrt(len(gap))),
             "active_units": int(model.active_units(images)),
             "examples": len(images),
         }
