@@ -10,6 +10,7 @@ from . import mixture as mixture
 from . import priors as priors
 from . import regression as regression
 from . import style as style
+from . import variational as variational
 from .binary import BernoulliNLL as BernoulliNLL
 from .calibration import BrierDecomposition as BrierDecomposition
 from .calibration import ReliabilityCurve as ReliabilityCurve
@@ -45,3 +46,8 @@ from .style import content_loss as content_loss
 from .style import gram as gram
 from .style import style_loss as style_loss
 from .style import total_variation as total_variation
+from .variational import NegativeELBO as NegativeELBO
+from .variational import NegativeImportanceWeightedBound as NegativeImportanceWeightedBound
+from .variational import gaussian_kl as gaussian_kl
+from .variational import log_mean_exp as log_mean_exp
+from .variational import sampled_gaussian_kl as sampled_gaussian_kl

@@ -16,6 +16,7 @@ from . import maxent as maxent
 from . import natural_gradient as natural_gradient
 from . import noise_scale as noise_scale
 from . import perplexity as perplexity
+from . import probabilistic_pca as probabilistic_pca
 from . import propagation as propagation
 from . import quadrature as quadrature
 from . import quasi_newton as quasi_newton
