@@ -46,8 +46,10 @@ from .style import content_loss as content_loss
 from .style import gram as gram
 from .style import style_loss as style_loss
 from .style import total_variation as total_variation
+from .variational import Divergence as Divergence
 from .variational import NegativeELBO as NegativeELBO
 from .variational import NegativeImportanceWeightedBound as NegativeImportanceWeightedBound
 from .variational import gaussian_kl as gaussian_kl
 from .variational import log_mean_exp as log_mean_exp
+from .variational import log_weights as log_weights
 from .variational import sampled_gaussian_kl as sampled_gaussian_kl

@@ -63,6 +63,15 @@ def sampled_gaussian_kl(latents, mean, log_variance):
     return 0.5 * (ops.square(latents) - ops.square(noise) - log_variance)
 
 
+def log_weights(terms):
+    """Returns log p(x|z) p(z) / q(z|x) of each draw, [B, K].
+
+    Args:
+        terms: log p(x|z), and log q(z|x) - log p(z) of each latent, [B, K, 1 + Z].
+    """
+    return terms[..., 0] - ops.sum(terms[..., 1:], axis=-1)
+
+
 def log_mean_exp(log_weights, axis=-1):
     """Returns log (1/K) sum_k exp(log w_k) without overflow.
 
@@ -152,7 +161,7 @@ class NegativeELBO(Likelihood):
             ValueError: If the terms do not have this shape.
         """
         terms = ops.cast(y_pred, self.dtype)
-        check_terms(terms, 2, "[B, 1 + Z], log p(x|z) and the divergence of each latent")
+        _check_terms(terms, "[B, 1 + Z]")
         divergences = terms[:, 1:]
         if self.free_bits:
             divergences = ops.maximum(ops.mean(divergences, axis=0, keepdims=True), self.free_bits)
@@ -169,7 +178,7 @@ class NegativeELBO(Likelihood):
 
 @keras.saving.register_keras_serializable("curvezoo")
 class NegativeImportanceWeightedBound(Likelihood):
-    r"""The negative importance-weighted bound in nats, from log weights [B, K].
+    r"""The negative importance-weighted bound in nats, from the terms of K draws for each image.
 
     \[ L = -\frac{1}{B} \sum_b \log \frac{1}{K} \sum_k w_{bk}, \qquad
        w_{bk} = \frac{p(x_b|z_{bk}) p(z_{bk})}{q(z_{bk}|x_b)} \]
@@ -189,7 +198,9 @@ class NegativeImportanceWeightedBound(Likelihood):
         Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders" (2015), arXiv:1509.00519.
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="negative_importance_weighted_bound", dtype=None):
+    def __init__(
+        self, reduction="sum_over_batch_size", name="negative_importance_weighted_bound", dtype=None
+    ):
         super().__init__(reduction, name, dtype)
 
     def call(self, y_true, y_pred):
@@ -197,27 +208,42 @@ class NegativeImportanceWeightedBound(Likelihood):
 
         Args:
             y_true: Not used.
-            y_pred: Log weights, [B, K].
+            y_pred: The terms, [B, K, 1 + Z]: log p(x|z) at each draw, and log q(z|x) - log p(z) of each
+                latent.
 
         Raises:
-            ValueError: If the log weights do not have this shape.
+            ValueError: If the terms do not have this shape.
         """
-        log_weights = ops.cast(y_pred, self.dtype)
-        check_terms(log_weights, 1, "[B, K], the log weight of each draw")
-        return -log_mean_exp(log_weights)
+        terms = ops.cast(y_pred, self.dtype)
+        _check_terms(terms, "[B, K, 1 + Z]")
+        return -log_mean_exp(log_weights(terms))
 
 
-def check_terms(terms, least, meaning):
-    """Checks the shape of the terms of a bound, [B, `least` or more].
+@keras.saving.register_keras_serializable("curvezoo")
+class Divergence(keras.metrics.Mean):
+    """The mean over images of the divergence from the prior in nats, summed over the latents.
 
     Args:
-        terms: A tensor.
-        least: Smallest number of columns.
-        meaning: The shape and what it holds, for the message.
-
-    Raises:
-        ValueError: If the terms have another number of axes, or fewer columns.
+        name: Name of the metric.
+        dtype: As in `keras.metrics.Metric`.
     """
+
+    def __init__(self, name="divergence", dtype=None):
+        super().__init__(name, dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Adds the images of a batch.
+
+        Args:
+            y_true: Not used.
+            y_pred: The terms, [B, 1 + Z].
+            sample_weight: Weights of the images, [B].
+        """
+        super().update_state(ops.sum(y_pred[:, 1:], axis=-1), sample_weight)
+
+
+def _check_terms(terms, expected):
+    """Checks that terms have the number of axes of a shape, given as text, and at least one latent."""
     shape = tuple(terms.shape)
-    if len(shape) != 2 or shape[1] is None or shape[1] < least:
-        raise ValueError(f"y_pred must have shape {meaning}, got shape {shape}")
+    if len(shape) != expected.count(",") + 1 or shape[-1] is None or shape[-1] < 2:
+        raise ValueError(f"y_pred must have shape {expected}, log p(x|z) and Z divergences, got {shape}")

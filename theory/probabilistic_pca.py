@@ -49,9 +49,7 @@ class ProbabilisticPCA:
         size = len(self.loading)
         self.mean = np.zeros(size) if mean is None else arguments.finite("mean", mean, 1)
         if self.mean.shape != (size,):
-            raise ValueError(
-                f"mean must have shape ({size},), the rows of loading, got {self.mean.shape}"
-            )
+            raise ValueError(f"mean must have shape ({size},), the rows of loading, got {self.mean.shape}")
 
     def log_likelihood(self, x, latents):
         """Returns log p(x|z) of each point at its latents, [N].

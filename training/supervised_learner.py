@@ -68,7 +68,7 @@ class SupervisedLearner(Learner):
 
     def train(self, start, after):
         """Trains from epoch `start` to the last."""
-        callbacks = [*self._resources.callbacks, _Reporter(self, after)]
+        callbacks = [*self._resources.callbacks, *self.recipe.objective.callbacks(), _Reporter(self, after)]
         fit(self.model, self.splits, start, self.total, self._resources.strategy, callbacks)
 
     def evaluate(self):

@@ -14,6 +14,8 @@ _MODULES = (
     "classifiers.cnn",
     "classifiers.resnet",
     "denoisers.residual",
+    "generative.autoencoder_recipes",
+    "generative.vae_recipes",
     "language.transformer_recipes",
     "language.translator_recipes",
     "language.recurrent_recipes",

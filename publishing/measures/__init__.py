@@ -10,6 +10,7 @@ from .denoising import Denoising
 from .density import Density
 from .language_modeling import LanguageModeling
 from .measure import Measure
+from .reconstruction import Reconstruction
 from .translation import Translation
 from .variational import Variational
 
@@ -20,13 +21,22 @@ __all__ = [
     "Density",
     "LanguageModeling",
     "Measure",
+    "Reconstruction",
     "Translation",
     "Variational",
     "get",
     "options",
 ]
 
-_ALL = (Classification(), Denoising(), Density(), LanguageModeling(), Translation(), Variational())
+_ALL = (
+    Classification(),
+    Denoising(),
+    Density(),
+    LanguageModeling(),
+    Reconstruction(),
+    Translation(),
+    Variational(),
+)
 MEASURES = {measure.name: measure for measure in _ALL}
 
 

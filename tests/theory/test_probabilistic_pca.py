@@ -121,9 +121,7 @@ def test_the_elbo_is_the_mean_log_likelihood_minus_the_divergence_to_the_prior(m
     mean, covariance = encoder(4)
     prior = kl_divergence(mean, covariance, np.zeros((4, 2)), np.eye(2))
     for row, x in enumerate(POINTS):
-        reconstruction = expectation(
-            lambda z, x=x: model.log_likelihood([x], [z])[0], mean[row], covariance
-        )
+        reconstruction = expectation(lambda z, x=x: model.log_likelihood([x], [z])[0], mean[row], covariance)
         elbo = model.elbo([x], mean[[row]], covariance)[0]
         assert elbo == pytest.approx(reconstruction - prior[row], rel=1e-12)
 
@@ -182,7 +180,10 @@ def test_a_sample_has_the_density_of_the_model(model):
         (lambda: ProbabilisticPCA(LOADING, 0.0), "noise must be a positive finite number, got 0.0"),
         (lambda: ProbabilisticPCA(LOADING, 1.0, [0.0]), r"mean must have shape \(5,\)"),
         (lambda: ProbabilisticPCA(LOADING, 1.0).log_density([[0.0]]), r"x must have shape \(N, 5\)"),
-        (lambda: ProbabilisticPCA(LOADING, 1.0).log_joint(POINTS, [[0.0]]), r"latents must have shape \(N, 2\)"),
+        (
+            lambda: ProbabilisticPCA(LOADING, 1.0).log_joint(POINTS, [[0.0]]),
+            r"latents must have shape \(N, 2\)",
+        ),
         (lambda: ProbabilisticPCA(LOADING, 1.0).elbo(POINTS, [[0.0] * 2] * 4, -np.eye(2)), "covariance"),
     ],
 )

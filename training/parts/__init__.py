@@ -6,7 +6,7 @@ remain valid: a card stores the settings of its own run, and missing settings ta
 
 from .architecture import Architecture
 from .execution import Execution
-from .generation import MaximumLikelihood
+from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
 from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise, NextToken, Translate
 from .optimizer import Optimizer
@@ -19,12 +19,15 @@ __all__ = [
     "Denoise",
     "Execution",
     "Images",
+    "ImportanceWeighted",
     "LabeledImages",
     "MaximumLikelihood",
+    "NegativeELBO",
     "NextToken",
     "Optimizer",
     "Pairs",
     "Penalty",
+    "Reconstruct",
     "Text",
     "Translate",
 ]

@@ -5,11 +5,12 @@ import TensorFlow.
 """
 
 import dataclasses
+import math
 from typing import ClassVar
 
 from ... import arguments
 from ...publishing.exports import Endpoint, forward
-from ..settings import Part
+from .objectives import Objective
 
 PIXELS = ("binary", "gray")
 # Images that a golden sample draws.
@@ -17,17 +18,13 @@ _DRAWS = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class _Generation(Part):
+class _Generation(Objective):
     """What objectives of images that are their own targets have in common."""
 
     pixels: str = "binary"
 
     def __post_init__(self):
         arguments.one_of("pixels", self.pixels, PIXELS)
-
-    def metrics(self):
-        """Returns an empty list: the loss is the measure."""
-        return []
 
     def prepare(self, splits, seed):
         """Returns splits of (images, images) with random pixels, from (images, labels)."""
@@ -65,6 +62,128 @@ class MaximumLikelihood(_Generation):
     def endpoints(self, model, examples):
         """Returns `serve`, the log-density, and `sample`, `encode` and `decode` where the model has them."""
         return {"serve": forward(model), **generation_endpoints(model, examples[0])}
+
+
+@dataclasses.dataclass(frozen=True)
+class NegativeELBO(_Generation):
+    r"""Variational autoencoders: the bound of the likelihood with a weighted divergence (Eq. 7.3.2).
+
+    Args:
+        pixels: As for `MaximumLikelihood`.
+        beta: Weight of the divergence from the prior; 1 gives the bound of Eq. 7.3.10.
+        free_bits: Divergence of each latent, in nats, that costs nothing extra.
+        warmup: Number of epochs before `beta` is reached; the first have 1, 2, ... parts of `warmup` + 1 of
+            it. The weight is then logged as `beta`.
+    """
+
+    kind: ClassVar[str] = "negative_elbo"
+    measure: ClassVar[str] = "variational"
+    beta: float = 1.0
+    free_bits: float = 0.0
+    warmup: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        arguments.nonnegative_number("beta", self.beta)
+        arguments.nonnegative_number("free_bits", self.free_bits)
+        arguments.integer("warmup", self.warmup, 0)
+
+    def loss(self):
+        """Returns the negative ELBO; its `beta` is a variable if there is a warm-up."""
+        import keras
+
+        from ...losses.variational import NegativeELBO
+
+        beta = keras.Variable(self.beta, trainable=False, name="beta") if self.warmup else self.beta
+        return NegativeELBO(beta, self.free_bits)
+
+    def metrics(self):
+        """Returns the mean divergence, unweighted."""
+        from ...losses.variational import Divergence
+
+        return [Divergence(name="kl")]
+
+    def callbacks(self):
+        """Returns the warm-up, if there is one."""
+        from ..kl_warmup import KLWarmup
+
+        return [KLWarmup(self.beta, self.warmup)] if self.warmup else []
+
+    def endpoints(self, model, examples):
+        """Returns `serve`, the ELBO of images with a seed, and `sample`, `encode` and `decode`."""
+        return bound_endpoints(model, examples[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportanceWeighted(_Generation):
+    """Importance-weighted autoencoders: the bound of K draws, the `importance_samples` of the model.
+
+    Args:
+        pixels: As for `MaximumLikelihood`.
+    """
+
+    kind: ClassVar[str] = "importance_weighted"
+    measure: ClassVar[str] = "variational"
+
+    def loss(self):
+        """Returns the negative importance-weighted bound."""
+        from ...losses.variational import NegativeImportanceWeightedBound
+
+        return NegativeImportanceWeightedBound()
+
+    def endpoints(self, model, examples):
+        """Returns `serve`, the ELBO of images with a seed, and `sample`, `encode` and `decode`."""
+        return bound_endpoints(model, examples[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstruct(Objective):
+    r"""Autoencoders: maps images `[B, H, W, C]` to the logits `[B, D]` of their own D pixels (Eq. 7.1.1).
+
+    The loss is the cross-entropy of the pixels, which may be gray, summed over the pixels.
+    """
+
+    kind: ClassVar[str] = "reconstruct"
+    measure: ClassVar[str] = "reconstruction"
+
+    def loss(self):
+        """Returns the cross-entropy of the pixels, summed over them."""
+        from ...losses.binary import BernoulliNLL
+
+        return BernoulliNLL()
+
+    def prepare(self, splits, seed):
+        """Returns splits of (images, pixels `[B, D]`), from (images, labels)."""
+        import tensorflow as tf
+
+        from ...data.images.keyed import keyed_splits
+
+        def pair(images, labels, key):
+            return images, tf.reshape(images, (len(images), math.prod(splits.spec.shape)))
+
+        return keyed_splits(splits, pair, pair, seed)
+
+    def endpoints(self, model, examples):
+        """Returns `serve`, the logits, and `encode` and `decode`."""
+        return {"serve": forward(model), **generation_endpoints(model, examples[0])}
+
+
+def bound_endpoints(model, images):
+    """Returns the endpoints of a `VAE`: `serve`, its ELBO, and `generation_endpoints`.
+
+    Args:
+        model: The `VAE`.
+        images: A few images `[B, H, W, C]`, the golden inputs.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    signature = [
+        tf.TensorSpec((None, *model.image_shape), tf.float32, name="images"),
+        tf.TensorSpec((), tf.int32, name="seed"),
+    ]
+    serve = Endpoint(model.bound, signature, (images, np.int32(0)))
+    return {"serve": serve, **generation_endpoints(model, images)}
 
 
 def generation_endpoints(model, images):

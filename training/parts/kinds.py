@@ -3,13 +3,25 @@
 import dataclasses
 
 from ... import arguments
-from .generation import MaximumLikelihood
+from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
 from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise, NextToken, Translate
 from .text import Pairs, Text
 
 DATA = {part.kind: part for part in (Images, LabeledImages, Text, Pairs)}
-OBJECTIVES = {part.kind: part for part in (CrossEntropy, Denoise, NextToken, Translate, MaximumLikelihood)}
+OBJECTIVES = {
+    part.kind: part
+    for part in (
+        CrossEntropy,
+        Denoise,
+        NextToken,
+        Translate,
+        MaximumLikelihood,
+        NegativeELBO,
+        ImportanceWeighted,
+        Reconstruct,
+    )
+}
 
 
 def from_settings(kinds, settings):

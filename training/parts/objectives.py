@@ -4,6 +4,7 @@ This module does not import TensorFlow. An objective is a part with a `kind`, it
 `measure`, the name of the measure in `publishing.measures`, and these methods:
 
     loss(), metrics()            arguments of `compile`
+    callbacks()                  Keras callbacks of the training loop
     prepare(splits, seed)        splits of the model's inputs and targets, made from those of the data set
     endpoints(model, examples)   functions of the SavedModel by name; the first is the default
 
@@ -28,7 +29,20 @@ _PROMPTS, _PROMPT_LENGTH, _NEW_TOKENS = 2, 4, 8
 
 
 @dataclasses.dataclass(frozen=True)
-class _Categorical(Part):
+class Objective(Part):
+    """What most objectives have in common: no metrics and no callbacks."""
+
+    def metrics(self):
+        """Returns an empty list."""
+        return []
+
+    def callbacks(self):
+        """Returns an empty list."""
+        return []
+
+
+@dataclasses.dataclass(frozen=True)
+class _Categorical(Objective):
     """The likelihood of labels under a softmax of logits; the data are used as they come."""
 
     label_smoothing: float = 0.0
@@ -73,7 +87,7 @@ class CrossEntropy(_Categorical):
 
 
 @dataclasses.dataclass(frozen=True)
-class Denoise(Part):
+class Denoise(Objective):
     """Denoising without clean images: the target is a second noisy copy of the input (section 3.3.4).
 
     The best prediction of a noisy target is the mean of its distribution under a Gaussian likelihood, and its
@@ -109,10 +123,6 @@ class Denoise(Part):
 
         losses = {"gaussian": regression.GaussianNLL, "laplace": regression.LaplaceNLL}
         return losses[self.likelihood](scale=1.0)
-
-    def metrics(self):
-        """Returns an empty list: a signal-to-noise ratio against noisy targets would mean little."""
-        return []
 
     def prepare(self, splits, seed):
         """Returns splits of (noisy images, targets), from (images, labels)."""

@@ -58,8 +58,11 @@ class GenerativeModel(keras.Model):
             seed: Integer seed; the same seed gives the same images.
 
         Raises:
-            ValueError: If `count` is not a positive integer, or `seed` is not a valid seed.
+            ValueError: If the model has no distribution of images, `count` is not a positive integer, or
+                `seed` is not a valid seed.
         """
+        if not hasattr(self, "draw"):
+            raise ValueError(f"{self.name} has no distribution to draw images from")
         count, seed = arguments.integer("count", count, 1), arguments.seed("seed", seed)
         return self._run(type(self).draw, np.int32(count), np.int32(seed))
 

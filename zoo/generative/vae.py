@@ -18,8 +18,8 @@ from ..programs import Programs
 from .model import GenerativeModel
 
 LIKELIHOODS = ("bernoulli", "gaussian")
-# Images, and draws for each of them, that a program weights at a time.
-_IMAGES, _DRAWS = 100, 50
+# Images that a program takes at a time with one draw each; images and draws that it weights at a time.
+_CHUNK, _IMAGES, _DRAWS = 1000, 100, 50
 # The smallest standard deviation of a Gaussian pixel: one level of gray.
 _MIN_SCALE = 1 / 256
 
@@ -28,10 +28,10 @@ _MIN_SCALE = 1 / 256
 class VAE(GenerativeModel):
     """A variational autoencoder of dense layers.
 
-    The forward pass returns what training needs, in nats. Without `importance_samples` these are the terms
-    of the ELBO, [B, 1 + Z]: log p(x|z) at one draw of z, and the divergence of each latent to the prior;
-    `losses.NegativeELBO` trains them. With K importance samples they are the log weights [B, K] of K draws,
-    which `losses.NegativeImportanceWeightedBound` trains.
+    The forward pass returns the terms of the bound, in nats. They are [B, 1 + Z] for the ELBO: log p(x|z) at
+    one draw of z, and the divergence of each latent from the prior; `losses.NegativeELBO` trains them. With
+    K > 1 importance samples they are [B, K, 1 + Z]: log p(x|z) at each draw, and log q(z|x) / p(z) of each
+    latent there; `losses.NegativeImportanceWeightedBound` trains them.
 
     Args:
         image_shape: The shape (H, W, C) of an image.
@@ -72,18 +72,14 @@ class VAE(GenerativeModel):
         encoder = _encoder(image_shape, latents, units, activation)
         decoder = _decoder(int(np.prod(image_shape)), latents, units, activation, likelihood)
         mean, log_variance = encoder(images)
-        if importance_samples > 1:
-            mean, log_variance = (
-                ops.repeat(part, importance_samples, axis=0) for part in (mean, log_variance)
-            )
-        latent = layers.GaussianSampling(name="latents")([mean, log_variance])
-        log_likelihood = _log_likelihood(likelihood, images, decoder(latent), importance_samples)
-        if importance_samples > 1:
-            divergences = losses.sampled_gaussian_kl(latent, mean, log_variance)
-            divergence = ops.reshape(ops.sum(divergences, axis=-1), (-1, importance_samples))
-            outputs = log_likelihood - divergence
+        if importance_samples == 1:
+            latent = layers.GaussianSampling(name="latents")([mean, log_variance])
+            divergences = losses.gaussian_kl(mean, log_variance)
         else:
-            outputs = ops.concatenate([log_likelihood, losses.gaussian_kl(mean, log_variance)], axis=-1)
+            mean, log_variance = _repeated(importance_samples, mean, log_variance)
+            latent = layers.GaussianSampling(name="latents")([mean, log_variance])
+            divergences = losses.sampled_gaussian_kl(latent, mean, log_variance)
+        outputs = _terms(likelihood, images, decoder(latent), divergences, importance_samples)
         super().__init__(inputs=images, outputs=outputs, name=name)
         self.image_shape, self.latent_size = image_shape, latents
         self.binary = likelihood == "bernoulli"
@@ -114,11 +110,14 @@ class VAE(GenerativeModel):
         Raises:
             ValueError: If the images have another shape or range, or `seed` is not a valid seed.
         """
-        terms = self.elbo_terms(images, seed)
-        return terms[:, 0] - terms[:, 1:].sum(axis=1)
+        distortion, rate = self.elbo_terms(images, seed)
+        return -(distortion + rate)
 
     def elbo_terms(self, images, seed=0):
-        """Returns log p(x|z) at one draw and the divergence of each latent, in nats, [N, 1 + Z].
+        """Returns the two terms of -ELBO in nats (Eq. 7.3.10), each [N].
+
+        The first is -log p(x|z) at one draw of the latents, the second the divergence of q(z|x) from the
+        prior.
 
         Args:
             images: As for `elbo`.
@@ -129,10 +128,11 @@ class VAE(GenerativeModel):
         """
         images, seed = self.checked_images(images), arguments.seed("seed", seed)
         parts = [
-            np.asarray(self._dense_programs.run(VAE.terms, part, np.int32([seed, start])))
-            for start, part in _chunks(images, _IMAGES * _DRAWS // 5)
+            np.asarray(self._dense_programs.run(VAE.terms, part, np.int32([seed, chunk])))
+            for chunk, part in _chunks(images, _CHUNK)
         ]
-        return np.concatenate(parts)
+        terms = np.concatenate(parts)
+        return -terms[:, 0], terms[:, 1:].sum(axis=1)
 
     def importance_log_prob(self, images, samples=500, seed=0):
         """Returns the importance-weighted estimate of log p(x) with draws from the encoder, in nats, [N].
@@ -152,20 +152,19 @@ class VAE(GenerativeModel):
         """
         images, seed = self.checked_images(images), arguments.seed("seed", seed)
         samples = arguments.integer("samples", samples, 1)
-        # A key of three numbers, folded into two, would repeat; so the draws continue one sequence of keys.
-        estimates, drawn_blocks = [], -(-samples // _DRAWS)
-        for chunk, (_, part) in enumerate(_chunks(images, _IMAGES)):
+        estimates, blocks = [], -(-samples // _DRAWS)
+        for chunk, part in _chunks(images, _IMAGES):
             total = np.full(len(part), -np.inf)
-            for block in range(drawn_blocks):
+            for block in range(blocks):
                 draws = min(_DRAWS, samples - block * _DRAWS)
-                key = np.int32([seed, chunk * drawn_blocks + block])
+                key = np.int32([seed, chunk * blocks + block])
                 log_weights = self._dense_programs.run(VAE.log_weights, part, key, draws=draws)
                 total = np.logaddexp(total, np.logaddexp.reduce(np.float64(log_weights), axis=1))
             estimates.append(total - np.log(samples))
         return np.concatenate(estimates)
 
     def active_units(self, images, threshold=0.01):
-        """Returns which latents the encoder uses, boolean [Z].
+        """Returns the number of latents that the encoder uses.
 
         A latent is active if the variance over the images of its posterior mean is above the threshold. That
         of a latent which is ignored, with q(z|x) = p(z) for all x, is zero.
@@ -181,7 +180,7 @@ class VAE(GenerativeModel):
             Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders" (2015), section 5.2.
         """
         threshold = arguments.nonnegative_number("threshold", threshold)
-        return self.encode(images).var(axis=0) > threshold
+        return int(np.sum(self.encode(images).var(axis=0) > threshold))
 
     def traverse(self, start, latent, values):
         """Returns the images that differ in one latent, [N, H, W, C].
@@ -235,18 +234,27 @@ class VAE(GenerativeModel):
             means = ops.clip(ops.split(parameters, 2, axis=-1)[0], 0.0, 1.0)
         return ops.reshape(means, (-1, *self.image_shape))
 
+    def bound(self, images, seed):
+        """Returns the ELBO, [B], as an endpoint of a SavedModel.
+
+        Args:
+            images: Images [B, H, W, C].
+            seed: An int32 scalar.
+        """
+        terms = self.terms(images, ops.stack([seed, 0]))
+        return terms[:, 0] - ops.sum(terms[:, 1:], axis=1)
+
     def terms(self, images, key):
-        """Returns the terms of the ELBO, [B, 1 + Z], as the forward pass does, with noise from a key.
+        """Returns log p(x|z) at one draw and the divergence of each latent, [B, 1 + Z].
 
         Args:
             images: Images [B, H, W, C].
             key: Stateless key, int32 [2].
         """
         mean, log_variance = self.encoder(images, training=False)
-        latents = mean + ops.exp(log_variance / 2) * _noise(ops.shape(mean), key)
-        parameters = self.decoder(latents, training=False)
-        log_likelihood = _log_likelihood(self._config["likelihood"], images, parameters, 1)
-        return ops.concatenate([log_likelihood, losses.gaussian_kl(mean, log_variance)], axis=-1)
+        parameters = self.decoder(_reparameterized(mean, log_variance, key), training=False)
+        divergences = losses.gaussian_kl(mean, log_variance)
+        return _terms(self._config["likelihood"], images, parameters, divergences)
 
     def log_weights(self, images, key, draws):
         """Returns log p(x|z) p(z) / q(z|x) at draws from the encoder, [B, K].
@@ -256,13 +264,12 @@ class VAE(GenerativeModel):
             key: Stateless key, int32 [2].
             draws: Number K of draws for each image.
         """
-        mean, log_variance = self.encoder(images, training=False)
-        mean, log_variance = (ops.repeat(part, draws, axis=0) for part in (mean, log_variance))
-        latents = mean + ops.exp(log_variance / 2) * _noise(ops.shape(mean), key)
+        mean, log_variance = _repeated(draws, *self.encoder(images, training=False))
+        latents = _reparameterized(mean, log_variance, key)
         parameters = self.decoder(latents, training=False)
-        log_likelihood = _log_likelihood(self._config["likelihood"], images, parameters, draws)
         divergences = losses.sampled_gaussian_kl(latents, mean, log_variance)
-        return log_likelihood - ops.reshape(ops.sum(divergences, axis=-1), (-1, draws))
+        terms = _terms(self._config["likelihood"], images, parameters, divergences, draws)
+        return losses.log_weights(terms)
 
 
 def _encoder(image_shape, latents, units, activation):
@@ -287,21 +294,36 @@ def _decoder(pixels, latents, units, activation, likelihood):
     return keras.Model(inputs, x, name="decoder")
 
 
-def _log_likelihood(likelihood, images, parameters, draws):
-    """Returns log p(x|z) for parameters [B K, P] of K draws for each of the images [B, H, W, C], [B, K]."""
-    pixels = ops.reshape(images, (-1, 1, int(np.prod(images.shape[1:]))))
-    parameters = ops.reshape(parameters, (-1, draws, parameters.shape[-1]))
+def _terms(likelihood, images, parameters, divergences, draws=1):
+    """Returns log p(x|z) and the divergences of K draws for each image, [B, K, 1 + Z], or [B, 1 + Z].
+
+    Args:
+        likelihood: The name of p(x|z).
+        images: Images [B, H, W, C].
+        parameters: The parameters of p(x|z), [B K, P].
+        divergences: The divergence of each latent, [B K, Z].
+        draws: Number K of draws; the axis is left out if it is 1.
+    """
+    pixels = ops.repeat(ops.reshape(images, (-1, int(np.prod(images.shape[1:])))), draws, axis=0)
     loss = losses.BernoulliNLL() if likelihood == "bernoulli" else losses.GaussianNLL(None, _MIN_SCALE)
-    return -loss.call(ops.repeat(pixels, draws, axis=1), parameters)
+    log_likelihood = -loss.call(pixels, parameters)
+    terms = ops.concatenate([log_likelihood[:, None], divergences], axis=-1)
+    return terms if draws == 1 else ops.reshape(terms, (-1, draws, terms.shape[-1]))
 
 
-def _noise(shape, key):
+def _repeated(draws, *parts):
+    """Returns tensors [B K, Z] with each row of [B, Z] K times."""
+    return tuple(ops.repeat(part, draws, axis=0) for part in parts)
+
+
+def _reparameterized(mean, log_variance, key):
+    """Returns draws of N(mean, exp(log_variance)) that are a function of a stateless key."""
     import tensorflow as tf
 
-    return tf.random.stateless_normal(shape, key)
+    return mean + ops.exp(log_variance / 2) * tf.random.stateless_normal(tf.shape(mean), key)
 
 
 def _chunks(images, size):
-    """Yields the first index and the images of each chunk."""
-    for start in range(0, len(images), size):
-        yield start, images[start : start + size]
+    """Yields the number of each chunk of images, and the chunk."""
+    for chunk, start in enumerate(range(0, len(images), size)):
+        yield chunk, images[start : start + size]
