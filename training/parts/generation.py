@@ -110,7 +110,7 @@ class NegativeELBO(_Generation):
         return [KLWarmup(self.beta, self.warmup)] if self.warmup else []
 
     def endpoints(self, model, examples):
-        """Returns `serve`, the ELBO of images with a seed, and `sample`, `encode` and `decode`."""
+        """Returns `serve`, the means of the latents, `elbo`, `sample`, `encode` and `decode`."""
         return bound_endpoints(model, examples[0])
 
 
@@ -132,7 +132,7 @@ class ImportanceWeighted(_Generation):
         return NegativeImportanceWeightedBound()
 
     def endpoints(self, model, examples):
-        """Returns `serve`, the ELBO of images with a seed, and `sample`, `encode` and `decode`."""
+        """Returns `serve`, the means of the latents, `elbo`, `sample`, `encode` and `decode`."""
         return bound_endpoints(model, examples[0])
 
 
@@ -169,7 +169,9 @@ class Reconstruct(Objective):
 
 
 def bound_endpoints(model, images):
-    """Returns the endpoints of a `VAE`: `serve`, its ELBO, and `generation_endpoints`.
+    """Returns the endpoints of a `VAE`: `serve`, the means of the latents, as `encode`; `elbo`; and others.
+
+    `elbo` takes images and a seed, an int32 scalar. The others are `generation_endpoints`.
 
     Args:
         model: The `VAE`.
@@ -182,8 +184,8 @@ def bound_endpoints(model, images):
         tf.TensorSpec((None, *model.image_shape), tf.float32, name="images"),
         tf.TensorSpec((), tf.int32, name="seed"),
     ]
-    serve = Endpoint(model.bound, signature, (images, np.int32(0)))
-    return {"serve": serve, **generation_endpoints(model, images)}
+    elbo = Endpoint(model.bound, signature, (images, np.int32(0)))
+    return {"serve": model.encoded, "elbo": elbo, **generation_endpoints(model, images)}
 
 
 def generation_endpoints(model, images):

@@ -41,6 +41,8 @@ class Autoencoder(GenerativeModel):
         self, image_shape, latents=30, units=(1000, 500, 250), activation="tanh", name="autoencoder"
     ):
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        # Lists, which JSON keeps as they are.
+        config |= {"image_shape": list(image_shape), "units": list(units)}
         image_shape = tuple(image_shape)
         arguments.integer("latents", latents, 1)
         for size in units:

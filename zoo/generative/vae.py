@@ -62,6 +62,8 @@ class VAE(GenerativeModel):
         name="vae",
     ):
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        # Lists, which JSON keeps as they are.
+        config |= {"image_shape": list(image_shape), "units": list(units)}
         image_shape = tuple(image_shape)
         arguments.integer("latents", latents, 1)
         arguments.one_of("likelihood", likelihood, LIKELIHOODS)
@@ -80,6 +82,7 @@ class VAE(GenerativeModel):
             latent = layers.GaussianSampling(name="latents")([mean, log_variance])
             divergences = losses.sampled_gaussian_kl(latent, mean, log_variance)
         outputs = _terms(likelihood, images, decoder(latent), divergences, importance_samples)
+        outputs = outputs[:, 0] if importance_samples == 1 else outputs
         super().__init__(inputs=images, outputs=outputs, name=name)
         self.image_shape, self.latent_size = image_shape, latents
         self.binary = likelihood == "bernoulli"
@@ -254,7 +257,7 @@ class VAE(GenerativeModel):
         mean, log_variance = self.encoder(images, training=False)
         parameters = self.decoder(_reparameterized(mean, log_variance, key), training=False)
         divergences = losses.gaussian_kl(mean, log_variance)
-        return _terms(self._config["likelihood"], images, parameters, divergences)
+        return _terms(self._config["likelihood"], images, parameters, divergences)[:, 0]
 
     def log_weights(self, images, key, draws):
         """Returns log p(x|z) p(z) / q(z|x) at draws from the encoder, [B, K].
@@ -295,20 +298,20 @@ def _decoder(pixels, latents, units, activation, likelihood):
 
 
 def _terms(likelihood, images, parameters, divergences, draws=1):
-    """Returns log p(x|z) and the divergences of K draws for each image, [B, K, 1 + Z], or [B, 1 + Z].
+    """Returns log p(x|z) and the divergences of K draws for each image, [B, K, 1 + Z].
 
     Args:
         likelihood: The name of p(x|z).
         images: Images [B, H, W, C].
         parameters: The parameters of p(x|z), [B K, P].
         divergences: The divergence of each latent, [B K, Z].
-        draws: Number K of draws; the axis is left out if it is 1.
+        draws: Number K of draws.
     """
     pixels = ops.repeat(ops.reshape(images, (-1, int(np.prod(images.shape[1:])))), draws, axis=0)
     loss = losses.BernoulliNLL() if likelihood == "bernoulli" else losses.GaussianNLL(None, _MIN_SCALE)
     log_likelihood = -loss.call(pixels, parameters)
     terms = ops.concatenate([log_likelihood[:, None], divergences], axis=-1)
-    return terms if draws == 1 else ops.reshape(terms, (-1, draws, terms.shape[-1]))
+    return ops.reshape(terms, (-1, draws, terms.shape[-1]))
 
 
 def _repeated(draws, *parts):
