@@ -45,7 +45,7 @@ RECIPES = (
         objective=Reconstruct(),
         optimizer=Optimizer("kfac"),
         penalty=Penalty(l2=5e-6),
-        epochs=60,
+        epochs=25,
         limits=_LIMITS,
     ),
 )

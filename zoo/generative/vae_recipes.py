@@ -71,8 +71,8 @@ RECIPES = (
         "a variational autoencoder of binarized digits",
         {"latents": 40, "units": (400, 400)},
         NegativeELBO(),
-        batch_size=200,
-        learning_rate=2e-3,
+        batch_size=100,
+        learning_rate=1e-3,
         epochs=100,
     ),
     _recipe(

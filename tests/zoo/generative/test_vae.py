@@ -30,7 +30,10 @@ def linear_vae(pca, shift=0.0, wider=1.0, **settings):
     mean, covariance = pca.posterior(np.concatenate([np.zeros((1, 6)), np.eye(6)]))
     decoder = {"pixels": (LOADING.T, OFFSET), "scale": (np.full(6, np.log(NOISE)),)}
     log_variance = np.log(wider * np.diagonal(covariance))
-    encoder = {"mean": (mean[1:] - mean[0], mean[0] + shift), "log_variance": (np.zeros((6, 3)), log_variance)}
+    encoder = {
+        "mean": (mean[1:] - mean[0], mean[0] + shift),
+        "log_variance": (np.zeros((6, 3)), log_variance),
+    }
     for part, weights in ((model.encoder, encoder), (model.decoder, decoder)):
         for name, values in weights.items():
             part.get_layer(name).set_weights(values)
@@ -99,7 +102,9 @@ def test_without_noise_the_terms_are_the_bernoulli_likelihood_of_the_decoded_mea
     np.testing.assert_allclose(terms[:, 0], exact, rtol=1e-5)
     np.testing.assert_allclose(terms[:, 1:], losses.gaussian_kl(means, tf.fill((9, 2), -40.0)), rtol=1e-6)
     np.testing.assert_allclose(model.elbo_terms(images)[0], -exact, rtol=1e-5)
-    np.testing.assert_allclose(model.decode(model.encode(images)), bernoulli.mean().numpy().reshape(images.shape), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.decode(model.encode(images)), bernoulli.mean().numpy().reshape(images.shape), rtol=1e-5
+    )
 
 
 def test_noise_depends_on_the_seed_and_the_image():
