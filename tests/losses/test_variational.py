@@ -129,7 +129,7 @@ def test_a_variable_beta_may_change_after_compilation():
 @pytest.mark.equation("7.3.11")
 def test_the_gradient_through_the_draws_is_that_of_the_closed_form(model):
     # The noise at the nodes of a quadrature that is exact for polynomials of degree 3.
-    nodes, weights = np.polynomial.hermite_e.hermegauss(2)
+    nodes, _ = np.polynomial.hermite_e.hermegauss(2)
     noise = np.stack(np.meshgrid(nodes, nodes, nodes), axis=-1).reshape(8, 1, 3)
     mean, log_variance = tf.constant(MEAN), tf.constant(LOG_VARIANCE[:1])
     with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""Oracles: a hand-made linear code, the discarded eigenvalues of PCA, and distances to centers by brute force."""
+"""Oracles: a hand-made linear code, the discarded eigenvalues of PCA, and distances to centers."""
 
 import keras
 import numpy as np
