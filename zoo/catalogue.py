@@ -19,6 +19,7 @@ _MODULES = (
     "language.transformer_recipes",
     "language.translator_recipes",
     "language.recurrent_recipes",
+    "generative.realnvp_recipes",
 )
 
 

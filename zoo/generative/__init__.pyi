@@ -1,7 +1,9 @@
 from . import autoencoder as autoencoder
 from . import model as model
+from . import realnvp as realnvp
 from . import vae as vae
 from .autoencoder import Autoencoder as Autoencoder
 from .model import DensityModel as DensityModel
 from .model import GenerativeModel as GenerativeModel
+from .realnvp import RealNVP as RealNVP
 from .vae import VAE as VAE

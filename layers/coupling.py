@@ -1,0 +1,169 @@
+"""Affine coupling, the invertible layer of RealNVP (Sec. 7.2).
+
+One part of the variables is left unchanged, and determines the scale and the shift of the other part:
+
+    y_1 = x_1,    y_2 = x_2 exp(s(x_1)) + t(x_1),    log |det dy/dx| = sum s(x_1)
+
+The Jacobian is triangular whatever s and t are, and the inverse evaluates the same networks.
+
+Legend: B batch, H height, W width, C channels; images are [B, H, W, C] on every backend.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from .. import arguments
+from .bijection import Bijection
+
+MASKS = ("checkerboard", "channel")
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class CouplingNetwork(keras.layers.Layer):
+    """The network of s and t: [B, H, W, C] to [B, H, W, outputs].
+
+    A 3x3 convolution, residual blocks and a 3x3 convolution that starts at zero, so that the coupling starts
+    as the identity. A block is X + conv1x1(ReLU(conv3x3(ReLU(X)))).
+
+    Args:
+        outputs: Number of output channels.
+        width: Number of hidden channels.
+        blocks: Number of residual blocks.
+        **kwargs: Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(self, outputs, width=32, blocks=1, **kwargs):
+        super().__init__(**kwargs)
+        self.outputs = arguments.integer("outputs", outputs, 1)
+        self.width = arguments.integer("width", width, 1)
+        self.blocks = arguments.integer("blocks", blocks, 0)
+        self.first = self._convolution(width, 3, "first")
+        self.residuals = [
+            [self._convolution(width, size, f"block_{i}_{size}x{size}") for size in (3, 1)]
+            for i in range(blocks)
+        ]
+        self.last = self._convolution(outputs, 3, "last", "zeros")
+
+    def build(self, input_shape):
+        """Creates the weights for inputs of this shape."""
+        hidden = (*input_shape[:-1], self.width)
+        self.first.build(input_shape)
+        for convolution in [layer for block in self.residuals for layer in block] + [self.last]:
+            convolution.build(hidden)
+
+    def call(self, inputs):
+        """Applies the network."""
+        x = self.first(inputs)
+        for spatial, pointwise in self.residuals:
+            x = x + pointwise(ops.relu(spatial(ops.relu(x))))
+        return self.last(ops.relu(x))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the outputs."""
+        return (*input_shape[:-1], self.outputs)
+
+    def get_config(self):
+        """Returns the arguments that rebuild this layer."""
+        config = {"outputs": self.outputs, "width": self.width, "blocks": self.blocks}
+        return {**super().get_config(), **config}
+
+    def _convolution(self, filters, size, name, initializer="he_normal"):
+        return keras.layers.Conv2D(
+            filters,
+            size,
+            padding="same",
+            data_format="channels_last",
+            kernel_initializer=initializer,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+
+@keras.saving.register_keras_serializable("curvezoo")
+class AffineCoupling(Bijection):
+    """Affine coupling with convolutional networks: [B, H, W, C] to the same shape.
+
+    The logarithm of the scale is s = a tanh(r), with r an output of the network and a factor a, learned for
+    each channel, which bounds it: an unbounded scale makes training diverge.
+
+    Args:
+        mask: `checkerboard`: the pixels of one colour determine those of the other, the network sees the
+            image with zeros for the others. `channel`: the first half of the channels (rounded up) determines
+            the rest.
+        swapped: Whether the two parts are exchanged.
+        width: Hidden channels of the network.
+        blocks: Residual blocks of the network.
+        bound: Initial value of a, the largest |s|.
+        **kwargs: Arguments of `Bijection`.
+
+    Raises:
+        ValueError: If an argument is not valid, or a channel mask meets a single channel.
+
+    References:
+        Dinh, Sohl-Dickstein and Bengio, "Density estimation using Real NVP" (2017), arXiv:1605.08803.
+    """
+
+    def __init__(self, mask="channel", swapped=False, width=32, blocks=1, bound=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.mask = arguments.one_of("mask", mask, MASKS)
+        self.swapped = arguments.boolean("swapped", swapped)
+        self.width = arguments.integer("width", width, 1)
+        self.blocks = arguments.integer("blocks", blocks, 0)
+        self.bound = arguments.positive_number("bound", bound)
+
+    def build(self, input_shape):
+        """Creates the network and the factors for inputs of this shape."""
+        _, height, width, channels = input_shape
+        changed = condition = channels
+        if self.mask == "channel":
+            if channels < 2:
+                raise ValueError(f"mask='channel' must have at least 2 channels, got {channels}")
+            first = (channels + 1) // 2
+            changed, condition = (first, channels - first) if self.swapped else (channels - first, first)
+        else:
+            colour = np.indices((height, width)).sum(0) % 2 == int(self.swapped)
+            self.kept = colour[:, :, None].astype(self.compute_dtype)
+        self.network = CouplingNetwork(
+            2 * changed, self.width, self.blocks, dtype=self.dtype_policy, name="network"
+        )
+        self.network.build((*input_shape[:-1], condition))
+        self.factor = self.add_weight(
+            name="factor", shape=(changed,), initializer=keras.initializers.Constant(self.bound)
+        )
+
+    def call(self, inputs):
+        """Returns y, [B, H, W, C], and the log-determinant, [B]."""
+        kept, changed = self._parts(inputs)
+        log_scale, shift = self._log_scale_and_shift(kept)
+        return self._joined(kept, changed * ops.exp(log_scale) + shift), self.sum_of_entries(log_scale)
+
+    def inverse(self, outputs):
+        """Returns x for y, both [B, H, W, C]."""
+        kept, changed = self._parts(outputs)
+        log_scale, shift = self._log_scale_and_shift(kept)
+        return self._joined(kept, (changed - shift) * ops.exp(-log_scale))
+
+    def get_config(self):
+        """Returns the arguments that rebuild this layer."""
+        config = {name: getattr(self, name) for name in ("mask", "swapped", "width", "blocks", "bound")}
+        return {**super().get_config(), **config}
+
+    def _log_scale_and_shift(self, kept):
+        raw, shift = ops.split(self.network(kept), 2, axis=-1)
+        log_scale = self.factor * ops.tanh(raw)
+        if self.mask == "checkerboard":
+            log_scale, shift = log_scale * (1 - self.kept), shift * (1 - self.kept)
+        return log_scale, shift
+
+    def _parts(self, images):
+        """Returns the part that is left unchanged and the part that is transformed."""
+        if self.mask == "checkerboard":
+            return images * self.kept, images * (1 - self.kept)
+        first, second = ops.split(images, [(images.shape[-1] + 1) // 2], axis=-1)
+        return (second, first) if self.swapped else (first, second)
+
+    def _joined(self, kept, changed):
+        if self.mask == "checkerboard":
+            return kept + changed
+        return ops.concatenate([changed, kept] if self.swapped else [kept, changed], axis=-1)
