@@ -1,6 +1,6 @@
-"""Maps of dequantised pixels from the unit interval to the real line (Sec. 7.2).
+"""Maps of dequantized pixels from the unit interval to the real line (Sec. 7.2).
 
-A flow with a Gaussian base needs variables on the whole real line. Pixels of K levels are dequantised to
+A flow with a Gaussian base needs variables on the whole real line. Pixels of K levels are dequantized to
 x = (k + u) / K, with u uniform in [0, 1), and each is mapped to the real line by the same increasing
 function.
 
@@ -56,15 +56,15 @@ class Logit(Bijection):
 class Gaussianization(Bijection):
     r"""y = Phi^{-1}(p), with p = alpha + (1 - 2 alpha) F(x) and a learned distribution function F of pixels.
 
-    F is linear within each of the K levels and rises by the level's probability, a softmax of trained
-    logits. If these are the frequencies of the levels, y is standard normal over all pixels, apart from alpha.
-    The noise of dequantisation, uniform within a level, becomes part of a Gaussian instead of a narrow
-    rectangle, which affine couplings could not reshape.
+    F is linear within each of the K levels and rises by the probability of the level, a softmax of trained
+    logits. If these are the frequencies of the levels, y is standard normal over all pixels, up to alpha. The
+    noise of dequantization is uniform within a level. An affine coupling cannot change the shape of its
+    distribution, but here most of it, that of the dark pixels, becomes a large part of a Gaussian.
 
     The log-determinant is the sum over pixels of log(1 - 2 alpha) + log F'(x) + y^2 / 2 + log(2 pi) / 2.
 
     Args:
-        levels: Number K of grey levels.
+        levels: Number K of gray levels.
         zeros: Initial probability of level 0; the others share the rest.
         alpha: Distance of p from 0 and 1, in (0, 0.5).
         **kwargs: Arguments of `Bijection`.

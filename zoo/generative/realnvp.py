@@ -106,11 +106,12 @@ class RealNVP(DensityModel):
         """
         count, seed = arguments.integer("count", count, 1), arguments.seed("seed", seed)
         temperature = arguments.nonnegative_number("temperature", temperature)
-        return self._run(type(self).draw, np.int32(count), np.int32(seed), np.float32(temperature))
+        latents = np.asarray(standard_normal(count, self.latent_size, seed))
+        return self._by_chunks(type(self).decoded, np.float32(temperature) * latents)
 
-    def draw(self, count, seed, temperature=1.0):
+    def draw(self, count, seed):
         """Returns images [count, H, W, C] from an integer seed, both scalars."""
-        return self.decoded(temperature * standard_normal(count, self.latent_size, seed))
+        return self.decoded(standard_normal(count, self.latent_size, seed))
 
     def encoded(self, images):
         """Returns the latents [B, Z] of images, those of the first scale first."""
@@ -125,14 +126,12 @@ class RealNVP(DensityModel):
     def _latent_shapes(self):
         """Returns the shape of the latents of each scale."""
         height, width, channels = self.image_shape
-        shapes, last = [], len(self._stages) - 1
-        for scale in range(len(self._stages)):
-            side = 2 ** (scale + 1)
-            # The squeeze makes 4 channels of each, of which the next scale gets half.
-            shapes.append(
-                (height // side, width // side, channels * 2 ** (scale + (2 if scale == last else 1)))
-            )
-        return shapes
+        last = len(self._stages) - 1
+        # The squeeze multiplies the channels by 4, and the next scale gets half of them.
+        return [
+            (height >> scale + 1, width >> scale + 1, channels << scale + 1 + (scale == last))
+            for scale in range(last + 1)
+        ]
 
     def _run(self, function, *inputs, **static):
         outputs = super()._run(function, *inputs, **static)
@@ -140,7 +139,7 @@ class RealNVP(DensityModel):
             self._raise_not_finite(function, *inputs)
         return outputs
 
-    def _raise_not_finite(self, function, first, *more):
+    def _raise_not_finite(self, function, inputs):
         """Raises an error that names the first layer whose output is not finite."""
 
         def check(layer, output):
@@ -149,12 +148,11 @@ class RealNVP(DensityModel):
                     f"{self.name}: the output of {layer.name} is not finite; training may have diverged"
                 )
 
-        if function is type(self).draw:
-            first = more[1] * standard_normal(first, self.latent_size, more[0])
-        if function in (type(self).draw, type(self).decoded):
-            _inverse(self._stages, self._latent_shapes(), first, check)
+        if function is type(self).decoded:
+            y = _inverse(self._stages, self._latent_shapes(), inputs, check)
+            check(self._pixels, self._pixels.inverse(y))
         else:
-            _forward(self._pixels, self._stages, first, check)
+            _forward(self._pixels, self._stages, inputs, check)
         raise FloatingPointError(f"{self.name}: the log-density is not finite")
 
 
