@@ -23,41 +23,45 @@ MASKS = ("checkerboard", "channel")
 class CouplingNetwork(keras.layers.Layer):
     """The network of s and t: [B, H, W, C] to [B, H, W, outputs].
 
-    A 3x3 convolution, residual blocks and a 3x3 convolution that starts at zero, so that the coupling starts
-    as the identity. A block is X + conv1x1(ReLU(conv3x3(ReLU(X)))).
+    A convolution, then dense layers at each pixel, with ReLUs between them. The last layer starts at zero, so
+    that the coupling starts as the identity. Only the first layer looks at neighbors, where the channels are
+    few: a 3x3 convolution of 64 channels would take longer than all other layers together.
 
     Args:
         outputs: Number of output channels.
         width: Number of hidden channels.
-        blocks: Number of residual blocks.
+        depth: Number of hidden dense layers.
+        kernel_size: Height and width of the filters of the first layer.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, outputs, width=32, blocks=1, **kwargs):
+    def __init__(self, outputs, width=32, depth=1, kernel_size=5, **kwargs):
         super().__init__(**kwargs)
         self.outputs = arguments.integer("outputs", outputs, 1)
         self.width = arguments.integer("width", width, 1)
-        self.blocks = arguments.integer("blocks", blocks, 0)
-        self.first = self._convolution(width, 3, "first")
-        self.residuals = [
-            [self._convolution(width, size, f"block_{i}_{size}x{size}") for size in (3, 1)]
-            for i in range(blocks)
+        self.depth = arguments.integer("depth", depth, 0)
+        self.kernel_size = arguments.integer("kernel_size", kernel_size, 1)
+        settings = {"kernel_initializer": "he_normal", "activation": "relu", "dtype": self.dtype_policy}
+        self.sublayers = [
+            keras.layers.Conv2D(
+                width, kernel_size, padding="same", data_format="channels_last", name="first", **settings
+            ),
+            *(keras.layers.Dense(width, name=f"hidden_{i}", **settings) for i in range(depth)),
+            keras.layers.Dense(outputs, kernel_initializer="zeros", dtype=self.dtype_policy, name="last"),
         ]
-        self.last = self._convolution(outputs, 3, "last", "zeros")
 
     def build(self, input_shape):
         """Creates the weights for inputs of this shape."""
-        hidden = (*input_shape[:-1], self.width)
-        self.first.build(input_shape)
-        for convolution in [layer for block in self.residuals for layer in block] + [self.last]:
-            convolution.build(hidden)
+        for layer in self.sublayers:
+            layer.build(input_shape)
+            input_shape = (*input_shape[:-1], self.width)
 
     def call(self, inputs):
         """Applies the network."""
-        x = self.first(inputs)
-        for spatial, pointwise in self.residuals:
-            x = x + pointwise(ops.relu(spatial(ops.relu(x))))
-        return self.last(ops.relu(x))
+        x = inputs
+        for layer in self.sublayers:
+            x = layer(x)
+        return x
 
     def compute_output_shape(self, input_shape):
         """Returns the shape of the outputs."""
@@ -65,19 +69,8 @@ class CouplingNetwork(keras.layers.Layer):
 
     def get_config(self):
         """Returns the arguments that rebuild this layer."""
-        config = {"outputs": self.outputs, "width": self.width, "blocks": self.blocks}
-        return {**super().get_config(), **config}
-
-    def _convolution(self, filters, size, name, initializer="he_normal"):
-        return keras.layers.Conv2D(
-            filters,
-            size,
-            padding="same",
-            data_format="channels_last",
-            kernel_initializer=initializer,
-            dtype=self.dtype_policy,
-            name=name,
-        )
+        names = ("outputs", "width", "depth", "kernel_size")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -93,7 +86,8 @@ class AffineCoupling(Bijection):
             the rest.
         swapped: Whether the two parts are exchanged.
         width: Hidden channels of the network.
-        blocks: Residual blocks of the network.
+        depth: Hidden dense layers of the network.
+        kernel_size: Height and width of the network's filters.
         bound: Initial value of a, the largest |s|.
         **kwargs: Arguments of `Bijection`.
 
@@ -104,12 +98,13 @@ class AffineCoupling(Bijection):
         Dinh, Sohl-Dickstein and Bengio, "Density estimation using Real NVP" (2017), arXiv:1605.08803.
     """
 
-    def __init__(self, mask="channel", swapped=False, width=32, blocks=1, bound=1.0, **kwargs):
+    def __init__(self, mask="channel", swapped=False, width=32, depth=1, kernel_size=5, bound=1.0, **kwargs):
         super().__init__(**kwargs)
         self.mask = arguments.one_of("mask", mask, MASKS)
         self.swapped = arguments.boolean("swapped", swapped)
         self.width = arguments.integer("width", width, 1)
-        self.blocks = arguments.integer("blocks", blocks, 0)
+        self.depth = arguments.integer("depth", depth, 0)
+        self.kernel_size = arguments.integer("kernel_size", kernel_size, 1)
         self.bound = arguments.positive_number("bound", bound)
 
     def build(self, input_shape):
@@ -125,7 +120,12 @@ class AffineCoupling(Bijection):
             colour = np.indices((height, width)).sum(0) % 2 == int(self.swapped)
             self.kept = colour[:, :, None].astype(self.compute_dtype)
         self.network = CouplingNetwork(
-            2 * changed, self.width, self.blocks, dtype=self.dtype_policy, name="network"
+            2 * changed,
+            self.width,
+            self.depth,
+            self.kernel_size,
+            dtype=self.dtype_policy,
+            name="network",
         )
         self.network.build((*input_shape[:-1], condition))
         self.factor = self.add_weight(
@@ -146,8 +146,8 @@ class AffineCoupling(Bijection):
 
     def get_config(self):
         """Returns the arguments that rebuild this layer."""
-        config = {name: getattr(self, name) for name in ("mask", "swapped", "width", "blocks", "bound")}
-        return {**super().get_config(), **config}
+        names = ("mask", "swapped", "width", "depth", "kernel_size", "bound")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def _log_scale_and_shift(self, kept):
         raw, shift = ops.split(self.network(kept), 2, axis=-1)

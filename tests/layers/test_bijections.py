@@ -11,9 +11,9 @@ import tensorflow_probability as tfp
 from curvezoo import layers
 
 BIJECTIONS = {
-    "checkerboard": lambda: layers.AffineCoupling("checkerboard", width=5),
-    "checkerboard_swapped": lambda: layers.AffineCoupling("checkerboard", True, width=5, blocks=2),
-    "channel": lambda: layers.AffineCoupling("channel", width=5, blocks=0),
+    "checkerboard": lambda: layers.AffineCoupling("checkerboard", width=5, kernel_size=3),
+    "checkerboard_swapped": lambda: layers.AffineCoupling("checkerboard", True, width=5, depth=2),
+    "channel": lambda: layers.AffineCoupling("channel", width=5, depth=0),
     "channel_swapped": lambda: layers.AffineCoupling("channel", True, width=5, bound=3.0),
     "convolution": layers.InvertibleConvolution,
     "squeeze": layers.Squeeze,

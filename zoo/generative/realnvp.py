@@ -35,7 +35,8 @@ class RealNVP(DensityModel):
         couplings: Number of couplings at each scale; masks alternate.
         checkerboards: Number of couplings with checkerboard masks.
         width: Hidden channels of the couplings' networks.
-        blocks: Residual blocks of each network.
+        depth: Hidden dense layers of each network.
+        kernel_size: Height and width of the networks' filters.
         mixing: Whether an invertible 1x1 convolution follows every second coupling with a channel mask.
         preprocessing: `gaussianization`, with learned frequencies of the levels, or `logit`.
         alpha: Distance of the preprocessed pixels from 0 and 1, as for these layers.
@@ -60,7 +61,8 @@ class RealNVP(DensityModel):
         couplings=8,
         checkerboards=0,
         width=64,
-        blocks=1,
+        depth=1,
+        kernel_size=5,
         mixing=True,
         preprocessing="gaussianization",
         alpha=1e-5,
@@ -73,7 +75,8 @@ class RealNVP(DensityModel):
             "couplings": arguments.integer("couplings", couplings, 1),
             "checkerboards": arguments.integer("checkerboards", checkerboards, 0),
             "width": arguments.integer("width", width, 1),
-            "blocks": arguments.integer("blocks", blocks, 0),
+            "depth": arguments.integer("depth", depth, 0),
+            "kernel_size": arguments.integer("kernel_size", kernel_size, 1),
             "mixing": arguments.boolean("mixing", mixing),
             "preprocessing": arguments.one_of("preprocessing", preprocessing, PREPROCESSING),
             "alpha": arguments.number("alpha", alpha, 0, 0.5, bounds="()"),
@@ -173,7 +176,7 @@ def _pixel_bijection(config):
 
 def _stage(scale, config):
     """Returns the bijections of one scale."""
-    sizes = {"width": config["width"], "blocks": config["blocks"]}
+    sizes = {"width": config["width"], "depth": config["depth"], "kernel_size": config["kernel_size"]}
     count = config["checkerboards"] if scale == 0 else 0
     stage = [
         layers.AffineCoupling("checkerboard", bool(i % 2), name=f"checkerboard_{i}", **sizes)

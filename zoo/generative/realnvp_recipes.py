@@ -21,7 +21,8 @@ def realnvp(
     couplings: int = 8,
     checkerboards: int = 0,
     width: int = 64,
-    blocks: int = 1,
+    depth: int = 1,
+    kernel_size: int = 5,
     mixing: bool = True,
     preprocessing: str = "gaussianization",
     alpha: float = 1e-5,
@@ -34,7 +35,8 @@ def realnvp(
         couplings: As for `RealNVP`.
         checkerboards: As for `RealNVP`.
         width: As for `RealNVP`.
-        blocks: As for `RealNVP`.
+        depth: As for `RealNVP`.
+        kernel_size: As for `RealNVP`.
         mixing: As for `RealNVP`.
         preprocessing: As for `RealNVP`.
         alpha: As for `RealNVP`.
