@@ -156,18 +156,19 @@ def test_an_error_names_the_wrong_setting(settings, message):
 
 def test_two_replicas_train_to_the_weights_of_one(mirrored):
     x = images(64)
-    data = tf.data.Dataset.from_tensor_slices((x, x)).batch(16)
+    data = tf.data.Dataset.from_tensor_slices((x, x)).batch(32)
+    start = randomized(RealNVP(**SMALL | {"couplings": 1}), 0.03).get_weights()
     results = []
     for scope in (tf.distribute.get_strategy(), mirrored):
         with scope.scope():
-            model = RealNVP(**SMALL)
-            randomized(model, 0.03)
+            model = RealNVP(**SMALL | {"couplings": 1})
+            model.set_weights(start)
             model.compile(keras.optimizers.SGD(1e-5), NegativeLogDensity())
         history = model.fit(data, epochs=2, verbose=0).history["loss"]
         results.append([*model.get_weights(), np.array(history)])
     for one, two in zip(*results, strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)
-    assert results[0][-1][1] < results[0][-1][0]
+    assert results[0][-1][1] < results[0][-1][0] - 1
 
 
 def test_training_on_digits_reaches_two_and_a_quarter_bits(tmp_path):
