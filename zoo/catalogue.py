@@ -15,11 +15,11 @@ _MODULES = (
     "classifiers.resnet",
     "denoisers.residual",
     "generative.autoencoder_recipes",
+    "generative.realnvp_recipes",
     "generative.vae_recipes",
     "language.transformer_recipes",
     "language.translator_recipes",
     "language.recurrent_recipes",
-    "generative.realnvp_recipes",
 )
 
 

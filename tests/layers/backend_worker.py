@@ -13,7 +13,7 @@ from unittest import mock
 import keras
 import numpy as np
 
-from curvezoo import data, layers, zoo
+from curvezoo import data, layers, losses, zoo
 
 IMAGE, VECTOR, SEQUENCE = (6, 6, 4), (12,), (5, 8)
 # Without these flags XLA's optimizations and fusions would take most of the time.
@@ -94,6 +94,7 @@ MODELS = {
     "resnet20_cifar10": {"blocks": 1},
     "resnet20v2_cifar10": {"blocks": 1, "version": 2, "residual_scale": True},
     "denoiser_digits": {"filters": 4, "blocks": 2},
+    "realnvp_digits": {"couplings": 3, "checkerboards": 1, "width": 4, "kernel_size": 3},
 }
 # Settings of small models of sequences with 7 tokens, and a context of 6.
 LANGUAGE_MODELS = {
@@ -132,7 +133,8 @@ def batch(model):
         tokens = rng.integers(0, TOKENS, (8, LENGTH)).astype("int32")
         x = [tokens, tokens[::-1]] if len(model.inputs) > 1 else tokens
         return x, rng.normal(size=(8, LENGTH, TOKENS)).astype("float32")
-    x = rng.normal(size=(8, *model.input_shape[1:])).astype("float32")
+    draw = rng.uniform if hasattr(model, "log_prob") else rng.normal
+    x = draw(size=(8, *model.input_shape[1:])).astype("float32")
     return x, rng.normal(size=(8, *model.output_shape[1:])).astype("float32")
 
 
@@ -140,11 +142,19 @@ def run(model):
     """Returns the outputs before and the weights after one fit step by gradient descent."""
     x, y = batch(model)
     jit = keras.backend.backend() == "jax"
-    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit, run_eagerly=not jit)
+    rate, loss = (1e-6, losses.NegativeLogDensity()) if hasattr(model, "log_prob") else (0.1, "mse")
+    model.compile(keras.optimizers.SGD(rate), loss, jit_compile=jit, run_eagerly=not jit)
     # On JAX a compiled prediction takes a third of the time of a call, which compiles every operation.
     results = {"outputs": model.predict_on_batch(x)}
     if hasattr(model, "generate"):
         results |= written(model)
+    if hasattr(model, "log_prob"):
+        latents = np.random.default_rng(1).normal(size=(8, model.latent_size))
+        results |= {
+            "log_prob": model.log_prob(x),
+            "latents": model.encode(x),
+            "decoded": model.decode(latents),
+        }
     history = model.fit(x, y, batch_size=8, epochs=1, verbose=0)
     results["loss"] = np.array(history.history["loss"])
     return results | {f"after/{i}": w for i, w in enumerate(model.get_weights())}

@@ -60,7 +60,7 @@ class RealNVP(DensityModel):
         scales=2,
         couplings=8,
         checkerboards=0,
-        width=64,
+        width=48,
         depth=1,
         kernel_size=5,
         mixing=True,
