@@ -65,7 +65,7 @@ RECIPES = (
         section="7.2",
         summary="a normalizing flow of handwritten digits",
         model=Architecture(realnvp),
-        data=Images("mnist", batch_size=64),
+        data=Images("mnist", batch_size=32),
         objective=MaximumLikelihood(pixels="gray"),
         optimizer=Optimizer(
             "adam",
@@ -74,7 +74,7 @@ RECIPES = (
             warmup=0.2,
             arguments={"global_clipnorm": 100.0},
         ),
-        epochs=9,
+        epochs=4,
         limits=_LIMITS["mnist"],
     ),
 )
