@@ -1,3 +1,4 @@
+from . import adversarial as adversarial
 from . import binary as binary
 from . import calibration as calibration
 from . import classification as classification
@@ -11,6 +12,13 @@ from . import priors as priors
 from . import regression as regression
 from . import style as style
 from . import variational as variational
+from .adversarial import categorical_log_likelihood as categorical_log_likelihood
+from .adversarial import discriminator_loss as discriminator_loss
+from .adversarial import gaussian_log_likelihood as gaussian_log_likelihood
+from .adversarial import generator_loss as generator_loss
+from .adversarial import information_bound as information_bound
+from .adversarial import unit_norm_penalty as unit_norm_penalty
+from .adversarial import zero_centered_penalty as zero_centered_penalty
 from .binary import BernoulliNLL as BernoulliNLL
 from .calibration import BrierDecomposition as BrierDecomposition
 from .calibration import ReliabilityCurve as ReliabilityCurve

@@ -1,4 +1,5 @@
 from . import characteristic as characteristic
+from . import clustering as clustering
 from . import conjugate_directions as conjugate_directions
 from . import counting as counting
 from . import cumulants as cumulants

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 
-def fit(model, splits, first, epochs, strategy, callbacks):
+def fit(model, splits, first, epochs, strategy, callbacks, validated=True):
     """Trains a compiled model from epoch `first` to `epochs`, with callbacks as in `keras.Model.fit`.
 
     Args:
@@ -14,16 +14,17 @@ def fit(model, splits, first, epochs, strategy, callbacks):
         epochs: Number of epochs in the whole run.
         strategy: A `tf.distribute.Strategy`.
         callbacks: Keras callbacks.
+        validated: Whether the model is measured on the validation split after each epoch.
     """
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        _fit_workers(model, splits, first, epochs, strategy, callbacks)
+        _fit_workers(model, splits, first, epochs, strategy, callbacks, validated)
         return
     model.fit(
         splits.epochs(first, epochs),
         initial_epoch=first,
         epochs=epochs,
         steps_per_epoch=splits.steps_per_epoch,
-        validation_data=_divisible(splits, strategy.num_replicas_in_sync),
+        validation_data=_divisible(splits, strategy.num_replicas_in_sync) if validated else None,
         callbacks=callbacks,
         shuffle=False,
         verbose=0,
@@ -49,14 +50,14 @@ def _divisible(splits, replicas):
     return batches
 
 
-def _fit_workers(model, splits, first, epochs, strategy, callbacks):
+def _fit_workers(model, splits, first, epochs, strategy, callbacks, validated):
     """Trains on several workers, each of which runs this loop; collectives keep them in step.
 
     Keras 3's `fit` fails under this strategy, because it builds the model symbolically and reduces values
     outside the strategy.
     """
     batches = iter(strategy.experimental_distribute_dataset(splits.epochs(first, epochs)))
-    validation = strategy.experimental_distribute_dataset(splits.validation)
+    validation = strategy.experimental_distribute_dataset(splits.validation) if validated else ()
     watchers = keras.callbacks.CallbackList(callbacks, model=model)
 
     @tf.function
@@ -80,7 +81,8 @@ def _fit_workers(model, splits, first, epochs, strategy, callbacks):
         model.reset_metrics()
         for batch in validation:
             measure(batch)
-        watchers.on_epoch_end(epoch, logs | {f"val_{key}": value for key, value in _results(model).items()})
+        measured = _results(model) if validated else {}
+        watchers.on_epoch_end(epoch, logs | {f"val_{key}": value for key, value in measured.items()})
         if model.stop_training:
             break
     watchers.on_train_end()

@@ -1,9 +1,10 @@
 """The recipe classes, by the names of their kinds on cards."""
 
 from .. import arguments
+from .adversarial import Adversarial
 from .supervised import Supervised
 
-KINDS = {kind.kind: kind for kind in (Supervised,)}
+KINDS = {kind.kind: kind for kind in (Supervised, Adversarial)}
 
 
 def kind_of(card):

@@ -84,12 +84,23 @@ class Recipe:
         raise NotImplementedError
 
     @staticmethod
+    def load_published(folder):
+        """Returns what `measure_published` measures: the model, or several networks.
+
+        Args:
+            folder: A folder with a card.
+        """
+        from ..publishing import saved_model
+
+        return saved_model.load(folder)
+
+    @staticmethod
     def measure_published(card, model, data=None, data_dir=None, options=None):
         """Measures a published model again, as described by its card.
 
         Args:
             card: The model's card.
-            model: The loaded `keras.Model`.
+            model: What `load_published` returned.
             data: The data to measure it on; `None` for the card's.
             data_dir: The folder of TensorFlow Datasets.
             options: Options of the measure by name.

@@ -4,14 +4,13 @@ import dataclasses
 from typing import ClassVar
 
 from .. import arguments
-from .parts import Architecture, CrossEntropy, Execution, Optimizer, Penalty, kinds
-from .parts.data import Data
-from .recipe import Recipe
-from .settings import Part, read_value
+from .fitted import Fitted
+from .parts import CrossEntropy, Optimizer, Penalty
+from .settings import Part
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Supervised(Recipe):
+class Supervised(Fitted):
     """A model that learns from pairs of inputs and targets.
 
     Args:
@@ -35,54 +34,17 @@ class Supervised(Recipe):
     """
 
     kind: ClassVar[str] = "supervised"
-    extendable: ClassVar[tuple[str, ...]] = ("epochs",)
 
-    model: Architecture
-    data: Data
     objective: Part = dataclasses.field(default_factory=CrossEntropy)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     penalty: Penalty = dataclasses.field(default_factory=Penalty)
-    execution: Execution = dataclasses.field(default_factory=Execution)
-    epochs: int = 10
     patience: int = 0
 
     def __post_init__(self):
         super().__post_init__()
-        arguments.integer("epochs", self.epochs, 1)
         arguments.integer("patience", self.patience, 0)
         if self.optimizer.warmup >= self.epochs:
             raise ValueError(f"warmup must be less than epochs={self.epochs}, got {self.optimizer.warmup}")
-
-    def build(self, splits=None, *, classes=None, input_shape=None, **overrides):
-        """Returns the model with new weights, not compiled.
-
-        Args:
-            splits: The caller's own `Splits` in place of the recipe's data.
-            classes: Number of classes, if different from the data's.
-            input_shape: Shape of one example, if different from the data's.
-            **overrides: Arguments of the building function.
-
-        Raises:
-            ValueError: If the building function has no such argument.
-        """
-        types, values = self.model.types(), {}
-        for key, value in overrides.items():
-            name = key.removeprefix("model.")
-            if name not in types:
-                valid = ", ".join(["data", "classes", "input_shape", *types])
-                raise ValueError(f"{self.name} is not built with {key!r}; valid: {valid}")
-            values[name] = read_value(key, value, types[name])
-        spec = self.data.spec() if splits is None else self.data.of_kind(splits).spec
-        return self.model.changed(values).build(self.data.reshaped(spec, classes, input_shape))
-
-    def with_data(self, name):
-        """Returns the recipe with another data set, or folder, by its name."""
-        return self.override({"data.name": name})
-
-    @staticmethod
-    def checked_data(settings, given):
-        """Returns the name or path of data that replaces a recipe's, and the `Splits` if it is such."""
-        return kinds.from_settings(kinds.DATA, settings["data"]).checked(given)
 
     def learner(self, resources):
         """Returns the `SupervisedLearner`, or the `FullBatchLearner` for a full-batch optimizer."""
@@ -91,36 +53,3 @@ class Supervised(Recipe):
         else:
             from .supervised_learner import SupervisedLearner as Learner
         return Learner(self, resources)
-
-    def precision(self):
-        """Returns the context of the dtype policy."""
-        return self.execution.policy()
-
-    @staticmethod
-    def measure_published(card, model, data=None, data_dir=None, options=None):
-        """Measures a published model on the test split of its own data set or of another one.
-
-        Args:
-            card: The model's card.
-            model: The loaded `keras.Model`.
-            data: Another data set: its name, a folder, or `Splits`; `None` for the card's.
-            data_dir: The folder of TensorFlow Datasets.
-            options: Options of the measure, such as `temperature`.
-
-        Returns:
-            The `Evaluation`.
-
-        Raises:
-            ValueError: If the data does not fit the model, or the measure has no such option.
-        """
-        from ..publishing import measures
-
-        objective = kinds.from_settings(kinds.OBJECTIVES, card["recipe"]["objective"])
-        part = kinds.from_settings(kinds.DATA, card["recipe"]["data"])
-        measure = measures.get(objective.measure)
-        options = measure.checked(options or {})
-        if isinstance(data, str):
-            part, data = part.changed({"name": data}), None
-        measure.check(model, data.spec if data else part.spec(model, data_dir))
-        splits = objective.prepare(part.load_to_measure(data_dir, data, model), 0)
-        return measure.measure(model, splits, part.describe(splits.spec, data_dir), **options)

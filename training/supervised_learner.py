@@ -1,24 +1,18 @@
-"""The learner of supervised recipes, which trains with Keras's `fit` or a similar loop on several workers."""
+"""The learner of supervised recipes."""
 
 import keras
 import tensorflow as tf
 
-from ..layers.normalization import BatchNormalization
-from ..optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
-from ..publishing import measures
 from ..publishing.exports import Endpoint, Export
-from ..publishing.tokenizers import attach
-from .fitting import fit
-from .learner import EarlyStopping, Learner
-from .variables import assign, named_variables, state_of
+from .fitted_learner import FittedLearner
+from .learner import EarlyStopping
+from .variables import named_variables
 from .weights import make_optimizer, penalize
-
-BatchNormalization.use_fused_kernel(fused_batch_norm)
 
 _GOLDEN_EXAMPLES = 4
 
 
-class SupervisedLearner(Learner):
+class SupervisedLearner(FittedLearner):
     """Trains the model of a `Supervised` recipe for a number of epochs.
 
     Args:
@@ -29,53 +23,12 @@ class SupervisedLearner(Learner):
         ValueError: If the data is missing, or the batch size is not a multiple of the number of replicas.
     """
 
-    unit = "epoch"
     # A loss above this multiple of its first value, or of one nat if that is more, does not recover.
     ceiling = 50.0
 
     def __init__(self, recipe, resources):
-        self.recipe, self._resources = recipe, resources
-        self.total, self.stopping = recipe.epochs, EarlyStopping(recipe.patience)
-        splits = recipe.data.load(recipe.seed, resources.data_dir, resources.data)
-        self.splits = recipe.objective.prepare(splits, recipe.seed)
-        self.replicas = resources.strategy.num_replicas_in_sync
-        if self.splits.batch_size % self.replicas:
-            raise ValueError(
-                f"batch_size must be a multiple of the {self.replicas} replicas, got {self.splits.batch_size}"
-            )
-        keras.utils.set_random_seed(recipe.seed)
-        with resources.strategy.scope():
-            self.model = compiled_model(
-                recipe,
-                self.splits.spec,
-                self.splits.steps_per_epoch,
-                distributed=not _is_single(resources.strategy),
-            )
-        attach(self.model, recipe.data.files(self.splits.spec))
-
-    @property
-    def learning_rate(self):
-        """The current learning rate."""
-        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-
-    def state(self):
-        """Returns all variables of the model and its optimizer, including the states of random generators."""
-        return state_of(self._variables())
-
-    def restore(self, state):
-        """Assigns the variables."""
-        assign(self._variables(), state)
-
-    def train(self, start, after):
-        """Trains from epoch `start` to the last."""
-        callbacks = [*self._resources.callbacks, *self.recipe.objective.callbacks(), _Reporter(self, after)]
-        fit(self.model, self.splits, start, self.total, self._resources.strategy, callbacks)
-
-    def evaluate(self):
-        """Measures the model on the test split."""
-        measure = measures.get(self.recipe.objective.measure)
-        data = self.recipe.data.describe(self.splits.spec, self._resources.data_dir)
-        return measure.measure(self.model, self.splits, data)
+        super().__init__(recipe, resources)
+        self.stopping = EarlyStopping(recipe.patience)
 
     def exports(self):
         """Returns the model with the objective's endpoints."""
@@ -95,6 +48,11 @@ class SupervisedLearner(Learner):
 
     def _variables(self):
         return named_variables(self.model, self.model.optimizer)
+
+    def _compiled(self, distributed):
+        return compiled_model(
+            self.recipe, self.splits.spec, self.splits.steps_per_epoch, distributed=distributed
+        )
 
 
 def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
@@ -129,25 +87,3 @@ def compiled_model(recipe, spec, steps_per_epoch, *, distributed=False):
     # Keras may have wrapped the optimizer for loss scaling.
     model.optimizer.build(model.trainable_variables)
     return model
-
-
-def _is_single(strategy):
-    return not isinstance(
-        strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy
-    )
-
-
-class _Reporter(keras.callbacks.Callback):
-    """Reports Keras's logs to the run."""
-
-    def __init__(self, learner, after):
-        super().__init__()
-        self.learner, self.after = learner, after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.after.step(batch + 1, self.learner.splits.steps_per_epoch, logs or {})
-
-    def on_epoch_end(self, epoch, logs=None):
-        measured = {key: float(value) for key, value in logs.items()}
-        if self.after({**measured, "learning_rate": self.learner.learning_rate}):
-            self.model.stop_training = True

@@ -14,6 +14,7 @@ _MODULES = (
     "classifiers.cnn",
     "classifiers.resnet",
     "denoisers.residual",
+    "generative.adversarial_recipes",
     "generative.autoencoder_recipes",
     "generative.realnvp_recipes",
     "generative.vae_recipes",

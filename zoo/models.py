@@ -218,9 +218,7 @@ def evaluate(
     kind = kind_of(card)
     name_of_data, splits = kind.checked_data(card["recipe"], data)
     quiet.load_tensorflow()
-    from ..publishing import saved_model
-
-    model = saved_model.load(folder)
+    model = kind.load_published(folder)
     evaluation = kind.measure_published(card, model, splits or name_of_data, data_dir, options)
     return {
         "name": card["name"],

@@ -5,6 +5,7 @@ code changes.
 """
 
 from ... import arguments
+from .adversarial import Adversarial
 from .classification import Classification
 from .denoising import Denoising
 from .density import Density
@@ -16,6 +17,7 @@ from .variational import Variational
 
 __all__ = [
     "MEASURES",
+    "Adversarial",
     "Classification",
     "Denoising",
     "Density",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _ALL = (
+    Adversarial(),
     Classification(),
     Denoising(),
     Density(),

@@ -4,6 +4,7 @@ A new kind of data or objective is one class in this package that extends `setti
 remain valid: a card stores the settings of its own run, and missing settings take their defaults.
 """
 
+from .adversarial import AdversarialLoss, InformationLoss
 from .architecture import Architecture
 from .execution import Execution
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
@@ -14,12 +15,14 @@ from .penalty import Penalty
 from .text import Pairs, Text
 
 __all__ = [
+    "AdversarialLoss",
     "Architecture",
     "CrossEntropy",
     "Denoise",
     "Execution",
     "Images",
     "ImportanceWeighted",
+    "InformationLoss",
     "LabeledImages",
     "MaximumLikelihood",
     "NegativeELBO",

@@ -3,6 +3,7 @@
 import dataclasses
 
 from ... import arguments
+from .adversarial import AdversarialLoss, InformationLoss
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
 from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise, NextToken, Translate
@@ -20,6 +21,8 @@ OBJECTIVES = {
         NegativeELBO,
         ImportanceWeighted,
         Reconstruct,
+        AdversarialLoss,
+        InformationLoss,
     )
 }
 

@@ -1,8 +1,16 @@
 from . import autoencoder as autoencoder
+from . import dcgan as dcgan
+from . import gan as gan
+from . import infogan as infogan
 from . import model as model
 from . import realnvp as realnvp
 from . import vae as vae
 from .autoencoder import Autoencoder as Autoencoder
+from .dcgan import DCGANGenerator as DCGANGenerator
+from .gan import GAN as GAN
+from .gan import Generator as Generator
+from .infogan import InfoGAN as InfoGAN
+from .infogan import InfoGANGenerator as InfoGANGenerator
 from .model import DensityModel as DensityModel
 from .model import GenerativeModel as GenerativeModel
 from .realnvp import RealNVP as RealNVP

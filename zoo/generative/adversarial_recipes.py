@@ -1,0 +1,144 @@
+"""Recipes of the adversarial networks of the zoo. This module imports no Keras.
+
+The functions that build the networks import it when they are called.
+"""
+
+from ...training.adversarial import Adversarial
+from ...training.parts import Architecture, Images, InformationLoss, Optimizer
+
+_LIMITS = {
+    "mnist": "Draws single handwritten digits like those of MNIST, some of them illegible. Its distribution "
+    "is not that of the data, and the likelihood of an image is not known.",
+    "digits": "Draws 8x8 digits, and serves for tests: 1,257 images are few for an adversarial network.",
+}
+
+
+def dcgan(
+    spec,
+    latent_size: int = 64,
+    generator_filters: tuple[int, ...] = (64, 32),
+    discriminator_filters: tuple[int, ...] = (32, 64),
+    kernel_size: int = 4,
+    normalization: str | None = "batch",
+):
+    """Returns the two networks of a DCGAN.
+
+    Args:
+        spec: The data set's `Spec`.
+        latent_size: Number of latent variables.
+        generator_filters: Channels of the generator before each doubling of height and width.
+        discriminator_filters: Channels of the critic after each halving.
+        kernel_size: Height and width of all filters.
+        normalization: `batch`, `spectral` or `None`, of the critic.
+
+    Returns:
+        A `zoo.generative.GAN`.
+
+    Raises:
+        ValueError: If a value is not valid.
+
+    References:
+        Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
+        Adversarial Networks" (2015), arXiv:1511.06434.
+    """
+    from .dcgan import DCGANGenerator, critic
+    from .gan import GAN
+
+    generator = DCGANGenerator(spec.shape, latent_size, generator_filters, kernel_size)
+    return GAN(generator, critic(spec.shape, discriminator_filters, kernel_size, normalization))
+
+
+def infogan(
+    spec,
+    noise: int = 62,
+    categories: int = 10,
+    continuous: int = 2,
+    generator_filters: tuple[int, ...] = (64, 32),
+    generator_units: int = 0,
+    discriminator_filters: tuple[int, ...] = (32, 64),
+    discriminator_units: int = 128,
+    code_units: int = 64,
+    kernel_size: int = 4,
+    normalization: str | None = "batch",
+):
+    """Returns the two networks of an InfoGAN.
+
+    Args:
+        spec: The data set's `Spec`.
+        noise: Number of noise variables.
+        categories: Number of categories.
+        continuous: Number of continuous codes.
+        generator_filters: Channels of the generator before each doubling of height and width.
+        generator_units: Width of the generator's first dense layer; 0 for none.
+        discriminator_filters: Channels of the critic after each halving.
+        discriminator_units: Width of the last layer of the critic's trunk.
+        code_units: Width of the hidden layer that reads the codes from the trunk.
+        kernel_size: Height and width of all filters.
+        normalization: `batch`, `spectral` or `None`, of the critic.
+
+    Returns:
+        A `zoo.generative.InfoGAN`.
+
+    Raises:
+        ValueError: If a value is not valid.
+
+    References:
+        Chen et al., "InfoGAN" (2016), arXiv:1606.03657.
+    """
+    from .infogan import InfoGAN, InfoGANGenerator, critic
+
+    generator = InfoGANGenerator(
+        spec.shape, noise, categories, continuous, generator_filters, generator_units, kernel_size
+    )
+    discriminator = critic(
+        spec.shape,
+        categories,
+        continuous,
+        discriminator_filters,
+        discriminator_units,
+        code_units,
+        kernel_size,
+        normalization,
+    )
+    return InfoGAN(generator, discriminator)
+
+
+def _dcgan(data, batch_size, epochs, arguments):
+    rate = {"schedule": "cosine", "arguments": {"beta_1": 0.5}}
+    return Adversarial(
+        name=f"dcgan_{data}",
+        section="7.4",
+        summary=f"convolutional adversarial networks that draw {'MNIST' if data == 'mnist' else data}",
+        model=Architecture(dcgan, arguments),
+        data=Images(data, batch_size=batch_size),
+        generator_optimizer=Optimizer("adam", learning_rate=2e-4, **rate),
+        discriminator_optimizer=Optimizer("adam", learning_rate=2e-4, **rate),
+        epochs=epochs,
+        limits=_LIMITS[data],
+    )
+
+
+def _infogan(data, batch_size, epochs, arguments):
+    rate = {"schedule": "cosine", "arguments": {"beta_1": 0.5}}
+    return Adversarial(
+        name=f"infogan_{data}",
+        section="7.5",
+        summary=f"adversarial networks whose codes tell {'MNIST digits' if data == 'mnist' else data} apart",
+        model=Architecture(infogan, arguments),
+        data=Images(data, batch_size=batch_size),
+        objective=InformationLoss(code_information=0.1),
+        generator_optimizer=Optimizer("adam", learning_rate=1e-3, **rate),
+        discriminator_optimizer=Optimizer("adam", learning_rate=2e-4, **rate),
+        epochs=epochs,
+        limits=_LIMITS[data],
+    )
+
+
+_SMALL = {"generator_filters": (32, 16), "discriminator_filters": (16, 32)}
+
+RECIPES = (
+    _dcgan("digits", 64, 60, _SMALL),
+    _dcgan("mnist", 64, 5, {}),
+    _infogan("digits", 64, 60, {**_SMALL, "noise": 16, "discriminator_units": 64, "code_units": 32}),
+    _infogan("mnist", 64, 5, {}),
+)
