@@ -38,4 +38,4 @@ def matching(clusters: ArrayLike, classes: ArrayLike) -> tuple[np.ndarray, float
     size = max(clusters.max(), classes.max()) + 1
     counts = np.bincount(clusters * size + classes, minlength=size * size).reshape(size, size)
     rows, columns = linear_sum_assignment(counts, maximize=True)
-    return columns, 1.0 - counts[rows, columns].sum() / len(clusters)
+    return columns, float(1.0 - counts[rows, columns].sum() / len(clusters))

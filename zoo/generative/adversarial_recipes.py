@@ -111,8 +111,8 @@ def _dcgan(data, batch_size, epochs, arguments):
         summary=f"convolutional adversarial networks that draw {'MNIST' if data == 'mnist' else data}",
         model=Architecture(dcgan, arguments),
         data=Images(data, batch_size=batch_size),
-        generator_optimizer=Optimizer("adam", learning_rate=2e-4, **rate),
-        discriminator_optimizer=Optimizer("adam", learning_rate=2e-4, **rate),
+        generator_optimizer=Optimizer("adam", learning_rate=5e-4, **rate),
+        discriminator_optimizer=Optimizer("adam", learning_rate=5e-4, **rate),
         epochs=epochs,
         limits=_LIMITS[data],
     )
@@ -128,17 +128,19 @@ def _infogan(data, batch_size, epochs, arguments):
         data=Images(data, batch_size=batch_size),
         objective=InformationLoss(code_information=0.1),
         generator_optimizer=Optimizer("adam", learning_rate=1e-3, **rate),
-        discriminator_optimizer=Optimizer("adam", learning_rate=2e-4, **rate),
+        discriminator_optimizer=Optimizer("adam", learning_rate=5e-4, **rate),
         epochs=epochs,
         limits=_LIMITS[data],
     )
 
 
-_SMALL = {"generator_filters": (32, 16), "discriminator_filters": (16, 32)}
+# A critic with batch norm judges single images by averages of real and generated ones together.
+_SPECTRAL = {"normalization": "spectral"}
+_SMALL = {"generator_filters": (32, 16), "discriminator_filters": (16, 32), **_SPECTRAL}
 
 RECIPES = (
     _dcgan("digits", 64, 60, _SMALL),
-    _dcgan("mnist", 64, 5, {}),
+    _dcgan("mnist", 64, 10, _SPECTRAL),
     _infogan("digits", 64, 60, {**_SMALL, "noise": 16, "discriminator_units": 64, "code_units": 32}),
-    _infogan("mnist", 64, 5, {}),
+    _infogan("mnist", 64, 7, _SPECTRAL),
 )
