@@ -1,6 +1,7 @@
 from . import attention as attention
 from . import bijection as bijection
 from . import block as block
+from . import causal_conv as causal_conv
 from . import conv as conv
 from . import coupling as coupling
 from . import dense as dense
@@ -25,6 +26,8 @@ from .attention import causal_mask as causal_mask
 from .attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .bijection import Bijection as Bijection
 from .block import AffineBlock as AffineBlock
+from .causal_conv import CausalConv2D as CausalConv2D
+from .causal_conv import GatedCausalBlock as GatedCausalBlock
 from .conv import ConvBlock as ConvBlock
 from .coupling import AffineCoupling as AffineCoupling
 from .coupling import CouplingNetwork as CouplingNetwork

@@ -18,6 +18,7 @@ _MODULES = (
     "generative.autoencoder_recipes",
     "generative.realnvp_recipes",
     "generative.vae_recipes",
+    "generative.pixelcnn_recipes",
     "language.transformer_recipes",
     "language.translator_recipes",
     "language.recurrent_recipes",

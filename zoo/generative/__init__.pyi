@@ -4,6 +4,9 @@ from . import gan as gan
 from . import infogan as infogan
 from . import model as model
 from . import realnvp as realnvp
+from . import pixelcnn as pixelcnn
+from . import raster as raster
+from . import symbols as symbols
 from . import vae as vae
 from .autoencoder import Autoencoder as Autoencoder
 from .dcgan import DCGANGenerator as DCGANGenerator
@@ -14,4 +17,5 @@ from .infogan import InfoGANGenerator as InfoGANGenerator
 from .model import DensityModel as DensityModel
 from .model import GenerativeModel as GenerativeModel
 from .realnvp import RealNVP as RealNVP
+from .pixelcnn import PixelCNN as PixelCNN
 from .vae import VAE as VAE
