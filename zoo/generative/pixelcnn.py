@@ -7,8 +7,8 @@ The image is a grid of symbols, in the order of rows, and the model is the produ
 A symbol is a pixel, or a square patch of pixels. Patches of 2x2 binary pixels, which have 16 values, make the
 grid four times smaller and the network as much cheaper, and the likelihood stays exact.
 
-Legend: B batch, H height, W width, C channels, L levels of a pixel, P side of a patch; M rows and N columns of
-symbols with D pixels and K values each, as in `symbols`; F filters.
+Legend: B batch, H height, W width, C channels, L levels of a pixel, P side of a patch; M rows and N columns
+of symbols with D pixels and K values each, as in `symbols`; F filters.
 """
 
 import math
@@ -29,7 +29,7 @@ _CHUNK = 500
 
 @keras.saving.register_keras_serializable("curvezoo")
 class PixelCNN(DensityModel):
-    r"""Maps images [B, H, W, C], and labels [B] if there are classes, to \(\log p_\theta(x)\) in nats, [B, 1].
+    r"""Maps images [B, H, W, C], and labels [B] if it has classes, to \(\log p_\theta(x)\) in nats, [B, 1].
 
     With two levels the pixels are 0 and 1, and p is their probability P. With more, pixel k stands for the
     interval from k/L to (k + 1)/L, as in `data.images.dequantized`, and p is a density of images on [0, 1]
@@ -182,14 +182,14 @@ class PixelCNN(DensityModel):
     def _checked_labels(self, labels, count):
         if self.classes is None:
             raise ValueError(f"labels must be left out for {self.name}, which has no classes")
-        labels = np.asarray(labels)
-        if labels.dtype.kind not in "iu" or labels.shape not in ((), (count,)):
+        array = np.asarray(labels)
+        if array.dtype.kind not in "iu" or array.shape not in ((), (count,)):
             raise ValueError(
                 f"labels must be an integer or {count} integers, got {arguments.described(labels)}"
             )
-        inside = (labels >= 0) & (labels < self.classes)
-        arguments.require("labels", labels, inside, f"be a class from 0 to {self.classes - 1}")
-        return np.broadcast_to(labels, (count,)).astype(np.int32)
+        inside = (array >= 0) & (array < self.classes)
+        arguments.require("labels", array, inside, f"be a class from 0 to {self.classes - 1}")
+        return np.broadcast_to(array, (count,)).astype(np.int32)
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -225,9 +225,7 @@ class Network(keras.layers.Layer):
         self.hidden = keras.layers.Dense(hidden, "relu", name="hidden") if hidden else None
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
         # Zeros make the untrained model uniform.
-        self.logits = keras.layers.Dense(
-            symbols.values, kernel_initializer="zeros", dtype=dtype, name="logits"
-        )
+        self.last = keras.layers.Dense(symbols.values, kernel_initializer="zeros", dtype=dtype, name="logits")
 
     @property
     def size(self):
@@ -246,33 +244,36 @@ class Network(keras.layers.Layer):
         if self.hidden is not None:
             self.hidden.build(features)
             features = (*grid, self.hidden.units)
-        self.logits.build(features)
+        self.last.build(features)
 
     def call(self, inputs, training=None):
         """Returns numbers and logits."""
         images, *labels = inputs
         numbers = self.symbols.numbers(self.symbols.pixels(images))
-        x = self.inputs_of(numbers)
-        v = self.first_vertical(x)
-        h = self.first_horizontal(x) + self.first_link(v)
+        return numbers, self.logits(self.inputs_of(numbers), *labels, training=training)
+
+    def logits(self, inputs, *labels, training=None):
+        """Returns the logits [B, M, N, K] of what `inputs_of` returns, [B, M, N, D], and labels, if any."""
+        v = self.first_vertical(inputs)
+        h = self.first_horizontal(inputs) + self.first_link(v)
         for block in self.blocks:
             v, h = block([v, h, *labels], training=training)
-        return numbers, self.head(h)
+        return self.head(h)
 
     def head(self, h):
-        """Returns the logits [..., K] of features [..., F]."""
+        """Returns the logits [..., K] of features [..., F] of the horizontal stack."""
         h = ops.relu(h)
-        return self.logits(h if self.hidden is None else self.hidden(h))
+        return self.last(h if self.hidden is None else self.hidden(h))
 
     def inputs_of(self, numbers):
-        """Returns what the first convolutions see of symbols, [..., D], in [-1, 1], of their numbers [...]."""
+        """Returns the pixels, [..., D] in [-1, 1], that the first convolutions see of symbols [...]."""
         levels = ops.cast(self.symbols.pixels_of(numbers), self.compute_dtype)
         return 2 * levels / (self.symbols.levels - 1) - 1
 
     def compute_output_spec(self, inputs, training=None):
         """Returns the shapes and types of the outputs."""
         grid = (inputs[0].shape[0], *self.symbols.grid)
-        logits = keras.KerasTensor((*grid, self.symbols.values), self.logits.compute_dtype)
+        logits = keras.KerasTensor((*grid, self.symbols.values), self.last.compute_dtype)
         return keras.KerasTensor(grid, "int32"), logits
 
 
