@@ -3,7 +3,7 @@
     python backend_worker.py REFERENCE.npz RESULT.npz
 
 takes the weights from REFERENCE and writes the outputs of each model and its weights after one fit step, what
-language models write, and the results of `run_sampling`.
+models of language and of pixels draw, and the results of `run_sampling`.
 """
 
 import sys
@@ -14,6 +14,8 @@ import keras
 import numpy as np
 
 from curvezoo import data, layers, losses, zoo
+from curvezoo.zoo.generative.raster import fill
+from curvezoo.zoo.programs import Programs
 
 IMAGE, VECTOR, SEQUENCE = (6, 6, 4), (12,), (5, 8)
 # Without these flags XLA's optimizations and fusions would take most of the time.
@@ -34,6 +36,10 @@ def cases():
         "dense_dropout": (VECTOR, [layers.DenseBlock(8, dropout=0.5)]),
         "conv": (IMAGE, [layers.ConvBlock(6, 5, 2), layers.ConvBlock(5, normalization="batch")]),
         "conv_norms": (IMAGE, [layers.ConvBlock(6, normalization=n) for n in ("layer", "weight")]),
+        "causal_conv": (
+            IMAGE,
+            [layers.CausalConv2D(6, 5, strict=True), layers.CausalConv2D(5, stack="horizontal")],
+        ),
         "per_unit_weight_norm": (
             IMAGE,
             [layers.WeightNormalization(keras.layers.Conv2D(3, 3, activation="relu"), per_unit=True)],
@@ -95,6 +101,7 @@ MODELS = {
     "resnet20v2_cifar10": {"blocks": 1, "version": 2, "residual_scale": True},
     "denoiser_digits": {"filters": 4, "blocks": 2},
     "realnvp_digits": {"couplings": 3, "checkerboards": 1, "width": 4, "kernel_size": 3},
+    "pixelcnn_digits": {"patch": 2, "filters": 4, "blocks": 2, "first_kernel_size": 3},
 }
 # Settings of small models of sequences with 7 tokens, and a context of 6.
 LANGUAGE_MODELS = {
@@ -148,13 +155,15 @@ def run(model):
     results = {"outputs": model.predict_on_batch(x)}
     if hasattr(model, "generate"):
         results |= written(model)
-    if hasattr(model, "log_prob"):
+    if hasattr(model, "decoded"):
         latents = np.random.default_rng(1).normal(size=(8, model.latent_size))
         results |= {
             "log_prob": model.log_prob(x),
             "latents": model.encode(x),
             "decoded": model.decode(latents),
         }
+    if hasattr(model, "complete"):
+        results["drawn"] = drawn(model)
     history = model.fit(x, y, batch_size=8, epochs=1, verbose=0)
     results["loss"] = np.array(history.history["loss"])
     return results | {f"after/{i}": w for i, w in enumerate(model.get_weights())}
@@ -167,6 +176,18 @@ def written(model):
         return {"greedy": np.concatenate(greedy), "beams": beam}
     greedy = model.generate([[1, 2, 3], [4]], 10, temperature=0)
     return {"greedy": np.stack(greedy), "beams": model.generate([1, 2, 3], 3, beam=2, stop=[[6]])}
+
+
+def drawn(model):
+    """Returns the symbols that a `PixelCNN` draws below the first row."""
+    rng = np.random.default_rng(1)
+    known = rng.integers(0, 16, (4, 4, 4)).astype("int32")
+    uniforms = rng.uniform(size=(4, 16)).astype("float32")
+
+    def filled(model, known, uniforms):
+        return fill(model.network, known, 1, uniforms)
+
+    return np.asarray(Programs(model, jit_compile=False).run(filled, known, uniforms))
 
 
 def build_undrawn(name):

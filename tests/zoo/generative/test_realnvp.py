@@ -41,7 +41,6 @@ def exact(request):
         keras.config.set_floatx(before)
 
 
-@pytest.mark.equation("7.2.1")
 def test_the_density_is_that_of_the_latents_times_the_full_jacobian(exact):
     x = tf.constant(images(), tf.float64)
     with tf.GradientTape() as tape:
