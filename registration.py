@@ -17,6 +17,7 @@ import sys
 # Every class that `@keras.saving.register_keras_serializable("curvezoo")` registers, by module.
 CLASSES = {
     "layers.attention": ("MultiHeadAttention",),
+    "layers.causal_conv": ("CausalConv2D", "GatedCausalBlock"),
     "layers.conv": ("ConvBlock",),
     "layers.coupling": ("AffineCoupling", "CouplingNetwork"),
     "layers.dense": ("DenseBlock",),
@@ -53,11 +54,12 @@ CLASSES = {
     "optimizers.rmsprop": ("RMSProp",),
     "optimizers.schedules": ("Warmup",),
     "zoo.generative.autoencoder": ("Autoencoder",),
-    "zoo.generative.realnvp": ("RealNVP",),
-    "zoo.generative.vae": ("VAE",),
     "zoo.generative.dcgan": ("DCGANGenerator",),
     "zoo.generative.gan": ("GAN",),
     "zoo.generative.infogan": ("InfoGAN", "InfoGANGenerator"),
+    "zoo.generative.pixelcnn": ("PixelCNN",),
+    "zoo.generative.realnvp": ("RealNVP",),
+    "zoo.generative.vae": ("VAE",),
     "zoo.language.recurrent": ("RecurrentLanguageModel",),
     "zoo.language.transformer": ("TransformerLanguageModel",),
     "zoo.language.translator": ("Translator",),

@@ -16,6 +16,7 @@ import pytest
 
 import curvezoo
 from curvezoo import layers, losses, optimizers, registration, zoo
+from curvezoo.zoo import generative as models
 from curvezoo.zoo.language.recurrent import RecurrentLanguageModel
 from curvezoo.zoo.language.transformer import TransformerLanguageModel
 from curvezoo.zoo.language.translator import Translator
@@ -91,6 +92,37 @@ def sequence_models():
     }
 
 
+def generative():
+    """Layers, losses and models of images, whose outputs are random or have several parts."""
+    shape = (4, 4, 1)
+    gans = [
+        gan(generator((4, 4, 1), filters=(2, 2)), critic((4, 4, 1), filters=(2, 2)))
+        for gan, generator, critic in (
+            (models.GAN, models.DCGANGenerator, models.dcgan.critic),
+            (models.InfoGAN, models.InfoGANGenerator, models.infogan.critic),
+        )
+    ]
+    return [
+        layers.AffineCoupling(),
+        layers.CausalConv2D(2),
+        layers.CouplingNetwork(2),
+        layers.GatedCausalBlock(2),
+        layers.Gaussianization(),
+        layers.InvertibleConvolution(),
+        layers.Logit(),
+        layers.Squeeze(),
+        losses.Divergence(),
+        losses.NegativeELBO(),
+        losses.NegativeImportanceWeightedBound(),
+        losses.NegativeLogDensity(),
+        models.Autoencoder(shape, 2, (3,)),
+        models.PixelCNN(shape, filters=2, blocks=1),
+        models.RealNVP(shape, scales=1, couplings=1, width=2),
+        models.VAE(shape, 2, (3,)),
+        *gans,
+    ]
+
+
 def save(path, model, x, y=None, trains=False):
     model.save(path)
     measured = {"x": x, "outputs": model(list(x) if len(model.inputs) > 1 else x)}
@@ -126,7 +158,7 @@ def saved(tmp_path_factory):
     (folder / "layers").mkdir()
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype("float32")
     save(folder / "layers" / "layered.keras", layered(), images)
-    others = [*FULL_BATCH, losses.MaskedCategoricalNLL(padding=1), losses.NegativeLogDensity()]
+    others = [*FULL_BATCH, *generative(), losses.MaskedCategoricalNLL(padding=1)]
     configs = [keras.saving.serialize_keras_object(other) for other in others]
     (folder / "configs.json").write_text(json.dumps(configs))
     (folder / "layers" / "configs.json").write_text("[]")

@@ -53,7 +53,11 @@ def test_all_expected_models_are_published():
     assert {*EXPECTED, *EXPECTED_NATS, *EXPECTED_IMAGES} <= set(PUBLISHED)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+# A generator has no forward pass of images.
+SERVING = [name for name in PUBLISHED if MEASURES[name] != "adversarial"]
+
+
+@pytest.mark.parametrize("name", SERVING)
 def test_keras_tensorflow_and_tfsm_layer_reproduce_the_golden_outputs(name):
     folder = cards.folder_of(name)
     inputs, outputs = saved_model.golden(folder)
@@ -108,10 +112,11 @@ def test_a_classifiers_probabilities_are_the_softmax_of_its_logits(name):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_card_has_the_right_counts_and_the_current_recipe(name):
-    card, model = zoo.describe(name)["card"], zoo.load(name)
-    assert card["parameters"] == model.count_params()
-    shapes = [array.shape[1:] for array in saved_model.golden(cards.folder_of(name))[0]]
-    assert card["flops"] == totals([model], shapes)[1]
+    card, folder = zoo.describe(name)["card"], cards.folder_of(name)
+    others = [path.name.removesuffix(".config.json") for path in folder.glob("*.config.json")]
+    models = [saved_model.load(folder, model) for model in ("", *others)]
+    inputs = saved_model.golden(folder)[0] if name in SERVING else []
+    assert (card["parameters"], card["flops"]) == totals(models, [array.shape[1:] for array in inputs])
     assert zoo.recipe(name).restored(card["recipe"]).settings() == zoo.recipe(name).settings()
     for key, least in EXPECTED.get(name, {}).items():
         assert card["metrics"][key] >= least
@@ -151,12 +156,15 @@ def test_a_saved_model_needs_no_curvezoo(tmp_path):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_each_weight_is_stored_once_in_each_format_and_no_optimizer_state(name):
     folder, expected = cards.folder_of(name), 4 * zoo.describe(name)["card"]["parameters"]
-    with h5py.File(folder / "model.weights.h5") as file:
-        arrays = []
-        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
-        assert "optimizer" not in file
-        # The rest is the state of random generators.
-        assert 0 <= sum(a.size * a.dtype.itemsize for a in arrays) - expected < 100
+    size = 0
+    for path in folder.glob("*.weights.h5"):
+        with h5py.File(path) as file:
+            arrays = []
+            file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+            assert "optimizer" not in file
+            size += sum(a.size * a.dtype.itemsize for a in arrays)
+    # The rest is the state of random generators.
+    assert 0 <= size - expected < 100
     stored = tf.train.list_variables(str(folder / "variables" / "variables"))
     assert 0 <= sum(4 * math.prod(shape) for _, shape in stored if shape) - expected < 100
     # The graph and the formats themselves take up to half a megabyte, and loops that write up to two.
@@ -184,7 +192,8 @@ def test_a_card_stays_valid_when_a_part_gains_a_setting(name, monkeypatch):
         kind = dataclasses.make_dataclass(type(part).__name__, fields, bases=(type(part),), frozen=True)
         return kind(**{f.name: getattr(part, f.name) for f in dataclasses.fields(part)})
 
-    parts = {key: extended(getattr(recipe, key)) for key in ("data", "objective", "optimizer", "penalty")}
+    names = ("data", "objective", "optimizer", "generator_optimizer", "penalty")
+    parts = {key: extended(getattr(recipe, key)) for key in names if hasattr(recipe, key)}
     longer = dataclasses.replace(recipe, **parts)
     restored = longer.restored(card["recipe"])
     assert restored.settings() == longer.settings()
@@ -192,7 +201,7 @@ def test_a_card_stays_valid_when_a_part_gains_a_setting(name, monkeypatch):
     assert restored.settings()["objective"]["extra"] == 0.5
     monkeypatch.setitem(kinds.OBJECTIVES, recipe.objective.kind, type(parts["objective"]))
     monkeypatch.setitem(kinds.DATA, recipe.data.kind, type(parts["data"]))
-    assert zoo.load(name).count_params() == card["parameters"]
+    assert zoo.load(name).count_params() <= card["parameters"]
     if recipe.data.name == "digits":
         scores = zoo.evaluate(name)
         for key, value in card["metrics"].items():

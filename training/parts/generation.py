@@ -60,7 +60,7 @@ class MaximumLikelihood(_Generation):
         return stochastic_splits(splits, self.pixels, seed, self.conditional)
 
     def endpoints(self, model, examples):
-        """Returns `serve`, the log-density, and `sample`, `encode` and `decode` where the model has them."""
+        """Returns `serve`, the log-density `[B, 1]`, and `generation_endpoints`."""
         return {"serve": forward(model), **generation_endpoints(model, examples[0])}
 
 
@@ -110,7 +110,7 @@ class NegativeELBO(_Generation):
         return [KLWarmup(self.beta, self.warmup)] if self.warmup else []
 
     def endpoints(self, model, examples):
-        """Returns `serve`, the means of the latents, `elbo`, `sample`, `encode` and `decode`."""
+        """Returns `serve`, the means of the latents, `elbo`, and `generation_endpoints`."""
         return bound_endpoints(model, examples[0])
 
 
@@ -132,7 +132,7 @@ class ImportanceWeighted(_Generation):
         return NegativeImportanceWeightedBound()
 
     def endpoints(self, model, examples):
-        """Returns `serve`, the means of the latents, `elbo`, `sample`, `encode` and `decode`."""
+        """Returns `serve`, the means of the latents, `elbo`, and `generation_endpoints`."""
         return bound_endpoints(model, examples[0])
 
 
@@ -164,7 +164,7 @@ class Reconstruct(Objective):
         return keyed_splits(splits, pair, pair, seed)
 
     def endpoints(self, model, examples):
-        """Returns `serve`, the logits, and `encode` and `decode`."""
+        """Returns `serve`, the logits, and `generation_endpoints`."""
         return {"serve": forward(model), **generation_endpoints(model, examples[0])}
 
 
@@ -189,9 +189,10 @@ def bound_endpoints(model, images):
 
 
 def generation_endpoints(model, images):
-    """Returns the endpoints that a `GenerativeModel` supports.
+    """Returns the endpoints that a `GenerativeModel` supports: `sample`, `encode`, `decode`, `interpolate`.
 
-    `sample` takes the number of images and a seed, int32 scalars, `encode` images, `decode` latents.
+    `sample` takes the number of images and a seed, int32 scalars, `encode` images, `decode` latents, and
+    `interpolate` two latents `[Z]` and the number of images from one to the other.
 
     Args:
         model: The `GenerativeModel`.
@@ -211,4 +212,9 @@ def generation_endpoints(model, images):
         latents = tf.TensorSpec((None, model.latent_size), tf.float32, name="latents")
         golden = np.random.default_rng(0).normal(size=(_DRAWS, model.latent_size)).astype("float32")
         endpoints["decode"] = Endpoint(model.decoded, [latents], (golden,))
+        end = latents.shape[1:]
+        ends = [tf.TensorSpec(end, tf.float32, name=name) for name in ("first", "second")]
+        endpoints["interpolate"] = Endpoint(
+            model.interpolated, [*ends, tf.TensorSpec((), tf.int32, name="steps")], (*golden, np.int32(3))
+        )
     return endpoints

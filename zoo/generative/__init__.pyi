@@ -3,9 +3,9 @@ from . import dcgan as dcgan
 from . import gan as gan
 from . import infogan as infogan
 from . import model as model
-from . import realnvp as realnvp
 from . import pixelcnn as pixelcnn
 from . import raster as raster
+from . import realnvp as realnvp
 from . import symbols as symbols
 from . import vae as vae
 from .autoencoder import Autoencoder as Autoencoder
@@ -16,6 +16,6 @@ from .infogan import InfoGAN as InfoGAN
 from .infogan import InfoGANGenerator as InfoGANGenerator
 from .model import DensityModel as DensityModel
 from .model import GenerativeModel as GenerativeModel
-from .realnvp import RealNVP as RealNVP
 from .pixelcnn import PixelCNN as PixelCNN
+from .realnvp import RealNVP as RealNVP
 from .vae import VAE as VAE

@@ -7,6 +7,7 @@ import warnings
 
 import keras
 import numpy as np
+from keras import ops
 
 from ... import arguments
 from ..programs import Programs
@@ -105,9 +106,19 @@ class GenerativeModel(keras.Model):
             ValueError: If the ends do not fit the model, or `steps` is not an integer of at least 2.
         """
         steps = arguments.integer("steps", steps, 2)
-        ends = [self._end(name, end) for name, end in (("first", first), ("second", second))]
-        share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
-        return self.decode((1 - share) * ends[0] + share * ends[1])
+        ends = [self._end(name, end)[0] for name, end in (("first", first), ("second", second))]
+        return self._run(GenerativeModel.interpolated, *ends, np.int32(steps))
+
+    def interpolated(self, first, second, steps):
+        """Returns the images of latents on a straight line, [steps, H, W, C], as an endpoint.
+
+        Args:
+            first: Latents [Z].
+            second: Latents [Z].
+            steps: Number of images, a scalar int32.
+        """
+        share = ops.cast(ops.arange(steps), first.dtype) / ops.cast(steps - 1, first.dtype)
+        return self.decoded((1 - share[:, None]) * first + share[:, None] * second)
 
     def checked_images(self, images, name="images"):
         """Returns images as a float32 array after checking their shape and range.

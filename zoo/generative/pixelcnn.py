@@ -192,7 +192,6 @@ class PixelCNN(DensityModel):
         return np.broadcast_to(array, (count,)).astype(np.int32)
 
 
-@keras.saving.register_keras_serializable("curvezoo")
 class Network(keras.layers.Layer):
     """Maps images to the numbers of their symbols, [B, M, N], and the logits of each, [B, M, N, K].
 
