@@ -153,16 +153,19 @@ def test_a_saved_model_needs_no_curvezoo(tmp_path):
     assert float(run.stdout) < 1e-4
 
 
+def size_of_weights(path):
+    """Returns the bytes of all arrays of a file, which must not have those of an optimizer."""
+    arrays = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        assert "optimizer" not in file
+        return sum(a.size * a.dtype.itemsize for a in arrays)
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_each_weight_is_stored_once_in_each_format_and_no_optimizer_state(name):
     folder, expected = cards.folder_of(name), 4 * zoo.describe(name)["card"]["parameters"]
-    size = 0
-    for path in folder.glob("*.weights.h5"):
-        with h5py.File(path) as file:
-            arrays = []
-            file.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
-            assert "optimizer" not in file
-            size += sum(a.size * a.dtype.itemsize for a in arrays)
+    size = sum(size_of_weights(path) for path in folder.glob("*.weights.h5"))
     # The rest is the state of random generators.
     assert 0 <= size - expected < 100
     stored = tf.train.list_variables(str(folder / "variables" / "variables"))
