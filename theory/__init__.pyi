@@ -9,6 +9,7 @@ from . import differentiation as differentiation
 from . import estimators as estimators
 from . import families as families
 from . import fisher as fisher
+from . import generalization as generalization
 from . import geometry as geometry
 from . import information as information
 from . import landauer as landauer
@@ -21,11 +22,13 @@ from . import probabilistic_pca as probabilistic_pca
 from . import propagation as propagation
 from . import quadrature as quadrature
 from . import quasi_newton as quasi_newton
+from . import random_matrix as random_matrix
 from . import rmsprop as rmsprop
 from . import sample_quality as sample_quality
 from . import sampling as sampling
 from . import sequences as sequences
 from . import sne as sne
+from . import student_teacher as student_teacher
 from . import three_stage as three_stage
 from . import trade_off as trade_off
 from . import transport as transport
