@@ -12,9 +12,9 @@ flow has f = 1 - exp(-lambda t), Eq. 6.0.14; descent with steps of size eta has 
 L2 penalty gamma |w|^2 / 2 has f = lambda / (lambda + gamma) and S = sigma_w^2, because its minimum does not
 depend on the initial weights. A mode with lambda = 0 is never learned and contributes S.
 
-The first two terms of E_test are smallest for f = lambda / (lambda + sigma^2 / S), mode by mode. With w(0) = 0
-an L2 penalty of sigma^2 / sigma_w^2 has this f in all modes at once, so no other function of the eigenvalues
-generalizes better, and early stopping cannot. For Gaussian teachers and noise the student is then the mean
+The mean in E_test is smallest for f = lambda / (lambda + sigma^2 / S), mode by mode. With w(0) = 0 an L2
+penalty of sigma^2 / sigma_w^2 has this f in all modes at once, so no other function of the eigenvalues
+generalizes better, and early stopping does not. For Gaussian teachers and noise the student is then the mean
 of the posterior distribution, and no estimator at all is better.
 
 Legend: M eigenvalues (with equal weights, or the nodes of a quadrature), P parameters, D examples.

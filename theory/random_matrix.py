@@ -114,7 +114,7 @@ class MarchenkoPastur:
         return np.where(x >= 0, self.mass_at_zero, 0.0) + weights.sum(axis=-1)
 
     def quadrature(self):
-        """Returns eigenvalues [N] and weights [N] that sum to 1: the mean of f is sum(weights * f(eigenvalues)).
+        """Returns eigenvalues [N] and weights [N], so that the mean of f is sum(weights * f(eigenvalues)).
 
         The first eigenvalue is zero if r < 1, with the weight `mass_at_zero`; the others are positive. The
         rule is accurate to about 1e-12 for functions such as exp(-lambda t) and 1/(lambda + c) at all scales

@@ -100,9 +100,11 @@ class Regression:
     @functools.cached_property
     def modes(self):
         """The `Modes` of the inputs, Eqs. 6.0.7, 6.0.8 and 6.0.11."""
-        vectors, roots, other = np.linalg.svd(self.inputs)
-        roots = np.where(roots > max(self.inputs.shape) * np.finfo(float).eps * roots[0], roots, 0.0)
-        missing = len(self.teacher) - len(roots)
+        # Only the P eigenvectors of X X^T must be complete, not the D of X^T X.
+        parameters, examples = self.inputs.shape
+        vectors, roots, other = np.linalg.svd(self.inputs, full_matrices=parameters > examples)
+        roots = np.where(roots > max(parameters, examples) * np.finfo(float).eps * roots[0], roots, 0.0)
+        missing = parameters - len(roots)
         noise = np.append((other @ self.noise)[: len(roots)] * (roots > 0), np.zeros(missing))
         roots = np.append(roots, np.zeros(missing))
         drive = roots**2 * (self.teacher @ vectors) + roots * noise
@@ -158,9 +160,9 @@ class Regression:
             ValueError: If `initial` has another shape.
         """
         initial = self._checked(initial)
-        eigenvalues, vectors, drive, _ = self.modes
-        z = np.divide(drive, eigenvalues, out=initial @ vectors, where=eigenvalues > 0)
-        return vectors @ z
+        # The shortest of the corrections that remove as much of the residuals as possible.
+        residuals = self.targets - initial @ self.inputs
+        return initial + np.linalg.lstsq(self.inputs.T, residuals, rcond=None)[0]
 
     def ridge(self, strength):
         """Returns the minimum of L + strength |w|^2 / 2, [P].

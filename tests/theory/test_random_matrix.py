@@ -123,7 +123,7 @@ def test_eigenvalues_tend_to_zero_or_one_in_one_normalization_only():
 def test_invalid_arguments_are_named():
     with pytest.raises(ValueError, match="ratio must be a positive finite number, got 0"):
         MarchenkoPastur(0)
-    with pytest.raises(ValueError, match="normalization must be one of .*parameters.*, got 'unit'"):
+    with pytest.raises(ValueError, match=r"normalization must be one of .*parameters.*, got 'unit'"):
         MarchenkoPastur(1.0, "unit")
     with pytest.raises(ValueError, match="order must be an integer of at least 0, got -1"):
         MarchenkoPastur(1.0).moment(-1)
