@@ -101,13 +101,14 @@ def train(batch_size, target=0.02, steps=6000, points=60, seed=0):
     return model, curves
 
 
-def hessian_of(model):
+def hessian_of(model, examples=None):
     """Returns the Hessian of the mean negative log-likelihood of the training images.
 
     Args:
         model: A classifier of digits.
+        examples: Number of training images; `None` for all.
     """
-    images, _ = training_curves.digits()
+    images, _ = training_curves.digits(examples)
     return Hessian(model, (images.images, images.labels), CategoricalNLL(), batch_size=len(images.labels))
 
 
@@ -195,18 +196,19 @@ def measure(seeds=3):
     return minima, kept
 
 
-def measure_rescaling(model, factors=(0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)):
+def measure_rescaling(model, hessian, factors=(0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)):
     """Measures the Hessian of a network after each rescaling, and restores the network.
 
     Args:
         model: A network of dense layers of ReLUs.
+        hessian: Its Hessian.
         factors: Factors a, [M].
 
     Returns:
         A `Rescaling`.
     """
     weights, (_, test) = model.get_weights(), training_curves.digits()
-    hessian, logits = hessian_of(model), model(test.images).numpy()
+    logits = model(test.images).numpy()
     blocks, results, change = block_traces(model, hessian), [], 0.0
     for factor in factors:
         rescale(model, factor)
@@ -287,7 +289,7 @@ def plot(minima, rescaling):
 def draw():
     """Trains the networks, rescales one, draws their curvature, and returns the table, too."""
     minima, model = measure()
-    return plot(minima, measure_rescaling(model)), table(minima)
+    return plot(minima, measure_rescaling(model, hessian_of(model))), table(minima)
 
 
 def _rescaled(model):

@@ -58,7 +58,7 @@ def digits(examples=None, random_labels=0.0, seed=0):
         random_labels: Fraction of the training labels to replace by uniform draws.
         seed: Seed of these draws. The images and their order do not depend on `random_labels`.
     """
-    splits = data.load("digits", seed=seed, subset=examples, random_labels=random_labels)
+    splits = data.load("digits", 1, seed=seed, subset=examples, random_labels=random_labels)
     splits = splits.with_batches(batch_size=splits.spec.train)
     [train], test = splits.epochs(0, 1), list(splits.test)
     test = [np.concatenate(part) for part in zip(*test, strict=True)]
