@@ -110,8 +110,8 @@ FIGURE = Figure(
     draw=draw,
     caption=(
         "A network of two hidden layers of 256 units memorizes the labels of 1,257 digits even if all of "
-        "them are random, in about ten times as many steps as correct ones. It then classifies new digits as "
-        "well as chance."
+        "them are random, which takes more steps than correct labels. It then classifies new digits no "
+        "better than chance."
     ),
     place=5,
 )

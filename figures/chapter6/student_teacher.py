@@ -127,10 +127,10 @@ FIGURE = Figure(
         "Test and training error of a linear student over time (Eqs. 6.0.14 and 6.0.15). Points: gradient "
         "descent on Gaussian data with 80 parameters and 80 r examples, mean and standard error of 20 "
         "students. Lines: the same steps in the limit of infinitely many parameters and examples. The labels "
-        "have noise of variance 1/4 (dotted). "
-        "Near r = 1, training for too long makes the test error exceed that of an untrained student, 1.25; "
-        "stars mark the best time to stop. The limit overestimates the late overfitting at r = 1, where the "
-        "smallest eigenvalues of a finite matrix are not those of an infinite one."
+        "have noise of variance 1/4 (dotted). Near r = 1, training for too long makes the test error exceed "
+        "that of an untrained student, 1.25; stars mark the best time to stop. At r = 1 and late times the "
+        "points deviate from the limit, because the smallest eigenvalues of a finite matrix are not those of "
+        "an infinite one."
     ),
     place=1,
 )

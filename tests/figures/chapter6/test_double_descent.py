@@ -30,7 +30,6 @@ def test_random_features_peak_at_the_threshold_and_a_penalty_removes_the_peak():
 
 def test_the_training_error_of_wide_two_layer_networks_vanishes():
     result = double_descent.two_layers((2, 60), examples=60, seeds=2, steps=600)
-    print(result)
     assert result.threshold == pytest.approx(590 / 75)
     assert np.all(result.train[:, 0] > 0.1) and np.all(result.train[:, 1] < 0.01)
     assert not np.allclose(result.test[0], result.test[1])

@@ -10,7 +10,6 @@ from curvezoo.figures.chapter6.training_curves import Curves
 @pytest.mark.parametrize("seed", [0, 1])
 def test_random_labels_are_memorized_without_generalization(seed):
     curves = random_labels.measure(1.0, examples=200, steps=600, points=12, seed=seed)
-    print(curves)
     assert random_labels.memorized(curves) is not None
     assert curves.train_accuracy[-1] == 1.0
     # Chance is 10 %, and the standard deviation over 360 images 1.6 %; the labels of a class may agree more.
