@@ -1,6 +1,7 @@
 """The command line: `curvezoo list, train, evaluate, sample, noise-scale, export, reproduce, ...`."""
 
 import argparse
+import itertools
 import json
 import logging
 import os
@@ -217,7 +218,8 @@ def _add_sample(commands):
     sample.add_argument("--no-stream", action="store_true", help="print the text when it is complete")
     sample.add_argument("--grid", metavar="FILE", help="the picture of the images that the model draws")
     sample.add_argument("--count", help="number of images (default 64)")
-    sample.add_argument("--labels", help="classes that the images must show, such as 0,1,2")
+    for name, kind in (("labels", "a class-conditional model"), ("category", "InfoGAN")):
+        sample.add_argument(f"--{name}", help=f"of {kind}: one for each image in turn, such as 0,1,2")
     command.add_arguments(sample)
     sample.set_defaults(run=_sample)
 
@@ -247,7 +249,8 @@ _OF_TEXT = {
     "beam": int,
     "stop": str,
 }
-_OF_IMAGES = {"count": int, "labels": tuple[int, ...]}
+_CONDITIONS = {"labels": tuple[int, ...], "category": tuple[int, ...]}
+_OF_IMAGES = {"count": int, **_CONDITIONS}
 
 
 def _options(arguments, kinds):
@@ -273,6 +276,9 @@ def _draw(arguments):
     if arguments.grid is None:
         raise ValueError("--grid must be given: the picture to write, such as samples.png")
     path = drawing.check_picture(arguments.grid)
+    count = options.get("count", drawing.COUNT)
+    for key in _CONDITIONS.keys() & options.keys():
+        options[key] = list(itertools.islice(itertools.cycle(options[key]), count))
     _load_tensorflow()
     print(drawing.write_picture(drawing.draw(arguments.name, **options), path))
 

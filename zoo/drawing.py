@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 # Measures of models that draw images.
 MEASURES = ("density", "variational", "adversarial")
 _FORMATS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+# Number of images that are drawn by default.
+COUNT = 64
 # Pixels of the longer side of a picture, at least.
 _SIDE = 512
 
 
-def draw(name: str | os.PathLike, *, count: int = 64, seed: int = 0, **conditions) -> np.ndarray:
+def draw(name: str | os.PathLike, *, count: int = COUNT, seed: int = 0, **conditions) -> np.ndarray:
     """Returns images that a published model draws.
 
     Loading takes most of the time: for many samples, call `sample` of the model that `load` returns.
@@ -29,7 +31,7 @@ def draw(name: str | os.PathLike, *, count: int = 64, seed: int = 0, **condition
         name: A published name, or a folder with a card, such as a run's folder.
         count: Number N of images.
         seed: Seed of the draws.
-        **conditions: What the images must show, for models that take it, such as `labels`.
+        **conditions: What the images must show, for models that take it, such as `labels` or `category`.
 
     Returns:
         Images [N, H, W, C] in [0, 1].
@@ -50,7 +52,7 @@ def draw(name: str | os.PathLike, *, count: int = 64, seed: int = 0, **condition
         raise
 
 
-def check(name, *, count=64, seed=0):
+def check(name, *, count=COUNT, seed=0):
     """Checks the settings of `draw` without importing TensorFlow.
 
     Args:

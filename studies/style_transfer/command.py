@@ -25,7 +25,7 @@ _OPTIONS = {
 # Options of other samples, which style transfer does not use.
 _OTHERS = (
     *("prompt", "max_new_tokens", "temperature", "top_k", "top_p", "beam", "stop"),
-    *("grid", "count", "labels"),
+    *("grid", "count", "labels", "category"),
 )
 
 

@@ -1,11 +1,14 @@
-"""Text that published models write, from Python and from the command line."""
+"""What published models write and draw, from Python and from the command line."""
 
 import importlib.util
 import pathlib
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from curvezoo import cli, zoo
+from curvezoo.publishing.page.images import tiled
 from curvezoo.training import runs
 from curvezoo.zoo import catalogue, writing
 
@@ -99,3 +102,31 @@ def test_the_zoo_builds_trains_and_measures_with_the_users_text(bigram, tmp_path
     assert '"nats_per_token":' in capsys.readouterr().out
     with pytest.raises(ValueError, match="data must be text, got 'digits', a data set of images"):
         zoo.train("bigram", tmp_path / "other", data="digits")
+
+
+def test_the_command_draws_what_sample_returns(tmp_path, capsys):
+    picture = tmp_path / "digits.png"
+    assert cli.main(["sample", "vae_mnist", "--grid", str(picture), "--count", "3", "--seed", "2"]) == 0
+    assert capsys.readouterr().out == f"{picture}\n"
+    pixels = np.asarray(PIL.Image.open(picture))
+    expected = np.squeeze(np.round(255 * tiled(zoo.sample("vae_mnist", count=3, seed=2))), axis=-1)
+    scale = len(pixels) // len(expected)
+    np.testing.assert_array_equal(pixels[::scale, ::scale], expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["vae_mnist"], "--grid must be given: the picture to write, such as samples.png"),
+        (["vae_mnist", "--grid", "x.txt"], "picture must end in one of .png"),
+        (["vae_mnist", "--grid", "no/x.png"], "picture must be in a folder that exists"),
+        (["vae_mnist", "--grid", "x.png", "--count", "0"], "count must be an integer of at least 1, got 0"),
+        (["vae_mnist", "--grid", "x.png", "--prompt", "a"], "--prompt applies to models of text only"),
+        (["vae_mnist", "--grid", "x.png", "--labels", "1"], "draws images without conditions, got labels"),
+        (["cnn_digits", "--grid", "x.png"], "name must be that of a model that draws images, got"),
+        (["transformer_text", "--prompt", "a", "--count", "3"], "--count applies to models of images only"),
+    ],
+)
+def test_bad_drawings_are_named_on_one_line(words, message, capsys):
+    assert cli.main(["sample", *words]) == 2
+    assert message in capsys.readouterr().err
