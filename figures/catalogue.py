@@ -1,13 +1,16 @@
 """The figures of the notes in the notes' order, and the titles of the sections.
 
-A figure is a module of a chapter's package with a `FIGURE`. The sections are read from the source, so that
-the list of sections needs no import of TensorFlow; a module is imported when its figure is requested.
+A figure is a module of a chapter's package with a `FIGURE`. If it has `ZOO_MODELS`, it shows those of them
+that are published, and there is no figure while none is. Both are read from the source, so that the list of
+sections needs no import of TensorFlow; a module is imported when its figure is requested.
 """
 
 import ast
 import functools
 import importlib
 import pathlib
+
+from ..publishing import cards
 
 TITLES = {
     "1": "A brief conceptual tour",
@@ -113,12 +116,15 @@ def _sections_by_module():
 
 
 def _read_section(path):
-    """Reads the section of a module's `FIGURE` from its source; `None` if it has no `FIGURE`."""
+    """Reads the section of a module's `FIGURE` from its source; `None` if it has no figure."""
+    section, models = None, None
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="FIGURE")], value=ast.Call(keywords=keywords)):
-                return next(ast.literal_eval(each.value) for each in keywords if each.arg == "section")
-    return None
+                section = next(ast.literal_eval(each.value) for each in keywords if each.arg == "section")
+            case ast.Assign(targets=[ast.Name(id="ZOO_MODELS")], value=names):
+                models = ast.literal_eval(names)
+    return section if models is None or any(map(cards.published, models)) else None
 
 
 def _order(number):

@@ -97,12 +97,23 @@ def grid(images, columns=None):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    picture = tiled(images, columns)
-    height, width = picture.shape[:2]
+    height, width = tiled(images, columns).shape[:2]
     scale = 6.4 / max(width, height)
     figure, axes = style.canvas(scale * width, scale * height, 1, 1)
-    axis = np.ravel(axes)[0]
-    axis.grid(False)
-    axis.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axis.set_axis_off()
+    show(axes[0, 0], images, columns)
     return figure
+
+
+def show(axis, images, columns=None):
+    """Draws images in a grid on given axes, which lose their spines and ticks.
+
+    Args:
+        axis: The axes.
+        images: As for `grid`.
+        columns: As for `grid`.
+    """
+    axis.grid(False)
+    picture = np.squeeze(tiled(images, columns))
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
