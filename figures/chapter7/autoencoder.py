@@ -66,7 +66,8 @@ FIGURE = Figure(
     caption=(
         "The deep autoencoder autoencoder_mnist (Eq. 7.1.1). Left: digits of the test split, and below them "
         "what the model makes of their codes; the title gives the squared error on the whole test split, and "
-        "that of as many principal components. Middle and right: the straight lines between two of the digits in the space of pixels, where two digits fade into each other, and in that of codes."
+        "that of as many principal components. Middle and right: straight lines between two of the digits, "
+        "in the space of pixels, where one fades into the other, and in the space of codes."
     ),
     place=-1,
 )

@@ -63,10 +63,10 @@ FIGURE = Figure(
     name="codes",
     draw=draw,
     caption=(
-        "Images of infogan_mnist, whose critic also reads the codes from them (Eqs. 7.5.1 and 7.5.4). Left: one category "
-        "in each row and one draw of the noise in each column; the continuous codes are zero. Others: one "
-        "continuous code from -1 to 1 in each row, with one draw of the noise for each category. No labels were used. "
-        "The title gives the share of test images whose most probable category is not the one that matches "
-        "their digit, for the best matching."
+        "Images of infogan_mnist, whose critic also reads the codes from the images (Eqs. 7.5.1 and 7.5.4). "
+        "Left: one category in each row, and one draw of the noise in each column; the continuous codes are "
+        "zero. Others: one continuous code from -1 to 1 in each row, with one draw of the noise for each "
+        "category. No labels were used. The title gives the share of test images whose most probable "
+        "category is not the one that matches their class, in the best one-to-one matching."
     ),
 )

@@ -34,9 +34,10 @@ LOSSES = {
 }
 """Labels and colors of the losses."""
 
-STEPS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300)
+STEPS = (0, 1, 2, 5, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200)
 
-_SEEDS, _BATCH = 3, 128
+_SEEDS, _BATCH = (0, 1, 2), 64
+_LATENTS, _FILTERS = 16, (16, 32)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def gradient_norms(generator, discriminator, latents):
         latents: Latents [B, Z].
     """
     with tf.GradientTape(persistent=True) as tape:
-        logits = discriminator(generator(latents, training=True), training=True)
+        logits = discriminator(generator(latents, training=True))
         losses = {kind: adversarial.generator_loss(logits, kind) for kind in LOSSES}
     weights = generator.trainable_variables
     return {kind: tf.linalg.global_norm(tape.gradient(value, weights)) for kind, value in losses.items()}
@@ -96,15 +97,15 @@ def measure(steps=STEPS, seeds=_SEEDS, batch=_BATCH):
 
     Args:
         steps: Numbers of steps, ascending.
-        seeds: Number R of pairs of networks.
+        seeds: Seeds of R pairs of networks.
         batch: Images of a step, and of the gradient.
 
     Returns:
         A `Measurement`.
     """
     real = np.concatenate([images for images, _ in data.load("digits").train.as_numpy_iterator()])
-    runs = [_train(real, steps, seed, batch) for seed in range(seeds)]
-    rows = np.array(runs, np.float64).transpose(2, 1, 0)
+    match = _Match(real, batch)
+    rows = np.array([match.played(steps, seed) for seed in seeds], np.float64).transpose(2, 1, 0)
     return Measurement(np.array(steps), dict(zip(LOSSES, rows[:2], strict=True)), *rows[2:])
 
 
@@ -123,7 +124,7 @@ def plot(measurement):
         axes[0, 1].plot(measurement.steps, norms, color=color, linewidth=0.6, alpha=0.5)
         axes[0, 1].plot(measurement.steps, norms.mean(axis=1), color=color, marker="o", markersize=4)
     axes[0, 0].set(ylabel="loss, nats", xscale="logit")
-    axes[1, 0].set(ylabel="|derivative by the logit|", yscale="log", xlabel="D(G(z))")
+    axes[1, 0].set(ylabel="size of the derivative", yscale="log", xlabel="D(G(z))")
     axes[1, 0].xaxis.set_minor_formatter("")
     axes[0, 1].set(ylabel="gradient norm of the generator", yscale="log")
     for values, label, color in (
@@ -135,7 +136,12 @@ def plot(measurement):
         )
     axes[1, 1].set(xlabel="steps of the critic", yscale="log")
     axes[1, 1].set_xscale("symlog", linthresh=1)
-    for axis, text in zip(axes[0], ("closed form", "untrained generator, 8x8 digits"), strict=True):
+    axes[1, 1].set(
+        xlim=(-0.1, 1.1 * measurement.steps[-1]), xticks=(0, 1, 10, 100), xticklabels=(0, 1, 10, 100)
+    )
+    for axis, text in zip(
+        axes[0], ("closed form", "measured: critics against an untrained generator"), strict=True
+    ):
         axis.set_title(text, loc="left", fontsize=11)
     style.legend_below(figure)
     return figure
@@ -146,46 +152,62 @@ def draw():
     return plot(measure())
 
 
-def _train(real, steps, seed, batch):
-    """Returns rows of norms, accuracy and mean D(G(z)) before each of the numbers of steps."""
-    keras.utils.set_random_seed(seed)
-    rng = np.random.default_rng(seed)
-    generator = DCGANGenerator(real.shape[1:], 16, (32, 16))
-    discriminator = critic(real.shape[1:], (16, 32), normalization=None)
-    optimizer = keras.optimizers.Adam(1e-3, beta_1=0.5)
-    optimizer.build(discriminator.trainable_variables)
+class _Match:
+    """An untrained generator and its critic, whose compiled steps serve all seeds.
+
+    Args:
+        real: Real images, [N, H, W, C].
+        batch: Images of a step.
+    """
+
+    def __init__(self, real, batch):
+        self._real, self._batch = real, batch
+        self._networks = self._new_networks()
+        self._optimizer = keras.optimizers.Adam(1e-3, beta_1=0.5)
+        self._optimizer.build(self._networks[1].trainable_variables)
+        self._start = [variable.numpy() for variable in self._optimizer.variables]
+
+    def played(self, steps, seed):
+        """Returns norms, accuracy and mean D(G(z)) after each of the numbers of steps, [S, 4]."""
+        keras.utils.set_random_seed(seed)
+        for network, new in zip(self._networks, self._new_networks(), strict=True):
+            network.set_weights(new.get_weights())
+        for variable, value in zip(self._optimizer.variables, self._start, strict=True):
+            variable.assign(value)
+        rng = np.random.default_rng(seed)
+        rows, done, watched = [], 0, self._drawn(rng)
+        for number in steps:
+            for _ in range(number - done):
+                self._step(*self._drawn(rng))
+            rows.append(self._watch(*watched).numpy())
+            done = number
+        return rows
+
+    def _new_networks(self):
+        shape = self._real.shape[1:]
+        generator = DCGANGenerator(shape, _LATENTS, _FILTERS[::-1])
+        return generator, critic(shape, _FILTERS, normalization=None)
+
+    def _drawn(self, rng):
+        latents = rng.standard_normal((self._batch, _LATENTS))
+        return self._real[rng.choice(len(self._real), self._batch)], latents.astype("float32")
 
     @tf.function
-    def step(images, latents):
+    def _step(self, images, latents):
+        generator, discriminator = self._networks
         fake = generator(latents, training=True)
         with tf.GradientTape() as tape:
-            logits = discriminator(images, training=True), discriminator(fake, training=True)
-            value = adversarial.discriminator_loss(*logits)
+            value = adversarial.discriminator_loss(discriminator(images), discriminator(fake))
         weights = discriminator.trainable_variables
-        optimizer.apply(tape.gradient(value, weights), weights)
+        self._optimizer.apply(tape.gradient(value, weights), weights)
 
     @tf.function
-    def watch(images, latents):
-        logits = discriminator(images), discriminator(generator(latents, training=True))
-        hits = tf.concat([logits[0] > 0, logits[1] < 0], axis=0)
+    def _watch(self, images, latents):
+        generator, discriminator = self._networks
+        real, fake = discriminator(images), discriminator(generator(latents, training=True))
+        accuracy = tf.reduce_mean(tf.cast(tf.concat([real > 0, fake < 0], axis=0), tf.float32))
         norms = gradient_norms(generator, discriminator, latents)
-        accuracy, probability = (
-            tf.reduce_mean(tf.cast(hits, tf.float32)),
-            tf.reduce_mean(tf.sigmoid(logits[1])),
-        )
-        return tf.stack([*norms.values(), accuracy, probability])
-
-    def drawn():
-        latents = rng.standard_normal((batch, generator.latent_size))
-        return real[rng.choice(len(real), batch, replace=False)], latents.astype("float32")
-
-    rows, done, held_out = [], 0, drawn()
-    for number in steps:
-        for _ in range(number - done):
-            step(*drawn())
-        rows.append(watch(*held_out).numpy())
-        done = number
-    return rows
+        return tf.stack([*norms.values(), accuracy, tf.reduce_mean(tf.sigmoid(fake))])
 
 
 FIGURE = Figure(
@@ -193,12 +215,12 @@ FIGURE = Figure(
     name="gan_gradients",
     draw=draw,
     caption=(
-        "The two losses of a generator. Left: as functions of the critic's verdict D(G(z)), and the size of "
-        "their derivatives with respect to the critic's logit: D and 1 - D. Right: critics of 8x8 digits are "
-        "trained (Eq. 7.4.2) against an untrained generator that stays as it is. Once a critic recognizes all "
-        "images, D(G(z)) falls from step to step, and the gradient of the saturating loss with respect to the "
-        "generator's weights falls with it, while that of Eq. 7.4.1 does not (thin lines: three "
-        "seeds; compare Arjovsky and Bottou, 2017)."
+        "The two losses of a generator. Left: the losses against the critic's verdict D(G(z)), and the "
+        "size of their derivatives with respect to the critic's logit, D and 1 - D. Right: critics of 8x8 "
+        "digits are trained (Eq. 7.4.2) against a generator that stays untrained (thin lines: three seeds). "
+        "As the critic's weights grow from small values, so do both gradients with respect to the "
+        "generator's weights. Once D(G(z)) falls, the saturating loss loses its gradient, and that of "
+        "Eq. 7.4.1 keeps it (compare Arjovsky and Bottou, 2017)."
     ),
     place=-1,
 )

@@ -99,7 +99,7 @@ def plot(drawn, found):
     ):
         images.show(panel, image[None])
         panel.spines[:].set(visible=True, color=color, linewidth=2)
-        panel.set_title(f"log p(x) = {total:.1f}", fontsize=9, color=color)
+        panel.set_title(f"log p(x) ≈ {total:.1f}", fontsize=9, color=color)
     left, right = bottom.subplots(1, 2)
     for index, color in enumerate(colors):
         gap = found.mean[:, index] - found.total[index]
@@ -109,12 +109,12 @@ def plot(drawn, found):
     for axis in (left, right):
         style.clean(axis)
         axis.set(xscale="log", xlabel="draws K of one estimate")
+        axis.set_xticks([1, 10, 100], ["1 (ELBO)", "10", "100"])
     left.axhline(0, color=style.MUTED, linewidth=0.8)
-    left.set(ylabel="bound - log p(x), nats")
-    left.annotate(
-        "ELBO", (found.sizes[0], (found.mean - found.total)[0].min()), (6, 2), textcoords="offset points"
-    )
+    left.set(ylabel="bound - estimate of all draws, nats")
     right.set(yscale="log", ylabel="standard deviation of one estimate, nats")
+    right.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
+    right.yaxis.set_minor_formatter("")
     return figure
 
 
@@ -130,11 +130,11 @@ FIGURE = Figure(
     name="importance_bound",
     draw=draw,
     caption=(
-        f"The importance-weighted bound of {ZOO_MODELS[0]} for five images that the model draws itself, against "
-        f"the number K of draws from the encoder. Left: its mean over groups of K among {_DRAWS:,} draws, less "
-        "the estimate of log p(x) with all of them, and two standard errors. K = 1 is the ELBO (Eqs. 7.3.8 to "
-        "7.3.10), and lies below log p(x) by the divergence of the encoder from the posterior (Eq. 7.3.7). "
-        "Right: the standard deviation of one estimate."
+        f"The importance-weighted bound of {ZOO_MODELS[0]} for five images that the model draws itself, "
+        f"against the number K of draws from the encoder. Left: its mean over groups of K of {_DRAWS:,} "
+        "draws, less the estimate of log p(x) with all of them, and two standard errors. K = 1 is the ELBO "
+        "(Eqs. 7.3.8 to 7.3.10); it lies below log p(x) by the divergence of the encoder's distribution from "
+        "the posterior (Eq. 7.3.7). Right: the standard deviation of one estimate."
     ),
     place=1,
 )

@@ -18,7 +18,7 @@ ZOO_MODELS = ("vae_mnist", "beta_vae_mnist")
 STEPS = 9
 VALUES = np.linspace(-3, 3, STEPS)
 
-_DRAWN = 1000
+_DRAWN, _TRAVERSED = 1000, 6
 # The variance above which Burda et al. (2015) call a latent active.
 _ACTIVE = 0.01
 
@@ -54,22 +54,21 @@ def activity(model, count=_DRAWN, seed=0):
     return model.encode(drawn).var(axis=0)
 
 
-def measure(name, model, real, latents=None):
-    """Decodes lines between successive images, and the first image with other values of single latents.
+def measure(name, model, real, latents=_TRAVERSED):
+    """Decodes lines between all pairs of images, and the first image with other values of single latents.
 
     Args:
         name: The model's name.
         model: A `VAE` of binary pixels.
-        real: P + 1 images [P + 1, H, W, C].
-        latents: Number of the latents to traverse; as many as there are pairs of images by default.
+        real: Images [N, H, W, C]; they make P = N (N - 1) / 2 pairs.
+        latents: Number L of latents to traverse.
 
     Returns:
         The `LatentSpace`.
     """
-    pairs = itertools.pairwise(real)
-    lines = np.stack([model.interpolate(first, second, STEPS) for first, second in pairs])
+    lines = np.stack([model.interpolate(*pair, STEPS) for pair in itertools.combinations(real, 2)])
     found = activity(model)
-    chosen = np.argsort(-found)[: latents or len(lines)]
+    chosen = np.argsort(-found)[:latents]
     traversals = np.stack([model.traverse(real[0], latent, VALUES) for latent in chosen])
     return LatentSpace(name, lines, chosen, traversals, found)
 
@@ -98,7 +97,7 @@ def plot(spaces):
 def draw():
     """Returns the figure of all published models."""
     names = published(ZOO_MODELS)
-    return plot([measure(name, zoo.load(name), stored_images(name), latents=6) for name in names])
+    return plot([measure(name, zoo.load(name), stored_images(name)) for name in names])
 
 
 def _grid(axis, rows):
@@ -121,11 +120,11 @@ FIGURE = Figure(
     name="latent_space",
     draw=draw,
     caption=(
-        f"The latent space of {listed(ZOO_MODELS)}. Left: means of p(x|z) along the straight lines between the "
-        "posterior means of digits of the test split, which stand at the ends of the rows as the model "
-        "reconstructs them. Middle: the first of these digits with another value of one latent, in units of "
-        "the prior's standard deviation, for the latents that vary most. Right: the variance over images of "
-        "each latent's posterior mean, which also labels the rows in the middle. The divergence from the "
-        "prior (Eq. 7.3.10) switches off the others, whose posterior is the prior."
+        f"The latent space of {listed(ZOO_MODELS)}. Left: means of p(x|z) on the straight lines between the "
+        "posterior means of four digits of the test split, which stand at the ends of the rows as the model "
+        "reconstructs them. Middle: the first of the digits with another value of one latent in each row, in "
+        "units of the prior's standard deviation, for the latents that vary most. Right: the variance of "
+        "each latent's posterior mean over images, which also labels the rows in the middle. For the other "
+        "latents the divergence of Eq. 7.3.10 has made the posterior equal to the prior."
     ),
 )

@@ -99,11 +99,11 @@ FIGURE = Figure(
     name="samples",
     draw=draw,
     caption=(
-        f"Digits that models of the zoo draw: {listed(ZOO_MODELS)}. None is selected: all models have the same "
-        "seed. Left of them are digits of the test split as the model's data has them, with pixels that are "
-        "binarized, dequantized or gray. Autoencoders show the mean of each pixel instead of drawing it. "
-        "Titles give the scores on the test split: the negative log-likelihood, or -ELBO, of an image (only "
-        "those of the same pixels compare), and the kernel distance (KID) of samples from test images in the "
-        "features of cnn_mnist."
+        f"Digits that models of the zoo draw: {listed(ZOO_MODELS)}. None is selected: all models have the "
+        "same seed. Left of them are digits of the test split with pixels as the model takes them: "
+        "binarized, dequantized or gray. Variational autoencoders show the mean of each pixel instead of "
+        "drawing it. Titles give scores on the test split: the negative log-likelihood of an image, which "
+        "compares models of the same pixels only, and the kernel distance (KID) of samples from "
+        "test images in the features of cnn_mnist."
     ),
 )

@@ -10,6 +10,7 @@ import pytest
 from curvezoo import figures
 from curvezoo.figures import catalogue
 from curvezoo.figures.figure import Figure
+from curvezoo.publishing import cards
 
 
 def modules():
@@ -19,8 +20,14 @@ def modules():
     return {name: importlib.import_module(f"curvezoo.figures.{name}") for name in names}
 
 
+def has_figure(module):
+    """Returns whether a module has a figure, and one of its models is published if it shows any."""
+    models = getattr(module, "ZOO_MODELS", None)
+    return hasattr(module, "FIGURE") and (models is None or any(map(cards.published, models)))
+
+
 def test_each_figure_is_in_the_package_of_its_chapter_in_a_file_with_its_name():
-    defined = {name: module.FIGURE for name, module in modules().items() if hasattr(module, "FIGURE")}
+    defined = {name: module.FIGURE for name, module in modules().items() if has_figure(module)}
     for name, figure in defined.items():
         assert isinstance(figure, Figure)
         assert name == f"chapter{figure.section.partition('.')[0]}.{figure.name}"
@@ -49,6 +56,14 @@ def test_sections_and_titles_are_in_the_order_of_the_notes(numbers):
 def test_figures_of_a_section_are_sorted_by_place():
     names = [figure.name for figure in catalogue.figures("2.3")]
     assert names == ["kl_rate", "kl_fits", "geodesics", "kl_and_length"]
+
+
+def test_figures_of_models_that_are_not_published_are_left_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(catalogue, "_sections_by_module", catalogue._sections_by_module.__wrapped__)
+    assert "latent_space" in [figure.name for figure in catalogue.figures("7.3")]
+    monkeypatch.setattr(cards, "PUBLISHED", tmp_path)
+    assert "7.3" not in catalogue.sections()
+    assert [figure.name for figure in catalogue.figures("7")] == ["word_vectors", "gan_gradients"]
 
 
 def test_sections_are_known_without_tensorflow():
