@@ -132,9 +132,10 @@ FIGURE = Figure(
     caption=(
         f"The importance-weighted bound of {ZOO_MODELS[0]} for five images that the model draws itself, "
         f"against the number K of draws from the encoder. Left: its mean over groups of K of {_DRAWS:,} "
-        "draws, less the estimate of log p(x) with all of them, and two standard errors. K = 1 is the ELBO "
-        "(Eqs. 7.3.8 to 7.3.10); it lies below log p(x) by the divergence of the encoder's distribution from "
-        "the posterior (Eq. 7.3.7). Right: the standard deviation of one estimate."
+        "draws, less the estimate of log p(x) with all of them, which is still a little low; bars are two "
+        "standard errors. K = 1 is the ELBO (Eqs. 7.3.8 to 7.3.10); it lies below log p(x) by the divergence "
+        "of the encoder's distribution from the posterior (Eq. 7.3.7). Right: the standard deviation of one "
+        "estimate."
     ),
     place=1,
 )

@@ -125,6 +125,6 @@ FIGURE = Figure(
         "reconstructs them. Middle: the first of the digits with another value of one latent in each row, in "
         "units of the prior's standard deviation, for the latents that vary most. Right: the variance of "
         "each latent's posterior mean over images, which also labels the rows in the middle. For the other "
-        "latents the divergence of Eq. 7.3.10 has made the posterior equal to the prior."
+        "latents the divergence of Eq. 7.3.10 has made the posterior nearly equal to the prior."
     ),
 )
