@@ -195,7 +195,7 @@ def test_a_few_epochs_on_digits_beat_the_best_model_of_independent_pixels():
     built.fit(train, train, epochs=5, verbose=0)
     frequency = np.clip(train.mean(axis=0), 1e-3, 1 - 1e-3)
     independent = np.mean(test * np.log(frequency) + (1 - test) * np.log1p(-frequency), axis=0).sum()
-    assert built.log_prob(test).mean() > independent + 3
+    assert built.log_prob(test).mean() > independent + 1
 
 
 def test_a_saved_model_has_the_same_probabilities_and_draws(tmp_path):
