@@ -32,7 +32,7 @@ def test_bad_settings_are_named(settings, message):
 
 def test_unknown_kinds_are_refused():
     with pytest.raises(
-        ValueError, match="kind must be one of cross_entropy, denoise, next_token, translate, got"
+        ValueError, match="kind must be one of cross_entropy, denoise, .*, got 'dream'"
     ):
         from_settings(OBJECTIVES, {"kind": "dream"})
 
