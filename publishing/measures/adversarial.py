@@ -5,7 +5,6 @@ N images, K categories.
 
 from typing import Any, NamedTuple
 
-from ...theory.clustering import matching
 from ..evaluation import Evaluation
 from . import sample_quality
 from .measure import Measure
@@ -69,6 +68,8 @@ class Adversarial(Measure):
             `kmeans_error`, the same for clusters of the test images' pixels.
         """
         import numpy as np
+
+        from ...theory.clustering import matching
 
         images, labels = map(np.concatenate, zip(*splits.test.as_numpy_iterator(), strict=True))
         drawn = model.generator.sample(len(images), seed=0)

@@ -3,8 +3,6 @@
 N images, D features, K classes.
 """
 
-from ...theory.sample_quality import frechet_distance, kernel_distance, precision_and_recall
-
 # The published classifier whose last hidden layer gives the features, by data set.
 CLASSIFIERS = {"mnist": "cnn_mnist", "digits": "cnn_digits"}
 SAMPLES = 10_000
@@ -37,6 +35,8 @@ def scores_of(draw, real, name, samples=SAMPLES):
     if name not in CLASSIFIERS:
         return {}
     import numpy as np
+
+    from ...theory.sample_quality import frechet_distance, kernel_distance, precision_and_recall
 
     drawn = draw(min(samples, len(real)))
     classifier = _Classifier(CLASSIFIERS[name])

@@ -31,9 +31,7 @@ def test_bad_settings_are_named(settings, message):
 
 
 def test_unknown_kinds_are_refused():
-    with pytest.raises(
-        ValueError, match="kind must be one of cross_entropy, denoise, .*, got 'dream'"
-    ):
+    with pytest.raises(ValueError, match=r"kind must be one of cross_entropy, denoise, .*, got 'dream'"):
         from_settings(OBJECTIVES, {"kind": "dream"})
 
 
