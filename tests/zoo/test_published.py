@@ -40,6 +40,7 @@ EXPECTED_NATS = {
 # The same for the images of generative models, in nats an image.
 EXPECTED_IMAGES = {
     "vae_mnist": {"neg_elbo": 95.0, "is_nll": 90.0},
+    "beta_vae_mnist": {"neg_elbo": 120.0, "rate": 12.0},
     "pixelcnn_mnist": {"nll": 84.5},
     "realnvp_mnist": {"bits_per_dim": 1.5},
     # A third of the error of principal components.
