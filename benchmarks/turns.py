@@ -12,6 +12,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -34,17 +35,20 @@ class Worker:
 
     def __init__(self, script, task, python=None):
         command = [python or sys.executable, script, "--worker", json.dumps(task)]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the worker must start, got no answer from {shlex.join(command)}")
+        with tempfile.TemporaryFile() as errors:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            )
+            line = self._process.stdout.readline()
+            if not line:
+                errors.seek(0)
+                print(errors.read().decode(errors="replace"), file=sys.stderr)
+                raise RuntimeError(f"the worker must start, got no answer from {shlex.join(command)}")
         self.facts, self.first, self.result = json.loads(line)
 
     def run(self, repetitions):
