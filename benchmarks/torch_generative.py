@@ -10,6 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import parametrizations, parametrize
+
+# Passes after which power iterations have converged.
+CONVERGED = 200
+_LAYERS = nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d
 
 
 class VAE(nn.Module):
@@ -145,22 +150,25 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Maps images [B, C, H, W] to logits [B, 1]."""
+    """Maps images [B, C, H, W] to logits [B, 1].
+
+    Keras stores spectrally normalized weights and takes the gradient there; PyTorch stores those before, and
+    takes the gradient through the norm. Both iterate once in each pass.
+    """
 
     def __init__(self, shape, filters, kernel_size, normalization):
         super().__init__()
-        if normalization not in ("batch", None):
-            _require("normalization", normalization, "batch")
         height, width, channels = shape
+        normalized = parametrizations.spectral_norm if normalization == "spectral" else nn.Identity()
         layers = []
         for index, (inputs, outputs) in enumerate(itertools.pairwise((channels, *filters))):
-            normalized = normalization == "batch" and index > 0
+            batch_norm = normalization == "batch" and index > 0
             padding = kernel_size // 2 - 1
-            layers.append(nn.Conv2d(inputs, outputs, kernel_size, 2, padding, bias=not normalized))
-            layers += [_batch_norm(outputs), nn.LeakyReLU(0.2)] if normalized else [nn.LeakyReLU(0.2)]
+            layer = nn.Conv2d(inputs, outputs, kernel_size, 2, padding, bias=not batch_norm)
+            layers += [normalized(layer), *([_batch_norm(outputs)] if batch_norm else []), nn.LeakyReLU(0.2)]
         scale = 2 ** len(filters)
         self.shape = filters[-1], height // scale, width // scale
-        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(int(np.prod(self.shape)), 1))
+        self.layers = nn.Sequential(*layers, nn.Flatten(), normalized(nn.Linear(int(np.prod(self.shape)), 1)))
 
     def forward(self, images):
         """Returns logits of real against generated."""
@@ -181,8 +189,10 @@ class DCGAN(nn.Module):
         self.critic = Critic(shape, discriminator_filters, kernel_size, normalization)
 
     def outputs(self, images, latents):
-        """Returns what is compared."""
+        """Returns what is compared, after the power iterations of spectral normalization have converged."""
         drawn = self.generator(latents)
+        for _ in range(CONVERGED):
+            self.critic(images)
         return [drawn, self.critic(images), self.critic(drawn)]
 
 
@@ -303,9 +313,19 @@ def _assign(model, arrays):
         arrays[0] = arrays[0].reshape(latents, *sides, channels).transpose(0, 3, 1, 2).reshape(latents, -1)
         channels, *sides = model.critic.shape
         arrays[-2] = arrays[-2].reshape(*sides, channels).transpose(2, 0, 1).reshape(-1, 1)
-    for parameter, array in zip(model.parameters(), arrays, strict=True):
+    for parameter, array in zip(_weights(model), arrays, strict=True):
         array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
         parameter.data.copy_(torch.from_numpy(array.copy()).view(parameter.shape))
+
+
+def _weights(model):
+    """Yields the weights of each layer in Keras's order."""
+    for module in model.modules():
+        if isinstance(module, _LAYERS):
+            spectral = parametrize.is_parametrized(module)
+            yield module.parametrizations.weight.original if spectral else module.weight
+            if module.bias is not None:
+                yield module.bias
 
 
 def _dense(*sizes):
