@@ -3,9 +3,8 @@
     python -m venv PEER && PEER/bin/pip install torch transformers
     python benchmarks/language.py --peer PEER/bin/python [--rounds 5] [--parts training] [--figures FOLDER]
 
-Every variant runs in its own process, which sleeps while another is measured. Rounds alternate between the
-variants, so that other load on the machine meets all of them, and a ratio is the median over the rounds of
-one variant's time over curvezoo's in the same round. Compilation is left out and printed on its own.
+Variants take turns (`turns.py`), and a ratio is the median over the rounds of one variant's time over
+curvezoo's in the same round. Compilation is left out and printed on its own.
 
 - training: forward pass, backward pass and update on a batch in memory. curvezoo's step is the compiled
   function that `fit` calls, with its metrics.
@@ -16,16 +15,12 @@ one variant's time over curvezoo's in the same round. Compilation is left out an
 """
 
 import argparse
-import importlib.metadata
 import json
-import os
 import pathlib
-import platform
-import shlex
 import statistics
-import subprocess
-import sys
 import time
+
+import turns
 
 NANOGPT = {"num_layers": 4, "width": 128, "heads": 4, "context": 64, "batch": 12, "dropout": 0.0}
 LARGER = {"num_layers": 4, "width": 192, "heads": 6, "context": 256, "batch": 16, "dropout": 0.15}
@@ -165,120 +160,43 @@ def own(kind, case, variant):
     return generation(case) if kind == "generation" else times_by_position(case)
 
 
-def work(kind, case, variant):
-    """Writes the parameters and the seconds until the first result, then results for each line of stdin.
-
-    A result is the seconds and processor seconds of a call, or the times by position.
-    """
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    begin = time.perf_counter()
+def made(kind, case, variant):
+    """Returns the function to measure, and the number of parameters."""
     if "torch" in variant:
         import torch_language
 
         run, parameters = torch_language.measured(kind, case, variant, VOCABULARY)
     else:
         run, parameters = own(kind, case, variant)
-    result = run()
-    first = time.perf_counter() - begin
-    print(json.dumps([parameters, first, result if kind == "memory" else None]), file=replies, flush=True)
-    for line in sys.stdin:
-        results = []
-        for _ in range(int(line)):
-            begin = time.perf_counter(), time.process_time()
-            result = run()
-            spent = time.perf_counter() - begin[0], time.process_time() - begin[1]
-            results.append(result if kind == "positions" else spent)
-        print(json.dumps(results), file=replies, flush=True)
-
-
-class Worker:
-    """A process that measures one variant.
-
-    Args:
-        kind: `training`, `generation`, `positions` or `memory`.
-        case: The sizes of the model and its inputs.
-        variant: Settings of the variant.
-        peer: The Python of the variants with PyTorch.
-    """
-
-    def __init__(self, kind, case, variant, peer):
-        python = peer if "torch" in variant else sys.executable
-        command = [python, __file__, "--worker", kind, json.dumps(case), json.dumps(variant)]
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the worker must start, got no answer from {shlex.join(command)}")
-        self.parameters, self.first, self.result = json.loads(line)
-
-    def run(self, repetitions):
-        """Returns the results of some repetitions."""
-        print(repetitions, file=self._process.stdin, flush=True)
-        return json.loads(self._process.stdout.readline())
-
-    def close(self):
-        """Ends the process."""
-        self._process.stdin.close()
-        self._process.wait()
+    return run, {"parameters": parameters}
 
 
 def compare(kind, case, variants, repetitions, options):
     """Returns the workers and, for each variant, the results of each round."""
-    if not options.peer:
-        variants = {name: variant for name, variant in variants.items() if "torch" not in variant}
-    workers = {name: Worker(kind, case, variant, options.peer) for name, variant in variants.items()}
-    for worker in workers.values():
-        worker.run(1)
-    results = {name: [] for name in workers}
-    for _ in range(options.rounds):
-        for name, worker in workers.items():
-            results[name].append(worker.run(repetitions))
-    for worker in workers.values():
-        worker.close()
-    return workers, results
+    workers = {
+        name: turns.Worker(__file__, [kind, case, variant], options.peer if "torch" in variant else None)
+        for name, variant in variants.items()
+        if options.peer or "torch" not in variant
+    }
+    return workers, turns.alternate(workers, options.rounds, repetitions)
 
 
-def speed(kind, cases, title, options):
-    """Prints a table of the times of training steps or the rates of generation."""
-    print(
-        f"\n| {title} | parameters | first call s | time over curvezoo's | processor time over curvezoo's |"
-    )
-    print("|---|---|---|---|---|---|---|", flush=True)
-    for label, (case, variants) in cases.items():
-        repetitions = max(1, options.steps // (5 if case["context"] > 64 else 1)) if kind == "training" else 1
-        workers, results = compare(kind, case, variants, repetitions, options)
-        # By variant, the medians over each round of the seconds and of the processor seconds.
-        medians = {
-            name: [[statistics.median(times) for times in zip(*turn, strict=True)] for turn in turns]
-            for name, turns in results.items()
-        }
-        base = medians[next(iter(medians))]
-        for name, turns in medians.items():
-            median = statistics.median(turn[0] for turn in turns)
-            if kind == "training":
-                measured = f"{1e3 * median:.1f}"
-            else:
-                measured = f"{case['batch'] * case['tokens'] / median:,.0f}"
-            ratios = []
-            for i in range(2):
-                values = [its[i] / ours[i] for its, ours in zip(turns, base, strict=True)]
-                low, ratio, high = quartiles(values)
-                ratios.append(f"{ratio:.2f} ({low:.2f}-{high:.2f})")
-            worker = workers[name]
-            cells = (label, name, measured, f"{worker.parameters:,}", f"{worker.first:.0f}", *ratios)
-            print(f"| {' | '.join(cells)} |", flush=True)
+def training(options):
+    """Prints a table of the times of training steps."""
+    turns.print_head("training", "ms a step")
+    for label, (case, variants) in TRAINING.items():
+        repetitions = max(1, options.steps // (5 if case["context"] > 64 else 1))
+        compared = compare("training", case, variants, repetitions, options)
+        turns.print_rows(label, *compared, lambda seconds: f"{1e3 * seconds:.1f}")
 
 
-def quartiles(values):
-    """Returns the lower quartile, the median and the upper quartile."""
-    return statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+def rates(options):
+    """Prints a table of the rates of generation."""
+    turns.print_head("generation", "tokens/s")
+    for label, (case, variants) in GENERATION.items():
+        compared = compare("generation", case, variants, 1, options)
+        tokens = case["batch"] * case["tokens"]
+        turns.print_rows(label, *compared, lambda seconds, tokens=tokens: f"{tokens / seconds:,.0f}")
 
 
 def positions(options):
@@ -289,8 +207,8 @@ def positions(options):
     print("\n| position |", " | ".join(f"{name}, ms a token" for name in results), "|")
     print("|---|" + "---|" * len(results))
     curves = {
-        name: [1e3 * statistics.median(turn[0][i] for turn in turns) for i in range(len(ends))]
-        for name, turns in results.items()
+        name: [1e3 * statistics.median(turn[0][i] for turn in rounds) for i in range(len(ends))]
+        for name, rounds in results.items()
     }
     for index, end in enumerate(ends):
         if index % 4 == 0 or index == len(ends) - 1:
@@ -308,7 +226,7 @@ def memory(options):
         for batch, length in [(1, 8), *sizes]:
             for remat in (False, True):
                 case = DEEP | {"batch": batch, "context": length, "jit": jit, "remat": remat}
-                worker = Worker("memory", case, {}, None)
+                worker = turns.Worker(__file__, ["memory", case, {}])
                 worker.close()
                 measured[batch, length, jit, remat] = worker.result
             kept, again = (
@@ -333,29 +251,23 @@ def main():
     parser.add_argument("--steps", type=int, default=20, help="training steps per round; a fifth if T > 64")
     parser.add_argument("--parts", default="training,generation,positions,memory")
     parser.add_argument("--figures", type=pathlib.Path, help="folder in which the two figures are drawn")
-    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        kind, case, variant = options.worker
-        work(kind, json.loads(case), json.loads(variant))
+        kind, case, variant = json.loads(options.worker)
+        turns.answer(lambda: made(kind, case, variant), timed=kind in ("training", "generation"))
         return
     if options.figures:
         options.figures.mkdir(parents=True, exist_ok=True)
-    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras")}
-    if options.peer:
-        script = "import importlib.metadata as m; print(*[m.version(n) for n in ('torch', 'transformers')])"
-        peers = subprocess.check_output([options.peer, "-c", script], text=True).split()
-        versions |= dict(zip(("torch", "transformers"), peers, strict=True))
-    load = "load {:.1f} {:.1f} {:.1f}".format(*os.getloadavg())
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}, {load}")
+    turns.print_conditions(("tensorflow", "keras"), options.peer, ("torch", "transformers"))
     parts = options.parts.split(",")
     if "training" in parts:
-        speed("training", TRAINING, "training | variant | ms a step", options)
+        training(options)
     if "generation" in parts:
-        speed("generation", GENERATION, "generation | variant | tokens/s", options)
+        rates(options)
     curves = positions(options) if "positions" in parts else None
     measured = memory(options) if "memory" in parts else None
-    print("\nload {:.1f} {:.1f} {:.1f} at the end".format(*os.getloadavg()))
+    print(f"\n{turns.load()} at the end")
     if options.figures:
         import language_figures
 

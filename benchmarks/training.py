@@ -1,23 +1,19 @@
 """Compares the training speed of three recipes with that of the same networks in PyTorch.
 
-    python -m pip install torch
-    python benchmarks/training.py [--rounds 5] [--steps 20] [--networks mlp_mnist,...]
+    python -m venv PEER && PEER/bin/pip install torch
+    python benchmarks/training.py --peer PEER/bin/python [--rounds 5] [--steps 20] [--networks mlp_mnist,...]
 
-Every variant runs in its own process, which sleeps while another is measured, so that they share neither
-cores nor a thread pool. Rounds alternate between the variants; the result is the median over the steps of all
-rounds. A step consists of the forward pass, backward pass and update on a batch in memory, with the recipe's
-batch size and precision. curvezoo's step is the compiled function that `fit` calls, with its metrics.
+Variants take turns (`turns.py`); the result is the median over the steps of all rounds. A step consists of
+the forward pass, backward pass and update on a batch in memory, with the recipe's batch size and precision.
+curvezoo's step is the compiled function that `fit` calls, with its metrics.
 """
 
 import argparse
-import importlib.metadata
+import itertools
 import json
-import os
-import platform
 import statistics
-import subprocess
-import sys
-import time
+
+import turns
 
 VARIANTS = {
     "mlp_mnist": [
@@ -63,10 +59,8 @@ def curvezoo_step(name, settings):
     return step, calls, sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
-def work(name, variant):
-    """Reads a number of steps from each line of stdin, and writes their times in ms."""
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
+def made(name, variant):
+    """Returns a function that takes a call's steps after a few others, and its facts."""
     peer, *words = variant.split()
     if peer == "curvezoo":
         step, calls, parameters = curvezoo_step(name, dict(word.split("=") for word in words))
@@ -78,73 +72,53 @@ def work(name, variant):
         (step, parameters), calls = torch_networks.training_step(name, batch_size, words[0], foreach), 1
     for _ in range(5):
         step()
-    print(parameters, file=replies, flush=True)
-    for line in sys.stdin:
-        step()
-        times = []
-        for _ in range(max(1, int(line) // calls)):
-            begin = time.perf_counter()
-            step()
-            times.append((time.perf_counter() - begin) * 1e3 / calls)
-        print(json.dumps(times), file=replies, flush=True)
+    return step, {"parameters": parameters, "steps": calls}
 
 
-def measure(name, rounds, steps):
-    """Runs all variants of a network in turns and returns their step times in ms."""
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+def measure(name, rounds, steps, peer):
+    """Runs all variants of a network in turns and returns their step times in ms by round."""
     workers = {
-        variant: subprocess.Popen(
-            [sys.executable, __file__, "--worker", name, variant],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
+        variant: turns.Worker(__file__, [name, variant], peer if variant.startswith("torch") else None)
         for variant in VARIANTS[name]
+        if peer or not variant.startswith("torch")
     }
-    parameters = {variant: int(worker.stdout.readline()) for variant, worker in workers.items()}
+    parameters = {variant: worker.facts["parameters"] for variant, worker in workers.items()}
     if len(set(parameters.values())) != 1:
         raise RuntimeError(
             f"the variants of {name} must have the same number of parameters, got {parameters}"
         )
-    times = {variant: [] for variant in workers}
-    for _ in range(rounds):
-        for variant, worker in workers.items():
-            print(steps, file=worker.stdin, flush=True)
-            times[variant] += json.loads(worker.stdout.readline())
-    for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
-    return times
+    results = turns.alternate(workers, rounds, steps)
+    return {
+        variant: [[1e3 * seconds for seconds, _ in times] for times in its]
+        for variant, its in results.items()
+    }
 
 
 def main():
     """Prints a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", help="a Python with torch, which is left out by default")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--steps", type=int, default=20, help="steps per round and variant; ten times as many for the MLP"
     )
     parser.add_argument("--networks", default=",".join(VARIANTS))
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        work(*arguments.worker)
+        name, variant = json.loads(arguments.worker)
+        turns.answer(lambda: made(name, variant))
         return
-    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "torch")}
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {versions}\n")
-    print("| network | variant | median ms/step | fastest round | time over curvezoo's |")
+    turns.print_conditions(("tensorflow", "keras"), arguments.peer, ("torch",))
+    print("\n| network | variant | median ms/step | fastest round | time over curvezoo's |")
     print("|---|---|---|---|---|")
     for name in arguments.networks.split(","):
         steps = arguments.steps * (10 if name.startswith("mlp") else 1)
-        times = measure(name, arguments.rounds, steps)
-        own = statistics.median(times["curvezoo"])
-        for variant, all_times in times.items():
-            size = len(all_times) // arguments.rounds
-            best = min(statistics.median(all_times[i : i + size]) for i in range(0, len(all_times), size))
-            median = statistics.median(all_times)
-            cells = (name, variant, f"{median:.2f}", f"{best:.2f}", f"{median / own:.2f}")
+        times = measure(name, arguments.rounds, steps, arguments.peer)
+        medians = {variant: statistics.median(itertools.chain(*its)) for variant, its in times.items()}
+        for variant, median in medians.items():
+            best = min(map(statistics.median, times[variant]))
+            cells = (name, variant, f"{median:.2f}", f"{best:.2f}", f"{median / medians['curvezoo']:.2f}")
             print(f"| {' | '.join(cells)} |", flush=True)
 
 
