@@ -36,6 +36,16 @@ def names(pattern: str = "*") -> list[str]:
     return [name for name in _recipes() if fnmatch.fnmatchcase(name, pattern)]
 
 
+def measured_by(measures) -> list[str]:
+    """Returns the names of the published models whose measure is one of those given.
+
+    Args:
+        measures: Names of measures.
+    """
+    published = {name: cards.published(name) for name in names()}
+    return [name for name, card in published.items() if card is not None and card["measure"] in measures]
+
+
 def recipe(name):
     """Returns the recipe of a model.
 

@@ -81,8 +81,7 @@ def draws(name):
 
 def names() -> list[str]:
     """Returns the names of the published models that draw images."""
-    measures = {name: (catalogue.describe(name)["card"] or {}).get("measure") for name in catalogue.names()}
-    return [name for name, measure in measures.items() if measure in MEASURES]
+    return catalogue.measured_by(MEASURES)
 
 
 def check_picture(path):

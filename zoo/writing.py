@@ -111,8 +111,7 @@ def stream(name: str | os.PathLike, prompt: str, **settings) -> Iterator[str]:
 
 def names() -> list[str]:
     """Returns the names of the published models that write text."""
-    measures = {name: (catalogue.describe(name)["card"] or {}).get("measure") for name in catalogue.names()}
-    return [name for name, measure in measures.items() if measure in MEASURES]
+    return catalogue.measured_by(MEASURES)
 
 
 def _loaded(name, prompt, settings):

@@ -165,10 +165,10 @@ class GenerativeModel(keras.Model):
         """Returns the output of a hook as a NumPy array."""
         return np.asarray(self._programs.run(function, *inputs, **static))
 
-    def _by_chunks(self, function, array, *more):
-        """Returns the outputs of a hook for the rows of an array, a chunk of them at a time."""
-        starts = range(0, len(array), _CHUNK)
-        return np.concatenate([self._run(function, array[i : i + _CHUNK], *more) for i in starts])
+    def _by_chunks(self, function, *arrays):
+        """Returns the outputs of a hook for the rows of arrays, a chunk of them at a time."""
+        chunks = [slice(i, i + _CHUNK) for i in range(0, len(arrays[0]), _CHUNK)]
+        return np.concatenate([self._run(function, *(array[chunk] for array in arrays)) for chunk in chunks])
 
 
 class DensityModel(GenerativeModel):

@@ -23,9 +23,6 @@ from . import raster
 from .model import DensityModel
 from .symbols import Symbols
 
-# Images that a program takes at a time.
-_CHUNK = 500
-
 
 @keras.saving.register_keras_serializable("curvezoo")
 class PixelCNN(DensityModel):
@@ -99,9 +96,7 @@ class PixelCNN(DensityModel):
         images = self.checked_images(images)
         if labels is None:
             raise ValueError(f"labels must be given for {self.name}, which depends on the class, got None")
-        labels = self._checked_labels(labels, len(images))
-        chunks = [slice(i, i + _CHUNK) for i in range(0, len(images), _CHUNK)]
-        return np.concatenate([self._run(_log_density, images[chunk], labels[chunk]) for chunk in chunks])
+        return self._by_chunks(_log_density, images, self._checked_labels(labels, len(images)))
 
     def logits(self, images, labels=None):
         """Returns the logits of each symbol given those before it, [B, M, N, K].
