@@ -103,34 +103,34 @@ def infogan(
     return InfoGAN(generator, discriminator)
 
 
-def _dcgan(data, batch_size, epochs, arguments):
-    rate = {"schedule": "cosine", "arguments": {"beta_1": 0.5}}
+def _recipe(model, data, epochs, arguments, generator_rate, **more):
+    def adam(rate):
+        return Optimizer("adam", learning_rate=rate, schedule="cosine", arguments={"beta_1": 0.5})
+
     return Adversarial(
-        name=f"dcgan_{data}",
-        section="7.4",
-        summary=f"convolutional adversarial networks that draw {'MNIST' if data == 'mnist' else data}",
-        model=Architecture(dcgan, arguments),
-        data=Images(data, batch_size=batch_size),
-        generator_optimizer=Optimizer("adam", learning_rate=5e-4, **rate),
-        discriminator_optimizer=Optimizer("adam", learning_rate=5e-4, **rate),
+        name=f"{model.__name__}_{data}",
+        model=Architecture(model, arguments),
+        data=Images(data, batch_size=64),
+        generator_optimizer=adam(generator_rate),
+        discriminator_optimizer=adam(5e-4),
         epochs=epochs,
         limits=_LIMITS[data],
+        **more,
     )
 
 
-def _infogan(data, batch_size, epochs, arguments):
-    rate = {"schedule": "cosine", "arguments": {"beta_1": 0.5}}
-    return Adversarial(
-        name=f"infogan_{data}",
-        section="7.5",
-        summary=f"adversarial networks whose codes tell {'MNIST digits' if data == 'mnist' else data} apart",
-        model=Architecture(infogan, arguments),
-        data=Images(data, batch_size=batch_size),
-        objective=InformationLoss(code_information=0.1),
-        generator_optimizer=Optimizer("adam", learning_rate=1e-3, **rate),
-        discriminator_optimizer=Optimizer("adam", learning_rate=5e-4, **rate),
-        epochs=epochs,
-        limits=_LIMITS[data],
+def _dcgan(data, epochs, arguments):
+    drawn = "MNIST" if data == "mnist" else data
+    summary = f"convolutional adversarial networks that draw {drawn}"
+    return _recipe(dcgan, data, epochs, arguments, 5e-4, section="7.4", summary=summary)
+
+
+def _infogan(data, epochs, arguments):
+    told_apart = "MNIST digits" if data == "mnist" else data
+    summary = f"adversarial networks whose codes tell {told_apart} apart"
+    objective = InformationLoss(code_information=0.1)
+    return _recipe(
+        infogan, data, epochs, arguments, 1e-3, section="7.5", summary=summary, objective=objective
     )
 
 
@@ -139,8 +139,8 @@ _SPECTRAL = {"normalization": "spectral"}
 _SMALL = {"generator_filters": (32, 16), "discriminator_filters": (16, 32), **_SPECTRAL}
 
 RECIPES = (
-    _dcgan("digits", 64, 60, _SMALL),
-    _dcgan("mnist", 64, 10, _SPECTRAL),
-    _infogan("digits", 64, 60, {**_SMALL, "noise": 16, "discriminator_units": 64, "code_units": 32}),
-    _infogan("mnist", 64, 7, _SPECTRAL),
+    _dcgan("digits", 60, _SMALL),
+    _dcgan("mnist", 10, _SPECTRAL),
+    _infogan("digits", 60, {**_SMALL, "noise": 16, "discriminator_units": 64, "code_units": 32}),
+    _infogan("mnist", 7, _SPECTRAL),
 )
