@@ -2,7 +2,7 @@
 
 from ..publishing.exports import Export
 from .fitted_learner import FittedLearner
-from .variables import named_variables
+from ..publishing.variables import named_variables
 from .weights import make_optimizer
 
 _GOLDEN_EXAMPLES = 4

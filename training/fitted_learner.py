@@ -11,7 +11,7 @@ from ..publishing import measures
 from ..publishing.tokenizers import attach
 from .fitting import fit
 from .learner import Learner
-from .variables import assign, state_of
+from ..publishing.variables import assign, state_of
 
 BatchNormalization.use_fused_kernel(fused_batch_norm)
 

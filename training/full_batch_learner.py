@@ -3,7 +3,7 @@
 import keras
 
 from .supervised_learner import SupervisedLearner
-from .variables import named_variables
+from ..publishing.variables import named_variables
 
 
 class FullBatchLearner(SupervisedLearner):

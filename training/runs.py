@@ -18,7 +18,7 @@ from ..publishing.page.report import Section, write_report
 from . import checkpoints
 from .folders import check_free, check_same, saved_settings
 from .learner import Resources
-from .progress import Progress
+from ..progress import Progress
 from .settings import flatten
 from .strategies import is_chief, make_strategy
 from .watch import Watch

@@ -6,7 +6,7 @@ import tensorflow as tf
 from ..publishing.exports import Endpoint, Export
 from .fitted_learner import FittedLearner
 from .learner import EarlyStopping
-from .variables import named_variables
+from ..publishing.variables import named_variables
 from .weights import make_optimizer, penalize
 
 _GOLDEN_EXAMPLES = 4

@@ -19,7 +19,7 @@ import numpy as np
 from ... import arguments
 from ...publishing.files import replacing, sweep, write_json
 from ...training.folders import check_free, check_same
-from ...training.progress import Progress
+from ...progress import Progress
 from . import features, minimization, pictures, plots, report
 from .objective import StyleObjective, Terms
 from .options import read_options

@@ -17,16 +17,17 @@ class Progress:
         total: Number of units in the whole run.
         done: Number of completed units.
         visible: Whether to show anything.
+        lines: Whether to print a line per unit where no bar can be shown.
     """
 
-    def __init__(self, unit, total, done=0, visible=True):
+    def __init__(self, unit, total, done=0, visible=True, lines=True):
         self.unit, self.total, self.done, self.visible = unit, total, done, visible
         self._steps, self._next = 1, 0
         # A console with `file=` does not detect a notebook. In a notebook, a live bar needs ipywidgets.
         notebook = rich.console.Console(stderr=True).is_jupyter
         self._live = visible and (not notebook or importlib.util.find_spec("ipywidgets") is not None)
         console = rich.console.Console(stderr=True) if notebook else rich.console.Console(file=sys.stderr)
-        self._lines = visible and not console.is_terminal and not (notebook and self._live)
+        self._lines = visible and lines and not console.is_terminal and not (notebook and self._live)
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(),
@@ -63,9 +64,18 @@ class Progress:
         position = self.done * steps + done
         if position >= self._next:
             self._next = position + max(1, steps // 20)
-            text = "  ".join(f"{key} {float(logs[key]):.4f}" for key in _DISPLAYED_LOGS if key in logs)
             description = f"{self.unit} {self.done + 1}"
-            self._bar.update(self._task, completed=position, description=description, logs=text)
+            self._bar.update(self._task, completed=position, description=description, logs=_displayed(logs))
+
+    def advance(self, done, logs):
+        """Sets the number of completed units, where units are too short for a line each.
+
+        Args:
+            done: Number of completed units.
+            logs: The latest logs.
+        """
+        self.done = done
+        self._bar.update(self._task, completed=done, logs=_displayed(logs))
 
     def unit_done(self, logs):
         """Marks a unit as completed.
@@ -78,3 +88,7 @@ class Progress:
         if self._lines:
             text = "  ".join(f"{key} {float(value):.4g}" for key, value in logs.items())
             print(f"{self.unit} {self.done}/{self.total}  {text}", file=sys.stderr, flush=True)
+
+
+def _displayed(logs):
+    return "  ".join(f"{key} {float(logs[key]):.4f}" for key in _DISPLAYED_LOGS if key in logs)

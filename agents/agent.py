@@ -1,0 +1,283 @@
+"""The base class of all agents: experience, learning, acting, evaluation, and files.
+
+Legend: N copies of the environment, O the shape of an observation, A the shape of an action.
+"""
+
+import abc
+import collections
+import dataclasses
+import json
+import pathlib
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .. import arguments
+from ..progress import Progress
+from ..publishing.files import replacing
+from ..publishing.variables import assign, named_variables, state_of
+from .environments import Environments, name_of
+from .evaluation import evaluate
+from .settings import ALGORITHMS
+
+# Episodes whose mean is the running return.
+_RECENT = 100
+
+
+class Agent(abc.ABC):
+    """Learns to act in an environment.
+
+    Subclasses build their networks in `_build`, act in `_explore` and learn in `_iterate`.
+
+    Args:
+        environment: A Gymnasium id such as `CartPole-v1`, a `gymnasium.Env`, or a function that returns one.
+        settings: The algorithm's settings, such as `PPOSettings`; `None` for the defaults.
+        copies: Copies of the environment that are stepped together.
+        policy: Your own `keras.Model` from observations to the parameters of the actions; `None` for a fully
+            connected network, or a convolutional one for images.
+        seed: Seed of the weights, the episodes and all random draws.
+        strategy: A `tf.distribute.MirroredStrategy` that shares each minibatch among its replicas.
+        parallel: Whether each copy of the environment runs in a process of its own.
+        **changes: Settings to change, by name.
+
+    Raises:
+        ValueError: If a setting is not valid, or the algorithm can't act in the environment's spaces.
+    """
+
+    settings_class: type
+
+    def __init__(
+        self,
+        environment,
+        settings=None,
+        *,
+        copies=1,
+        policy=None,
+        seed=0,
+        strategy=None,
+        parallel=False,
+        **changes,
+    ):
+        settings = settings or self.settings_class()
+        if not isinstance(settings, self.settings_class):
+            raise ValueError(
+                f"settings must be {self.settings_class.__name__}, got {type(settings).__name__}"
+            )
+        fields = {field.name for field in dataclasses.fields(settings)}
+        for name in changes:
+            arguments.one_of(f"setting of {type(self).__name__}", name, fields)
+        self.settings = dataclasses.replace(settings, **changes)
+        self.seed = arguments.seed("seed", seed)
+        self.environment = environment
+        self.environments = Environments(environment, copies, self.seed, parallel)
+        self.strategy = strategy or tf.distribute.get_strategy()
+        keras.utils.set_random_seed(self.seed)
+        self.random = np.random.default_rng(self.seed)
+        self.steps = self.planned = 0
+        self.returns = collections.deque(maxlen=_RECENT)
+        self._running = np.zeros((2, copies))
+        with self.strategy.scope():
+            self._build(policy)
+
+    @property
+    def copies(self):
+        """Number of copies of the environment."""
+        return self.environments.copies
+
+    @property
+    def fraction(self):
+        """The completed share of the steps that were planned, from 0 to 1, for schedules."""
+        return min(1.0, self.steps / self.planned) if self.planned else 0.0
+
+    def learn(self, steps, *, planned=None, progress=True, report=None):
+        """Learns from further experience.
+
+        Args:
+            steps: Steps of experience, over all copies; rounded up to whole updates.
+            planned: Total steps over which schedules run; `None` for those so far and these.
+            progress: Whether to show a progress bar.
+            report: A function of (steps in this call, logs) that is called after each update; learning stops
+                if it returns `True`.
+
+        Returns:
+            The logs of each update, a list of dictionaries: `steps`, `return` (the mean of the last 100
+            episodes), `steps_per_second`, and the algorithm's own.
+
+        Raises:
+            ValueError: If `steps` is not positive, or the environment returns what is not finite.
+            ArithmeticError: If a loss is not finite.
+        """
+        begin, steps = self.steps, arguments.integer("steps", steps, 1)
+        self.planned = self.steps + steps if planned is None else arguments.integer("planned", planned, 1)
+        history, clock, before = [], time.perf_counter(), begin
+        with Progress("step", steps, visible=progress, lines=False) as bar:
+            while self.steps - begin < steps:
+                logs = self._iterate()
+                now = time.perf_counter()
+                rate = (self.steps - before) / max(now - clock, 1e-9)
+                clock, before = now, self.steps
+                logs = {"steps": self.steps, "return": self.mean_return, **logs, "steps_per_second": rate}
+                logs = {name: float(value) for name, value in logs.items() if value is not None}
+                bad = next((name for name, value in logs.items() if not np.isfinite(value)), None)
+                if bad:
+                    raise ArithmeticError(f"{bad} is {logs[bad]} after {self.steps} steps; learning stopped")
+                history.append(logs)
+                bar.advance(min(self.steps - begin, steps), logs)
+                if report is not None and report(self.steps - begin, logs):
+                    break
+        return history
+
+    @property
+    def mean_return(self):
+        """Mean undiscounted return of the last 100 episodes; `None` before the first has ended."""
+        return float(np.mean(self.returns)) if self.returns else None
+
+    def act(self, observations, seed=0, deterministic=True):
+        """Returns the policy's actions; see `Policy.act`."""
+        return self.policy.act(observations, seed, deterministic)
+
+    def evaluate(self, episodes=100, seed=0, deterministic=True):
+        """Plays whole episodes with the current policy.
+
+        Args:
+            episodes: Number of episodes.
+            seed: Seed of the first episode; episode i has seed + i.
+            deterministic: Whether the best action is taken rather than a random one.
+
+        Returns:
+            An `Episodes` with the returns and lengths.
+        """
+        return evaluate(self.policy, self.environment, episodes, seed, deterministic)
+
+    def state(self):
+        """Returns all that further learning depends on, as arrays by name."""
+        generator = json.dumps(self.random.bit_generator.state).encode()
+        return {
+            **state_of(self._variables()),
+            **self._own_state(),
+            "agent/steps": np.array([self.steps, self.planned]),
+            "agent/generator": np.frombuffer(generator, "uint8"),
+            "agent/returns": np.array(self.returns, "float64"),
+            "agent/running": self._running.copy(),
+            "agent/environments": self.environments.state(),
+        }
+
+    def restore(self, state):
+        """Takes over a state.
+
+        Args:
+            state: What `state` returned for an agent of the same algorithm, networks and environment.
+
+        Raises:
+            ValueError: If it is the state of another agent.
+        """
+        own = {name for name in state if name.startswith("agent/")}
+        if not own >= {"agent/steps", "agent/environments"}:
+            raise ValueError(f"state must be that of a {type(self).__name__}, but agent/steps is missing")
+        assign(self._variables(), {name: value for name, value in state.items() if name not in own})
+        self._restore_own(state)
+        self.steps, self.planned = (int(number) for number in state["agent/steps"])
+        self.random.bit_generator.state = json.loads(state["agent/generator"].tobytes())
+        self.returns = collections.deque(state["agent/returns"].tolist(), maxlen=_RECENT)
+        self._running = state["agent/running"].copy()
+        self.environments.restore(state["agent/environments"], self.seed + self.steps)
+
+    def save(self, folder):
+        """Writes the agent to a folder: `agent.json` with its settings, `policy.keras` and `state.npz`.
+
+        Args:
+            folder: The folder; an agent in it is replaced.
+        """
+        folder = pathlib.Path(folder).expanduser()
+        described = {
+            "algorithm": self.settings.algorithm,
+            "environment": name_of(self.environment),
+            "copies": self.copies,
+            "seed": self.seed,
+            "settings": dataclasses.asdict(self.settings),
+        }
+        with replacing(folder) as temporary:
+            temporary.mkdir()
+            (temporary / "agent.json").write_text(json.dumps(described, indent=2))
+            self.policy.save(temporary / "policy.keras")
+            np.savez(temporary / "state.npz", **self.state())
+
+    @classmethod
+    def load(cls, folder, environment=None, *, policy=None, strategy=None, parallel=False):
+        """Returns an agent that `save` wrote; it goes on learning as if it had never stopped.
+
+        Args:
+            folder: The folder.
+            environment: The environment; `None` for the saved id.
+            policy: The agent's own network, if it was given one.
+            strategy: As for the class.
+            parallel: As for the class.
+
+        Raises:
+            ValueError: If the folder holds no agent, or one of another algorithm.
+        """
+        folder = pathlib.Path(folder).expanduser()
+        try:
+            described = json.loads((folder / "agent.json").read_text())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"folder must hold an agent, got {str(folder)!r} ({error})") from error
+        algorithm = described["algorithm"]
+        if algorithm != cls.settings_class.algorithm:
+            raise ValueError(
+                f"folder must hold an agent of {cls.settings_class.algorithm}, got one of {algorithm} in "
+                f"{str(folder)!r}"
+            )
+        values = described["settings"]
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        agent = cls(
+            described["environment"] if environment is None else environment,
+            ALGORITHMS[algorithm](**values),
+            copies=described["copies"],
+            seed=described["seed"],
+            policy=policy,
+            strategy=strategy,
+            parallel=parallel,
+        )
+        with np.load(folder / "state.npz", allow_pickle=False) as stored:
+            agent.restore({name: stored[name] for name in stored.files})
+        return agent
+
+    def _count(self, step):
+        """Adds a `Step` to the counts of steps and to the returns of the running episodes."""
+        self.steps += self.copies
+        self._running[0] += step.rewards
+        if step.ended.any():
+            self.returns.extend(self._running[0][step.ended].tolist())
+            self._running[:, step.ended] = 0.0
+
+    def _key(self):
+        """Returns a new random key, an int32 array [2]."""
+        return self.random.integers(0, 2**31 - 1, 2, dtype=np.int32)
+
+    def _variables(self):
+        """Returns the variables of all networks and their optimizers, by name."""
+        named = {}
+        for name, (model, optimizer) in self._networks().items():
+            named |= named_variables(model, optimizer, name)
+        return named
+
+    def _own_state(self):
+        """Returns further arrays of the state; names begin with `agent/`."""
+        return {}
+
+    def _restore_own(self, state):
+        """Takes over what `_own_state` returned."""
+
+    @abc.abstractmethod
+    def _build(self, policy):
+        """Makes the networks and optimizers, in the scope of the strategy."""
+
+    @abc.abstractmethod
+    def _networks(self):
+        """Returns pairs of a network and its optimizer (or `None`), by name."""
+
+    @abc.abstractmethod
+    def _iterate(self):
+        """Gathers experience and makes one update; returns its logs."""

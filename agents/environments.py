@@ -1,0 +1,218 @@
+"""Copies of a Gymnasium environment that are stepped together, with the true last observation of each episode.
+
+Legend: N copies, O the shape of an observation, A the shape of an action.
+"""
+
+import collections
+import pickle
+
+import numpy as np
+
+from .. import arguments
+
+Step = collections.namedtuple("Step", ["observations", "next_observations", "rewards", "terminated", "ended"])
+Step.__doc__ = """What one step of all copies returned.
+
+Args:
+    observations: From which the next action is chosen, [N, *O]; after an episode's end the first of the next.
+    next_observations: To which the action led, [N, *O]; at an episode's end its last observation.
+    rewards: float32, [N].
+    terminated: Whether the episode has ended in a terminal state, whose value is zero, [N].
+    ended: Whether it has ended at all, by termination or by a time limit, [N].
+"""
+
+
+class Environments:
+    """N copies of an environment, each of which begins a new episode in the step that ends one.
+
+    A time limit does not make a state terminal, so that the two flags of Gymnasium stay apart.
+
+    Args:
+        environment: A Gymnasium id such as `CartPole-v1`, a `gymnasium.Env`, of which each copy is a deep
+            copy, or a function without arguments that returns one.
+        copies: Number of copies N.
+        seed: Seed of the first episodes; copy i has seed + i.
+        parallel: Whether each copy runs in a process of its own. Such copies have no `state`.
+
+    Raises:
+        ValueError: If there is no such environment, or a package that it needs is missing.
+    """
+
+    def __init__(self, environment, copies=1, seed=0, parallel=False):
+        import gymnasium
+        from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+
+        self.name = name_of(environment)
+        count = arguments.integer("copies", copies, 1)
+        make = maker(environment)
+        kind = AsyncVectorEnv if arguments.boolean("parallel", parallel) else SyncVectorEnv
+        self._copies = kind([make] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+        self._gymnasium, self.copies = gymnasium, count
+        self.observation_space = self._copies.single_observation_space
+        self.action_space = self._copies.single_action_space
+        observations, _ = self._copies.reset(seed=arguments.seed("seed", seed))
+        self.observations = np.array(observations)
+
+    def step(self, actions):
+        """Makes one step in each copy.
+
+        Args:
+            actions: [N, *A].
+
+        Returns:
+            The `Step`.
+
+        Raises:
+            ValueError: If a reward or an observation is not finite.
+        """
+        observations, rewards, terminated, truncated, info = self._copies.step(actions)
+        ended = terminated | truncated
+        reached = observations
+        if ended.any():
+            reached = observations.copy()
+            for index in np.flatnonzero(ended):
+                reached[index] = info["final_obs"][index]
+        # A sum is finite only if all of its terms are, but for terms that overflow together.
+        if not np.isfinite(rewards.sum() + reached.sum(dtype="float64")):
+            self._check(rewards, reached)
+        self.observations = observations
+        return Step(observations, reached, rewards.astype("float32"), terminated, ended)
+
+    def state(self):
+        """Returns the state of all copies, their random generators included, as bytes in an array.
+
+        Returns:
+            A uint8 array; an empty one if the copies can't be pickled or run in other processes.
+        """
+        copies = getattr(self._copies, "envs", None)
+        try:
+            stored = pickle.dumps((copies, self.observations)) if copies is not None else b""
+        except (TypeError, AttributeError, pickle.PicklingError):
+            stored = b""
+        return np.frombuffer(stored, "uint8")
+
+    def restore(self, state, seed):
+        """Takes over a state; if it is empty, new episodes begin.
+
+        Args:
+            state: What `state` returned for copies of the same environment.
+            seed: Seed of the new episodes.
+        """
+        if state.size:
+            copies, self.observations = pickle.loads(state.tobytes())
+            self._copies.envs = self._copies.envs[:0] + type(self._copies.envs)(copies)
+        else:
+            self.observations = np.array(self._copies.reset(seed=seed)[0])
+
+    def close(self):
+        """Frees the resources of the copies."""
+        self._copies.close()
+
+    def _check(self, rewards, reached):
+        for what, values in (("reward", rewards), ("observation", reached)):
+            bad = ~np.isfinite(values)
+            if bad.any():
+                raise ValueError(f"{what} of {self.name} must be finite, got {values[bad][0]}")
+
+
+def name_of(environment):
+    """Returns the id of an environment, or the name of its class or function, for messages and cards."""
+    if isinstance(environment, str):
+        return environment
+    spec = getattr(environment, "spec", None)
+    return spec.id if spec is not None else getattr(environment, "__name__", type(environment).__name__)
+
+
+def maker(environment, **settings):
+    """Returns a function that makes a copy of an environment with observations in one array.
+
+    Observations that are not arrays (numbers, tuples, dictionaries) are flattened; discrete ones become
+    one-hot. Atari games get the standard preprocessing: 84x84 gray images, four of them stacked.
+
+    Args:
+        environment: As for `Environments`.
+        **settings: Arguments of `gymnasium.make`, such as `render_mode`.
+
+    Raises:
+        ValueError: If there is no such environment.
+    """
+    import copy
+
+    import gymnasium
+
+    if isinstance(environment, str):
+        _check_id(environment)
+
+    def make():
+        if isinstance(environment, str):
+            made = _made(environment, settings)
+        else:
+            made = copy.deepcopy(environment) if isinstance(environment, gymnasium.Env) else environment()
+        if not isinstance(made, gymnasium.Env):
+            raise ValueError(
+                "environment must be a Gymnasium id, a gymnasium.Env or a function that returns one, got "
+                f"{arguments.described(made)}"
+            )
+        if not isinstance(made.observation_space, gymnasium.spaces.Box):
+            made = gymnasium.wrappers.FlattenObservation(made)
+        return made
+
+    if not isinstance(environment, str | gymnasium.Env) and not callable(environment):
+        raise ValueError(
+            "environment must be a Gymnasium id, a gymnasium.Env or a function that returns one, got "
+            f"{arguments.described(environment)}"
+        )
+    return make
+
+
+def _check_id(name):
+    import gymnasium
+
+    if name.startswith("ALE/"):
+        _register_atari(name)
+    if name not in gymnasium.registry:
+        known = sorted(gymnasium.registry)
+        near = arguments.did_you_mean(name, known, 3)
+        raise ValueError(
+            f"environment must be the id of a Gymnasium environment, got {name!r}{near or '.'}"
+            " Valid ids: gymnasium.registry"
+        )
+
+
+def _register_atari(name):
+    import gymnasium
+
+    try:
+        import ale_py
+    except ImportError:
+        raise ValueError(f"{name} needs ale-py: pip install 'curvezoo[atari]'") from None
+    gymnasium.register_envs(ale_py)
+
+
+def _made(name, settings):
+    """Makes an environment by its id; Atari games with the standard preprocessing."""
+    import gymnasium
+
+    try:
+        if name.startswith("ALE/"):
+            return _atari(name, settings)
+        return gymnasium.make(name, **settings)
+    except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
+        raise ValueError(f"{name} needs a package that is not installed: {error}") from error
+
+
+def _atari(name, settings):
+    """Returns a game as Mnih et al. (2015) play it, without sticky actions.
+
+    Four frames a step, the maximum of the last two, up to 30 idle steps at the start, 84x84 gray pixels, four
+    of them stacked as channels, and rewards clipped to their sign.
+    """
+    import gymnasium
+    from gymnasium import wrappers
+
+    game = gymnasium.make(name, frameskip=1, repeat_action_probability=0.0, **settings)
+    game = wrappers.AtariPreprocessing(game, noop_max=30, frame_skip=4, screen_size=84)
+    stacked = wrappers.FrameStackObservation(game, 4)
+    space = gymnasium.spaces.Box(0, 255, (84, 84, 4), np.uint8)
+    channels_last = wrappers.TransformObservation(stacked, lambda frames: np.moveaxis(np.asarray(frames), 0, -1), space)
+    return wrappers.TransformReward(channels_last, np.sign)

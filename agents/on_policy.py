@@ -1,0 +1,140 @@
+"""What the algorithms have in common that learn from rollouts of their current policy.
+
+Legend: T steps of a rollout, N copies, B = T N, O the shape of an observation, A the shape of an action.
+"""
+
+import collections
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..theory.returns import generalized_advantages
+from . import rollouts
+from .actions import actions_of
+from .agent import Agent
+from .policies import Policy, network, normalizer_of, policy_network
+
+Batch = collections.namedtuple(
+    "Batch", ["observations", "actions", "outputs", "log_probs", "advantages", "returns", "values"]
+)
+Batch.__doc__ = """What an update learns from, with one first axis B for all steps of all copies.
+
+Args:
+    observations: [B, *O].
+    actions: [B, *A].
+    outputs: Of the policy that collected the rollout, [B, P].
+    log_probs: Of the actions under that policy, [B].
+    advantages: [B].
+    returns: Targets of the value function, [B].
+    values: Of the value function before the update, [B].
+"""
+
+
+class OnPolicy(Agent):
+    """Base class: collects a rollout, estimates advantages, and hands a `Batch` to `_update`."""
+
+    def _build(self, policy):
+        settings, name = self.settings, self.settings.algorithm
+        self.actions = actions_of(self.environments.action_space, True, name)
+        shape = self.environments.observation_space.shape
+        look = settings.hidden, settings.activation
+        if policy is None:
+            policy = policy_network(
+                shape, self.actions, *look, settings.normalize_observations, settings.log_std
+            )
+        self.policy = policy if isinstance(policy, Policy) else Policy(policy, self.actions)
+        self.value = network(shape, 1, *look, 1.0, settings.normalize_observations, "value")
+        self.scale = rollouts.RewardScale(self.copies, settings.discount)
+        vector = tf.TensorSpec((None, *shape), self.environments.observations.dtype)
+        key = tf.TensorSpec((2,), tf.int32)
+        self._draw = tf.function(self._drawn, input_signature=[vector, key], autograph=False)
+        self._value_of = tf.function(
+            lambda observations: self.value(observations)[:, 0], input_signature=[vector], autograph=False
+        )
+        self._judge = tf.function(self._judged, autograph=False, reduce_retracing=True)
+
+    def _drawn(self, observations, key):
+        return self.actions.sample(self.policy(observations), key)
+
+    def _judged(self, observations, actions):
+        outputs = self.policy(observations)
+        return outputs, self.actions.distribution(outputs).log_prob(actions)
+
+    def _iterate(self):
+        rollout = rollouts.collect(
+            self.environments,
+            lambda observations, key: self._draw(observations, key).numpy(),
+            self.settings.rollout,
+            self.random.integers(0, 2**31 - 1, (self.settings.rollout, 2), dtype=np.int32),
+            None if not hasattr(self.actions, "low") else self._clipped,
+            self._count,
+        )
+        batch = self._batch(rollout)
+        logs = self._update(batch)
+        for model in (self.policy, self.value):
+            layer = normalizer_of(model)
+            if layer is not None:
+                layer.update(batch.observations)
+        return {**logs, "explained_variance": explained_variance(batch.values, batch.returns)}
+
+    def _clipped(self, actions):
+        return np.clip(actions, self.actions.low, self.actions.high)
+
+    def _batch(self, rollout):
+        """Returns the `Batch` of a rollout, with generalized advantages (Eq. 8.2.12)."""
+        settings = self.settings
+        rewards = rollout.rewards
+        if settings.normalize_rewards:
+            rewards = self.scale(rewards, rollout.ended)
+        values, following = rollouts.values_of(rollout, lambda x: self._value_of(x).numpy())
+        advantages = self._advantages(rollout, rewards, values, following)
+        returns = (advantages + values).ravel().astype("float32")
+        observations = rollout.observations.reshape(-1, *rollout.observations.shape[2:])
+        actions = rollout.actions.reshape(-1, *rollout.actions.shape[2:])
+        outputs, log_probs = self._judge(observations, actions)
+        advantages = advantages.ravel().astype("float32")
+        return Batch(observations, actions, outputs, log_probs, advantages, returns, values.ravel())
+
+    def _advantages(self, rollout, rewards, values, following):
+        return generalized_advantages(
+            rewards,
+            values,
+            following,
+            rollout.terminated,
+            rollout.ended,
+            self.settings.discount,
+            self.settings.lam,
+        )
+
+    def _anneal(self, optimizers):
+        """Sets the learning rates of a linear schedule."""
+        if self.settings.schedule == "linear":
+            for optimizer, peak in optimizers:
+                optimizer.learning_rate.assign(peak * (1 - self.fraction))
+
+    def _minibatches(self, size, epochs, count):
+        """Returns the indices of minibatches of shuffled epochs, int32 [epochs * count // size, size]."""
+        order = [self.random.permutation(count)[: count - count % size] for _ in range(epochs)]
+        return np.concatenate(order).reshape(-1, size).astype("int32")
+
+    def _own_state(self):
+        return {"agent/scale": self.scale.state()}
+
+    def _restore_own(self, state):
+        self.scale.restore(state["agent/scale"])
+
+    def _update(self, batch):
+        """Improves the policy and the value function; returns the logs."""
+        raise NotImplementedError
+
+
+def explained_variance(predicted, target):
+    """Returns 1 - Var(target - predicted) / Var(target), 0 if the targets are constant."""
+    variance = np.var(target)
+    return float(1 - np.var(target - predicted) / variance) if variance > 0 else 0.0
+
+
+def adam(rate):
+    """Returns the Adam of policy gradients, whose epsilon is larger than Keras's."""
+    return keras.optimizers.Adam(rate, epsilon=1e-5)
