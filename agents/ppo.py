@@ -141,9 +141,9 @@ class PPO(OnPolicy):
                 penalty = tf.reduce_mean(before.kl_divergence(distribution))
                 loss = objectives.ratio_loss(log_probs, old.log_probs, advantages) + kl_weight * penalty
             error = objectives.value_loss(values, old.returns, old.values, settings.value_clip)
-            total = loss + settings.value_weight * error - settings.entropy * entropy
+            total = (loss + settings.value_weight * error - settings.entropy * entropy) / number
         # Keras's optimizer adds up the replicas' gradients.
-        gradients = [g / number for g in replicas.total(tape.gradient(total / number, weights))]
+        gradients = [g / number for g in replicas.total(tape.gradient(total, weights))]
         if settings.gradient_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, settings.gradient_norm / number)
         self.optimizer.apply(gradients, weights)
