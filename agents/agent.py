@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from .. import arguments
+from ..files import replacing
 from ..progress import Progress
-from ..publishing.files import replacing
-from ..publishing.variables import assign, named_variables, state_of
+from ..variables import assign, named_variables, state_of
 from .environments import Environments, name_of
 from .evaluation import evaluate
 from .settings import ALGORITHMS

@@ -214,5 +214,7 @@ def _atari(name, settings):
     game = wrappers.AtariPreprocessing(game, noop_max=30, frame_skip=4, screen_size=84)
     stacked = wrappers.FrameStackObservation(game, 4)
     space = gymnasium.spaces.Box(0, 255, (84, 84, 4), np.uint8)
-    channels_last = wrappers.TransformObservation(stacked, lambda frames: np.moveaxis(np.asarray(frames), 0, -1), space)
+    channels_last = wrappers.TransformObservation(
+        stacked, lambda frames: np.moveaxis(np.asarray(frames), 0, -1), space
+    )
     return wrappers.TransformReward(channels_last, np.sign)

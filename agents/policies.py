@@ -95,7 +95,9 @@ class Policy(keras.Model):
 
     def get_config(self):
         """Returns the network, the actions and the arguments of `keras.Model`."""
-        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in ("network", "actions")}
+        parts = {
+            name: keras.saving.serialize_keras_object(getattr(self, name)) for name in ("network", "actions")
+        }
         return {**super().get_config(), **parts}
 
     @classmethod
@@ -167,7 +169,9 @@ def policy_network(shape, actions, hidden, activation, normalize=False, log_std=
 def _convolved(x):
     x = keras.layers.Rescaling(1 / 255)(x)
     for filters, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
-        x = keras.layers.Conv2D(filters, size, stride, activation="relu", kernel_initializer=_orthogonal(np.sqrt(2)))(x)
+        x = keras.layers.Conv2D(
+            filters, size, stride, activation="relu", kernel_initializer=_orthogonal(np.sqrt(2))
+        )(x)
     return keras.layers.Flatten()(x)
 
 

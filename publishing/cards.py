@@ -14,7 +14,7 @@ import platform
 import shutil
 from importlib import metadata
 
-from .files import replacing
+from ..files import replacing
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scikit-learn")
 REQUIRED = ("config.json", "model.weights.h5", "saved_model.pb", "golden.npz")

@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..files import replacing, write_json
 from . import cards, tokenizers
-from .files import replacing, write_json
 
 _COMPRESSED_FROM = 256
 _COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}

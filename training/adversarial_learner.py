@@ -1,8 +1,8 @@
 """The learner of adversarial recipes, with two networks and two optimizers."""
 
 from ..publishing.exports import Export
+from ..variables import named_variables
 from .fitted_learner import FittedLearner
-from ..publishing.variables import named_variables
 from .weights import make_optimizer
 
 _GOLDEN_EXAMPLES = 4

@@ -12,7 +12,7 @@ import zipfile
 
 import numpy as np
 
-from ..publishing.files import remove, replacing
+from ..files import remove, replacing
 
 KEPT = 2
 _NAME = re.compile(r"[^.].*-(\d+)")

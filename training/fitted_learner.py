@@ -9,9 +9,9 @@ from ..layers.normalization import BatchNormalization
 from ..optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
 from ..publishing import measures
 from ..publishing.tokenizers import attach
+from ..variables import assign, state_of
 from .fitting import fit
 from .learner import Learner
-from ..publishing.variables import assign, state_of
 
 BatchNormalization.use_fused_kernel(fused_batch_norm)
 

@@ -2,8 +2,8 @@
 
 import keras
 
+from ..variables import named_variables
 from .supervised_learner import SupervisedLearner
-from ..publishing.variables import named_variables
 
 
 class FullBatchLearner(SupervisedLearner):

@@ -11,14 +11,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..files import sweep, write_json
+from ..progress import Progress
 from ..publishing import accounting, cards, saved_model
-from ..publishing.files import sweep, write_json
 from ..publishing.page.curves import loss_curves
 from ..publishing.page.report import Section, write_report
 from . import checkpoints
 from .folders import check_free, check_same, saved_settings
 from .learner import Resources
-from ..progress import Progress
 from .settings import flatten
 from .strategies import is_chief, make_strategy
 from .watch import Watch

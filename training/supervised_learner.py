@@ -4,9 +4,9 @@ import keras
 import tensorflow as tf
 
 from ..publishing.exports import Endpoint, Export
+from ..variables import named_variables
 from .fitted_learner import FittedLearner
 from .learner import EarlyStopping
-from ..publishing.variables import named_variables
 from .weights import make_optimizer, penalize
 
 _GOLDEN_EXAMPLES = 4

@@ -6,7 +6,7 @@ import time
 
 import tensorflow as tf
 
-from ..publishing.files import replacing
+from ..files import replacing
 from . import checkpoints
 
 

@@ -118,7 +118,7 @@ def write_picture(images, path, columns=None):
     import numpy as np
     import PIL.Image
 
-    from ..publishing.files import replacing
+    from ..files import replacing
     from ..publishing.page.images import tiled
 
     path = check_picture(path)

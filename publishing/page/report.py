@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from ..files import replacing
+from ...files import replacing
 from .style import data_uri
 
 # The policy makes the browser block everything that is not in the file.

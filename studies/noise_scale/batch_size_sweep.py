@@ -17,7 +17,7 @@ import pathlib
 import numpy as np
 
 from ... import arguments
-from ...publishing.files import write_json
+from ...files import write_json
 
 DIVERGED = 2.0
 """A training run is abandoned when its loss has risen by this multiple of the initial loss."""

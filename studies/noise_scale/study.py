@@ -17,7 +17,7 @@ import rich.console
 import rich.progress
 
 from ... import arguments
-from ...publishing.files import replacing, sweep, write_json
+from ...files import replacing, sweep, write_json
 from ...theory import trade_off
 from ...training.folders import check_free, check_same, saved_settings
 from ...training.settings import flatten, read_value

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from ... import arguments
-from ...publishing.files import replacing
+from ...files import replacing
 
 SMALLEST = 32
 """Least height and width of a picture in pixels."""

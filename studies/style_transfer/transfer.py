@@ -17,9 +17,9 @@ import zipfile
 import numpy as np
 
 from ... import arguments
-from ...publishing.files import replacing, sweep, write_json
-from ...training.folders import check_free, check_same
+from ...files import replacing, sweep, write_json
 from ...progress import Progress
+from ...training.folders import check_free, check_same
 from . import features, minimization, pictures, plots, report
 from .objective import StyleObjective, Terms
 from .options import read_options

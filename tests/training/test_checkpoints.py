@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from curvezoo.training import checkpoints
-from curvezoo.publishing.variables import assign, named_variables, state_of
+from curvezoo.variables import assign, named_variables, state_of
 
 
 class Fit:

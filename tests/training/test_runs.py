@@ -16,7 +16,7 @@ import tensorflow as tf
 from curvezoo import cli, zoo
 from curvezoo.publishing import saved_model
 from curvezoo.training import checkpoints, watch
-from curvezoo.publishing.variables import named_variables
+from curvezoo.variables import named_variables
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
 MODEL = "cnn_digits"

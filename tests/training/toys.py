@@ -21,7 +21,7 @@ from curvezoo.publishing.exports import Endpoint, Export
 from curvezoo.publishing.page.report import Section
 from curvezoo.training import Learner, Recipe, runs
 from curvezoo.training.parts import Optimizer
-from curvezoo.publishing.variables import assign, named_variables, state_of
+from curvezoo.variables import assign, named_variables, state_of
 
 VOCABULARY = 5
 ADAM, SGD = Optimizer("adam", learning_rate=0.02), Optimizer("sgd", learning_rate=0.1)

@@ -1,6 +1,6 @@
 import pytest
 
-from curvezoo.publishing.files import replacing, sweep, write_json
+from curvezoo.files import replacing, sweep, write_json
 
 
 def names(folder):
