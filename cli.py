@@ -5,7 +5,6 @@ import itertools
 import json
 import logging
 import os
-import shlex
 import sys
 import traceback
 
@@ -70,6 +69,7 @@ def _parser():
         _add_train,
         _add_evaluate,
         _add_sample,
+        _add_play,
         _add_noise_scale,
         _add_export,
         _add_reproduce,
@@ -300,60 +300,43 @@ def _write(arguments):
 
 
 def _add_noise_scale(commands):
+    from .studies.noise_scale import command
+
     study = commands.add_parser(
         "noise-scale", help="measure a model's gradient noise scale and recommend a batch size"
     )
-    study.add_argument("name", help="the model")
-    study.add_argument("--optimizer", help="sgd (without momentum, the default) or recipe (the recipe's own)")
-    study.add_argument(
-        "--target",
-        help="training loss to reach (default a fifth of the initial loss; for text three fifths)",
-    )
-    study.add_argument("--batch-sizes", help="batch sizes of the sweep, such as 16,64,256 (default 4 to 512)")
-    study.add_argument("--seeds", help="number of training runs for each batch size (default 2)")
-    study.add_argument("--epochs", help="maximum number of epochs at the smallest batch size (default 30)")
-    study.add_argument("--rate", help="first rate of the search at the smallest batch size (default 0.1)")
-    study.add_argument("--points", help="number of measurements of B_simple in a training run (default 41)")
-    study.add_argument("--curved", help="number of these measurements that include B_noise (default 6)")
-    study.add_argument("--excess", help="acceptable examples beyond E_min, in units of E_min (default 1)")
-    study.add_argument("--seed", help="the first seed of the weights and the batches")
-    study.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
-    study.add_argument("--out", help="the study's folder (default runs/NAME-noise-scale)")
-    study.add_argument("--resume", action="store_true", help="continue the study in --out")
-    study.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
-    )
+    command.add_arguments(study)
     study.set_defaults(run=_noise_scale)
 
 
 def _noise_scale(arguments):
-    settings = _pairs(arguments.set)
-    if arguments.seed is not None:
-        settings["seed"] = arguments.seed
-    keys = ("optimizer", "target", "batch_sizes", "seeds", "epochs", "rate", "points", "curved", "excess")
-    options = {key: getattr(arguments, key) for key in keys}
-    options = {key: value for key, value in options.items() if value is not None}
+    from .studies.noise_scale import command
 
-    from .zoo import catalogue
+    command.run(arguments, _pairs(arguments.set), _load_tensorflow)
 
-    catalogue.recipe(arguments.name).override(settings)
+
+def _add_play(commands):
+    play = commands.add_parser("play", help="watch a trained agent, on the screen or in an animation")
+    play.add_argument("name", help="a published agent, or the folder of a run or of a model")
+    play.add_argument("--out", metavar="FILE", help="the animation to write, a .gif or .mp4")
+    play.add_argument("--episodes", help="number of episodes (default 1)")
+    play.add_argument("--seed", help="seed of the first episode (default 0)")
+    play.add_argument("--agent", help="which of the agents that were trained, counted from 0 (default 0)")
+    play.set_defaults(run=_play)
+
+
+def _play(arguments):
+    from .zoo import playing
+
+    playing.check(arguments.name, arguments.out)
+    if arguments.out is None and not playing.has_screen():
+        raise ValueError("--out must be given where there is no screen: the animation, such as play.gif")
     _load_tensorflow()
-
-    from .studies.noise_scale import study_noise_scale
-
-    results = study_noise_scale(
-        arguments.name,
-        arguments.out,
-        data_dir=arguments.data_dir,
-        resume=arguments.resume,
-        options=options,
-        command=shlex.join(["curvezoo", *arguments.words]),
-        **settings,
-    )
-    for key in ("b_crit", "b_simple_start", "b_simple_average", "b_noise_average"):
-        if results[key] is not None:
-            print(f"{key:18s} {results[key]:.4g} ± {results[f'{key}_error'] or float('nan'):.2g}")
-    print(f"advised batch size {results['advised_batch_size']}\nreport {results['folder']}/report.html")
+    options = _options(arguments, {"episodes": int, "seed": int, "agent": int})
+    for number, value in enumerate(playing.play(arguments.name, out=arguments.out, **options)):
+        print(f"episode {number}  return {value:g}")
+    if arguments.out is not None:
+        print(arguments.out)
 
 
 def _print_scores(scores):

@@ -16,6 +16,8 @@ import sys
 
 # Every class that `@keras.saving.register_keras_serializable("curvezoo")` registers, by module.
 CLASSES = {
+    "agents.actions": ("CategoricalActions", "DeterministicActions", "GaussianActions", "ValuedActions"),
+    "agents.policies": ("Policy",),
     "layers.attention": ("MultiHeadAttention",),
     "layers.causal_conv": ("CausalConv2D", "GatedCausalBlock"),
     "layers.conv": ("ConvBlock",),
@@ -23,11 +25,13 @@ CLASSES = {
     "layers.dense": ("DenseBlock",),
     "layers.feed_forward": ("FeedForward",),
     "layers.invertible_convolution": ("InvertibleConvolution",),
+    "layers.log_std": ("LogStd",),
     "layers.normalization": ("BatchNormalization",),
     "layers.pixel_bijections": ("Gaussianization", "Logit"),
     "layers.positions": ("LearnedPositions", "SinusoidalPositions"),
     "layers.recurrent": ("LSTM", "LayerNormLSTM", "ReLURNN"),
     "layers.residual": ("ResidualBlock", "ResidualDense"),
+    "layers.running_normalization": ("RunningNormalization",),
     "layers.sampling": ("GaussianSampling", "GumbelSoftmax", "StraightThrough"),
     "layers.scale": ("GlobalScale",),
     "layers.squeeze": ("Squeeze",),

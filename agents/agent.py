@@ -269,6 +269,7 @@ class Agent(abc.ABC):
 
     def _restore_own(self, state):
         """Takes over what `_own_state` returned."""
+        del state
 
     @abc.abstractmethod
     def _build(self, policy):

@@ -1,4 +1,4 @@
-"""Copies of a Gymnasium environment that are stepped together, with the true last observation of each episode.
+"""Copies of a Gymnasium environment that are stepped together; the last observations of episodes are kept.
 
 Legend: N copies, O the shape of an observation, A the shape of an action.
 """

@@ -1,4 +1,4 @@
-"""Proximal policy optimization (Sec. 8.5): several epochs of minibatches on each rollout, near the old policy.
+"""Proximal policy optimization (Sec. 8.5): epochs of minibatches on each rollout, near the old policy.
 
 Legend: B steps of a rollout over all copies, M steps of a minibatch.
 """
@@ -18,8 +18,8 @@ _TOLERANCE, _FACTOR = 1.5, 1.5
 class PPO(OnPolicy):
     """Proximal policy optimization.
 
-    Each rollout is learned in `epochs` passes of minibatches. The surrogate `clip` is Eq. 8.5.3; the surrogate
-    `kl` adds beta D(old || new), whose factor beta is multiplied or divided by 1.5 after an update whose
+    Each rollout is learned in `epochs` passes of minibatches. The surrogate `clip` is Eq. 8.5.3; `kl` adds
+    beta D(old || new), whose factor beta is multiplied or divided by 1.5 after an update whose
     divergence lies more than a factor of 1.5 from its target.
 
     The logs of an update are `policy_loss`, `value_loss`, `entropy`, `kl`, `clip_fraction` (means over its
@@ -57,7 +57,8 @@ class PPO(OnPolicy):
             )
         if size % self.strategy.num_replicas_in_sync:
             raise ValueError(
-                f"minibatch must be a multiple of the {self.strategy.num_replicas_in_sync} replicas, got {size}"
+                f"minibatch must be a multiple of the number of replicas, "
+                f"{self.strategy.num_replicas_in_sync}, got {size}"
             )
         self.optimizer = adam(settings.learning_rate)
         self.optimizer.build(self.policy.trainable_variables + self.value.trainable_variables)

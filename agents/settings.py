@@ -46,7 +46,7 @@ class OnPolicySettings(Settings):
         lam: The lambda of generalized advantage estimation (Eq. 8.2.12), in [0, 1].
         normalize_observations: Whether to scale observations to mean 0 and variance 1 by running statistics.
         normalize_rewards: Whether to divide rewards by the running standard deviation of the return.
-        schedule: `constant`, or `linear`, in which the learning rate decays to zero over the steps of `learn`.
+        schedule: Of the learning rate: `constant`, or `linear`, which decays to zero over the planned steps.
         log_std: Initial log standard deviation of continuous actions.
         discount: As for `Settings`.
         learning_rate: As for `Settings`.

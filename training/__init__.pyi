@@ -7,6 +7,7 @@ from .learner import EarlyStopping as EarlyStopping
 from .learner import Learner as Learner
 from .learner import Resources as Resources
 from .recipe import Recipe as Recipe
+from .reinforcement import Reinforcement as Reinforcement
 from .runs import Run as Run
 from .runs import train as train
 from .strategies import make_strategy as make_strategy

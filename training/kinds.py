@@ -2,9 +2,10 @@
 
 from .. import arguments
 from .adversarial import Adversarial
+from .reinforcement import Reinforcement
 from .supervised import Supervised
 
-KINDS = {kind.kind: kind for kind in (Supervised, Adversarial)}
+KINDS = {kind.kind: kind for kind in (Supervised, Adversarial, Reinforcement)}
 
 
 def kind_of(card):

@@ -1,3 +1,4 @@
+from . import agents as agents
 from . import catalogue as catalogue
 from . import classifiers as classifiers
 from . import denoisers as denoisers
@@ -11,5 +12,6 @@ from .models import build as build
 from .models import evaluate as evaluate
 from .models import load as load
 from .models import train as train
+from .playing import play as play
 from .sampling import sample as sample
 from .writing import stream as stream

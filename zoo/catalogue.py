@@ -9,6 +9,7 @@ from .. import arguments
 from ..publishing import cards
 
 _MODULES = (
+    "agents.recipes",
     "classifiers.softmax",
     "classifiers.mlp",
     "classifiers.cnn",
@@ -81,8 +82,14 @@ def describe(name: str) -> dict[str, Any]:
         "name": name,
         "section": named.section,
         "summary": named.summary,
-        "data": getattr(getattr(named, "data", None), "name", ""),
+        "data": _source(named),
         "trained": card is not None,
         "recipe": named.settings(),
         "card": card,
     }
+
+
+def _source(recipe):
+    """Returns the name of the data set or the environment that a recipe learns from."""
+    part = getattr(recipe, "data", None) or getattr(recipe, "environment", None)
+    return getattr(part, "name", "")

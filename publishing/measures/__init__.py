@@ -12,6 +12,7 @@ from .density import Density
 from .language_modeling import LanguageModeling
 from .measure import Measure
 from .reconstruction import Reconstruction
+from .returns import Returns
 from .translation import Translation
 from .variational import Variational
 
@@ -24,6 +25,7 @@ __all__ = [
     "LanguageModeling",
     "Measure",
     "Reconstruction",
+    "Returns",
     "Translation",
     "Variational",
     "get",
@@ -37,6 +39,7 @@ _ALL = (
     Density(),
     LanguageModeling(),
     Reconstruction(),
+    Returns(),
     Translation(),
     Variational(),
 )

@@ -5,6 +5,7 @@ remain valid: a card stores the settings of its own run, and missing settings ta
 """
 
 from .adversarial import AdversarialLoss, InformationLoss
+from .agents import Algorithm, Environment
 from .architecture import Architecture
 from .execution import Execution
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
@@ -16,9 +17,11 @@ from .text import Pairs, Text
 
 __all__ = [
     "AdversarialLoss",
+    "Algorithm",
     "Architecture",
     "CrossEntropy",
     "Denoise",
+    "Environment",
     "Execution",
     "Images",
     "ImportanceWeighted",

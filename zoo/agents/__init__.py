@@ -1,0 +1,1 @@
+"""Agents of the zoo: recipes of reinforcement learning, named ALGORITHM_ENVIRONMENT."""
