@@ -1,4 +1,4 @@
-"""Learning curves of agents that were trained with different seeds, with their mean and its confidence band."""
+"""Learning curves of agents with different seeds, with their mean and its confidence band."""
 
 import numpy as np
 from scipy import stats
@@ -49,7 +49,8 @@ def section(curves):
     Args:
         curves: As for `band`.
     """
-    figure, axes = style.canvas(5.0, 3.2)
+    figure, grid = style.canvas(5.0, 3.2)
+    axes = grid[0, 0]
     drawn = [curve for curve in curves if np.isfinite(curve[:, 1]).any()]
     if len(drawn) > 1:
         draw(axes, drawn, "mean")
@@ -57,7 +58,5 @@ def section(curves):
         axes.plot(*curve.T, linewidth=0.8, alpha=0.7, label=f"agent {index}")
     axes.set(xlabel="steps of experience", ylabel="mean return of the last 100 episodes")
     axes.legend()
-    caption = (
-        "Returns while learning, with exploration; band: 95 % confidence interval of the mean over agents."
-    )
+    caption = "Returns while learning, exploration included. Band: 95 % confidence interval of the mean."
     return Section("Learning curves", figures=[(figure, caption)])

@@ -7,8 +7,8 @@ from ...training.parts import Algorithm, Environment
 from ...training.reinforcement import Reinforcement
 
 _LIMITS = (
-    "Acts in this one simulated environment. Another seed gives another policy: the card has the returns of all "
-    "agents that were trained, with no choice among them."
+    "Acts in this one simulated environment. Another seed gives another policy; the card has the returns of "
+    "all agents that were trained."
 )
 _TITLES = {
     "CartPole-v1": ("cartpole", "balances a pole on a cart"),
