@@ -23,6 +23,7 @@ from . import propagation as propagation
 from . import quadrature as quadrature
 from . import quasi_newton as quasi_newton
 from . import random_matrix as random_matrix
+from . import returns as returns
 from . import rmsprop as rmsprop
 from . import sample_quality as sample_quality
 from . import sampling as sampling
