@@ -1,0 +1,5 @@
+"""Agents that learn to act: tabular methods and bandits."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
