@@ -1,9 +1,9 @@
 """curvezoo: Kaplan's "Notes on Contemporary Machine Learning for Physicists" as working Keras 3 software.
 
 Importing curvezoo takes milliseconds and imports neither Keras nor TensorFlow. Its packages load on first
-use: ``theory``, ``data``, ``layers``, ``losses``, ``optimizers``, ``publishing``, ``training``, ``zoo``,
-``studies`` and ``figures``. Keras finds their classes by name, so ``keras.models.load_model`` reads models
-that use them.
+use: ``theory``, ``data``, ``layers``, ``losses``, ``optimizers``, ``agents``, ``publishing``, ``training``,
+``zoo``, ``studies`` and ``figures``. Keras finds their classes by name, so ``keras.models.load_model`` reads
+models that use them.
 """
 
 import lazy_loader

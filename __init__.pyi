@@ -1,3 +1,4 @@
+from . import agents as agents
 from . import data as data
 from . import figures as figures
 from . import layers as layers
