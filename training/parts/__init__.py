@@ -6,6 +6,7 @@ remain valid: a card stores the settings of its own run, and missing settings ta
 
 from .adversarial import AdversarialLoss, InformationLoss
 from .architecture import Architecture
+from .bandit_feedback import BanditFeedback
 from .execution import Execution
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
 from .images import Images, LabeledImages
@@ -17,6 +18,7 @@ from .text import Pairs, Text
 __all__ = [
     "AdversarialLoss",
     "Architecture",
+    "BanditFeedback",
     "CrossEntropy",
     "Denoise",
     "Execution",
