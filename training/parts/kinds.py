@@ -15,10 +15,10 @@ OBJECTIVES = {
     part.kind: part
     for part in (
         CrossEntropy,
-        BanditFeedback,
         Denoise,
         NextToken,
         Translate,
+        BanditFeedback,
         MaximumLikelihood,
         NegativeELBO,
         ImportanceWeighted,
