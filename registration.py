@@ -38,6 +38,7 @@ CLASSES = {
     "layers.transformer": ("TransformerBlock",),
     "layers.unit_variance": ("UnitVarianceConv2D", "UnitVarianceDense"),
     "layers.weight_norm": ("WeightNormalization",),
+    "losses.bandit_feedback": ("BanditPolicyGradient", "BanditQLoss"),
     "losses.binary": ("BernoulliNLL",),
     "losses.classification": ("CategoricalNLL",),
     "losses.density": ("NegativeLogDensity",),

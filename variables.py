@@ -37,6 +37,17 @@ def named_variables(model, optimizer=None, prefix="model"):
     }
 
 
+def loss_variables(loss):
+    """Returns the variables of a loss by name: the states of generators, if it draws random numbers.
+
+    Args:
+        loss: A Keras loss; those of its variables that belong to a run's state are in `loss.variables`.
+    """
+    variables = getattr(loss, "variables", ())
+    names = _distinct(_canonical([f"loss/{variable.name}" for variable in variables]))
+    return dict(zip(names, variables, strict=True))
+
+
 def state_of(variables):
     """Returns the values of named variables as NumPy arrays by name.
 

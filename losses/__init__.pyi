@@ -1,4 +1,5 @@
 from . import adversarial as adversarial
+from . import bandit_feedback as bandit_feedback
 from . import binary as binary
 from . import calibration as calibration
 from . import classification as classification
@@ -19,6 +20,8 @@ from .adversarial import generator_loss as generator_loss
 from .adversarial import information_bound as information_bound
 from .adversarial import unit_norm_penalty as unit_norm_penalty
 from .adversarial import zero_centered_penalty as zero_centered_penalty
+from .bandit_feedback import BanditPolicyGradient as BanditPolicyGradient
+from .bandit_feedback import BanditQLoss as BanditQLoss
 from .binary import BernoulliNLL as BernoulliNLL
 from .calibration import BrierDecomposition as BrierDecomposition
 from .calibration import ReliabilityCurve as ReliabilityCurve

@@ -64,11 +64,7 @@ class CategoricalNLL(Likelihood):
         Raises:
             ValueError: If the shapes do not match these.
         """
-        logits = ops.cast(y_pred, self.dtype)
-        labels = ops.convert_to_tensor(y_true)
-        if len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
-            labels = ops.squeeze(labels, axis=-1)
-        _check_shapes(labels.shape, logits.shape)
+        labels, logits = labels_and_logits(y_true, y_pred, self.dtype)
         nll = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if not self.label_smoothing:
             return nll
@@ -94,6 +90,25 @@ class CategoricalNLL(Likelihood):
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def labels_and_logits(y_true, y_pred, dtype):
+    """Returns labels without a last axis of 1, and logits of a dtype, after checking their shapes.
+
+    Args:
+        y_true: Integer labels, [B] or [B, T]; a last axis of 1 may be added.
+        y_pred: Logits, [B, K] or [B, T, K].
+        dtype: The dtype of the logits.
+
+    Raises:
+        ValueError: If the shapes do not match these.
+    """
+    logits = ops.cast(y_pred, dtype)
+    labels = ops.convert_to_tensor(y_true)
+    if len(labels.shape) == len(logits.shape) and labels.shape[-1] == 1:
+        labels = ops.squeeze(labels, axis=-1)
+    _check_shapes(labels.shape, logits.shape)
+    return labels, logits
 
 
 def _check_shapes(labels, logits):

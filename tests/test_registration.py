@@ -158,7 +158,8 @@ def saved(tmp_path_factory):
     (folder / "layers").mkdir()
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype("float32")
     save(folder / "layers" / "layered.keras", layered(), images)
-    others = [*FULL_BATCH, *generative(), losses.MaskedCategoricalNLL(padding=1)]
+    bandits = [losses.BanditPolicyGradient(baseline="batch"), losses.BanditQLoss(0.2, seed=1)]
+    others = [*FULL_BATCH, *generative(), *bandits, losses.MaskedCategoricalNLL(padding=1)]
     configs = [keras.saving.serialize_keras_object(other) for other in others]
     (folder / "configs.json").write_text(json.dumps(configs))
     (folder / "layers" / "configs.json").write_text("[]")

@@ -2,7 +2,7 @@
 
 import keras
 
-from ..variables import named_variables
+from ..variables import loss_variables, named_variables
 from .supervised_learner import SupervisedLearner
 
 
@@ -54,7 +54,7 @@ class FullBatchLearner(SupervisedLearner):
         return self.splits.with_batches(batch_size=batch).epochs(0, 1).cache()
 
     def _variables(self):
-        return named_variables(self.model)
+        return named_variables(self.model) | loss_variables(self.model.loss)
 
 
 class _Steps:

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from ..publishing.exports import Endpoint, Export
-from ..variables import named_variables
+from ..variables import loss_variables, named_variables
 from .fitted_learner import FittedLearner
 from .learner import EarlyStopping
 from .weights import make_optimizer, penalize
@@ -47,7 +47,7 @@ class SupervisedLearner(FittedLearner):
         return [Export(self.model, endpoints, files=data.files(spec), example=data.example(spec))]
 
     def _variables(self):
-        return named_variables(self.model, self.model.optimizer)
+        return named_variables(self.model, self.model.optimizer) | loss_variables(self.model.loss)
 
     def _compiled(self, distributed):
         return compiled_model(

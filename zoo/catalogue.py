@@ -14,6 +14,7 @@ _MODULES = (
     "classifiers.mlp",
     "classifiers.cnn",
     "classifiers.resnet",
+    "classifiers.bandit_recipes",
     "denoisers.residual",
     "generative.adversarial_recipes",
     "generative.autoencoder_recipes",

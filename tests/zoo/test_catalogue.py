@@ -7,7 +7,8 @@ from curvezoo.zoo import models
 
 
 def test_wildcards_select_names():
-    assert zoo.names("mlp*") == ["mlp_digits", "mlp_mnist"]
+    assert zoo.names("mlp_*st") == ["mlp_mnist"]
+    assert zoo.names("mlp*") == ["mlp_digits", "mlp_mnist", "mlp_digits_policy_gradient", "mlp_digits_q"]
     assert zoo.names("c?n_*") == ["cnn_digits", "cnn_mnist", "cnn_fashion_mnist", "cnn_svhn"]
     assert zoo.names("nothing*") == []
 

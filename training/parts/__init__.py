@@ -7,6 +7,7 @@ remain valid: a card stores the settings of its own run, and missing settings ta
 from .adversarial import AdversarialLoss, InformationLoss
 from .agents import Algorithm, Environment
 from .architecture import Architecture
+from .bandit_feedback import BanditFeedback
 from .execution import Execution
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
 from .images import Images, LabeledImages
@@ -19,6 +20,7 @@ __all__ = [
     "AdversarialLoss",
     "Algorithm",
     "Architecture",
+    "BanditFeedback",
     "CrossEntropy",
     "Denoise",
     "Environment",

@@ -4,6 +4,7 @@ import dataclasses
 
 from ... import arguments
 from .adversarial import AdversarialLoss, InformationLoss
+from .bandit_feedback import BanditFeedback
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
 from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise, NextToken, Translate
@@ -17,6 +18,7 @@ OBJECTIVES = {
         Denoise,
         NextToken,
         Translate,
+        BanditFeedback,
         MaximumLikelihood,
         NegativeELBO,
         ImportanceWeighted,

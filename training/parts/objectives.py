@@ -42,8 +42,23 @@ class Objective(Part):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Categorical(Objective):
-    """The likelihood of labels under a softmax of logits; the data are used as they come."""
+class LabelObjective(Objective):
+    """What objectives with integer labels have in common: the data are used as they come."""
+
+    def metrics(self):
+        """Returns the accuracy."""
+        import keras
+
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def prepare(self, splits, seed):
+        """Returns the splits unchanged: (inputs, labels)."""
+        return splits
+
+
+@dataclasses.dataclass(frozen=True)
+class _Categorical(LabelObjective):
+    """The likelihood of labels under a softmax of logits."""
 
     label_smoothing: float = 0.0
 
@@ -55,16 +70,6 @@ class _Categorical(Objective):
         from ...losses.classification import CategoricalNLL
 
         return CategoricalNLL(label_smoothing=self.label_smoothing)
-
-    def metrics(self):
-        """Returns the accuracy."""
-        import keras
-
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-
-    def prepare(self, splits, seed):
-        """Returns the splits unchanged: (inputs, labels)."""
-        return splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +85,19 @@ class CrossEntropy(_Categorical):
 
     def endpoints(self, model, examples):
         """Returns `serve`, the logits, and `probabilities`, their softmax."""
-        import keras
+        return classifier_endpoints(model)
 
-        logits = forward(model)
-        return {"serve": logits, "probabilities": lambda images: keras.ops.softmax(logits(images))}
+
+def classifier_endpoints(model):
+    """Returns `serve`, the logits, and `probabilities`, their softmax.
+
+    Args:
+        model: A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
+    """
+    import keras
+
+    logits = forward(model)
+    return {"serve": logits, "probabilities": lambda images: keras.ops.softmax(logits(images))}
 
 
 @dataclasses.dataclass(frozen=True)

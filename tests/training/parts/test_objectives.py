@@ -2,13 +2,29 @@
 
 import pytest
 
-from curvezoo.training.parts import CrossEntropy, Denoise, LabeledImages, NextToken, Pairs, Text, Translate
+from curvezoo.training.parts import (
+    BanditFeedback,
+    CrossEntropy,
+    Denoise,
+    LabeledImages,
+    NextToken,
+    Pairs,
+    Text,
+    Translate,
+)
 from curvezoo.training.parts.kinds import DATA, OBJECTIVES, from_settings
 
 
 @pytest.mark.parametrize(
     "objective",
-    [CrossEntropy(0.1), Denoise("impulse", 0.3, "clean", "laplace"), NextToken(0.2), Translate(0.1)],
+    [
+        CrossEntropy(0.1),
+        BanditFeedback(epsilon=0.2, weighting=None),
+        BanditFeedback("q", epsilon=1.0),
+        Denoise("impulse", 0.3, "clean", "laplace"),
+        NextToken(0.2),
+        Translate(0.1),
+    ],
 )
 def test_an_objective_can_be_rebuilt_from_its_settings(objective):
     assert from_settings(OBJECTIVES, objective.settings()) == objective
@@ -28,6 +44,20 @@ def test_an_objective_can_be_rebuilt_from_its_settings(objective):
 def test_bad_settings_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         Denoise(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "sarsa"}, "method must be one of policy_gradient, q, got 'sarsa'"),
+        ({"epsilon": -0.1}, r"epsilon must be in \[0, 1\], got -0\.1"),
+        ({"weighting": "likelihood"}, r"epsilon must be positive for weighting='likelihood', got 0\.0"),
+        ({"method": "q", "baseline": "batch"}, "weighting and baseline must not be set for method='q', got"),
+    ],
+)
+def test_bad_settings_of_bandit_feedback_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        BanditFeedback(**settings)
 
 
 def test_unknown_kinds_are_refused():
