@@ -1,11 +1,11 @@
-from .evaluation import Episodes as Episodes
-from .evaluation import evaluate as evaluate
-from .policies import Policy as Policy
-from .ppo import PPO as PPO
 from . import bandits as bandits
 from . import knapsack as knapsack
 from . import q_learning as q_learning
 from . import tabular as tabular
+from .evaluation import Episodes as Episodes
+from .evaluation import evaluate as evaluate
 from .knapsack import Knapsack as Knapsack
 from .knapsack import KnapsackEnvironment as KnapsackEnvironment
+from .policies import Policy as Policy
+from .ppo import PPO as PPO
 from .tabular import FiniteMDP as FiniteMDP

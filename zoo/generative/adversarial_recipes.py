@@ -17,7 +17,9 @@ def dcgan(
     spec,
     latent_size: int = 64,
     generator_filters: tuple[int, ...] = (64, 32),
+    generator_units: int = 0,
     discriminator_filters: tuple[int, ...] = (32, 64),
+    discriminator_units: int = 0,
     kernel_size: int = 4,
     normalization: str | None = "batch",
 ):
@@ -27,7 +29,9 @@ def dcgan(
         spec: The data set's `Spec`.
         latent_size: Number of latent variables.
         generator_filters: Channels of the generator before each doubling of height and width.
+        generator_units: Width of the generator's first dense layer; 0 for none.
         discriminator_filters: Channels of the critic after each halving.
+        discriminator_units: Width of the critic's dense layer; 0 for none.
         kernel_size: Height and width of all filters.
         normalization: `batch`, `spectral` or `None`, of the critic.
 
@@ -44,8 +48,9 @@ def dcgan(
     from .dcgan import DCGANGenerator, critic
     from .gan import GAN
 
-    generator = DCGANGenerator(spec.shape, latent_size, generator_filters, kernel_size)
-    return GAN(generator, critic(spec.shape, discriminator_filters, kernel_size, normalization))
+    generator = DCGANGenerator(spec.shape, latent_size, generator_filters, generator_units, kernel_size)
+    discriminator = critic(spec.shape, discriminator_filters, discriminator_units, kernel_size, normalization)
+    return GAN(generator, discriminator)
 
 
 def infogan(
@@ -103,7 +108,9 @@ def infogan(
     return InfoGAN(generator, discriminator)
 
 
-def _recipe(model, data, epochs, arguments, generator_rate, **more):
+def _recipe(model, data, epochs, arguments, rates, **more):
+    """Returns a recipe; `rates` are the learning rates of the generator and of the critic."""
+
     def adam(rate):
         return Optimizer("adam", learning_rate=rate, schedule="cosine", arguments={"beta_1": 0.5})
 
@@ -111,36 +118,40 @@ def _recipe(model, data, epochs, arguments, generator_rate, **more):
         name=f"{model.__name__}_{data}",
         model=Architecture(model, arguments),
         data=Images(data, batch_size=64),
-        generator_optimizer=adam(generator_rate),
-        discriminator_optimizer=adam(5e-4),
+        generator_optimizer=adam(rates[0]),
+        discriminator_optimizer=adam(rates[1]),
         epochs=epochs,
         limits=_LIMITS[data],
         **more,
     )
 
 
-def _dcgan(data, epochs, arguments):
+def _dcgan(data, epochs, arguments, rates):
     drawn = "MNIST" if data == "mnist" else data
     summary = f"convolutional adversarial networks that draw {drawn}"
-    return _recipe(dcgan, data, epochs, arguments, 5e-4, section="7.4", summary=summary)
+    return _recipe(dcgan, data, epochs, arguments, rates, section="7.4", summary=summary)
 
 
-def _infogan(data, epochs, arguments):
+def _infogan(data, epochs, arguments, rates):
     told_apart = "MNIST digits" if data == "mnist" else data
     summary = f"adversarial networks whose codes tell {told_apart} apart"
     objective = InformationLoss(code_information=0.1)
     return _recipe(
-        infogan, data, epochs, arguments, 1e-3, section="7.5", summary=summary, objective=objective
+        infogan, data, epochs, arguments, rates, section="7.5", summary=summary, objective=objective
     )
 
 
-# A critic with batch norm judges single images by averages of real and generated ones together.
-_SPECTRAL = {"normalization": "spectral"}
-_SMALL = {"generator_filters": (32, 16), "discriminator_filters": (16, 32), **_SPECTRAL}
+# A critic with batch norm judges few images by averages of real and generated ones together.
+_SMALL = {"generator_filters": (32, 16), "discriminator_filters": (16, 32), "normalization": "spectral"}
+# Without dense layers, which see the whole image, parts of digits are right but not their arrangement.
+_DENSE = {"generator_units": 512, "discriminator_units": 256}
+_RATES = (1e-3, 2e-4)
 
 RECIPES = (
-    _dcgan("digits", 60, _SMALL),
-    _dcgan("mnist", 10, _SPECTRAL),
-    _infogan("digits", 60, {**_SMALL, "noise": 16, "discriminator_units": 64, "code_units": 32}),
-    _infogan("mnist", 7, _SPECTRAL),
+    _dcgan("digits", 60, _SMALL, (5e-4, 5e-4)),
+    _dcgan("mnist", 16, _DENSE, _RATES),
+    _infogan(
+        "digits", 60, {**_SMALL, "noise": 16, "discriminator_units": 64, "code_units": 32}, (1e-3, 5e-4)
+    ),
+    _infogan("mnist", 12, _DENSE, _RATES),
 )

@@ -21,35 +21,42 @@ class DCGANGenerator(Generator):
         image_shape: The shape (H, W, C); H and W are multiples of two to the power of the number of filters.
         latent_size: Number Z of latent variables.
         filters: Channels of the first images, and of those after each doubling but the last.
+        units: Width of the dense layer before the first images; 0 for none.
         kernel_size: Height and width of the filters.
 
     Raises:
         ValueError: If a value is not valid.
     """
 
-    def __init__(self, image_shape, latent_size=64, filters=(64, 32), kernel_size=4, name="generator"):
+    def __init__(
+        self, image_shape, latent_size=64, filters=(64, 32), units=0, kernel_size=4, name="generator"
+    ):
         self.image_shape = tuple(image_shape)
         self.latent_size = arguments.integer("latent_size", latent_size, 1)
         self._config = {
             "image_shape": list(image_shape),
             "latent_size": latent_size,
             "filters": list(filters),
+            "units": units,
             "kernel_size": kernel_size,
             "name": name,
         }
         latents = keras.Input((latent_size,), name="latents")
-        images = upsampled(latents, self.image_shape, filters, kernel_size)
+        images = upsampled(latents, self.image_shape, filters, kernel_size, units)
         super().__init__(inputs=latents, outputs=images, name=name)
 
 
-def critic(image_shape, filters=(32, 64), kernel_size=4, normalization="batch", name="discriminator"):
+def critic(
+    image_shape, filters=(32, 64), units=0, kernel_size=4, normalization="batch", name="discriminator"
+):
     """Returns a critic of strided convolutions.
 
     Args:
         image_shape: The shape (H, W, C) of an image.
         filters: Channels after each halving of height and width.
+        units: Width of a dense layer that sees the whole image, after the convolutions; 0 for none.
         kernel_size: Height and width of the filters.
-        normalization: `batch`, after every convolution but the first; `spectral`, of every kernel; or `None`.
+        normalization: `batch`, after every layer but the first; `spectral`, of every kernel; or `None`.
         name: The model's name.
 
     Returns:
@@ -60,7 +67,10 @@ def critic(image_shape, filters=(32, 64), kernel_size=4, normalization="batch", 
     """
     images = keras.Input(image_shape, name="images")
     features = downsampled(images, filters, kernel_size, normalization)
-    logits = normalized_dense(1, normalization, name="logits")(keras.layers.Flatten()(features))
+    x = keras.layers.Flatten()(features)
+    if units:
+        x = hidden(x, units, normalization)
+    logits = normalized_dense(1, normalization, name="logits")(x)
     return keras.Model(images, logits, name=name)
 
 
@@ -138,6 +148,20 @@ def downsampled(images, filters, kernel_size, normalization):
         x = convolution(x)
         x = keras.layers.LeakyReLU(_SLOPE)(_batch_norm(x) if batch_norm else x)
     return x
+
+
+def hidden(x, units, normalization):
+    """Returns a dense layer of a critic with its normalization and a leaky ReLU.
+
+    Args:
+        x: A Keras tensor [B, D].
+        units: Width of the layer.
+        normalization: As for `critic`.
+    """
+    x = normalized_dense(units, normalization)(x)
+    if normalization == "batch":
+        x = batch_normalization()(x)
+    return keras.layers.LeakyReLU(_SLOPE)(x)
 
 
 def normalized_dense(units, normalization, name=None):

@@ -10,9 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from ... import arguments
-from ...layers.normalization import batch_normalization
 from ...losses import adversarial
-from .dcgan import downsampled, normalized_dense, upsampled
+from .dcgan import downsampled, hidden, normalized_dense, upsampled
 from .gan import GAN, Generator
 
 # A standard deviation outside these bounds, of codes in [-1, 1], says nothing and can diverge.
@@ -179,18 +178,16 @@ def critic(
     """
     images = keras.Input(image_shape, name="images")
     x = keras.layers.Flatten()(downsampled(images, filters, kernel_size, normalization))
-    trunk = _hidden(x, units, normalization)
-    hidden = _hidden(trunk, code_units, normalization)
+    trunk = hidden(x, units, normalization)
+    read = hidden(trunk, code_units, normalization)
     outputs = [
         normalized_dense(1, normalization, name="logits")(trunk),
-        normalized_dense(categories, None, name="categories")(hidden),
+        normalized_dense(categories, None, name="categories")(read),
     ]
     if continuous:
-        outputs.append(normalized_dense(continuous, None, name="means")(hidden))
+        outputs.append(normalized_dense(continuous, None, name="means")(read))
         low, high = _LOG_STD_BOUNDS
-        share = keras.layers.Activation("sigmoid", dtype="float32")(
-            normalized_dense(continuous, None)(hidden)
-        )
+        share = keras.layers.Activation("sigmoid", dtype="float32")(normalized_dense(continuous, None)(read))
         outputs.append(keras.layers.Rescaling(high - low, low, dtype="float32", name="log_stds")(share))
     return keras.Model(images, outputs, name=name)
 
@@ -249,13 +246,6 @@ class InfoGAN(GAN):
             )
             loss, logs = loss - self._code_information * bound, logs | {"code_information": bound}
         return loss, logs
-
-
-def _hidden(x, units, normalization):
-    x = normalized_dense(units, normalization)(x)
-    if normalization == "batch":
-        x = batch_normalization()(x)
-    return keras.layers.LeakyReLU(0.2)(x)
 
 
 def _drawn_latents(generator, count, seed):
