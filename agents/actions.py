@@ -89,7 +89,7 @@ class GaussianActions(Actions):
     def sample(self, outputs, seed):
         """Returns random actions, which may lie outside the bounds, [B, A]; `seed` is int32 [2]."""
         means, log_stds = tf.split(outputs, 2, axis=-1)
-        return means + tf.exp(log_stds) * tf.random.stateless_normal(tf.shape(means), seed)
+        return means + tf.exp(log_stds) * tf.random.stateless_normal(tf.shape(means), seed, dtype=means.dtype)
 
     def bounded(self, actions):
         """Returns actions clipped to the bounds, as the environment takes them."""

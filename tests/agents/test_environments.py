@@ -1,0 +1,96 @@
+import gymnasium
+import numpy as np
+import pytest
+
+from curvezoo.agents.environments import Environments
+
+
+def test_the_last_observation_of_an_episode_is_kept(made):
+    copies = Environments(made.Counter, 2)
+    steps = [copies.step(np.array(actions)) for actions in ((0, 0), (1, 0), (0, 0), (0, 0))]
+    reached = np.stack([step.next_observations[:, 0] for step in steps])
+    np.testing.assert_array_equal(reached, [[1, 1], [2, 2], [1, 3], [2, 4]])
+    begun = np.stack([step.observations[:, 0] for step in steps])
+    np.testing.assert_array_equal(begun, [[1, 1], [0, 2], [1, 3], [2, 0]])
+    np.testing.assert_array_equal(copies.observations, steps[-1].observations)
+
+
+def test_a_time_limit_ends_an_episode_without_a_terminal_state(made):
+    copies = Environments(made.Counter, 2)
+    steps = [copies.step(np.array(actions)) for actions in ((0, 0), (0, 0), (0, 0), (0, 1))]
+    assert [step.ended.tolist() for step in steps] == [[False, False]] * 3 + [[True, True]]
+    assert [step.terminated.tolist() for step in steps] == [[False, False]] * 3 + [[False, True]]
+
+
+def test_copies_begin_different_episodes_that_their_seed_determines():
+    one, other = Environments("CartPole-v1", 2, seed=3), Environments("CartPole-v1", 2, seed=3)
+    np.testing.assert_array_equal(one.observations, other.observations)
+    assert np.all(one.observations[0] != one.observations[1])
+
+
+def test_restored_copies_continue_the_same_episodes_and_begin_the_same_next_ones():
+    copies = Environments("CartPole-v1", 2, seed=3)
+    actions = np.random.default_rng(0).integers(0, 2, (80, 2))
+    for action in actions[:30]:
+        copies.step(action)
+    state = copies.state()
+    expected = [copies.step(action) for action in actions[30:]]
+    again = Environments("CartPole-v1", 2, seed=9)
+    again.restore(state, 0)
+    for action, step in zip(actions[30:], expected, strict=True):
+        for array, other in zip(again.step(action), step, strict=True):
+            np.testing.assert_array_equal(array, other)
+    assert any(step.ended.any() for step in expected)
+
+
+def test_copies_in_processes_of_their_own_return_the_same():
+    one, other = Environments("CartPole-v1", 2), Environments("CartPole-v1", 2, parallel=True)
+    for action in np.random.default_rng(0).integers(0, 2, (40, 2)):
+        for array, same in zip(one.step(action), other.step(action), strict=True):
+            np.testing.assert_array_equal(array, same)
+    assert other.state().size == 0
+    other.close()
+
+
+@pytest.mark.parametrize("what", ["reward", "observation"])
+def test_what_is_not_finite_is_refused(made, what):
+    copies = Environments(lambda: made.Broken(what), 1)
+    copies.step(np.array([0]))
+    with pytest.raises(ValueError, match=rf"{what} of <lambda> must be finite, got (nan|inf)"):
+        copies.step(np.array([0]))
+
+
+def test_observations_that_are_no_arrays_are_flattened():
+    copies = Environments("FrozenLake-v1", 1)
+    assert copies.observation_space.shape == (16,)
+    assert copies.observations.sum() == copies.observations[0, 0] == 1
+
+
+def test_an_environment_may_be_an_object_of_which_each_copy_is_independent(made):
+    copies = Environments(made.Counter(), 2)
+    step = copies.step(np.array([1, 0]))
+    assert step.ended.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name, near", [("CartPole-v7", "CartPole-v1"), ("Pendulm-v1", "Pendulum-v1")])
+def test_an_unknown_id_is_refused_with_the_nearest_ones(name, near):
+    with pytest.raises(
+        ValueError, match=f"environment must be the id .* got '{name}'; did you mean .*{near}"
+    ):
+        Environments(name)
+
+
+@pytest.mark.parametrize("value", [3, None, lambda: 3])
+def test_what_is_no_environment_is_refused(value):
+    with pytest.raises(ValueError, match=r"must be a Gymnasium id, a gymnasium.Env or a function"):
+        Environments(value)
+
+
+def test_a_wrapped_environment_with_its_own_time_limit_is_truncated(made):
+    def limited():
+        return gymnasium.wrappers.TimeLimit(made.Counter(), 2)
+
+    copies = Environments(limited, 1)
+    copies.step(np.array([0]))
+    step = copies.step(np.array([0]))
+    assert step.ended[0] and not step.terminated[0]

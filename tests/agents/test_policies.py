@@ -1,0 +1,107 @@
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+
+from curvezoo.agents.actions import (
+    CategoricalActions,
+    DeterministicActions,
+    GaussianActions,
+    ValuedActions,
+    actions_of,
+)
+from curvezoo.agents.policies import Policy, network, policy_network
+
+KEY = tf.constant([3, 4])
+
+
+def test_sampled_categories_have_the_probabilities_of_the_softmax():
+    logits = np.array([0.5, -1.0, 2.0])
+    drawn = CategoricalActions(3).sample(tf.tile(np.float32(logits[None]), [40_000, 1]), KEY).numpy()
+    expected = np.exp(logits) / np.exp(logits).sum() * 40_000
+    assert scipy.stats.chisquare(np.bincount(drawn, minlength=3), expected).pvalue > 1e-4
+
+
+def test_gaussian_actions_have_scipys_density_and_their_moments():
+    actions = GaussianActions([-1.0, -1.0], [1.0, 1.0])
+    outputs = np.array([[0.3, -2.0, np.log(0.5), 0.2]])
+    drawn = actions.sample(tf.tile(outputs, [20_000, 1]), KEY).numpy()
+    density = scipy.stats.multivariate_normal([0.3, -2.0], np.diag(np.exp(2 * outputs[0, 2:])))
+    np.testing.assert_allclose(
+        actions.distribution(outputs).log_prob(drawn[:50]), density.logpdf(drawn[:50]), rtol=1e-10
+    )
+    errors = np.exp(outputs[0, 2:]) / np.sqrt(20_000)
+    assert np.all(np.abs(drawn.mean(axis=0) - outputs[0, :2]) < 5 * errors)
+    np.testing.assert_array_equal(actions.greedy(outputs.astype("float32")), np.float32([[0.3, -1.0]]))
+
+
+def test_values_are_means_of_quantiles_and_of_atoms():
+    random = np.random.default_rng(0)
+    quantiles, logits = random.normal(size=(5, 3, 4)), random.normal(size=(5, 3, 4)).astype("float32")
+    support = np.array([-1.0, 0.0, 2.0, 5.0])
+    np.testing.assert_allclose(ValuedActions(3, "quantiles").values(quantiles), quantiles.mean(axis=-1))
+    values = ValuedActions(3, "atoms", support).values(logits)
+    expected = scipy.special.softmax(logits, axis=-1) @ support
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+    greedy = ValuedActions(3, "atoms", support).greedy(logits)
+    np.testing.assert_array_equal(greedy, expected.argmax(axis=1))
+
+
+def test_deterministic_actions_span_the_bounds():
+    actions = DeterministicActions([-2.0, 0.0], [2.0, 10.0])
+    np.testing.assert_allclose(
+        actions.greedy(np.float32([[-1, -1], [0, 0.5], [1, 1]])), [[-2, 0], [0, 7.5], [2, 10]]
+    )
+
+
+@pytest.fixture(scope="module")
+def policy():
+    keras.utils.set_random_seed(0)
+    actions = GaussianActions([-0.1] * 2, [0.1] * 2)
+    return Policy(policy_network((3,), actions, (8,), "tanh", normalize=True, log_std=-0.5), actions)
+
+
+def test_a_saved_policy_acts_as_before(policy, tmp_path):
+    observations = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    policy.normalizer().update(observations)
+    policy.save(tmp_path / "policy.keras")
+    loaded = keras.models.load_model(tmp_path / "policy.keras")
+    for deterministic in (True, False):
+        expected = policy.act(observations, 7, deterministic)
+        np.testing.assert_array_equal(loaded.act(observations, 7, deterministic), expected)
+        np.testing.assert_array_equal(policy.act(observations[0], 7, deterministic).shape, (2,))
+    assert np.abs(expected).max() <= np.float32(0.1)
+
+
+def test_random_actions_differ_between_seeds_and_greedy_ones_do_not(policy):
+    observations = np.ones((4, 3), "float32")
+    assert np.any(policy.act(observations, 1, False) != policy.act(observations, 2, False))
+    np.testing.assert_array_equal(policy.act(observations, 1), policy.act(observations, 2))
+
+
+@pytest.mark.parametrize(
+    "observations, message",
+    [
+        (np.zeros((2, 4)), r"observations must have shape \(3,\).* got \(2, 4\)"),
+        (np.float32([[0, np.nan, 0]]), r"observations\[0, 1\] must be finite, got nan"),
+    ],
+)
+def test_observations_of_another_shape_or_not_finite_are_refused(policy, observations, message):
+    with pytest.raises(ValueError, match=message):
+        policy.act(observations)
+
+
+def test_a_network_with_the_wrong_number_of_outputs_is_refused():
+    with pytest.raises(ValueError, match="policy must have 3 outputs for its actions, got 2"):
+        Policy(network((4,), 2, (8,), "tanh", 1.0), CategoricalActions(3))
+
+
+def test_spaces_that_an_algorithm_can_not_act_in_are_refused():
+    from gymnasium import spaces
+
+    assert actions_of(spaces.Discrete(3), True, "PPO").size == 3
+    with pytest.raises(ValueError, match=r"action space of DQN must be a Discrete, got Box"):
+        actions_of(spaces.Box(-1, 1, (2,)), False, "DQN")
+    with pytest.raises(ValueError, match=r"must be a Discrete or a one-dimensional Box, got MultiBinary"):
+        actions_of(spaces.MultiBinary(2), True, "PPO")
