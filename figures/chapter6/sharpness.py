@@ -178,22 +178,26 @@ def measure(seeds=3):
         seeds: Number S of seeds.
 
     Returns:
-        (a list of `Minimum`, the model of seed 0 trained with small batches).
+        (a list of `Minimum`, the model of seed 0 trained with small batches, its Hessian).
     """
-    minima, kept = [], None
+    minima, first = [], None
     for batch_size in (SMALL, LARGE):
         for seed in range(seeds):
             model, curves = train(batch_size, seed=seed)
-            kept = kept or model
+            if first is None:
+                first, hessian, weights = model, hessian_of(model), model.get_weights()
+            # The compiled products of one model take the weights of all.
+            first.set_weights(model.get_weights())
             minima.append(
                 Minimum(
                     batch_size,
                     int(curves.steps[-1]),
                     *(float(v[-1]) for v in (curves.train_loss, curves.test_loss, curves.test_accuracy)),
-                    *curvature(hessian_of(model)),
+                    *curvature(hessian),
                 )
             )
-    return minima, kept
+    first.set_weights(weights)
+    return minima, first, hessian
 
 
 def measure_rescaling(model, hessian, factors=(0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)):
@@ -288,8 +292,8 @@ def plot(minima, rescaling):
 
 def draw():
     """Trains the networks, rescales one, draws their curvature, and returns the table, too."""
-    minima, model = measure()
-    return plot(minima, measure_rescaling(model, hessian_of(model))), table(minima)
+    minima, *trained = measure()
+    return plot(minima, measure_rescaling(*trained)), table(minima)
 
 
 def _rescaled(model):
