@@ -217,10 +217,10 @@ def plot(features, network):
         if descent.regularized is not None:
             _line(axis, descent.sizes, descent.regularized, style.BLUE, "-", r"test, best $L^2$ penalty")
         axis.axvline(descent.threshold, color=style.INK, linewidth=1, linestyle=":")
-        axis.set(xscale="log", yscale="log", xlabel=label)
+        # A training error of zero is below the axis.
+        axis.set(xscale="log", yscale="log", ylim=(0.05, 3 * descent.test.max()), xlabel=label)
         axis.set_title(title, loc="left", fontsize=11)
-    axes[0, 0].set(ylim=(0.05, 1500), ylabel="squared error, summed over classes")
-    axes[0, 1].set(ylim=(0.08, 3))
+    axes[0, 0].set_ylabel("squared error, summed over classes")
     style.legend_below(figure)
     return figure
 
@@ -261,7 +261,8 @@ FIGURE = Figure(
         "weights and the least-squares solution of smallest norm. The test error peaks where the training "
         "error vanishes, at as many features as images (dotted), and falls again beyond, below its first "
         "minimum. The best L² penalty removes the peak. Right: networks whose two layers are trained for "
-        "4,000 steps; dotted, as many parameters as images times classes."
+        "4,000 steps. Their test error, too, rises until the training error nearly vanishes, here with fewer "
+        "parameters than images times classes (dotted), and falls in larger networks."
     ),
     place=6,
 )

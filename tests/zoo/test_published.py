@@ -171,12 +171,12 @@ def test_the_first_images_have_the_scores_of_the_card_within_standard_errors(nam
     kind = kind_of(card)
     scores = kind.measure_published(card, kind.load_published(folder), first_images("mnist")).scores
     card = card["metrics"]
-    # Standard errors grow as the root of the number of images falls.
+    # Standard errors grow as the root of the number of images falls. Of the samples' scores, the Fréchet
+    # distance, precision and recall are left out, because their bias depends on the number of images.
     fewer = math.sqrt(card["examples"] / scores["examples"])
     for key, error in (("nll", "nll_error"), ("neg_elbo", "neg_elbo_error"), ("kid", "kid_error")):
         if key in card:
-            assert abs(scores[key] - card[key]) < 4 * fewer * card[error], key
-            print(key, (scores[key] - card[key])/( fewer * card[error]), scores[error]/fewer/card[error])
+            assert abs(scores[key] - card[key]) < 5 * fewer * card[error], key
     if "nll" in card:
         assert scores["bits_per_dim"] / scores["nll"] == pytest.approx(card["bits_per_dim"] / card["nll"])
         assert scores["nll_error"] == pytest.approx(fewer * card["nll_error"], rel=0.2)
@@ -188,11 +188,11 @@ def test_the_first_images_have_the_scores_of_the_card_within_standard_errors(nam
         gap, exact = (each["neg_elbo"] - each["is_nll"] for each in (scores, card))
         assert abs(gap - exact) < 4 * math.sqrt(1000 / 100) * card["gap_error"]
         assert scores["active_units"] == card["active_units"]
-    for key in ("confident", "real_accuracy", "fake_accuracy", "code_error"):
+    shares = ("confident", "least_class", "most_class", "real_accuracy", "fake_accuracy", "code_error")
+    for key in shares:
         if key in card:
-            share = card[key]
-            assert abs(scores[key] - share) < 4 * math.sqrt(share * (1 - share) / 500) + 0.004, key
-    print(name, {k: (scores[k], card[k]) for k in card if k in scores})
+            error = math.sqrt(card[key] * (1 - card[key]) / scores["examples"])
+            assert abs(scores[key] - card[key]) < 5 * error + 0.004, key
 
 
 def test_a_saved_model_needs_no_curvezoo(tmp_path):
