@@ -26,6 +26,7 @@ from curvezoo import equations
 MARKS, ABSENT = "equations", "absent data sets"
 # Files and folders that take longest, the longest first.
 SLOWEST = (
+    "test_published.py",
     "training",
     "test_guides.py",
     "kfac",

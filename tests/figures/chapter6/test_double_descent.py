@@ -1,7 +1,9 @@
-"""Oracles: NumPy's least squares and the normal equations; the interpolation threshold."""
+"""Oracles: NumPy's least squares, the normal equations, the interpolation threshold, Keras's Adam."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from curvezoo.figures.chapter6 import double_descent
 
@@ -26,6 +28,33 @@ def test_random_features_peak_at_the_threshold_and_a_penalty_removes_the_peak():
     assert test[5] < 0.95 * test[:3].min()
     assert np.all(result.train[:, 3:] < 1e-12) and np.all(result.train[:, :3] > 0.01)
     assert np.median(result.regularized, axis=0)[3] < 1.1 * test[5]
+
+
+def test_networks_train_by_the_gradients_of_tensorflow_and_the_adam_of_keras():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 5, 3)), rng.normal(size=(2, 5, 2))
+    networks = double_descent.Networks(2, 3, 4, 2, seed=0, dtype=np.float64)
+    weights = [tf.Variable(w) for w in networks.weights]
+
+    def errors():
+        hidden = tf.nn.relu(x @ weights[0] + weights[1])
+        return tf.reduce_mean(tf.reduce_sum((hidden @ weights[2] + weights[3] - y) ** 2, axis=2), axis=1)
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(errors())
+        return tape.gradient(loss, weights)
+
+    exact = np.concatenate([np.reshape(g, (2, -1)) for g in gradients()], axis=1)
+    np.testing.assert_allclose(networks.gradient(x, y), exact, rtol=1e-12, atol=1e-14)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 6))
+    optimizer.build(weights)
+    for _ in range(6):
+        optimizer.apply(gradients(), weights)
+    networks.train(x, y, 6)
+    for ours, theirs in zip(networks.weights, weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(networks.error(x, y), errors(), rtol=1e-5)
 
 
 def test_the_training_error_of_wide_two_layer_networks_vanishes():
