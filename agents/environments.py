@@ -39,7 +39,6 @@ class Environments:
     """
 
     def __init__(self, environment, copies=1, seed=0, parallel=False):
-        import gymnasium
         from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
         self.name = name_of(environment)
@@ -47,7 +46,7 @@ class Environments:
         make = maker(environment)
         kind = AsyncVectorEnv if arguments.boolean("parallel", parallel) else SyncVectorEnv
         self._copies = kind([make] * count, autoreset_mode=AutoresetMode.SAME_STEP)
-        self._gymnasium, self.copies = gymnasium, count
+        self.copies = count
         self.observation_space = self._copies.single_observation_space
         self.action_space = self._copies.single_action_space
         observations, _ = self._copies.reset(seed=arguments.seed("seed", seed))
@@ -99,10 +98,54 @@ class Environments:
             seed: Seed of the new episodes.
         """
         if state.size:
-            copies, self.observations = pickle.loads(state.tobytes())
-            self._copies.envs = self._copies.envs[:0] + type(self._copies.envs)(copies)
+            self._copies.envs, self.observations = pickle.loads(state.tobytes())
         else:
             self.observations = np.array(self._copies.reset(seed=seed)[0])
+
+    def part(self, first, last):
+        """Returns some of the copies in their present state, as bytes for another process.
+
+        Args:
+            first: The first copy.
+            last: The copy after the last one.
+
+        Raises:
+            ValueError: If the copies can't be pickled.
+        """
+        copies = getattr(self._copies, "envs", None)
+        try:
+            if copies is None:
+                raise TypeError("they run in processes of their own")
+            return pickle.dumps((self.name, list(copies[first:last]), self.observations[first:last]))
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            raise ValueError(f"copies of {self.name} can't be sent to an executor: {error}") from error
+
+    def put(self, first, part):
+        """Replaces copies by those of a part that has moved on.
+
+        Args:
+            first: The first copy of the part.
+            part: What `part` of the copies returned, after further steps.
+        """
+        _, copies, observations = pickle.loads(part)
+        own = list(self._copies.envs)
+        own[first : first + len(copies)] = copies
+        self._copies.envs = own
+        self.observations = self.observations.copy()
+        self.observations[first : first + len(copies)] = observations
+
+    @classmethod
+    def of_part(cls, part):
+        """Returns copies that go on where a part was taken.
+
+        Args:
+            part: What `part` returned.
+        """
+        name, copies, observations = pickle.loads(part)
+        # The constructor begins new episodes, in copies of its own.
+        unpacked = cls(lambda: pickle.loads(part)[1][0], len(copies))
+        unpacked.name, unpacked._copies.envs, unpacked.observations = name, copies, observations
+        return unpacked
 
     def close(self):
         """Frees the resources of the copies."""
