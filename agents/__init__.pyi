@@ -2,6 +2,7 @@ from . import bandits as bandits
 from . import knapsack as knapsack
 from . import q_learning as q_learning
 from . import tabular as tabular
+from .acktr import ACKTR as ACKTR
 from .evaluation import Episodes as Episodes
 from .evaluation import evaluate as evaluate
 from .knapsack import Knapsack as Knapsack
@@ -9,3 +10,5 @@ from .knapsack import KnapsackEnvironment as KnapsackEnvironment
 from .policies import Policy as Policy
 from .ppo import PPO as PPO
 from .tabular import FiniteMDP as FiniteMDP
+from .trpo import TRPO as TRPO
+from .vpg import VPG as VPG

@@ -90,11 +90,17 @@ class OnPolicy(Agent):
         values, following = rollouts.values_of(rollout, lambda x: self._value_of(x).numpy())
         advantages = self._advantages(rollout, rewards, values, following)
         returns = (advantages + values).ravel().astype("float32")
+        weights = self._weights(rollout, rewards, values, following, advantages)
         observations = rollout.observations.reshape(-1, *rollout.observations.shape[2:])
         actions = rollout.actions.reshape(-1, *rollout.actions.shape[2:])
         outputs, log_probs = self._judge(observations, actions)
-        advantages = advantages.ravel().astype("float32")
-        return Batch(observations, actions, outputs, log_probs, advantages, returns, values.ravel())
+        weights = weights.ravel().astype("float32")
+        return Batch(observations, actions, outputs, log_probs, weights, returns, values.ravel())
+
+    def _weights(self, rollout, rewards, values, following, advantages):
+        """Returns what multiplies the gradients of the log-probabilities, [T, N]; the advantages by default."""
+        del rollout, rewards, values, following
+        return advantages
 
     def _advantages(self, rollout, rewards, values, following):
         return generalized_advantages(
@@ -133,6 +139,19 @@ def explained_variance(predicted, target):
     """Returns 1 - Var(target - predicted) / Var(target), 0 if the targets are constant."""
     variance = np.var(target)
     return float(1 - np.var(target - predicted) / variance) if variance > 0 else 0.0
+
+
+def normalized(weights):
+    """Returns a tensor scaled to mean 0 and variance 1."""
+    mean, variance = tf.nn.moments(weights, 0)
+    return (weights - mean) / (tf.sqrt(variance) + 1e-8)
+
+
+def require_one_replica(agent):
+    """Raises ValueError if the strategy of an agent has several replicas."""
+    count = agent.strategy.num_replicas_in_sync
+    if count > 1:
+        raise ValueError(f"strategy of {agent.settings.algorithm} must have one replica, got {count}")
 
 
 def adam(rate):

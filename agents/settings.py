@@ -142,6 +142,29 @@ class VPGSettings(OnPolicySettings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ACKTRSettings(VPGSettings):
+    """Settings of the policy gradient by K-FAC (Sec. 8.5), besides those of `VPGSettings`.
+
+    Args:
+        kl_limit: Bound on the predicted mean divergence of a step (Eq. 8.5.1), in nats.
+        damping: Initial damping of the Fisher matrix; `None` to measure it.
+        inverse_every: Steps of the policy between inversions of the Kronecker factors.
+    """
+
+    algorithm: ClassVar[str] = "ACKTR"
+    kl_limit: float = 0.01
+    damping: float | None = None
+    inverse_every: int = 5
+
+    def __post_init__(self):
+        super().__post_init__()
+        arguments.positive_number("kl_limit", self.kl_limit)
+        if self.damping is not None:
+            arguments.positive_number("damping", self.damping)
+        arguments.integer("inverse_every", self.inverse_every, 1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class TRPOSettings(OnPolicySettings):
     """Settings of trust region policy optimization (Sec. 8.5), besides those of `OnPolicySettings`.
 
@@ -315,6 +338,7 @@ ALGORITHMS = {
     for settings in (
         PPOSettings,
         VPGSettings,
+        ACKTRSettings,
         TRPOSettings,
         DQNSettings,
         C51Settings,
