@@ -1,4 +1,5 @@
 from . import adversarial as adversarial
+from . import bellman as bellman
 from . import binary as binary
 from . import calibration as calibration
 from . import classification as classification
