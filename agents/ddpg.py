@@ -49,7 +49,9 @@ class DDPG(OffPolicy):
         settings, environments = self.settings, self.environments
         self.actions = bounded_actions(environments.action_space, settings.algorithm)
         shape, look = environments.observation_space.shape, (settings.hidden, settings.activation)
-        self.policy = policy_of(policy, lambda: _bounded_network(shape, self.actions.size, *look), self.actions)
+        self.policy = policy_of(
+            policy, lambda: _bounded_network(shape, self.actions.size, *look), self.actions
+        )
         self.critic = network(shape, 1, *look, 1.0, name="critic", actions=self.actions.size)
         self.target, self.critic_target = twin(self.policy), twin(self.critic)
         self.optimizer = keras.optimizers.Adam(settings.actor_learning_rate)

@@ -28,7 +28,9 @@ class OffPolicy(Agent):
         settings = self.settings
         count = self.strategy.num_replicas_in_sync
         if settings.batch_size % count:
-            raise ValueError(f"batch_size must be a multiple of the {count} replicas, got {settings.batch_size}")
+            raise ValueError(
+                f"batch_size must be a multiple of the {count} replicas, got {settings.batch_size}"
+            )
         if settings.capacity < self.copies:
             raise ValueError(f"capacity must be at least the {self.copies} copies, got {settings.capacity}")
         self._build_networks(policy)
@@ -40,7 +42,9 @@ class OffPolicy(Agent):
         self._rounds = max(1, _ITERATION // (self._between * self.copies))
         vector = tf.TensorSpec((None, *observation.shape), observation.dtype)
         self._greedy = tf.function(
-            lambda observations: self._acted(self.policy(observations)), input_signature=[vector], autograph=False
+            lambda observations: self._acted(self.policy(observations)),
+            input_signature=[vector],
+            autograph=False,
         )
         if count > 1:
             self._update = self._distributed_steps
@@ -108,7 +112,9 @@ class OffPolicy(Agent):
             return index + 1, tf.tensor_scatter_nd_update(errors, [[index]], error[None]), total + logs
 
         begin = 0, tf.zeros((count, size)), tf.zeros(len(self.log_names))
-        _, errors, total = tf.while_loop(lambda index, *_: index < count, body, begin, maximum_iterations=count)
+        _, errors, total = tf.while_loop(
+            lambda index, *_: index < count, body, begin, maximum_iterations=count
+        )
         return errors, total / count
 
     def _distributed_steps(self, batches, before):
