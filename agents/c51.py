@@ -15,8 +15,8 @@ class C51(DQN):
     """Learns the probabilities of K returns between `low` and `high` for each action.
 
     Minimizes the cross-entropy of the projected distribution of r + gamma Z(s') and Z(s, a). The action
-    with the largest mean return is taken. Returns beyond the atoms count as the outermost atoms, so that `low`
-    and `high` must enclose the discounted returns.
+    with the largest mean return is taken. Returns beyond the atoms count as the outermost atoms, so that
+    `low` and `high` must enclose the discounted returns.
 
     The logs are those of `DQN`; `loss` is in nats. The priorities of replay are the divergences.
 

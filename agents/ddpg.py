@@ -19,7 +19,8 @@ class DDPG(OffPolicy):
 
     The maximum of Eq. 8.3.2 over continuous actions is taken by a second network, the policy a = pi(s). Each
     gradient step moves Q(s, a) towards \(r + \gamma Q'(s', \pi'(s'))\), and then the policy up the
-    gradient of \(\langle Q(s, \pi(s)) \rangle\). The target networks Q' and pi' are running averages of the weights.
+    gradient of \(\langle Q(s, \pi(s)) \rangle\). The target networks Q' and pi' are running averages of the
+    weights.
 
     Gaussian noise on the policy's actions explores. The logs of an update are `loss` of Q, `value` (the mean
     of Q over the batches) and `policy_value` (the mean of Q for the policy's own actions).

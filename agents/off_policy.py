@@ -1,7 +1,7 @@
 """What the algorithms have in common that learn from a replay buffer of past experience.
 
-Legend: N copies, U gradient steps of an update, B steps of experience in each, O the shape of an observation, A the
-shape of an action.
+Legend: N copies, U gradient steps of an update, B steps of experience in each, O the shape of an observation,
+A the shape of an action.
 """
 
 import numpy as np
@@ -19,9 +19,9 @@ _ITERATION = 250
 class OffPolicy(Agent):
     """Base class: alternates between steps of experience and updates from the replay buffer.
 
-    Subclasses build the networks in `_build_networks`, choose the actions in `_explored`, and make a gradient step in
-    `_learned`. The U gradient steps of an update are one program, in which the target networks follow too.
-    Prioritized batches are drawn before it, so that the priorities change between updates.
+    Subclasses build the networks in `_build_networks`, choose the actions in `_explored`, and make a gradient
+    step in `_learned`. The U gradient steps of an update are one program, in which the target networks follow
+    too. Its batches are drawn before it, so that priorities change between updates only.
     """
 
     def _build(self, policy):

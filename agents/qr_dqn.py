@@ -13,8 +13,8 @@ from .settings import QRDQNSettings
 class QRDQN(DQN):
     """Learns K quantiles of the return of each action, at the levels (2i + 1) / 2K.
 
-    Minimizes the quantile Huber loss of the quantiles of r + gamma Z(s') and those of Z(s, a). The action with
-    the largest mean quantile is taken. Unlike `C51`, it needs no bounds of the return.
+    Minimizes the quantile Huber loss of the quantiles of r + gamma Z(s') and those of Z(s, a). The action
+    with the largest mean quantile is taken. Unlike `C51`, it needs no bounds of the return.
 
     The logs are those of `DQN`. The priorities of replay are the losses.
 
@@ -27,7 +27,8 @@ class QRDQN(DQN):
         ValueError: As for `DQN`.
 
     References:
-        Dabney et al., "Distributional Reinforcement Learning with Quantile Regression" (2018), arXiv:1710.10044.
+        Dabney et al., "Distributional Reinforcement Learning with Quantile Regression" (2018),
+        arXiv:1710.10044.
     """
 
     settings_class = QRDQNSettings

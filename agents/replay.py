@@ -1,7 +1,7 @@
 """Replay buffers: past steps of experience, drawn uniformly or by priority.
 
-Legend: C capacity, F filled rows, N copies, U batches, B steps of a batch, O the shape of an observation, A the
-shape of an action.
+Legend: C capacity, F filled rows, N copies, U batches, B steps of a batch, O the shape of an observation,
+A the shape of an action.
 """
 
 import collections
@@ -217,7 +217,7 @@ class PrioritizedReplay(Replay):
 class SumTree:
     """Nonnegative numbers whose partial sums are found in logarithmic time.
 
-    A binary tree in one array: node i is the sum of its children 2i and 2i + 1, and the numbers are the leaves.
+    A binary tree in one array: node i is the sum of its children 2i and 2i + 1; the numbers are the leaves.
 
     Args:
         count: How many numbers; all are zero at first.

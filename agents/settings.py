@@ -234,7 +234,7 @@ class DQNSettings(OffPolicySettings):
     learning_rate: float = 2.3e-3
     hidden: tuple[int, ...] = (256, 256)
     double: bool = False
-    target_every: int = 10
+    target_every: int = 128
     exploration: float = 0.16
     epsilon: float = 1.0
     final_epsilon: float = 0.04

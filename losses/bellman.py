@@ -1,13 +1,14 @@
 r"""Losses of Q-learning (Sec. 8.3): the error of the Bellman equation, for values and for distributions.
 
-No gradient flows through a target. Where an episode was cut off by a time limit, the value of its last state is
-not zero: only `terminated` removes it.
+No gradient flows through a target. Where an episode was cut off by a time limit, the value of its last state
+is not zero: only `terminated` removes it.
 
 Legend: B steps of experience, A actions, K atoms or quantiles of the return.
 
 References:
     Mnih et al., "Human-level control through deep reinforcement learning" (2015).
-    van Hasselt, Guez and Silver, "Deep Reinforcement Learning with Double Q-learning" (2016), arXiv:1509.06461.
+    van Hasselt, Guez and Silver, "Deep Reinforcement Learning with Double Q-learning" (2016),
+    arXiv:1509.06461.
     Bellemare, Dabney and Munos, "A Distributional Perspective on Reinforcement Learning" (2017),
     arXiv:1707.06887.
     Dabney et al., "Distributional Reinforcement Learning with Quantile Regression" (2018), arXiv:1710.10044.
@@ -79,7 +80,8 @@ def categorical_projection(probabilities, rewards, terminated, discount, support
     r"""Projects the distribution of \(r + \gamma Z(s')\) onto the atoms \(z_i\) of the support.
 
     The probability of a return between two atoms is split between them so that its mean stays the same; a
-    return beyond the support goes to its end: \(m_i = \sum_j p_j [1 - |[r + \gamma z_j] - z_i| / \Delta z]_+\).
+    return beyond the support goes to its end:
+    \(m_i = \sum_j p_j [1 - |[r + \gamma z_j] - z_i| / \Delta z]_+\), the inner brackets clipping to the support.
     A return that lies on an atom leaves all of its probability there.
 
     Args:

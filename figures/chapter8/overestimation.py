@@ -1,13 +1,13 @@
 r"""The upward bias of the maximum of noisy values, and double estimation (Sec. 8.3, "Bias and Double Q").
 
-Let A actions have true values mu_a, independent Gaussians of standard deviation s, and estimates with independent
-noise of standard deviation 1. With E_A the mean of the largest of A standard Gaussians,
+Let A actions have true values mu_a, independent Gaussians of standard deviation s, and estimates with
+independent noise of standard deviation 1. With E_A the mean of the largest of A standard Gaussians,
 
     single    <max_a Q_a - max_a mu_a>            = (sqrt(1 + s^2) - s) E_A
     double    <Q'_{argmax Q} - max_a mu_a>        = (s^2 / sqrt(1 + s^2) - s) E_A
 
-where Q' has the same true values and noise of its own: the maximum overestimates the best value, and the double
-estimate is unbiased for equal values and too low otherwise.
+where Q' has the same true values and noise of its own: the maximum overestimates the best value, and the
+double estimate is unbiased for equal values and too low otherwise.
 
 Legend: A actions, R repetitions, M measurements.
 
@@ -192,7 +192,9 @@ def plot(learned):
     left.legend(frameon=False, fontsize=8)
     for double, learning in learned.items():
         label, color = AGENTS[double]
-        right.plot(learning.steps, learning.values - learning.returns, color=color, linewidth=1.8, label=label)
+        right.plot(
+            learning.steps, learning.values - learning.returns, color=color, linewidth=1.8, label=label
+        )
     right.axhline(0, color=style.MUTED, linewidth=1)
     right.set(xlabel="steps of experience", ylabel="largest Q - realized return")
     right.legend(frameon=False, fontsize=8)
@@ -210,11 +212,11 @@ FIGURE = Figure(
     draw=draw,
     caption=(
         "Left: the largest of several noisy estimates lies above the best true value, the more so the more "
-        "actions there are (red; lines are exact, points simulated). If one set of estimates chooses the action and "
-        "an independent one values it (blue), the bias vanishes for equal true values and is negative otherwise. "
-        "Right: the largest Q minus the realized return in a game whose rewards are pure noise, so that all true "
-        "values are zero. DQN overestimates them, and the bootstrap multiplies the bias by up to 1/(1 - γ) = 10. "
-        "In double DQN the online network chooses and the target network, an older copy, values the choice; it "
-        "reduces the bias as far as the errors of the two are independent."
+        "actions there are (orange; lines are exact, points simulated). If one set of estimates chooses the "
+        "action and an independent one values it (blue), the bias vanishes for equal true values and is "
+        "negative otherwise. Right: the largest Q minus the realized return in a game whose rewards are pure "
+        "noise, so that all true values are zero. DQN overestimates them, and the bootstrap multiplies the "
+        "bias by up to 1/(1 - γ) = 10. In double DQN the online network chooses and the target network, an "
+        "older copy, values the choice, which reduces the bias as far as the errors of the two are independent."
     ),
 )

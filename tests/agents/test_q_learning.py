@@ -14,8 +14,8 @@ LENGTH, DISCOUNT, REWARD = 5, 0.8, 0.02
 class Chain(gymnasium.Env):
     """Five states in a row; a step to the right of the last one ends the episode with a reward of 1.
 
-    A step to the left of the first state stays there, with a small reward. After three steps the episode is cut
-    off, which does not change the values.
+    A step to the left of the first state stays there, with a small reward. After three steps the episode is
+    cut off, which does not change the values.
     """
 
     action_space = gymnasium.spaces.Discrete(2)
@@ -111,7 +111,7 @@ def test_updates_are_traced_once(learned):
 @pytest.fixture(scope="module")
 def linear():
     """Agents with and without double Q-learning, with weights that choose different actions."""
-    agents = [DQN(Chain, hidden=(), double=double, discount=0.5) for double in (False, True)]
+    agents = [DQN(Chain, hidden=(), double=double, discount=0.5, target_every=10) for double in (False, True)]
     for agent in agents:
         kernel = np.zeros((LENGTH, 2), "float32")
         kernel[0], kernel[1] = (1, 3), (2, -1)
