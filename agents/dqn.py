@@ -33,7 +33,7 @@ class DQN(OffPolicy):
         ValueError: As for `Agent`, or if the actions are not discrete.
 
     Example:
-        >>> agent = DQN("CartPole-v1", double=True, warmup=100, train_every=50, updates=5)
+        >>> agent = DQN("CartPole-v1", double=True, hidden=(32,), warmup=100, train_every=50, updates=5)
         >>> logs = agent.learn(500, progress=False)
         >>> int(agent.act(np.zeros(4, "float32"))) in (0, 1)
         True
