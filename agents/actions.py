@@ -180,7 +180,7 @@ def actions_of(space, stochastic, algorithm, **settings):
     if stochastic and isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1:
         return GaussianActions(space.low, space.high)
     wanted = "a Discrete or a one-dimensional Box" if stochastic else "a Discrete"
-    raise ValueError(f"action space of {algorithm} must be {wanted}, got {space}")
+    raise ValueError(f"action space of {algorithm} must be {wanted}, got {space}{_fitting(space)}")
 
 
 def bounded_actions(space, algorithm):
@@ -196,5 +196,19 @@ def bounded_actions(space, algorithm):
     import gymnasium
 
     if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1 or not space.is_bounded():
-        raise ValueError(f"action space of {algorithm} must be a bounded one-dimensional Box, got {space}")
+        raise ValueError(
+            f"action space of {algorithm} must be a bounded one-dimensional Box, got {space}{_fitting(space)}"
+        )
     return DeterministicActions(space.low, space.high)
+
+
+def _fitting(space):
+    """Returns the algorithms that can act in a space, for messages; an empty string if none can."""
+    import gymnasium
+
+    fitting = []
+    if isinstance(space, gymnasium.spaces.Discrete):
+        fitting = ["PPO", "TRPO", "VPG", "DQN", "C51", "QRDQN"]
+    elif isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1:
+        fitting = ["PPO", "TRPO", "VPG"] + ["DDPG"] * space.is_bounded()
+    return f"; for this space use {', '.join(fitting[:-1])} or {fitting[-1]}" if fitting else ""

@@ -116,7 +116,7 @@ def normalizer_of(model):
     return next(layers, None)
 
 
-def network(shape, outputs, hidden, activation, gain, normalize=False, name="network"):
+def network(shape, outputs, hidden, activation, gain, normalize=False, name="network", actions=0):
     """Returns a fully connected network with orthogonal weights, or a convolutional one for images.
 
     Images of at least 36x36 pixels, values 0 to 255, go through the three convolutions of Mnih et al. (2015).
@@ -129,6 +129,8 @@ def network(shape, outputs, hidden, activation, gain, normalize=False, name="net
         gain: Scale of the last layer's weights; small for a policy, so that it begins near uniform.
         normalize: Whether to normalize the observations by running statistics.
         name: The model's name.
+        actions: Components A of a continuous action, for a network with the inputs [observations, actions]
+            that values both; 0 for none.
     """
     observations = keras.Input(shape, name="observations")
     x = observations
@@ -138,13 +140,17 @@ def network(shape, outputs, hidden, activation, gain, normalize=False, name="net
         x = keras.layers.Flatten()(x)
     if normalize and len(shape) < 3:
         x = RunningNormalization()(x)
+    inputs = observations
+    if actions:
+        inputs = [observations, keras.Input((actions,), name="actions")]
+        x = keras.layers.Concatenate()([x, inputs[1]])
     for width in hidden:
         x = keras.layers.Dense(width, activation, kernel_initializer=_orthogonal(np.sqrt(2)))(x)
     size = (outputs,) if isinstance(outputs, int) else tuple(outputs)
     x = keras.layers.Dense(int(np.prod(size)), kernel_initializer=_orthogonal(gain), dtype="float32")(x)
     if len(size) > 1:
         x = keras.layers.Reshape(size)(x)
-    return keras.Model(observations, x, name=name)
+    return keras.Model(inputs, x, name=name)
 
 
 def policy_network(shape, actions, hidden, activation, normalize=False, log_std=0.0):

@@ -210,8 +210,9 @@ class OffPolicySettings(Settings):
         updates: Gradient steps of each update.
         batch_size: Steps of experience in each gradient step.
         prioritized: Exponent of the priorities in prioritized replay; 0 for uniform replay.
-        importance: Initial exponent of its importance weights, which rises to 1.
+        importance: Initial exponent of its importance weights, which rises to 1 over the steps of `learn`.
         gradient_norm: Largest norm of the gradient; `None` for no limit.
+        schedule: `constant`, or `linear`, in which the learning rate decays to zero over the steps of `learn`.
     """
 
     activation: str = "relu"
@@ -223,9 +224,11 @@ class OffPolicySettings(Settings):
     prioritized: float = 0.0
     importance: float = 0.4
     gradient_norm: float | None = 10.0
+    schedule: str = "constant"
 
     def __post_init__(self):
         super().__post_init__()
+        arguments.one_of("schedule", self.schedule, SCHEDULES)
         for name in ("capacity", "warmup", "train_every", "updates", "batch_size"):
             arguments.integer(name, getattr(self, name), 1)
         if self.batch_size > self.warmup:
@@ -254,7 +257,7 @@ class DQNSettings(OffPolicySettings):
     learning_rate: float = 2.3e-3
     hidden: tuple[int, ...] = (256, 256)
     double: bool = False
-    target_every: int = 10
+    target_every: int = 128
     exploration: float = 0.16
     epsilon: float = 1.0
     final_epsilon: float = 0.04

@@ -1,5 +1,6 @@
 from . import adversarial as adversarial
 from . import bandit_feedback as bandit_feedback
+from . import bellman as bellman
 from . import binary as binary
 from . import calibration as calibration
 from . import classification as classification

@@ -1,0 +1,223 @@
+"""What the algorithms have in common that learn from a replay buffer of past experience.
+
+Legend: N copies, U gradient steps of an update, B steps of experience in each, O the shape of an observation,
+A the shape of an action.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from ..optimizers import replicas
+from .agent import Agent
+from .policies import Policy
+from .replay import Batch, PrioritizedReplay, Replay
+
+# Steps of experience, over all copies, that make an iteration with its logs where updates are more frequent.
+_ITERATION = 250
+
+
+class OffPolicy(Agent):
+    """Base class: alternates between steps of experience and updates from the replay buffer.
+
+    Subclasses build the networks in `_build_networks`, choose the actions in `_explored`, and make a gradient
+    step in `_learned`. The U gradient steps of an update are one program, in which the target networks follow
+    too. Its batches are drawn before it, so that priorities change between updates only.
+    """
+
+    def _build(self, policy):
+        settings = self.settings
+        count = self.strategy.num_replicas_in_sync
+        if settings.batch_size % count:
+            raise ValueError(
+                f"batch_size must be a multiple of the {count} replicas, got {settings.batch_size}"
+            )
+        if settings.capacity < self.copies:
+            raise ValueError(f"capacity must be at least the {self.copies} copies, got {settings.capacity}")
+        self._build_networks(policy)
+        observation = self.environments.observations[0]
+        self.replay = self._new_replay(observation)
+        self.gradient_steps = 0
+        # Whole steps of all copies between updates, and updates of an iteration.
+        self._between = -(-settings.train_every // self.copies)
+        self._rounds = max(1, _ITERATION // (self._between * self.copies))
+        vector = tf.TensorSpec((None, *observation.shape), observation.dtype)
+        self._greedy = tf.function(
+            lambda observations: self._acted(self.policy(observations)),
+            input_signature=[vector],
+            autograph=False,
+        )
+        if count > 1:
+            self._update = self._distributed_steps
+            self._distributed = tf.function(
+                lambda batch: self.strategy.run(self._learned, (batch,)), autograph=False
+            )
+        else:
+            # XLA makes small dense networks faster, and convolutions slower on CPUs.
+            compiled = observation.ndim < 3
+            self._update = tf.function(self._all_steps, autograph=False, jit_compile=compiled)
+
+    def _new_replay(self, observation):
+        settings, action = self.settings, self._random_actions()[0]
+        if settings.prioritized:
+            return PrioritizedReplay(settings.capacity, observation, action, settings.prioritized)
+        return Replay(settings.capacity, observation, action)
+
+    def _iterate(self):
+        if self.settings.schedule == "linear":
+            for optimizer, peak in self._optimizers():
+                optimizer.learning_rate.assign(peak * (1 - self.fraction))
+        rows = []
+        for _ in range(self._rounds):
+            for _ in range(self._between):
+                self._gather()
+            if self.steps >= self.settings.warmup:
+                rows.append(self._improve())
+        logs = np.mean(rows, axis=0).tolist() if rows else []
+        return {**dict(zip(self.log_names, logs, strict=False)), **self._schedules()}
+
+    def _gather(self):
+        """Makes one step in each copy and stores it."""
+        observations = self.environments.observations
+        if self.steps < self.settings.warmup:
+            actions = self._random_actions()
+        else:
+            actions = self._explored(observations)
+        step = self.environments.step(self._bounded(actions))
+        self.replay.add(observations, actions, step.rewards, step.next_observations, step.terminated)
+        self._count(step)
+
+    def _improve(self):
+        """Makes the gradient steps of one update; returns their mean logs."""
+        settings = self.settings
+        importance = settings.importance + (1 - settings.importance) * self.fraction
+        rows, batches = self.replay.sample(self.random, settings.updates, settings.batch_size, importance)
+        batches = Batch(*map(tf.convert_to_tensor, batches))
+        errors, logs = self._update(batches, tf.constant(self.gradient_steps, tf.int32))
+        self.gradient_steps += settings.updates
+        self.replay.update(rows, np.asarray(errors))
+        return np.asarray(logs)
+
+    def _all_steps(self, batches, before):
+        """Makes U gradient steps in one program; returns the errors [U, B] and the mean logs.
+
+        Args:
+            batches: A `Batch` of tensors [U, B, ...].
+            before: Number of gradient steps so far.
+        """
+        count, size = batches.rewards.shape
+
+        def body(index, errors, total):
+            error, logs = self._learned(Batch(*(tensor[index] for tensor in batches)))
+            self._follow(before + index + 1)
+            return index + 1, tf.tensor_scatter_nd_update(errors, [[index]], error[None]), total + logs
+
+        begin = 0, tf.zeros((count, size)), tf.zeros(len(self.log_names))
+        _, errors, total = tf.while_loop(
+            lambda index, *_: index < count, body, begin, maximum_iterations=count
+        )
+        return errors, total / count
+
+    def _distributed_steps(self, batches, before):
+        """The same with each batch shared among the replicas."""
+        errors, rows = [], []
+        for index in range(self.settings.updates):
+            error, logs = self._distributed(Batch(*(tensor[index] for tensor in batches)))
+            self._follow(int(before) + index + 1)
+            errors.append(np.concatenate(self.strategy.experimental_local_results(error)))
+            rows.append(self.strategy.reduce("MEAN", logs, axis=None).numpy())
+        return np.stack(errors), np.mean(rows, axis=0)
+
+    def _part(self, batch):
+        """Returns this replica's part of a batch."""
+        number = replicas.number()
+        if number == 1:
+            return batch
+        size = self.settings.batch_size // number
+        begin = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32) * size
+        return Batch(*(tensor[begin : begin + size] for tensor in batch))
+
+    def _descend(self, optimizer, gradients, weights):
+        """Applies the mean of the replicas' gradients, clipped to the largest norm."""
+        number, limit = replicas.number(), self.settings.gradient_norm
+        # Keras's optimizer adds up the replicas' gradients.
+        gradients = [gradient / number**2 for gradient in replicas.total(gradients)]
+        if limit is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, limit / number)
+        optimizer.apply(gradients, weights)
+
+    def _follow(self, steps):
+        """Moves each target network towards its online network after a number of gradient steps."""
+        share = self._share(steps)
+        for online, target in self._followed():
+            for weight, follower in zip(online.weights, target.weights, strict=True):
+                follower.assign(share * weight + (1 - share) * follower)
+
+    def _own_state(self):
+        stored = {f"agent/replay/{name}": array for name, array in self.replay.state().items()}
+        return {**stored, "agent/gradient_steps": np.array(self.gradient_steps)}
+
+    def _restore_own(self, state):
+        prefix = "agent/replay/"
+        self.replay.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        self.gradient_steps = int(state["agent/gradient_steps"])
+
+    def _bounded(self, actions):
+        """Returns actions as the environment takes them."""
+        return actions
+
+    def _schedules(self):
+        """Returns the values of schedules for the logs."""
+        return {}
+
+    def _build_networks(self, policy):
+        """Makes the networks, of which `self.policy` acts, and their optimizers."""
+        raise NotImplementedError
+
+    def _acted(self, outputs):
+        """Returns the best actions as the buffer stores them, of the policy's outputs."""
+        raise NotImplementedError
+
+    def _random_actions(self):
+        """Returns uniformly random actions as the buffer stores them, [N, *A]."""
+        raise NotImplementedError
+
+    def _explored(self, observations):
+        """Returns the policy's actions with exploration, [N, *A]."""
+        raise NotImplementedError
+
+    def _learned(self, batch):
+        """Makes a gradient step on this replica's part of a batch; returns its errors [B] and logs."""
+        raise NotImplementedError
+
+    def _optimizers(self):
+        """Returns pairs of an optimizer and its initial learning rate."""
+        raise NotImplementedError
+
+    def _followed(self):
+        """Returns pairs of an online network and its target network."""
+        raise NotImplementedError
+
+    def _share(self, steps):
+        """Returns the share of the online weights in a target network after a number of gradient steps."""
+        raise NotImplementedError
+
+
+def twin(model):
+    """Returns a second network with the same weights."""
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    copy.trainable = False
+    return copy
+
+
+def policy_of(policy, default, actions):
+    """Returns the user's network, or a default one, as a `Policy`.
+
+    Args:
+        policy: A `Policy`, a `keras.Model`, or `None`.
+        default: Function that returns the default network.
+        actions: What the network's outputs mean.
+    """
+    if isinstance(policy, Policy):
+        return policy
+    return Policy(default() if policy is None else policy, actions)

@@ -1,0 +1,139 @@
+r"""Losses of Q-learning (Sec. 8.3): the error of the Bellman equation, for values and for distributions.
+
+No gradient flows through a target. Where an episode was cut off by a time limit, the value of its last state
+is not zero: only `terminated` removes it.
+
+Legend: B steps of experience, A actions, K atoms or quantiles of the return.
+
+References:
+    Mnih et al., "Human-level control through deep reinforcement learning" (2015).
+    van Hasselt, Guez and Silver, "Deep Reinforcement Learning with Double Q-learning" (2016),
+    arXiv:1509.06461.
+    Bellemare, Dabney and Munos, "A Distributional Perspective on Reinforcement Learning" (2017),
+    arXiv:1707.06887.
+    Dabney et al., "Distributional Reinforcement Learning with Quantile Regression" (2018), arXiv:1710.10044.
+"""
+
+import tensorflow as tf
+
+
+def td_targets(rewards, next_values, terminated, discount):
+    r"""Returns \(r + \gamma V(s')\), and \(r\) where \(s'\) is terminal (the sample of Eq. 8.3.2).
+
+    Args:
+        rewards: [B].
+        next_values: Of the next states, [B] or [B, K].
+        terminated: 1 where the next state is terminal, 0 otherwise, [B].
+        discount: The discount.
+
+    Returns:
+        The targets, of the shape of `next_values`, without gradient.
+    """
+    extra = len(next_values.shape) - 1
+    rewards, terminated = (tf.reshape(x, [-1, *[1] * extra]) for x in (rewards, terminated))
+    continued = tf.cast(1 - terminated, next_values.dtype)
+    return tf.stop_gradient(rewards + discount * continued * next_values)
+
+
+def of_actions(outputs, actions):
+    """Returns the outputs of one action in each row.
+
+    Args:
+        outputs: [B, A] or [B, A, K].
+        actions: Integers [B].
+
+    Returns:
+        [B] or [B, K].
+    """
+    return tf.gather(outputs, actions, axis=1, batch_dims=1)
+
+
+def double_values(online, target):
+    r"""Returns \(Q'(s, \mathrm{argmax}_a Q(s, a))\), the next values of double Q-learning.
+
+    One network chooses the action and the other one values it. If their errors are independent, the value of
+    the chosen action is not biased, whereas the maximum of noisy values is biased upwards.
+
+    Args:
+        online: Values Q of the network that chooses, [B, A].
+        target: Values Q' of the network that values the choice, [B, A].
+
+    Returns:
+        [B].
+    """
+    return of_actions(target, tf.argmax(online, axis=1))
+
+
+def huber(errors, threshold=1.0):
+    r"""Returns \(e^2 / 2\) for \(|e| \le c\) and \(c (|e| - c / 2)\) beyond, of the errors' shape.
+
+    Args:
+        errors: Of any shape.
+        threshold: The threshold c.
+    """
+    size = tf.abs(errors)
+    small = tf.minimum(size, threshold)
+    return small * (size - small / 2)
+
+
+def categorical_projection(probabilities, rewards, terminated, discount, support):
+    r"""Projects the distribution of \(r + \gamma Z(s')\) onto the atoms \(z_i\) of the support.
+
+    The probability of a return between two atoms is split between them so that its mean stays the same; a
+    return beyond the support goes to its end:
+    \(m_i = \sum_j p_j [1 - |[r + \gamma z_j] - z_i| / \Delta z]_+\), the inner brackets clipping to the support.
+    A return that lies on an atom leaves all of its probability there.
+
+    Args:
+        probabilities: Of the atoms in the next state, [B, K].
+        rewards: [B].
+        terminated: 1 where the next state is terminal, 0 otherwise, [B].
+        discount: The discount.
+        support: Returns of the atoms, in equal steps, [K].
+
+    Returns:
+        The probabilities of the atoms, [B, K], without gradient.
+    """
+    support = tf.convert_to_tensor(support)
+    atoms = tf.broadcast_to(support, tf.shape(probabilities))
+    returns = td_targets(rewards, atoms, terminated, discount)
+    returns = tf.clip_by_value(returns, support[0], support[-1])
+    spacing = (support[-1] - support[0]) / (support.shape[0] - 1)
+    distances = tf.abs(returns[:, None, :] - support[:, None]) / spacing
+    shares = tf.maximum(1 - distances, 0)
+    # Rounding of the spacing would leave the sum of shares a little off 1.
+    shares /= tf.reduce_sum(shares, axis=1, keepdims=True)
+    return tf.stop_gradient(tf.linalg.matvec(shares, probabilities))
+
+
+def categorical_loss(logits, targets):
+    """Returns the cross-entropy of target probabilities and softmax(logits), in nats, [B].
+
+    Args:
+        logits: [B, K].
+        targets: Probabilities, [B, K].
+    """
+    return -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=-1)
+
+
+def quantile_huber_loss(quantiles, targets, kappa=1.0):
+    r"""Returns \(\sum_i \langle |\tau_i - 1_{u < 0}| H_\kappa(u) / \kappa \rangle_j\) with
+    \(u = t_j - \theta_i\) and \(\tau_i = (2i + 1) / 2K\), i = 0 ... K - 1.
+
+    For kappa = 0 it is the loss of quantile regression, \(u (\tau - 1_{u < 0})\), and each minimizer
+    \(\theta_i\) is a quantile of the targets at \(\tau_i\).
+
+    Args:
+        quantiles: The \(\theta_i\), [B, K].
+        targets: Samples or quantiles of the target distribution, [B, J], without gradient.
+        kappa: Threshold of the Huber loss; 0 for the absolute value.
+
+    Returns:
+        [B].
+    """
+    count = quantiles.shape[1]
+    levels = (2 * tf.range(count, dtype=quantiles.dtype) + 1) / (2 * count)
+    errors = tf.stop_gradient(targets)[:, None, :] - quantiles[:, :, None]
+    sizes = huber(errors, kappa) / kappa if kappa else tf.abs(errors)
+    below = tf.cast(errors < 0, errors.dtype)
+    return tf.reduce_sum(tf.reduce_mean(tf.abs(levels[:, None] - below) * sizes, axis=2), axis=1)
