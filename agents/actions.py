@@ -62,6 +62,8 @@ class CategoricalActions(Actions):
         """Returns actions as the environment takes them."""
         return actions
 
+    clipped = bounded
+
 
 @keras.saving.register_keras_serializable("curvezoo")
 class GaussianActions(Actions):
@@ -95,6 +97,10 @@ class GaussianActions(Actions):
     def bounded(self, actions):
         """Returns actions clipped to the bounds, as the environment takes them."""
         return tf.clip_by_value(actions, self.low, self.high)
+
+    def clipped(self, actions):
+        """Returns the same of an array."""
+        return np.clip(actions, self.low, self.high)
 
 
 @keras.saving.register_keras_serializable("curvezoo")

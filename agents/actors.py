@@ -52,8 +52,7 @@ def play(part):
     policy, draw = _policy(part.policy)
     policy.set_weights(part.weights)
     copies = Environments.of_part(part.copies)
-    bounded = policy.actions.bounded_array if hasattr(policy.actions, "bounded_array") else None
-    rollout = collect(copies, lambda x, key: draw(x, key).numpy(), len(part.keys), part.keys, bounded)
+    rollout = collect(copies, lambda x, key: draw(x, key).numpy(), part.keys, policy.actions.clipped)
     return rollout, copies.part(0, copies.copies)
 
 

@@ -77,7 +77,7 @@ class Agent(abc.ABC):
         self.random = np.random.default_rng(self.seed)
         self.steps = self.planned = 0
         self.returns = collections.deque(maxlen=_RECENT)
-        self._running = np.zeros((2, copies))
+        self._running = np.zeros(copies)
         with self.strategy.scope():
             self._build(policy)
 
@@ -244,13 +244,13 @@ class Agent(abc.ABC):
             agent.restore({name: stored[name] for name in stored.files})
         return agent
 
-    def _count(self, step):
-        """Adds a `Step` to the counts of steps and to the returns of the running episodes."""
+    def _count(self, rewards, ended):
+        """Adds a step of all copies to the number of steps and to the returns of the running episodes."""
         self.steps += self.copies
-        self._running[0] += step.rewards
-        if step.ended.any():
-            self.returns.extend(self._running[0][step.ended].tolist())
-            self._running[:, step.ended] = 0.0
+        self._running += rewards
+        if ended.any():
+            self.returns.extend(self._running[ended].tolist())
+            self._running[ended] = 0.0
 
     def _key(self):
         """Returns a new random key, an int32 array [2]."""

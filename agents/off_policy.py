@@ -84,7 +84,7 @@ class OffPolicy(Agent):
             actions = self._explored(observations)
         step = self.environments.step(self._bounded(actions))
         self.replay.add(observations, actions, step.rewards, step.next_observations, step.terminated)
-        self._count(step)
+        self._count(step.rewards, step.ended)
 
     def _improve(self):
         """Makes the gradient steps of one update; returns their mean logs."""

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from .. import arguments
 from ..theory.returns import generalized_advantages
-from . import rollouts
+from . import actors, rollouts
 from .actions import actions_of
 from .agent import Agent
 from .policies import Policy, network, normalizer_of, policy_network
@@ -32,7 +33,21 @@ Args:
 
 
 class OnPolicy(Agent):
-    """Base class: collects a rollout, estimates advantages, and hands a `Batch` to `_update`."""
+    """Base class: collects a rollout, estimates advantages, and hands a `Batch` to `_update`.
+
+    Args:
+        environment: As for `Agent`.
+        settings: As for `Agent`.
+        executor: A `concurrent.futures.Executor` whose workers play the rollouts; `None` for this process.
+        actors: Number of workers among which the copies are shared; it divides their number.
+        **kwargs: As for `Agent`.
+    """
+
+    def __init__(self, environment, settings=None, *, executor=None, actors=1, **kwargs):
+        super().__init__(environment, settings, **kwargs)
+        self.executor, self.actors = executor, arguments.integer("actors", actors, 1)
+        if self.copies % self.actors:
+            raise ValueError(f"actors must divide the {self.copies} copies, got {actors}")
 
     def _build(self, policy):
         settings, name = self.settings, self.settings.algorithm
@@ -62,14 +77,7 @@ class OnPolicy(Agent):
         return outputs, self.actions.distribution(outputs).log_prob(actions)
 
     def _iterate(self):
-        rollout = rollouts.collect(
-            self.environments,
-            lambda observations, key: self._draw(observations, key).numpy(),
-            self.settings.rollout,
-            self.random.integers(0, 2**31 - 1, (self.settings.rollout, 2), dtype=np.int32),
-            None if not hasattr(self.actions, "low") else self._clipped,
-            self._count,
-        )
+        rollout = self._rollout()
         batch = self._batch(rollout)
         logs = self._update(batch)
         for model in (self.policy, self.value):
@@ -78,8 +86,22 @@ class OnPolicy(Agent):
                 layer.update(batch.observations)
         return {**logs, "explained_variance": explained_variance(batch.values, batch.returns)}
 
-    def _clipped(self, actions):
-        return np.clip(actions, self.actions.low, self.actions.high)
+    def _rollout(self):
+        shape = (self.actors, self.settings.rollout, 2)
+        keys = self.random.integers(0, 2**31 - 1, shape, dtype=np.int32)
+        if self.executor is None:
+            draw = self._draw
+            return rollouts.collect(
+                self.environments,
+                lambda observations, key: draw(observations, key).numpy(),
+                keys[0],
+                self.actions.clipped,
+                self._count,
+            )
+        rollout = actors.gather(self.executor, self.environments, self.policy, keys, self.actors)
+        for rewards, ended in zip(rollout.rewards, rollout.ended, strict=True):
+            self._count(rewards, ended)
+        return rollout
 
     def _batch(self, rollout):
         """Returns the `Batch` of a rollout, with generalized advantages (Eq. 8.2.12)."""

@@ -29,24 +29,23 @@ class Rollout:
     ended: np.ndarray
 
 
-def collect(environments, act, steps, keys, bounded=None, count=None):
+def collect(environments, act, keys, clipped, count=None):
     """Returns a rollout.
 
     Args:
         environments: The `Environments`, which are left at the rollout's end.
         act: Function of observations [N, *O] and a random key [2] that returns actions [N, *A].
-        steps: Number of steps T.
         keys: A key for each step, int32 [T, 2].
-        bounded: Function that makes actions as the environment takes them; `None` if they are already.
-        count: Function that is called with each `Step`.
+        clipped: Function that makes actions as the environment takes them.
+        count: Function that is called with the rewards and the ends of each step.
     """
     rows = []
-    for key in keys[:steps]:
+    for key in keys:
         observations = environments.observations
         actions = act(observations, key)
-        step = environments.step(actions if bounded is None else bounded(actions))
+        step = environments.step(clipped(actions))
         if count is not None:
-            count(step)
+            count(step.rewards, step.ended)
         rows.append(
             (observations, step.next_observations, actions, step.rewards, step.terminated, step.ended)
         )

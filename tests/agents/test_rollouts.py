@@ -9,7 +9,7 @@ from curvezoo.agents.rollouts import RewardScale, collect, values_of
 def rollout(made):
     actions = iter(np.array([[0, 0], [1, 0], [0, 0], [0, 0], [0, 0], [0, 1], [0, 0]]))
     copies = Environments(made.Counter, 2)
-    return collect(copies, lambda *_: next(actions), 7, np.zeros((7, 2), "int32"))
+    return collect(copies, lambda *_: next(actions), np.zeros((7, 2), "int32"), lambda actions: actions)
 
 
 def test_a_rollout_holds_each_step_as_it_happened(rollout):

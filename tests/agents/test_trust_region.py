@@ -215,7 +215,10 @@ def test_the_new_policy_does_not_depend_on_the_units_of_the_observations(problem
     transform = np.array([[3.0, 0.2, 0.0], [0.0, 0.5, 0.0], [1.0, 0.0, 4.0]])
     kernel, *rest = problem.initial
     natural, plain = [], []
-    for change, weights in ((None, problem.initial), (transform, [np.linalg.solve(transform, kernel), *rest])):
+    for change, weights in (
+        (None, problem.initial),
+        (transform, [np.linalg.solve(transform, kernel), *rest]),
+    ):
         data = problem.experience(weights=weights, transform=change)
         gradient, x, form = problem.direction(*data, number(0.0))
         before = problem.outputs(data[0], weights)
