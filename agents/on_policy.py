@@ -77,8 +77,10 @@ class OnPolicy(Agent):
         return outputs, self.actions.distribution(outputs).log_prob(actions)
 
     def _iterate(self):
+        begun = self.fraction
         rollout = self._rollout()
         batch = self._batch(rollout)
+        self._anneal(begun)
         logs = self._update(batch)
         for model in (self.policy, self.value):
             layer = normalizer_of(model)
@@ -135,11 +137,15 @@ class OnPolicy(Agent):
             self.settings.lam,
         )
 
-    def _anneal(self, optimizers):
-        """Sets the learning rates of a linear schedule."""
+    def _anneal(self, fraction):
+        """Sets the learning rates of a linear schedule after a share of the planned steps."""
         if self.settings.schedule == "linear":
-            for optimizer, peak in optimizers:
-                optimizer.learning_rate.assign(peak * (1 - self.fraction))
+            for optimizer, peak in self._optimizers():
+                optimizer.learning_rate.assign(peak * (1 - fraction))
+
+    def _optimizers(self):
+        """Returns pairs of an optimizer and its initial learning rate."""
+        return [(self.optimizer, self.settings.learning_rate)]
 
     def _minibatches(self, size, epochs, count):
         """Returns the indices of minibatches of shuffled epochs, int32 [epochs * count // size, size]."""

@@ -72,9 +72,9 @@ def test_the_weight_of_the_penalty_follows_the_divergence(made):
 def test_learning_rates_fall_linearly_over_the_planned_steps(made):
     learner = agent(made, learning_rate=0.1)
     learner.learn(64 * 4, progress=False)
-    assert float(learner.optimizer.learning_rate) == pytest.approx(0.1 * (1 - 1.0), abs=1e-8)
+    assert float(learner.optimizer.learning_rate) == pytest.approx(0.1 * (1 - 3 / 4))
     learner.learn(64, planned=64 * 10, progress=False)
-    assert float(learner.optimizer.learning_rate) == pytest.approx(0.1 * (1 - 5 / 10))
+    assert float(learner.optimizer.learning_rate) == pytest.approx(0.1 * (1 - 4 / 10))
 
 
 def test_your_own_network_is_the_policy(made):

@@ -144,7 +144,7 @@ def _infogan(data, epochs, arguments, rates):
 # A critic with batch norm judges few images by averages of real and generated ones together.
 _SMALL = {"generator_filters": (32, 16), "discriminator_filters": (16, 32), "normalization": "spectral"}
 # Without dense layers, which see the whole image, parts of digits are right but not their arrangement.
-_DENSE = {"generator_units": 512, "discriminator_units": 256}
+_DENSE = {"generator_units": 128, "discriminator_units": 128}
 _RATES = (1e-3, 2e-4)
 
 RECIPES = (
