@@ -1,4 +1,4 @@
-"""The policy gradient with K-FAC (the idea of ACKTR): a natural gradient at the cost of a few backward passes.
+"""The policy gradient with K-FAC, the idea of ACKTR: a natural gradient for a few backward passes.
 
 Legend: B steps of a rollout over all copies.
 """
@@ -18,8 +18,8 @@ class ACKTR(VPG):
 
     Everything is as in `VPG`, except for the step of the policy. `optimizers.KFAC` takes the gradient of the
     surrogate loss and the Fisher matrix of the policy's distribution of actions, sampled from the policy
-    itself and averaged over the rollout's states with equal weights. Its quadratic model sets the size of the
-    step, within a trust region: half s^T F s, the divergence of Eq. 8.5.1 to second order, is at most
+    itself and averaged over the rollout's states with equal weights. Its quadratic model sets the step size,
+    within a trust region: half s^T F s, the divergence of Eq. 8.5.1 to second order, is at most
     `kl_limit`. Unlike in `TRPO`, that is a prediction. K-FAC rejects a step that raises the surrogate loss,
     and adapts its damping.
 

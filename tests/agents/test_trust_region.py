@@ -19,7 +19,7 @@ STATES, KINDS = 30, ("categorical", "gaussian")
 
 
 class Problem:
-    """A small policy in float64 on random experience, with everything that is measured as a compiled program."""
+    """A small policy in float64 on random experience, with compiled programs of what is measured."""
 
     def __init__(self, kind):
         keras.utils.set_random_seed(0)
@@ -37,7 +37,7 @@ class Problem:
         )
 
     def experience(self, seed=0, scale=1.0, weights=None, transform=None):
-        """Returns random states and `Experience`, and sets the weights of the policy that took the actions."""
+        """Returns random states and `Experience`, and sets the weights of the old policy."""
         rng = np.random.default_rng(seed)
         states, advantages = rng.normal(size=(STATES, 3)), scale * rng.normal(size=STATES)
         self.model.set_weights(self.initial if weights is None else weights)
@@ -215,7 +215,10 @@ def test_the_new_policy_does_not_depend_on_the_units_of_the_observations(problem
     transform = np.array([[3.0, 0.2, 0.0], [0.0, 0.5, 0.0], [1.0, 0.0, 4.0]])
     kernel, *rest = problem.initial
     natural, plain = [], []
-    for change, weights in ((None, problem.initial), (transform, [np.linalg.solve(transform, kernel), *rest])):
+    for change, weights in (
+        (None, problem.initial),
+        (transform, [np.linalg.solve(transform, kernel), *rest]),
+    ):
         data = problem.experience(weights=weights, transform=change)
         gradient, x, form = problem.direction(*data, number(0.0))
         before = problem.outputs(data[0], weights)

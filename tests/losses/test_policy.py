@@ -102,7 +102,9 @@ def test_the_clip_fraction_counts_the_ratios_outside_of_the_interval():
 def test_the_approximate_divergence_is_unbiased_and_never_negative():
     # The mean over the old policy's actions, by enumeration for one state.
     new, old = log_softmax(LOGITS)[0], log_softmax(OLD_LOGITS)[0]
-    estimates = [float(policy.approximate_divergence(tf.constant([n]), [o])) for n, o in zip(new, old, strict=True)]
+    estimates = [
+        float(policy.approximate_divergence(tf.constant([n]), [o])) for n, o in zip(new, old, strict=True)
+    ]
     exact = np.sum(np.exp(old) * (old - new))
     assert np.exp(old) @ estimates == pytest.approx(exact, rel=1e-10)
     assert min(estimates) >= 0
