@@ -23,8 +23,8 @@ class ACKTR(VPG):
     `kl_limit`. Unlike in `TRPO`, that is a prediction. K-FAC rejects a step that raises the surrogate loss,
     and adapts its damping.
 
-    The step size of Adam, `learning_rate`, is not used here except by its schedule: K-FAC's rate is 1, times
-    the factor of a linear schedule. The paper trains the value function by K-FAC as well, which here has Adam.
+    `learning_rate` is not used: K-FAC's rate is 1, times the factor of a linear schedule. The paper trains the
+    value function by K-FAC as well; here it is trained by Adam.
 
     Args:
         environment: A Gymnasium id, a `gymnasium.Env`, or a function that returns one.
@@ -71,8 +71,8 @@ class ACKTR(VPG):
         experience = Experience(actions, old_log_probs, weights)
         distribution = self.actions.distribution(self.policy(observations))
         entropy = tf.reduce_mean(distribution.entropy())
+        # The ratio is 1 before the step. The loss that the train step returns is a running mean over steps.
         loss = -tf.reduce_mean(weights)
-        # The train step's own loss is a running mean over all steps.
         self.optimizer.train_step(self._surrogate, (observations, tuple(experience)))
         return {
             "policy_loss": loss,
