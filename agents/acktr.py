@@ -23,8 +23,8 @@ class ACKTR(VPG):
     `kl_limit`. Unlike in `TRPO`, that is a prediction. K-FAC rejects a step that raises the surrogate loss,
     and adapts its damping.
 
-    `learning_rate` is not used: K-FAC's rate is 1, times the factor of a linear schedule. The paper trains the
-    value function by K-FAC as well; here it is trained by Adam.
+    `learning_rate` is not used: K-FAC's rate is 1, times the factor of a linear schedule. The paper trains
+    the value function by K-FAC as well; here it is trained by Adam.
 
     Args:
         environment: A Gymnasium id, a `gymnasium.Env`, or a function that returns one.
