@@ -1,4 +1,4 @@
-"""The policy gradient with K-FAC (the idea of ACKTR): a natural gradient at the cost of a few backward passes.
+"""The policy gradient with K-FAC, the idea of ACKTR: a natural gradient for a few backward passes.
 
 Legend: B steps of a rollout over all copies.
 """
@@ -18,13 +18,13 @@ class ACKTR(VPG):
 
     Everything is as in `VPG`, except for the step of the policy. `optimizers.KFAC` takes the gradient of the
     surrogate loss and the Fisher matrix of the policy's distribution of actions, sampled from the policy
-    itself and averaged over the rollout's states with equal weights. Its quadratic model sets the size of the
-    step, within a trust region: half s^T F s, the divergence of Eq. 8.5.1 to second order, is at most
+    itself and averaged over the rollout's states with equal weights. Its quadratic model sets the step size,
+    within a trust region: half s^T F s, the divergence of Eq. 8.5.1 to second order, is at most
     `kl_limit`. Unlike in `TRPO`, that is a prediction. K-FAC rejects a step that raises the surrogate loss,
     and adapts its damping.
 
-    The step size of Adam, `learning_rate`, is not used here except by its schedule: K-FAC's rate is 1, times
-    the factor of a linear schedule. The paper trains the value function by K-FAC as well, which here has Adam.
+    `learning_rate` is not used: K-FAC's rate is 1, times the factor of a linear schedule. The paper trains
+    the value function by K-FAC as well; here it is trained by Adam.
 
     Args:
         environment: A Gymnasium id, a `gymnasium.Env`, or a function that returns one.
@@ -71,8 +71,8 @@ class ACKTR(VPG):
         experience = Experience(actions, old_log_probs, weights)
         distribution = self.actions.distribution(self.policy(observations))
         entropy = tf.reduce_mean(distribution.entropy())
+        # The ratio is 1 before the step. The loss that the train step returns is a running mean over steps.
         loss = -tf.reduce_mean(weights)
-        # The train step's own loss is a running mean over all steps.
         self.optimizer.train_step(self._surrogate, (observations, tuple(experience)))
         return {
             "policy_loss": loss,

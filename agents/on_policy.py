@@ -122,7 +122,7 @@ class OnPolicy(Agent):
         return Batch(observations, actions, outputs, log_probs, weights, returns, values.ravel())
 
     def _weights(self, rollout, rewards, values, following, advantages):
-        """Returns what multiplies the gradients of the log-probabilities, [T, N]; the advantages by default."""
+        """Returns the weights of the log-probabilities' gradients, [T, N]; by default the advantages."""
         del rollout, rewards, values, following
         return advantages
 

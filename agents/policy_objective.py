@@ -63,7 +63,7 @@ class PolicyObjective(ModelObjective):
         return ratio_loss(self.actions.distribution(outputs).log_prob(actions), log_probs, weights)
 
     def divergence(self, outputs, old):
-        r"""Returns the mean divergence \(\langle D_{KL}(\pi_\theta || \pi_{old}) \rangle\), Eq. 8.5.1, in nats.
+        r"""Returns the mean \(\langle D_{KL}(\pi_\theta || \pi_{old}) \rangle\) of Eq. 8.5.1, in nats.
 
         Args:
             outputs: Parameters of the actions, [B, P].

@@ -16,7 +16,7 @@ from .trust_region import trust_region_step
 class TRPO(OnPolicy):
     """Trust region policy optimization.
 
-    On each rollout the policy makes one step along the natural gradient of the surrogate loss, with advantages
+    On each rollout the policy makes one step along the natural gradient of the surrogate, with advantages
     of a learned baseline (Eq. 8.2.12) that are scaled to mean 0 and variance 1. The step is shortened until
     the mean divergence of the policies on the rollout's states (Eq. 8.5.1) is at most `kl_limit` and the
     surrogate improves, and it is not made if that fails (`trust_region_step`). The value function is then
@@ -32,8 +32,8 @@ class TRPO(OnPolicy):
         **kwargs: As for `Agent`.
 
     Raises:
-        ValueError: As for `Agent`, if the minibatches do not divide the rollout, or if the strategy has several
-            replicas.
+        ValueError: As for `Agent`, if the minibatches do not divide the rollout, or if the strategy has
+            several replicas.
 
     Example:
         >>> agent = TRPO("CartPole-v1", copies=2, rollout=32, minibatch=32)

@@ -1,4 +1,4 @@
-r"""The step of trust region policy optimization: a natural gradient, its length, and a line search (Sec. 8.5).
+r"""The step of trust region policy optimization: natural gradient, length and line search (Sec. 8.5).
 
 With the gradient g of the surrogate loss (`PolicyObjective`) and the Fisher matrix F of the policy,
 

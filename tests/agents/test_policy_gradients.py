@@ -35,7 +35,7 @@ class Bandit(gymnasium.Env):
 
 
 def weights_of(kind, rollouts, discount):
-    """Returns the weights of rollouts that follow one another, with V(s) = s for observations of one number."""
+    """Returns the weights of rollouts that follow one another, with V(s) = s for one-number states."""
     agent = VPG.__new__(VPG)
     agent.settings = VPG.settings_class(weights=kind, discount=discount)
     copies = rollouts[0].rewards.shape[1]

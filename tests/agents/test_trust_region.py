@@ -19,7 +19,7 @@ STATES, KINDS = 30, ("categorical", "gaussian")
 
 
 class Problem:
-    """A small policy in float64 on random experience, with everything that is measured as a compiled program."""
+    """A small policy in float64 on random experience, with compiled programs of what is measured."""
 
     def __init__(self, kind):
         keras.utils.set_random_seed(0)
@@ -37,7 +37,7 @@ class Problem:
         )
 
     def experience(self, seed=0, scale=1.0, weights=None, transform=None):
-        """Returns random states and `Experience`, and sets the weights of the policy that took the actions."""
+        """Returns random states and `Experience`, and sets the weights of the old policy."""
         rng = np.random.default_rng(seed)
         states, advantages = rng.normal(size=(STATES, 3)), scale * rng.normal(size=STATES)
         self.model.set_weights(self.initial if weights is None else weights)
