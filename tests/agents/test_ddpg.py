@@ -68,8 +68,10 @@ def test_exploration_adds_noise_in_units_of_half_the_range(agent):
 
 
 def test_targets_are_running_averages(agent):
-    pairs = [(online, target) for models in agent._followed() for online, target in [models]]
-    before = [[weight.numpy() for weight in target.weights] for _, target in pairs]
+    pairs = agent._followed()
+    before = [[weight.numpy() + 1 for weight in target.weights] for _, target in pairs]
+    for (_, target), weights in zip(pairs, before, strict=True):
+        target.set_weights(weights)
     agent._follow(7)
     for (online, target), old in zip(pairs, before, strict=True):
         for weight, follower, previous in zip(online.weights, target.weights, old, strict=True):

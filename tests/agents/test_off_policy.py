@@ -7,7 +7,11 @@ from curvezoo.agents import DDPG, DQN
 
 SMALL = {"hidden": (8,), "warmup": 100, "batch_size": 16, "capacity": 300, "copies": 2}
 AGENTS = {
-    "dqn": (DQN, "CartPole-v1", {"train_every": 50, "updates": 7, "prioritized": 0.6, "schedule": "linear"}),
+    "dqn": (
+        DQN,
+        "CartPole-v1",
+        {"train_every": 50, "updates": 7, "prioritized": 0.6, "schedule": "linear", "target_every": 10},
+    ),
     "ddpg": (DDPG, "Pendulum-v1", {"train_every": 10, "updates": 2}),
 }
 
