@@ -81,9 +81,8 @@ class ACKTR(VPG):
             "damping": tf.identity(self.optimizer.damping),
         }
 
-    def _anneal(self, optimizers):
-        (_, _), value = optimizers
-        super()._anneal([(self.optimizer, 1.0), value])
+    def _optimizers(self):
+        return [(self.optimizer, 1.0), (self.value_optimizer, self.settings.value_learning_rate)]
 
 
 class Surrogate(keras.Model):

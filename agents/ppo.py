@@ -80,7 +80,6 @@ class PPO(OnPolicy):
 
     def _update(self, batch):
         settings = self.settings
-        self._anneal([(self.optimizer, settings.learning_rate)])
         order = self._minibatches(settings.minibatch, settings.epochs, len(batch.advantages))
         logs = self._optimize(Batch(*map(tf.convert_to_tensor, batch)), order, np.float32(self.kl_weight))
         names = ("policy_loss", "value_loss", "entropy", "kl", "clip_fraction", "last_kl")

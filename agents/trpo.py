@@ -65,9 +65,11 @@ class TRPO(OnPolicy):
     def _networks(self):
         return {"policy": (self.policy, None), "value": (self.value, self.value_optimizer)}
 
+    def _optimizers(self):
+        return [(self.value_optimizer, self.settings.learning_rate)]
+
     def _update(self, batch):
         settings = self.settings
-        self._anneal([(self.value_optimizer, settings.learning_rate)])
         observations, returns = (tf.convert_to_tensor(x) for x in (batch.observations, batch.returns))
         experience = (tf.convert_to_tensor(x) for x in (batch.actions, batch.log_probs, batch.advantages))
         logs = self._improve(observations, Experience(*experience))

@@ -88,14 +88,14 @@ class VPG(OnPolicy):
         self._past = np.stack([past, power])
         return total
 
-    def _update(self, batch):
+    def _optimizers(self):
         settings = self.settings
-        self._anneal(
-            [
-                (self.optimizer, settings.learning_rate),
-                (self.value_optimizer, settings.value_learning_rate),
-            ]
-        )
+        return [
+            (self.optimizer, settings.learning_rate),
+            (self.value_optimizer, settings.value_learning_rate),
+        ]
+
+    def _update(self, batch):
         observations, returns = (tf.convert_to_tensor(x) for x in (batch.observations, batch.returns))
         rest = (tf.convert_to_tensor(x) for x in (batch.actions, batch.log_probs, batch.advantages))
         logs = self._improve(observations, *rest)
