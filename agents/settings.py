@@ -212,7 +212,7 @@ class OffPolicySettings(Settings):
         prioritized: Exponent of the priorities in prioritized replay; 0 for uniform replay.
         importance: Initial exponent of its importance weights, which rises to 1 over the steps of `learn`.
         gradient_norm: Largest norm of the gradient; `None` for no limit.
-        schedule: `constant`, or `linear`, in which the learning rate decays to zero over the steps of `learn`.
+        schedule: Of the learning rate: `constant`, or `linear`, which decays to zero over the planned steps.
     """
 
     activation: str = "relu"

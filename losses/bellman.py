@@ -81,7 +81,7 @@ def categorical_projection(probabilities, rewards, terminated, discount, support
 
     The probability of a return between two atoms is split between them so that its mean stays the same; a
     return beyond the support goes to its end:
-    \(m_i = \sum_j p_j [1 - |[r + \gamma z_j] - z_i| / \Delta z]_+\), the inner brackets clipping to the support.
+    \(m_i = \sum_j p_j [1 - |[r + \gamma z_j] - z_i| / \Delta z]_+\), where the inner brackets clip to it.
     A return that lies on an atom leaves all of its probability there.
 
     Args:

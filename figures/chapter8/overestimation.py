@@ -217,6 +217,6 @@ FIGURE = Figure(
         "negative otherwise. Right: the largest Q minus the realized return in a game whose rewards are pure "
         "noise, so that all true values are zero. DQN overestimates them, and the bootstrap multiplies the "
         "bias by up to 1/(1 - γ) = 10. In double DQN the online network chooses and the target network, an "
-        "older copy, values the choice, which reduces the bias as far as the errors of the two are independent."
+        "older copy, values the choice, which reduces the bias as far as their errors are independent."
     ),
 )
