@@ -39,35 +39,45 @@ _PPO_CARTPOLE = {
     "lam": 0.8,
     "discount": 0.98,
 }
+_PPO_ACROBOT = {
+    "rollout": 256,
+    "minibatch": 128,
+    "epochs": 4,
+    "lam": 0.94,
+    "learning_rate": 1e-3,
+    "normalize_observations": True,
+}
+# A pendulum has no end, and what happens in more than a second does not depend on the present torque.
+_PPO_PENDULUM = {
+    "rollout": 256,
+    "minibatch": 128,
+    "learning_rate": 1e-3,
+    "discount": 0.9,
+    "normalize_rewards": True,
+}
+_DQN_CARTPOLE = {"learning_rate": 2.3e-3, "schedule": "linear"}
+_DQN_ACROBOT = {
+    "learning_rate": 6.3e-4,
+    "schedule": "linear",
+    "batch_size": 128,
+    "capacity": 50_000,
+    "train_every": 64,
+    "updates": 64,
+    "target_every": 250,
+    "exploration": 0.12,
+    "final_epsilon": 0.1,
+}
+_DDPG_PENDULUM = {"discount": 0.98, "schedule": "linear", "batch_size": 128}
 
 RECIPES = (
     _recipe("ppo", "CartPole-v1", "8.5", "PPO", 100_000, 8, **_PPO_CARTPOLE),
     _recipe("ppo_kl", "CartPole-v1", "8.5", "PPO", 100_000, 8, **_PPO_CARTPOLE, surrogate="kl"),
-    _recipe(
-        "ppo",
-        "Acrobot-v1",
-        "8.5",
-        "PPO",
-        500_000,
-        16,
-        rollout=256,
-        minibatch=128,
-        epochs=4,
-        lam=0.94,
-        normalize_observations=True,
-    ),
-    _recipe(
-        "ppo",
-        "Pendulum-v1",
-        "8.5",
-        "PPO",
-        200_000,
-        4,
-        rollout=1024,
-        minibatch=64,
-        epochs=10,
-        learning_rate=1e-3,
-        discount=0.9,
-        normalize_rewards=True,
-    ),
+    _recipe("dqn", "CartPole-v1", "8.3", "DQN", 80_000, 4, **_DQN_CARTPOLE),
+    _recipe("double_dqn", "CartPole-v1", "8.3", "DQN", 80_000, 4, **_DQN_CARTPOLE, double=True),
+    _recipe("c51", "CartPole-v1", "8.3", "C51", 80_000, 4, **{**_DQN_CARTPOLE, "learning_rate": 1e-3}),
+    _recipe("qr_dqn", "CartPole-v1", "8.3", "QRDQN", 80_000, 4, **_DQN_CARTPOLE, quantiles=10),
+    _recipe("ppo", "Acrobot-v1", "8.5", "PPO", 400_000, 16, **_PPO_ACROBOT),
+    _recipe("dqn", "Acrobot-v1", "8.3", "DQN", 100_000, 4, **_DQN_ACROBOT),
+    _recipe("ppo", "Pendulum-v1", "8.5", "PPO", 200_000, 8, **_PPO_PENDULUM),
+    _recipe("ddpg", "Pendulum-v1", "8.3", "DDPG", 20_000, **_DDPG_PENDULUM),
 )
