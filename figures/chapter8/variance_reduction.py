@@ -4,7 +4,7 @@ The gradient of the expected return is the mean over episodes of
 \(\sum_t w_t \nabla_\theta \log \pi_\theta(a_t|s_t)\), where w_t is the total return (Eq. 8.2.3), the rewards
 to go (Eqs. 8.2.4 to 8.2.6), or these minus a baseline b(s_t) (Eqs. 8.2.7 and 8.2.8). The policy pushes the
 cart to the right with the probability of a logistic regression, so that the gradients of its log-probability
-are exact. The baseline is a polynomial of the state, fitted to the rewards to go of other episodes: fitted to
+are exact. The baseline is a quadratic of the state, fitted to the rewards to go of other episodes: fitted to
 the same ones, it would depend on the actions and bias the gradient.
 
 Legend: E episodes, T = 500 steps, P = 5 parameters, M stages of training.
@@ -24,7 +24,7 @@ NAMES = ("total return", "rewards to go", "rewards to go − baseline")
 
 _SCALES = np.array([1.0, 2.4, 1.5, 0.21, 1.5])
 # Steps of an episode, length of a step of training, and degree of the baseline.
-_STEPS, _SIZE, _DEGREE = 500, 0.3, 3
+_STEPS, _SIZE, _DEGREE = 500, 0.3, 2
 _COLORS = (style.VERMILION, style.BLUE, style.GREEN)
 
 

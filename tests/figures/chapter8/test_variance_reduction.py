@@ -46,10 +46,12 @@ def test_the_means_agree_within_their_errors(measured):
 
 
 def test_each_step_reduces_the_variance_of_a_random_policy(measured):
-    total, to_go, baseline = measured[0].variances
-    errors = measured[0].variance_errors
-    assert to_go + 3 * np.hypot(*errors[:2]) < total
-    assert baseline + 3 * np.hypot(*errors[1:]) < to_go
+    # The estimators share their episodes, so that differences have much smaller errors than variances.
+    gradients = measured[0].gradients
+    squares = np.sum((gradients - gradients.mean(axis=1, keepdims=True)) ** 2, axis=2)
+    reductions = squares[:-1] - squares[1:]
+    errors = reductions.std(axis=1, ddof=1) / np.sqrt(reductions.shape[1])
+    assert np.all(reductions.mean(axis=1) > 3 * errors)
 
 
 def test_the_error_of_the_variance_matches_its_scatter_over_halves(measured):
