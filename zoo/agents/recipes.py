@@ -67,7 +67,7 @@ _DQN_ACROBOT = {
     "exploration": 0.12,
     "final_epsilon": 0.1,
 }
-_DDPG_PENDULUM = {"discount": 0.98, "schedule": "linear", "batch_size": 128}
+_DDPG_PENDULUM = {"discount": 0.98, "schedule": "linear", "train_every": 50, "updates": 50}
 
 RECIPES = (
     _recipe("ppo", "CartPole-v1", "8.5", "PPO", 100_000, 8, **_PPO_CARTPOLE),
@@ -79,5 +79,5 @@ RECIPES = (
     _recipe("ppo", "Acrobot-v1", "8.5", "PPO", 400_000, 16, **_PPO_ACROBOT),
     _recipe("dqn", "Acrobot-v1", "8.3", "DQN", 100_000, 4, **_DQN_ACROBOT),
     _recipe("ppo", "Pendulum-v1", "8.5", "PPO", 200_000, 8, **_PPO_PENDULUM),
-    _recipe("ddpg", "Pendulum-v1", "8.3", "DDPG", 20_000, **_DDPG_PENDULUM),
+    _recipe("ddpg", "Pendulum-v1", "8.3", "DDPG", 20_000, 5, **_DDPG_PENDULUM),
 )
