@@ -71,7 +71,7 @@ def own_agent(name, seed=0):
 
 
 def peer_agent(name, seed=0):
-    """Returns the peer's agent, on one thread if that is faster there: PyTorch's default number of threads."""
+    """Returns the agent of stable-baselines3, with its default number of threads."""
     import sb3_contrib
     import stable_baselines3
     from stable_baselines3.common.env_util import make_vec_env
