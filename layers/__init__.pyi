@@ -8,12 +8,14 @@ from . import dense as dense
 from . import feed_forward as feed_forward
 from . import initializers as initializers
 from . import invertible_convolution as invertible_convolution
+from . import log_std as log_std
 from . import normalization as normalization
 from . import pixel_bijections as pixel_bijections
 from . import positions as positions
 from . import recurrence as recurrence
 from . import recurrent as recurrent
 from . import residual as residual
+from . import running_normalization as running_normalization
 from . import sampling as sampling
 from . import scale as scale
 from . import squeeze as squeeze
@@ -40,6 +42,7 @@ from .initializers import residual_gain as residual_gain
 from .initializers import standard_deviation as standard_deviation
 from .initializers import variance_scaling as variance_scaling
 from .invertible_convolution import InvertibleConvolution as InvertibleConvolution
+from .log_std import LogStd as LogStd
 from .normalization import BatchNormalization as BatchNormalization
 from .normalization import activation_normalization as activation_normalization
 from .normalization import batch_normalization as batch_normalization
@@ -55,6 +58,7 @@ from .recurrent import LayerNormLSTM as LayerNormLSTM
 from .recurrent import ReLURNN as ReLURNN
 from .residual import ResidualBlock as ResidualBlock
 from .residual import ResidualDense as ResidualDense
+from .running_normalization import RunningNormalization as RunningNormalization
 from .sampling import GaussianSampling as GaussianSampling
 from .sampling import GumbelSoftmax as GumbelSoftmax
 from .sampling import StraightThrough as StraightThrough

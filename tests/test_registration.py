@@ -16,6 +16,8 @@ import pytest
 
 import curvezoo
 from curvezoo import layers, losses, optimizers, registration, zoo
+from curvezoo.agents.actions import CategoricalActions, DeterministicActions, GaussianActions, ValuedActions
+from curvezoo.agents.policies import Policy
 from curvezoo.zoo import generative as models
 from curvezoo.zoo.language.recurrent import RecurrentLanguageModel
 from curvezoo.zoo.language.transformer import TransformerLanguageModel
@@ -111,6 +113,8 @@ def generative():
         layers.InvertibleConvolution(),
         layers.Logit(),
         layers.Squeeze(),
+        layers.LogStd(),
+        layers.RunningNormalization(),
         losses.Divergence(),
         losses.NegativeELBO(),
         losses.NegativeImportanceWeightedBound(),
@@ -120,6 +124,17 @@ def generative():
         models.RealNVP(shape, scales=1, couplings=1, width=2),
         models.VAE(shape, 2, (3,)),
         *gans,
+    ]
+
+
+def policies():
+    """A policy, and the meanings of its outputs."""
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    return [
+        Policy(network, CategoricalActions(2)),
+        GaussianActions([-1.0], [1.0]),
+        DeterministicActions([-1.0], [1.0]),
+        ValuedActions(2),
     ]
 
 
@@ -159,7 +174,7 @@ def saved(tmp_path_factory):
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype("float32")
     save(folder / "layers" / "layered.keras", layered(), images)
     bandits = [losses.BanditPolicyGradient(baseline="batch"), losses.BanditQLoss(0.2, seed=1)]
-    others = [*FULL_BATCH, *generative(), *bandits, losses.MaskedCategoricalNLL(padding=1)]
+    others = [*FULL_BATCH, *generative(), *policies(), *bandits, losses.MaskedCategoricalNLL(padding=1)]
     configs = [keras.saving.serialize_keras_object(other) for other in others]
     (folder / "configs.json").write_text(json.dumps(configs))
     (folder / "layers" / "configs.json").write_text("[]")
