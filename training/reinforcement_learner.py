@@ -117,7 +117,7 @@ def averaged(rows):
 def export(agent, name=""):
     """Returns the `Export` of an agent's policy.
 
-    `parameters` takes observations `[B, *O]` and returns the policy's outputs: logits, means and log standard
+    `serve` takes observations `[B, *O]` and returns the policy's outputs: logits, means and log standard
     deviations, or values. `act` takes observations, an int32 seed and whether to take the best action; it
     returns actions within the environment's bounds. Those of a policy with a name end in `_NAME`.
 
@@ -139,7 +139,7 @@ def export(agent, name=""):
 
     suffix = f"_{name}" if name else ""
     endpoints = {
-        f"parameters{suffix}": Endpoint(forward(policy), [observed], (golden,)),
+        f"serve{suffix}": Endpoint(forward(policy), [observed], (golden,)),
         f"act{suffix}": Endpoint(act, [observed, *drawn], (golden, np.int32(0), np.bool_(True))),
     }
     return Export(policy, endpoints, name=name)

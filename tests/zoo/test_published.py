@@ -16,7 +16,7 @@ from curvezoo import data, zoo
 from curvezoo.data.splits import Splits
 from curvezoo.publishing import cards, saved_model
 from curvezoo.publishing.accounting import totals
-from curvezoo.publishing.measures import variational
+from curvezoo.publishing.measures import returns, variational
 from curvezoo.training.kinds import kind_of
 from curvezoo.training.parts import kinds
 from curvezoo.zoo import drawing, writing
@@ -50,11 +50,18 @@ EXPECTED_IMAGES = {
     # A third of the error of principal components.
     "autoencoder_mnist": {"reconstruction": 4.6},
 }
+# Mean returns over all episodes of all agents that trained agents reach.
+EXPECTED_RETURNS = {
+    "ppo_cartpole": 475,
+    "ppo_kl_cartpole": 475,
+    "ppo_pendulum": -200,
+}
 MEASURES = {name: zoo.describe(name)["card"]["measure"] for name in PUBLISHED}
 GENERATIVE = [name for name, measure in MEASURES.items() if measure in drawing.MEASURES]
 WRITERS = [name for name, measure in MEASURES.items() if measure in writing.MEASURES]
 # Their measurement takes a minute or more: they are measured again on the first images alone.
-COSTLY = [name for name in GENERATIVE if zoo.recipe(name).data.name == "mnist"]
+COSTLY = [name for name in GENERATIVE if zoo.describe(name)["data"] == "mnist"]
+AGENTS = [name for name, measure in MEASURES.items() if measure == "returns"]
 # Data sets that need no download.
 EMBEDDED = ("digits", "text", "numbers", "dates")
 CLASSIFIERS = [name for name, measure in MEASURES.items() if measure == "classification"]
@@ -67,7 +74,7 @@ def plain(name):
 
 
 def test_all_expected_models_are_published():
-    assert {*EXPECTED, *EXPECTED_NATS, *EXPECTED_IMAGES} <= set(PUBLISHED)
+    assert {*EXPECTED, *EXPECTED_NATS, *EXPECTED_IMAGES, *EXPECTED_RETURNS} <= set(PUBLISHED)
 
 
 # A generator has no forward pass of images.
@@ -137,6 +144,8 @@ def test_the_card_has_the_right_counts_and_the_current_recipe(name):
     assert card["metrics"].get("nats_per_token", 0) <= EXPECTED_NATS.get(name, 0)
     for key, most in EXPECTED_IMAGES.get(name, {}).items():
         assert card["metrics"][key] <= most
+    if name in EXPECTED_RETURNS:
+        assert card["metrics"]["return_mean"] >= EXPECTED_RETURNS[name]
 
 
 @pytest.mark.parametrize(
@@ -144,8 +153,8 @@ def test_the_card_has_the_right_counts_and_the_current_recipe(name):
     [
         pytest.param(name, marks=[] if source in EMBEDDED else [pytest.mark.dataset(source)])
         for name in PUBLISHED
-        if name not in COSTLY
-        for source in [zoo.recipe(name).data.name]
+        if name not in (*COSTLY, *AGENTS)
+        for source in [zoo.describe(name)["data"]]
     ],
 )
 def test_evaluating_again_reproduces_the_numbers_of_the_card(name):
@@ -193,6 +202,24 @@ def test_the_first_images_have_the_scores_of_the_card_within_standard_errors(nam
         if key in card:
             error = math.sqrt(card[key] * (1 - card[key]) / scores["examples"])
             assert abs(scores[key] - card[key]) < 5 * error + 0.004, key
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_agents_play_as_well_as_their_card_says(name, monkeypatch):
+    monkeypatch.setattr(returns, "EPISODES", 10)
+    scores, card = zoo.evaluate(name), zoo.describe(name)["card"]["metrics"]
+    # Rounding differs between processors, and grows in long episodes: other episodes of the same policy.
+    error = card["return_std"] * math.sqrt(1 / scores["episodes"] + 1 / card["episodes"])
+    assert abs(scores["return_mean"] - card["return_mean"]) <= 5 * error + 1e-6
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_plain_tensorflow_acts_as_the_policies_of_all_agents(name):
+    folder = cards.folder_of(name)
+    for suffix in ("", "_agent_1", "_agent_2"):
+        inputs, outputs = saved_model.golden(folder, f"act{suffix}")
+        acted = np.asarray(getattr(plain(name), f"act{suffix}")(*inputs))
+        np.testing.assert_allclose(acted, outputs, rtol=1e-3, atol=1e-3)
 
 
 def test_a_saved_model_needs_no_curvezoo(tmp_path):
