@@ -55,6 +55,21 @@ _PPO_PENDULUM = {
     "discount": 0.9,
     "normalize_rewards": True,
 }
+_VPG_CARTPOLE = {
+    "rollout": 64,
+    "learning_rate": 5e-3,
+    "schedule": "linear",
+    "value_steps": 20,
+    "value_learning_rate": 5e-3,
+}
+_TRPO_CARTPOLE = {"rollout": 128, "lam": 0.98, "minibatch": 128}
+_TRPO_PENDULUM = {
+    "rollout": 256,
+    "discount": 0.9,
+    "minibatch": 128,
+    "value_epochs": 20,
+    "normalize_rewards": True,
+}
 _DQN_CARTPOLE = {"learning_rate": 2.3e-3, "schedule": "linear"}
 _DQN_ACROBOT = {
     "learning_rate": 6.3e-4,
@@ -70,6 +85,9 @@ _DQN_ACROBOT = {
 _DDPG_PENDULUM = {"discount": 0.98, "schedule": "linear", "train_every": 50, "updates": 50}
 
 RECIPES = (
+    _recipe("vpg", "CartPole-v1", "8.2", "VPG", 200_000, 8, **_VPG_CARTPOLE),
+    _recipe("trpo", "CartPole-v1", "8.5", "TRPO", 150_000, 8, **_TRPO_CARTPOLE),
+    _recipe("trpo", "Pendulum-v1", "8.5", "TRPO", 300_000, 8, **_TRPO_PENDULUM),
     _recipe("ppo", "CartPole-v1", "8.5", "PPO", 100_000, 8, **_PPO_CARTPOLE),
     _recipe("ppo_kl", "CartPole-v1", "8.5", "PPO", 100_000, 8, **_PPO_CARTPOLE, surrogate="kl"),
     _recipe("dqn", "CartPole-v1", "8.3", "DQN", 80_000, 4, **_DQN_CARTPOLE),
