@@ -164,7 +164,12 @@ class OnPolicy(Agent):
 
 
 def explained_variance(predicted, target):
-    """Returns 1 - Var(target - predicted) / Var(target), 0 if the targets are constant."""
+    """Returns 1 - Var(target - predicted) / Var(target), 0 if the targets are constant.
+
+    Args:
+        predicted: Predictions, [B].
+        target: Targets, [B].
+    """
     variance = np.var(target)
     return float(1 - np.var(target - predicted) / variance) if variance > 0 else 0.0
 

@@ -49,7 +49,13 @@ def clipped_loss(log_probs, old_log_probs, advantages, clip):
 
 
 def clip_fraction(log_probs, old_log_probs, clip):
-    """Returns the share of steps whose ratio lies outside 1 ± clip, a scalar."""
+    """Returns the share of steps whose ratio lies outside 1 ± clip, a scalar.
+
+    Args:
+        log_probs: Of the actions taken, [B].
+        old_log_probs: Under the policy that took them, [B].
+        clip: The epsilon of Eq. 8.5.3.
+    """
     outside = tf.abs(tf.exp(log_probs - old_log_probs) - 1) > clip
     return tf.reduce_mean(tf.cast(outside, tf.float32))
 

@@ -38,4 +38,4 @@ def test_the_settings_of_the_figure_are_valid(label):
     from curvezoo.agents.settings import ALGORITHMS
 
     name, settings = figure.AGENTS[label]
-    ALGORITHMS[name](**settings)
+    assert ALGORITHMS[name](**settings).algorithm == name
