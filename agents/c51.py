@@ -47,7 +47,7 @@ class C51(DQN):
         outputs, actions = self._following(batch)
         probabilities = tf.nn.softmax(bellman.of_actions(outputs, actions))
         return bellman.categorical_projection(
-            probabilities, batch.rewards, batch.terminated, self.settings.discount, self.actions.support
+            probabilities, batch.rewards, batch.terminated, batch.discounts, self.actions.support
         )
 
     def _losses(self, outputs, targets):

@@ -101,7 +101,7 @@ class DDPG(OffPolicy):
         batch = self._part(batch)
         observations, following = batch.observations, batch.next_observations
         values = self.critic_target([following, self.target(following)])[:, 0]
-        targets = bellman.td_targets(batch.rewards, values, batch.terminated, self.settings.discount)
+        targets = bellman.td_targets(batch.rewards, values, batch.terminated, batch.discounts)
         weights = self.critic.trainable_variables
         with tf.GradientTape() as tape:
             values = self.critic([observations, batch.actions], training=True)[:, 0]

@@ -121,7 +121,7 @@ class DQN(OffPolicy):
         """Returns what the outputs of the actions should be."""
         outputs, actions = self._following(batch)
         values = bellman.of_actions(outputs, actions)
-        return bellman.td_targets(batch.rewards, values, batch.terminated, self.settings.discount)
+        return bellman.td_targets(batch.rewards, values, batch.terminated, batch.discounts)
 
     def _losses(self, outputs, targets):
         """Returns the losses of the outputs of the actions, and the errors for the priorities, both [B]."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ..optimizers import replicas
 from .agent import Agent
+from .multi_step import MultiStep
 from .policies import Policy
 from .replay import Batch, PrioritizedReplay, Replay
 
@@ -36,6 +37,9 @@ class OffPolicy(Agent):
         self._build_networks(policy)
         observation = self.environments.observations[0]
         self.replay = self._new_replay(observation)
+        self.steps_joined = MultiStep(
+            self.copies, settings.horizon, settings.discount, observation, self._random_actions()[0]
+        )
         self.gradient_steps = 0
         # Whole steps of all copies between updates, and updates of an iteration.
         self._between = -(-settings.train_every // self.copies)
@@ -83,7 +87,9 @@ class OffPolicy(Agent):
         else:
             actions = self._explored(observations)
         step = self.environments.step(self._bounded(actions))
-        self.replay.add(observations, actions, step.rewards, step.next_observations, step.terminated)
+        completed = self.steps_joined.add(observations, actions, step)
+        if len(completed[0]):
+            self.replay.add(*completed)
         self._count(step.rewards, step.ended)
 
     def _improve(self):
@@ -154,11 +160,12 @@ class OffPolicy(Agent):
 
     def _own_state(self):
         stored = {f"agent/replay/{name}": array for name, array in self.replay.state().items()}
+        stored |= {f"agent/joined/{name}": array for name, array in self.steps_joined.state().items()}
         return {**stored, "agent/gradient_steps": np.array(self.gradient_steps)}
 
     def _restore_own(self, state):
-        prefix = "agent/replay/"
-        self.replay.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+        for part, prefix in ((self.replay, "agent/replay/"), (self.steps_joined, "agent/joined/")):
+            part.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         self.gradient_steps = int(state["agent/gradient_steps"])
 
     def _bounded(self, actions):

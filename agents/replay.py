@@ -14,7 +14,7 @@ from .. import arguments
 _SMALL = 1e-6
 
 Batch = collections.namedtuple(
-    "Batch", ["observations", "actions", "rewards", "next_observations", "terminated", "weights"]
+    "Batch", ["observations", "actions", "rewards", "next_observations", "terminated", "discounts", "weights"]
 )
 Batch.__doc__ = """Steps of experience; a sample of U batches has a further first axis.
 
@@ -24,6 +24,7 @@ Args:
     rewards: float32, [B].
     next_observations: To which the actions led, the last ones of episodes included, [B, *O].
     terminated: 1 if the next observation is terminal, so that its value is zero, 0 otherwise, float32 [B].
+    discounts: Of the values of the next observations, [B].
     weights: Importance weights of the losses, float32 [B].
 """
 
@@ -50,6 +51,7 @@ class Replay:
             "rewards": np.zeros(capacity, "float32"),
             "next_observations": np.zeros((capacity, *observation.shape), observation.dtype),
             "terminated": np.zeros(capacity, bool),
+            "discounts": np.zeros(capacity, "float32"),
         }
         self._size = self._position = 0
 
@@ -57,7 +59,7 @@ class Replay:
         """Returns the number F of filled rows."""
         return self._size
 
-    def add(self, observations, actions, rewards, next_observations, terminated):
+    def add(self, observations, actions, rewards, next_observations, terminated, discounts):
         """Stores one step of each of N copies.
 
         Args:
@@ -66,6 +68,7 @@ class Replay:
             rewards: [N].
             next_observations: [N, *O].
             terminated: Boolean, [N].
+            discounts: Of the values of the next observations, [N].
 
         Returns:
             Their rows, [N].
@@ -77,7 +80,7 @@ class Replay:
         if count > self.capacity:
             raise ValueError(f"capacity must be at least the {count} copies, got {self.capacity}")
         rows = (self._position + np.arange(count)) % self.capacity
-        steps = observations, actions, rewards, next_observations, terminated
+        steps = observations, actions, rewards, next_observations, terminated, discounts
         for column, values in zip(self._columns.values(), steps, strict=True):
             column[rows] = values
         self._position = (self._position + count) % self.capacity

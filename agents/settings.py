@@ -209,6 +209,7 @@ class OffPolicySettings(Settings):
         train_every: Steps of experience between updates, over all copies.
         updates: Gradient steps of each update.
         batch_size: Steps of experience in each gradient step.
+        horizon: Steps of rewards in a target before the value of the state after them.
         prioritized: Exponent of the priorities in prioritized replay; 0 for uniform replay.
         importance: Initial exponent of its importance weights, which rises to 1 over the steps of `learn`.
         gradient_norm: Largest norm of the gradient; `None` for no limit.
@@ -221,6 +222,7 @@ class OffPolicySettings(Settings):
     train_every: int = 256
     updates: int = 128
     batch_size: int = 64
+    horizon: int = 1
     prioritized: float = 0.0
     importance: float = 0.4
     gradient_norm: float | None = 10.0
@@ -229,7 +231,7 @@ class OffPolicySettings(Settings):
     def __post_init__(self):
         super().__post_init__()
         arguments.one_of("schedule", self.schedule, SCHEDULES)
-        for name in ("capacity", "warmup", "train_every", "updates", "batch_size"):
+        for name in ("capacity", "warmup", "train_every", "updates", "batch_size", "horizon"):
             arguments.integer(name, getattr(self, name), 1)
         if self.batch_size > self.warmup:
             raise ValueError(f"batch_size must be at most warmup={self.warmup}, got {self.batch_size}")

@@ -24,14 +24,17 @@ def td_targets(rewards, next_values, terminated, discount):
         rewards: [B].
         next_values: Of the next states, [B] or [B, K].
         terminated: 1 where the next state is terminal, 0 otherwise, [B].
-        discount: The discount.
+        discount: The discount of the next value, a number or [B].
 
     Returns:
         The targets, of the shape of `next_values`, without gradient.
     """
     extra = len(next_values.shape) - 1
-    rewards, terminated = (tf.reshape(x, [-1, *[1] * extra]) for x in (rewards, terminated))
-    continued = tf.cast(1 - terminated, next_values.dtype)
+    column = [-1, *[1] * extra]
+    rewards, terminated, discount = (
+        tf.reshape(tf.cast(x, next_values.dtype), column) for x in (rewards, terminated, discount)
+    )
+    continued = 1 - terminated
     return tf.stop_gradient(rewards + discount * continued * next_values)
 
 
@@ -88,7 +91,7 @@ def categorical_projection(probabilities, rewards, terminated, discount, support
         probabilities: Of the atoms in the next state, [B, K].
         rewards: [B].
         terminated: 1 where the next state is terminal, 0 otherwise, [B].
-        discount: The discount.
+        discount: The discount of the next value, a number or [B].
         support: Returns of the atoms, in equal steps, [K].
 
     Returns:

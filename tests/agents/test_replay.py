@@ -13,7 +13,8 @@ def fill(replay, steps, copies=1, first=0):
     for number in range(first, first + steps * copies, copies):
         numbers = np.arange(number, number + copies, dtype="float32")
         pairs = np.stack([numbers, -numbers], axis=1)
-        replay.add(pairs, numbers.astype("int32"), numbers / 2, pairs + 1, numbers % 3 == 0)
+        ends = numbers % 3 == 0
+        replay.add(pairs, numbers.astype("int32"), numbers / 2, pairs + 1, ends, numbers / 2)
 
 
 def buffer(capacity, prioritized=False, **settings):
@@ -33,6 +34,7 @@ def test_the_buffer_holds_the_last_steps_in_matching_rows(copies):
         assert np.array_equal(batch.next_observations, np.stack([numbers, -numbers], axis=-1) + 1)
         assert np.array_equal(batch.rewards, numbers / 2)
         assert np.array_equal(batch.terminated, (numbers % 3 == 0).astype("float32"))
+        assert np.array_equal(batch.discounts, np.float32(0.5) * numbers)
         held |= set(numbers.ravel().tolist())
     count = 9 * copies
     assert held == set(range(max(0, count - 10), count))
@@ -53,11 +55,11 @@ def test_draws_are_uniform_over_the_filled_rows():
 def test_memory_stays_flat_over_a_million_steps(prioritized):
     replay = buffer(5000, prioritized)
     steps = np.zeros((1000, 2), "float32"), np.zeros(1000, "int32"), np.zeros(1000), np.ones((1000, 2))
-    terminated = np.zeros(1000, bool)
-    replay.add(*steps, terminated)
+    rest = np.zeros(1000, bool), np.ones(1000)
+    replay.add(*steps, *rest)
     tracemalloc.start()
     for _ in range(1000):
-        replay.add(*steps, terminated)
+        replay.add(*steps, *rest)
     now, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(replay) == 5000
