@@ -53,8 +53,8 @@ class MultiStep:
             step: The `Step`.
 
         Returns:
-            Observations [M, *O], actions [M, *A], summed rewards [M], next observations [M, *O], whether these
-            are terminal [M], and the discounts of their values [M].
+            Observations [M, *O], actions [M, *A], summed rewards [M], next observations [M, *O], whether
+            these are terminal [M], and the discounts of their values [M].
         """
         arrays, row = self._arrays, int(self._arrays["position"])
         begun = {"observations": observations, "actions": actions, "rewards": 0.0, "lengths": 0}

@@ -14,6 +14,7 @@ References:
     Dabney et al., "Distributional Reinforcement Learning with Quantile Regression" (2018), arXiv:1710.10044.
 """
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -31,6 +32,8 @@ def td_targets(rewards, next_values, terminated, discount):
     """
     extra = len(next_values.shape) - 1
     column = [-1, *[1] * extra]
+    # TensorFlow would round a Python number to float32.
+    discount = np.float64(discount) if isinstance(discount, int | float) else discount
     rewards, terminated, discount = (
         tf.reshape(tf.cast(x, next_values.dtype), column) for x in (rewards, terminated, discount)
     )
