@@ -48,7 +48,8 @@ def main(argv=None):
 def _load_tensorflow():
     """Imports TensorFlow without its start-up messages, and turns off its Python warnings."""
     quiet.load_tensorflow()
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _one_line(error):
