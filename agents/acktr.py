@@ -37,7 +37,7 @@ class ACKTR(VPG):
     Example:
         >>> agent = ACKTR("CartPole-v1", copies=2, rollout=32, value_steps=5)
         >>> logs = agent.learn(128, progress=False)
-        >>> int(agent.act(np.zeros(4, "float32"))) in (0, 1)
+        >>> int(agent.act([0.0, 0.0, 0.1, 0.0])) in (0, 1)
         True
 
     References:

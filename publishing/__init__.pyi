@@ -2,7 +2,6 @@ from . import accounting as accounting
 from . import cards as cards
 from . import evaluation as evaluation
 from . import exports as exports
-from . import files as files
 from . import measures as measures
 from . import page as page
 from . import saved_model as saved_model

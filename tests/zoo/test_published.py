@@ -52,9 +52,18 @@ EXPECTED_IMAGES = {
 }
 # Mean returns over all episodes of all agents that trained agents reach.
 EXPECTED_RETURNS = {
-    "ppo_cartpole": 475,
-    "ppo_kl_cartpole": 475,
+    **dict.fromkeys(
+        [
+            f"{name}_cartpole"
+            for name in ("vpg", "trpo", "ppo", "ppo_kl", "dqn", "qr_dqn", "double_dqn", "c51")
+        ],
+        475,
+    ),
+    "ppo_acrobot": -90,
+    "dqn_acrobot": -90,
+    "ddpg_pendulum": -180,
     "ppo_pendulum": -200,
+    "trpo_pendulum": -250,
 }
 MEASURES = {name: zoo.describe(name)["card"]["measure"] for name in PUBLISHED}
 GENERATIVE = [name for name, measure in MEASURES.items() if measure in drawing.MEASURES]
