@@ -150,7 +150,7 @@ def describe_run(recipe, evaluation, *, account, history, place, devices, comman
         "section": recipe.section,
         "data": dict(evaluation.data),
         "command": command,
-        "seeds": [recipe.seed],
+        "seeds": recipe.seeds,
         "measure": evaluation.measure,
         "metrics": {"split": evaluation.split, **evaluation.scores},
         "parameters": parameters,

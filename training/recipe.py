@@ -44,6 +44,11 @@ class Recipe:
     def __post_init__(self):
         arguments.seed("seed", self.seed)
 
+    @property
+    def seeds(self):
+        """The seeds of a run, for its card."""
+        return [self.seed]
+
     def build(self, splits=None, **overrides):
         """Returns the recipe's model with new weights, not compiled.
 

@@ -45,6 +45,11 @@ class Reinforcement(Recipe):
         arguments.integer("agents", self.agents, 1)
         arguments.integer("reports", self.reports, 1, self.steps)
 
+    @property
+    def seeds(self):
+        """The seeds of all agents."""
+        return list(range(self.seed, self.seed + self.agents))
+
     def build(self, splits=None, *, classes=None, input_shape=None, **overrides):
         """Returns the policy of a new agent, a `Policy`.
 

@@ -66,6 +66,7 @@ def test_the_scores_are_those_of_the_published_policies(run):
     assert scores["return_mean"] == pytest.approx(np.mean(means))
     card = cards.read(run.folder / "model")
     assert card["data"]["name"] == "CartPole-v1" and card["recipe"]["agent"]["name"] == "PPO"
+    assert card["seeds"] == [0, 1]
 
 
 def test_every_policy_of_the_saved_model_acts_as_its_keras_model(run):
