@@ -99,7 +99,7 @@ class GaussianActions(Actions):
         return tf.clip_by_value(actions, self.low, self.high)
 
     def clipped(self, actions):
-        """Returns the same of an array."""
+        """Returns a NumPy array clipped to the bounds."""
         return np.clip(actions, self.low, self.high)
 
 
@@ -129,7 +129,7 @@ class DeterministicActions(Actions):
 
 @keras.saving.register_keras_serializable("curvezoo")
 class ValuedActions(Actions):
-    """A value for each of A discrete actions, the action with the largest value is taken.
+    """A value for each of A discrete actions; the action with the largest value is taken.
 
     Args:
         count: Number A of actions.

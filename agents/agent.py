@@ -18,11 +18,11 @@ from .. import arguments
 from ..files import replacing
 from ..progress import Progress
 from ..variables import assign, named_variables, state_of
-from .environments import Environments, name_of
+from .environments import Environments
 from .evaluation import evaluate
 from .settings import ALGORITHMS
 
-# Episodes whose mean is the running return.
+# Number of recent episodes in the running return.
 _RECENT = 100
 
 
@@ -95,8 +95,9 @@ class Agent(abc.ABC):
         """Learns from further experience.
 
         Args:
-            steps: Steps of experience, over all copies; rounded up to whole updates.
-            planned: Total steps over which schedules run; `None` for those so far and these.
+            steps: Steps of experience, over all copies; rounded up to whole updates, for off-policy agents to
+                about 250.
+            planned: Total steps over which schedules run; `None` for the steps so far plus `steps`.
             progress: Whether to show a progress bar.
             report: A function of (steps in this call, logs) that is called after each update; learning stops
                 if it returns `True`.
@@ -106,7 +107,7 @@ class Agent(abc.ABC):
             episodes), `steps_per_second`, and the algorithm's own.
 
         Raises:
-            ValueError: If `steps` is not positive, or the environment returns what is not finite.
+            ValueError: If `steps` is not positive, or a reward or an observation is not finite.
             ArithmeticError: If a loss is not finite.
         """
         begin, steps = self.steps, arguments.integer("steps", steps, 1)
@@ -165,7 +166,7 @@ class Agent(abc.ABC):
         }
 
     def restore(self, state):
-        """Takes over a state.
+        """Restores a state.
 
         Args:
             state: What `state` returned for an agent of the same algorithm, networks and environment.
@@ -182,7 +183,8 @@ class Agent(abc.ABC):
         self.random.bit_generator.state = json.loads(state["agent/generator"].tobytes())
         self.returns = collections.deque(state["agent/returns"].tolist(), maxlen=_RECENT)
         self._running = state["agent/running"].copy()
-        self.environments.restore(state["agent/environments"], self.seed + self.steps)
+        if not self.environments.restore(state["agent/environments"], (self.seed + self.steps) % 2**31):
+            self._begin_episodes()
 
     def save(self, folder):
         """Writes the agent to a folder: `agent.json` with its settings, `policy.keras` and `state.npz`.
@@ -193,7 +195,7 @@ class Agent(abc.ABC):
         folder = pathlib.Path(folder).expanduser()
         described = {
             "algorithm": self.settings.algorithm,
-            "environment": name_of(self.environment),
+            "environment": self.environment if isinstance(self.environment, str) else None,
             "copies": self.copies,
             "seed": self.seed,
             "settings": dataclasses.asdict(self.settings),
@@ -205,18 +207,20 @@ class Agent(abc.ABC):
             np.savez(temporary / "state.npz", **self.state())
 
     @classmethod
-    def load(cls, folder, environment=None, *, policy=None, strategy=None, parallel=False):
-        """Returns an agent that `save` wrote; it goes on learning as if it had never stopped.
+    def load(cls, folder, environment=None, **options):
+        """Returns an agent that `save` wrote, with everything that further learning depends on.
+
+        With the same `planned` number of steps it learns as if it had never stopped. Load only files that you
+        trust: the state of the environments is a pickle, which can run any code.
 
         Args:
             folder: The folder.
             environment: The environment; `None` for the saved id.
-            policy: The agent's own network, if it was given one.
-            strategy: As for the class.
-            parallel: As for the class.
+            **options: Further arguments of the class that it had, such as `policy`, `strategy` or `executor`.
 
         Raises:
-            ValueError: If the folder holds no agent, or one of another algorithm.
+            ValueError: If the folder holds no agent, or one of another algorithm, or the agent learned in an
+                object and `environment` is not given.
         """
         folder = pathlib.Path(folder).expanduser()
         try:
@@ -229,6 +233,8 @@ class Agent(abc.ABC):
                 f"folder must hold an agent of {cls.settings_class.algorithm}, got one of {algorithm} in "
                 f"{str(folder)!r}"
             )
+        if environment is None and described["environment"] is None:
+            raise ValueError("environment must be given, since the agent did not learn in one with an id")
         values = described["settings"]
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         agent = cls(
@@ -236,9 +242,7 @@ class Agent(abc.ABC):
             ALGORITHMS[algorithm](**values),
             copies=described["copies"],
             seed=described["seed"],
-            policy=policy,
-            strategy=strategy,
-            parallel=parallel,
+            **options,
         )
         with np.load(folder / "state.npz", allow_pickle=False) as stored:
             agent.restore({name: stored[name] for name in stored.files})
@@ -251,6 +255,10 @@ class Agent(abc.ABC):
         if ended.any():
             self.returns.extend(self._running[ended].tolist())
             self._running[ended] = 0.0
+
+    def _begin_episodes(self):
+        """Forgets what has been summed over episodes that can't go on."""
+        self._running[:] = 0.0
 
     def _key(self):
         """Returns a new random key, an int32 array [2]."""

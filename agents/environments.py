@@ -4,6 +4,7 @@ Legend: N copies, O the shape of an observation, A the shape of an action.
 """
 
 import collections
+import importlib
 import pickle
 
 import numpy as np
@@ -83,24 +84,36 @@ class Environments:
         Returns:
             A uint8 array; an empty one if the copies can't be pickled or run in other processes.
         """
-        copies = getattr(self._copies, "envs", None)
         try:
-            stored = pickle.dumps((copies, self.observations)) if copies is not None else b""
+            stored = pickle.dumps((self._kept_copies(), self.observations))
         except (TypeError, AttributeError, pickle.PicklingError):
             stored = b""
         return np.frombuffer(stored, "uint8")
 
+    def _kept_copies(self):
+        """Returns the copies; a TypeError if a pickle of them would lose their state."""
+        copies = getattr(self._copies, "envs", None)
+        if copies is None:
+            raise TypeError("they run in processes of their own")
+        if any(_pickles_arguments_only(copy) for copy in copies):
+            raise TypeError("their pickles hold no state")
+        return list(copies)
+
     def restore(self, state, seed):
-        """Takes over a state; if it is empty, new episodes begin.
+        """Restores a state; if it is empty, or the copies run in other processes, new episodes begin.
 
         Args:
             state: What `state` returned for copies of the same environment.
             seed: Seed of the new episodes.
+
+        Returns:
+            Whether the old episodes go on.
         """
-        if state.size:
+        if state.size and hasattr(self._copies, "envs"):
             self._copies.envs, self.observations = pickle.loads(state.tobytes())
-        else:
-            self.observations = np.array(self._copies.reset(seed=seed)[0])
+            return True
+        self.observations = np.array(self._copies.reset(seed=seed)[0])
+        return False
 
     def part(self, first, last):
         """Returns some of the copies in their present state, as bytes for another process.
@@ -112,11 +125,9 @@ class Environments:
         Raises:
             ValueError: If the copies can't be pickled.
         """
-        copies = getattr(self._copies, "envs", None)
         try:
-            if copies is None:
-                raise TypeError("they run in processes of their own")
-            return pickle.dumps((self.name, list(copies[first:last]), self.observations[first:last]))
+            copies = self._kept_copies()[first:last]
+            return pickle.dumps((self.name, copies, self.observations[first:last]))
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise ValueError(f"copies of {self.name} can't be sent to an executor: {error}") from error
 
@@ -158,6 +169,18 @@ class Environments:
                 raise ValueError(f"{what} of {self.name} must be finite, got {values[bad][0]}")
 
 
+def _pickles_arguments_only(environment):
+    """Returns whether a pickle of an environment is a new one, as those of MuJoCo and Box2D are."""
+    from gymnasium.utils import EzPickle
+
+    while True:
+        if isinstance(environment, EzPickle):
+            return True
+        if not hasattr(environment, "env"):
+            return False
+        environment = environment.env
+
+
 def name_of(environment):
     """Returns the id of an environment, or the name of its class or function, for messages and cards."""
     if isinstance(environment, str):
@@ -166,7 +189,7 @@ def name_of(environment):
     return spec.id if spec is not None else getattr(environment, "__name__", type(environment).__name__)
 
 
-def maker(environment, **settings):
+def maker(environment, clip_rewards=True, **settings):
     """Returns a function that makes a copy of an environment with observations in one array.
 
     Observations that are not arrays (numbers, tuples, dictionaries) are flattened; discrete ones become
@@ -174,6 +197,7 @@ def maker(environment, **settings):
 
     Args:
         environment: As for `Environments`.
+        clip_rewards: Whether the rewards of Atari games are clipped to their sign, as for learning.
         **settings: Arguments of `gymnasium.make`, such as `render_mode`.
 
     Raises:
@@ -188,7 +212,7 @@ def maker(environment, **settings):
 
     def make():
         if isinstance(environment, str):
-            made = _made(environment, settings)
+            made = _made(environment, clip_rewards, settings)
         else:
             made = copy.deepcopy(environment) if isinstance(environment, gymnasium.Env) else environment()
         if not isinstance(made, gymnasium.Env):
@@ -196,7 +220,8 @@ def maker(environment, **settings):
                 "environment must be a Gymnasium id, a gymnasium.Env or a function that returns one, got "
                 f"{arguments.described(made)}"
             )
-        if not isinstance(made.observation_space, gymnasium.spaces.Box):
+        space = made.observation_space
+        if not isinstance(space, gymnasium.spaces.Box) or not space.shape:
             made = gymnasium.wrappers.FlattenObservation(made)
         return made
 
@@ -213,13 +238,18 @@ def _check_id(name):
 
     if name.startswith("ALE/"):
         _register_atari(name)
-    if name not in gymnasium.registry:
+    module, _, name = name.rpartition(":")
+    try:
+        if module:
+            importlib.import_module(module)
+        gymnasium.spec(name)
+    except (gymnasium.error.Error, ImportError):
         known = sorted(gymnasium.registry)
         near = arguments.did_you_mean(name, known, 3)
         raise ValueError(
             f"environment must be the id of a Gymnasium environment, got {name!r}{near or '.'}"
             " Valid ids: gymnasium.registry"
-        )
+        ) from None
 
 
 def _register_atari(name):
@@ -232,23 +262,23 @@ def _register_atari(name):
     gymnasium.register_envs(ale_py)
 
 
-def _made(name, settings):
+def _made(name, clip_rewards, settings):
     """Makes an environment by its id; Atari games with the standard preprocessing."""
     import gymnasium
 
     try:
         if name.startswith("ALE/"):
-            return _atari(name, settings)
+            return _atari(name, clip_rewards, settings)
         return gymnasium.make(name, **settings)
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise ValueError(f"{name} needs a package that is not installed: {error}") from error
 
 
-def _atari(name, settings):
+def _atari(name, clip_rewards, settings):
     """Returns a game as Mnih et al. (2015) play it, without sticky actions.
 
     Four frames a step, the maximum of the last two, up to 30 idle steps at the start, 84x84 gray pixels, four
-    of them stacked as channels, and rewards clipped to their sign.
+    of them stacked as channels, and, for learning, rewards clipped to their sign.
     """
     import gymnasium
     from gymnasium import wrappers
@@ -260,4 +290,4 @@ def _atari(name, settings):
     channels_last = wrappers.TransformObservation(
         stacked, lambda frames: np.moveaxis(np.asarray(frames), 0, -1), space
     )
-    return wrappers.TransformReward(channels_last, np.sign)
+    return wrappers.TransformReward(channels_last, np.sign) if clip_rewards else channels_last

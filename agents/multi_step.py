@@ -76,11 +76,15 @@ class MultiStep:
             self._discount ** lengths[done],
         )
 
+    def forget(self):
+        """Drops the experiences that have not ended."""
+        self._arrays["running"][...] = False
+
     def state(self):
         """Returns the experiences that have not ended, as arrays by name."""
         return {name: array.copy() for name, array in self._arrays.items()}
 
     def restore(self, state):
-        """Takes over what `state` returned."""
+        """Restores what `state` returned."""
         for name, array in self._arrays.items():
             array[...] = state[name]

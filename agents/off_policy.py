@@ -74,7 +74,7 @@ class OffPolicy(Agent):
         for _ in range(self._rounds):
             for _ in range(self._between):
                 self._gather()
-            if self.steps >= self.settings.warmup:
+            if self.steps >= self.settings.warmup and len(self.replay):
                 rows.append(self._improve())
         logs = np.mean(rows, axis=0).tolist() if rows else []
         return {**dict(zip(self.log_names, logs, strict=False)), **self._schedules()}
@@ -157,6 +157,10 @@ class OffPolicy(Agent):
         for online, target in self._followed():
             for weight, follower in zip(online.weights, target.weights, strict=True):
                 follower.assign(share * weight + (1 - share) * follower)
+
+    def _begin_episodes(self):
+        super()._begin_episodes()
+        self.steps_joined.forget()
 
     def _own_state(self):
         stored = {f"agent/replay/{name}": array for name, array in self.replay.state().items()}

@@ -85,7 +85,7 @@ class OnPolicy(Agent):
         for model in (self.policy, self.value):
             layer = normalizer_of(model)
             if layer is not None:
-                layer.update(batch.observations)
+                layer.update(np.reshape(batch.observations, (len(batch.observations), -1)))
         return {**logs, "explained_variance": explained_variance(batch.values, batch.returns)}
 
     def _rollout(self):
@@ -151,6 +151,10 @@ class OnPolicy(Agent):
         """Returns the indices of minibatches of shuffled epochs, int32 [epochs * count // size, size]."""
         order = [self.random.permutation(count)[: count - count % size] for _ in range(epochs)]
         return np.concatenate(order).reshape(-1, size).astype("int32")
+
+    def _begin_episodes(self):
+        super()._begin_episodes()
+        self.scale.begin_episodes()
 
     def _own_state(self):
         return {"agent/scale": self.scale.state()}

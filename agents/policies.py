@@ -28,6 +28,10 @@ class Policy(keras.Model):
 
     def __init__(self, network, actions, **kwargs):
         super().__init__(**kwargs)
+        if not hasattr(network, "output_shape"):
+            raise ValueError(
+                f"policy must be a functional or Sequential keras.Model, got {type(network).__name__}"
+            )
         outputs = network.output_shape
         if outputs[1] != actions.size:
             raise ValueError(f"policy must have {actions.size} outputs for its actions, got {outputs[1]}")
@@ -135,10 +139,17 @@ def network(shape, outputs, hidden, activation, gain, normalize=False, name="net
     observations = keras.Input(shape, name="observations")
     x = observations
     if len(shape) == 3:
+        if min(shape[:2]) < 36 or normalize:
+            raise ValueError(
+                f"images of the default network must have at least 36x36 pixels, got {tuple(shape)}; give a "
+                "policy of your own"
+                if min(shape[:2]) < 36
+                else "normalize_observations must be False for images, which are divided by 255"
+            )
         x = _convolved(x)
     elif len(shape) > 1:
         x = keras.layers.Flatten()(x)
-    if normalize and len(shape) < 3:
+    if normalize:
         x = RunningNormalization()(x)
     inputs = observations
     if actions:

@@ -19,8 +19,8 @@ class PPO(OnPolicy):
     """Proximal policy optimization.
 
     Each rollout is learned in `epochs` passes of minibatches. The surrogate `clip` is Eq. 8.5.3; `kl` adds
-    beta D(old || new), whose factor beta is multiplied or divided by 1.5 after an update whose
-    divergence lies more than a factor of 1.5 from its target.
+    beta D(old || new), whose factor beta is multiplied or divided by 1.5 after an update if the divergence,
+    estimated on its last minibatch, is more than a factor of 1.5 from the target.
 
     The logs of an update are `policy_loss`, `value_loss`, `entropy`, `kl`, `clip_fraction` (means over its
     minibatches), `explained_variance` of the returns before it, and `kl_weight`.

@@ -110,10 +110,14 @@ class RewardScale:
         scaled = rewards / np.sqrt(squares / total + 1e-8)
         return np.clip(scaled, -self._limit, self._limit).astype(rewards.dtype)
 
+    def begin_episodes(self):
+        """Forgets the returns of the running episodes."""
+        self._returns[:] = 0.0
+
     def state(self):
         """Returns the statistics as one array."""
         return np.concatenate([self._returns, self._moments])
 
     def restore(self, state):
-        """Takes over the statistics."""
+        """Restores the statistics."""
         self._returns, self._moments = state[:-3].copy(), state[-3:].copy()

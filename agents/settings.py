@@ -206,7 +206,7 @@ class OffPolicySettings(Settings):
     Args:
         capacity: Steps that the buffer holds.
         warmup: Steps before the first update, with random actions.
-        train_every: Steps of experience between updates, over all copies.
+        train_every: Steps of experience between updates, over all copies, rounded up to whole steps of all.
         updates: Gradient steps of each update.
         batch_size: Steps of experience in each gradient step.
         horizon: Steps of rewards in a target before the value of the state after them.

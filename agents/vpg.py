@@ -88,6 +88,10 @@ class VPG(OnPolicy):
         self._past = np.stack([past, power])
         return total
 
+    def _begin_episodes(self):
+        super()._begin_episodes()
+        self._past = np.stack([np.zeros(self.copies), np.ones(self.copies)])
+
     def _optimizers(self):
         settings = self.settings
         return [

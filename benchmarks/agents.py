@@ -8,7 +8,7 @@
   one variant's time over curvezoo's in the same round. Compilation is in the first call, which is not timed.
 - Steps to 475: with `--curves N`, N seeds each learn until the mean return of their last 100 episodes is 475,
   at most 200,000 steps.
-- Memory: with `--memory STEPS`, the resident memory of a DQN after each tenth of so many steps.
+- Memory: with `--memory STEPS`, the resident memory of a DQN after each tenth of STEPS.
 
 The hyperparameters are those of rl-baselines3-zoo for CartPole-v1.
 """

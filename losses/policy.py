@@ -9,7 +9,7 @@ import tensorflow as tf
 def policy_gradient_loss(log_probs, weights):
     r"""Returns the surrogate \(-\langle w \log \pi_\theta(a|s) \rangle\), a scalar (Eqs. 8.2.2 and 8.2.3).
 
-    Its gradient is minus that of the expected return; its value is no measure of performance.
+    Its gradient is minus that of the expected return; its value does not measure performance.
 
     Args:
         log_probs: Of the actions taken, [B].

@@ -60,7 +60,7 @@ def play(
         The return of each episode.
 
     Raises:
-        ValueError: If there is no such agent, or a package for the picture is missing.
+        ValueError: If there is no such agent, or a rendering package is missing.
     """
     card = check(name, out)
     arguments.integer("episodes", episodes, 1)
@@ -72,7 +72,7 @@ def play(
 
     policy = kind_of(card).load_published(cards.folder_of(name))[agent]
     mode = "human" if out is None else "rgb_array"
-    environment = maker(card["recipe"]["environment"]["name"], render_mode=mode)()
+    environment = maker(card["recipe"]["environment"]["name"], clip_rewards=False, render_mode=mode)()
     rate = environment.metadata.get("render_fps", 30)
     returns, frames = [], []
     for number in range(episodes):

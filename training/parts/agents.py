@@ -74,7 +74,9 @@ class Algorithm(Part):
         return getattr(agents, self.name)(environment, self.make_settings(), **options)
 
     def _own_types(self):
-        return typing.get_type_hints(ALGORITHMS[self.name]) | {}
+        settings = ALGORITHMS[self.name]
+        hints = typing.get_type_hints(settings)
+        return {field.name: hints[field.name] for field in dataclasses.fields(settings)}
 
 
 @dataclasses.dataclass(frozen=True)
