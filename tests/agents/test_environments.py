@@ -94,3 +94,33 @@ def test_a_wrapped_environment_with_its_own_time_limit_is_truncated(made):
     copies.step(np.array([0]))
     step = copies.step(np.array([0]))
     assert step.ended[0] and not step.terminated[0]
+
+
+def test_copies_whose_pickles_lose_their_state_begin_new_episodes(made):
+    class Forgetful(made.Counter, gymnasium.utils.EzPickle):
+        def __init__(self):
+            gymnasium.utils.EzPickle.__init__(self)
+
+    copies = Environments(lambda: gymnasium.wrappers.TimeLimit(Forgetful(), 9), 1)
+    copies.step(np.array([0]))
+    assert copies.state().size == 0
+    with pytest.raises(ValueError, match=r"can't be sent to an executor: their pickles hold no state"):
+        copies.part(0, 1)
+    assert copies.restore(copies.state(), 0) is False
+    assert copies.observations[0, 0] == 0
+
+
+def test_a_state_of_copies_in_this_process_is_not_that_of_copies_in_others():
+    one, other = Environments("CartPole-v1", 1), Environments("CartPole-v1", 1, seed=5, parallel=True)
+    for action in (0, 1, 1):
+        one.step(np.array([action]))
+    assert other.restore(one.state(), 7) is False
+    expected = Environments("CartPole-v1", 1, seed=7).observations
+    np.testing.assert_array_equal(other.observations, expected)
+    other.close()
+
+
+def test_an_id_may_name_the_package_that_registers_it():
+    assert Environments("gymnasium.envs.classic_control:CartPole-v1").observations.shape == (1, 4)
+    with pytest.raises(ValueError, match="must be the id of a Gymnasium environment"):
+        Environments("no_such_package:CartPole-v1")

@@ -11,7 +11,7 @@ from curvezoo.agents.actions import (
     ValuedActions,
     actions_of,
 )
-from curvezoo.agents.policies import Policy, network, policy_network
+from curvezoo.agents.policies import Policy, network, normalizer_of, policy_network
 
 KEY = tf.constant([3, 4])
 
@@ -105,3 +105,28 @@ def test_spaces_that_an_algorithm_can_not_act_in_are_refused():
         actions_of(spaces.Box(-1, 1, (2,)), False, "DQN")
     with pytest.raises(ValueError, match=r"must be a Discrete or a one-dimensional Box, got MultiBinary"):
         actions_of(spaces.MultiBinary(2), True, "PPO")
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+def test_a_network_without_known_shapes_is_refused():
+    with pytest.raises(ValueError, match=r"policy must be a functional or Sequential keras\.Model, got Subcl"):
+        Policy(Subclassed(), CategoricalActions(3))
+
+
+def test_images_that_the_default_network_can_not_take_are_refused():
+    with pytest.raises(ValueError, match=r"must have at least 36x36 pixels, got \(7, 7, 3\)"):
+        network((7, 7, 3), 2, (8,), "tanh", 1.0)
+    with pytest.raises(ValueError, match="normalize_observations must be False for images"):
+        network((40, 40, 3), 2, (8,), "tanh", 1.0, normalize=True)
+
+
+def test_observations_in_rows_and_columns_are_normalized_one_by_one():
+    model = network((2, 3), 2, (4,), "tanh", 1.0, normalize=True)
+    examples = np.random.default_rng(0).normal(size=(50, 2, 3)).astype("float32")
+    layer = normalizer_of(model)
+    layer.update(examples.reshape(50, -1))
+    np.testing.assert_allclose(layer.mean, examples.reshape(50, 6).mean(axis=0), rtol=1e-4, atol=1e-6)

@@ -86,6 +86,21 @@ def test_your_own_network_is_the_policy(made):
     assert np.any(network.get_weights()[0] != before)
 
 
+def test_returns_of_episodes_that_can_not_go_on_are_forgotten():
+    learner = PPO("CartPole-v1", **SMALL)
+    learner.learn(64, progress=False)
+    state = learner.state()
+    assert learner._running.any()
+    learner.restore(state | {"agent/environments": np.zeros(0, "uint8")})
+    assert not learner._running.any()
+
+
+def test_an_agent_of_an_object_is_loaded_with_one(made, tmp_path):
+    agent(made).save(tmp_path / "agent")
+    with pytest.raises(ValueError, match="environment must be given, since the agent did not learn in one"):
+        PPO.load(tmp_path / "agent")
+
+
 def test_learning_stops_when_the_report_says_so(made):
     learner = agent(made)
     logs = learner.learn(640, progress=False, report=lambda done, row: done >= 128)
