@@ -113,7 +113,7 @@ class Subclassed(keras.Model):
 
 
 def test_a_network_without_known_shapes_is_refused():
-    with pytest.raises(ValueError, match=r"policy must be a functional or Sequential keras\.Model, got Subcl"):
+    with pytest.raises(ValueError, match=r"functional or Sequential keras\.Model, got Subcl"):
         Policy(Subclassed(), CategoricalActions(3))
 
 
