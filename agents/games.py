@@ -128,8 +128,7 @@ def _reasons(spiel, kind, players=None):
     tests = {
         "has chance": kind.chance_mode != game.ChanceMode.DETERMINISTIC,
         "hides information": kind.information == game.Information.IMPERFECT_INFORMATION,
-        "has simultaneous moves": kind.dynamics != game.Dynamics.SEQUENTIAL
-        or kind.information == game.Information.ONE_SHOT,
+        "has simultaneous moves": kind.dynamics != game.Dynamics.SEQUENTIAL,
         "is not zero-sum": kind.utility != game.Utility.ZERO_SUM,
         f"is not for two players but for {low if low == high else f'{low} to {high}'}": not low <= 2 <= high,
         "has no observation tensor": not kind.provides_observation_tensor,

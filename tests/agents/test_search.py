@@ -10,6 +10,7 @@ from curvezoo.agents.evaluators import Network, Rollouts, uniform
 from curvezoo.agents.games import Game
 from curvezoo.agents.puct import exploration, visit_policy
 from curvezoo.agents.search import Search
+from curvezoo.agents.search_tree import Tree
 
 TIC_TAC_TOE, CONNECT_FOUR = Game("tic_tac_toe"), Game("connect_four")
 # The first player has three in a row of tic-tac-toe with action 2, and then the second one with 5.
@@ -257,6 +258,44 @@ def test_a_reused_root_has_noise_of_its_own_once():
     search.run(1)
     assert np.ptp(search.priors[0, [0, 1, 2, 3, 5, 6, 7, 8]]) > 0.01
     assert search.priors[0].sum() == pytest.approx(1)
+    search.replace(0)
+    np.testing.assert_allclose(search.priors[0], 1 / 9)
+    search.run(1)
+    assert np.ptp(search.priors[0]) > 0.01
+
+
+def test_moves_of_equal_visits_are_ranked_by_their_mean_value():
+    def evaluator(states):
+        return np.ones((len(states), 7)), np.array([sum(state.history()) % 5 / 100 for state in states])
+
+    search = Search(CONNECT_FOUR, evaluator, c=2.0)
+    search.run(7)
+    assert search.visits[0].tolist() == [1] * 7
+    # The values of the second player are 0, 0.01, 0.02, 0.03, 0.04, 0, 0.01.
+    assert search.best()[0] == 0
+    search = Search(CONNECT_FOUR, lambda states: (evaluator(states)[0], -evaluator(states)[1]), c=2.0)
+    search.run(7)
+    assert search.best()[0] == 4
+
+
+def test_a_tree_holds_only_what_its_roots_reach():
+    search = Search(CONNECT_FOUR, pseudo_random, 2)
+    for _ in range(3):
+        search.run(30)
+        search.advance(search.best())
+        tree = search._tree
+        assert len(tree.states) == search.visits.sum() + 2
+        assert tree.edges == sum(len(state.legal_actions()) for state in tree.states)
+
+
+def test_rows_of_edges_are_padded_beyond_the_last_edge():
+    tree = Tree()
+    # The last edge is the last one for which there is room from the beginning.
+    nodes = tree.add(["a", "b"], [range(60), range(4)], np.ones(64), [1, -1], [np.nan, np.nan])
+    rows, beyond = tree.rows(nodes)
+    assert rows.shape == (2, 60) and rows[1, 0] == 60
+    assert tree.prior[rows].shape == (2, 60)
+    assert beyond.sum(1).tolist() == [0, 56]
 
 
 def test_proven_values_are_those_of_minimax():
@@ -272,6 +311,34 @@ def test_proven_values_are_those_of_minimax():
     for index in np.flatnonzero(proven):
         for action in np.flatnonzero(policy[index]):
             assert -minimax(states[index].child(int(action))) == values[index]
+
+
+def test_a_move_that_is_proven_to_lose_is_neither_searched_further_nor_chosen():
+    # The second player must block at 2.
+    search = Search(TIC_TAC_TOE, uniform, [TIC_TAC_TOE.after(0, 3, 1)], solve=True)
+    search.run(50)
+    assert np.isnan(search.proven[0])
+    losing, before = [4, 5, 6, 7, 8], search.visits[0]
+    assert before[losing].min() > 0
+    np.testing.assert_array_equal(search.policy(0.0)[0], np.eye(9)[2])
+    assert search.policy(1e9)[0, losing].sum() == 0
+    search.run(20)
+    np.testing.assert_array_equal(search.visits[0, losing], before[losing])
+    assert search.visits[0, 2] == before[2] + 20
+
+
+def test_moves_without_visits_are_chosen_if_all_others_are_proven_to_lose():
+    # The second player must block at 8, of which the priors advise against; the first player wins there.
+    def evaluator(states):
+        priors = np.ones((len(states), 9))
+        priors[:, 8] = [1e-9 if state.current_player() else 1e9 for state in states]
+        return priors, np.zeros(len(states))
+
+    search = Search(TIC_TAC_TOE, evaluator, [TIC_TAC_TOE.after(6, 0, 7)], solve=True)
+    search.run(10)
+    assert search.visits[0].tolist() == [0, 2, 2, 2, 2, 2, 0, 0, 0]
+    np.testing.assert_array_equal(search.policy()[0], np.eye(9)[8])
+    assert search.best()[0] == 8
 
 
 def test_the_solver_finds_a_forced_win_of_connect_four():
