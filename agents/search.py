@@ -49,7 +49,8 @@ class Search:
         concentration: Parameter of the Dirichlet distribution.
         solve: Whether proven wins, losses and draws are passed upwards. A proven action counts with its exact
             value and without U; the search of a game ends once its root is proven.
-        reuse: Whether `advance` keeps the tree below the chosen action.
+        reuse: Whether `advance` keeps the tree below the chosen action. Its visits weaken the effect of the
+            noise.
         seed: Seed of the noise.
 
     Raises:
