@@ -1,6 +1,9 @@
 from . import bandits as bandits
+from . import evaluators as evaluators
+from . import games as games
 from . import knapsack as knapsack
 from . import q_learning as q_learning
+from . import search as search
 from . import tabular as tabular
 from .acktr import ACKTR as ACKTR
 from .c51 import C51 as C51
@@ -8,11 +11,13 @@ from .ddpg import DDPG as DDPG
 from .dqn import DQN as DQN
 from .evaluation import Episodes as Episodes
 from .evaluation import evaluate as evaluate
+from .games import Game as Game
 from .knapsack import Knapsack as Knapsack
 from .knapsack import KnapsackEnvironment as KnapsackEnvironment
 from .policies import Policy as Policy
 from .ppo import PPO as PPO
 from .qr_dqn import QRDQN as QRDQN
+from .search import Search as Search
 from .tabular import FiniteMDP as FiniteMDP
 from .trpo import TRPO as TRPO
 from .vpg import VPG as VPG

@@ -1,0 +1,108 @@
+"""The trees of many games as arrays: nodes, and edges for their legal actions only.
+
+All games share one pool of nodes and one of edges, which grow by doubling. The edges of a node are
+consecutive. Values are those of the first player; a node's `sign` turns them into values of its own player.
+"""
+
+import numpy as np
+
+NODES = {
+    "first": np.int64,  # the node's first edge
+    "width": np.int64,  # its number of edges: legal actions; 0 for a terminal state
+    "total": np.float64,  # visits of all its edges
+    "sign": np.float64,  # 1 if the first player moves, -1 if the second does
+    "outcome": np.float64,  # the game's return for the first player if it is known, nan otherwise
+}
+EDGES = {
+    "action": np.int64,
+    "prior": np.float64,
+    "visits": np.float64,
+    "summed": np.float64,  # the sum of the values below, for the player who moves
+    "mean": np.float64,  # their mean Q, 0 before the first visit
+    "child": np.int64,  # the node to which it leads; -1 before the first visit
+    "known": np.float64,  # the return for the player who moves if it is proven, nan otherwise
+}
+
+
+class Tree:
+    """Nodes and edges of many trees; `states` holds the state of each node."""
+
+    def __init__(self):
+        self.states = []
+        self.edges = self.widest = 0
+        for name, kind in (NODES | EDGES).items():
+            setattr(self, name, np.zeros(64, kind))
+
+    def add(self, states, actions, priors, signs, outcomes):
+        """Adds a node for each state.
+
+        Args:
+            states: N states.
+            actions: The legal actions in each, N lists, empty for terminal states.
+            priors: Their prior probabilities, one after the other.
+            signs: Signs of the players to move, [N].
+            outcomes: The known returns of the first player, nan where unknown, [N].
+
+        Returns:
+            The numbers of the new nodes, [N].
+        """
+        begin, widths = len(self.states), np.array([len(each) for each in actions], np.int64)
+        nodes, edges = slice(begin, begin + len(states)), slice(self.edges, self.edges + len(priors))
+        self.widest = max(self.widest, widths.max())
+        self._reserve(NODES, nodes.stop)
+        # Rows of edges are read at the width of the widest node, beyond the last edge too.
+        self._reserve(EDGES, edges.stop + self.widest)
+        self.first[nodes] = edges.start + np.cumsum(widths) - widths
+        self.width[nodes], self.sign[nodes], self.outcome[nodes] = widths, signs, outcomes
+        self.total[nodes] = 0
+        self.action[edges] = [action for each in actions for action in each]
+        self.prior[edges], self.child[edges], self.known[edges] = priors, -1, np.nan
+        self.visits[edges] = self.summed[edges] = self.mean[edges] = 0
+        self.states += states
+        self.edges = edges.stop
+        return np.arange(nodes.start, nodes.stop)
+
+    def rows(self, nodes):
+        """Returns the edges of each node, padded to [N, K], and which of them are padding, or `None`."""
+        widths = self.width[nodes]
+        offsets = np.arange(widths.max())
+        beyond = None if (widths == len(offsets)).all() else offsets >= widths[:, None]
+        return self.first[nodes][:, None] + offsets, beyond
+
+    def edges_of(self, nodes):
+        """Returns all edges of some nodes, one node after the other."""
+        widths = self.width[nodes]
+        begins = np.cumsum(widths) - widths
+        return np.repeat(self.first[nodes] - begins, widths) + np.arange(widths.sum())
+
+    def keep(self, roots):
+        """Drops nodes out of reach of some roots, all different; returns the new numbers of the roots."""
+        levels = [roots]
+        while len(levels[-1]):
+            children = self.child[self.edges_of(levels[-1])]
+            levels.append(children[children >= 0])
+        nodes = np.concatenate(levels)
+        edges = self.edges_of(nodes)
+        renumbered = np.empty(len(self.states), np.int64)
+        renumbered[nodes] = np.arange(len(nodes))
+        for names, kept in ((NODES, nodes), (EDGES, edges)):
+            for name in names:
+                array = getattr(self, name)
+                array[: len(kept)] = array[kept]
+        widths = self.width[: len(nodes)]
+        self.first[: len(nodes)] = np.cumsum(widths) - widths
+        children = self.child[: len(edges)]
+        children[children >= 0] = renumbered[children[children >= 0]]
+        self.states = [self.states[node] for node in nodes.tolist()]
+        self.edges = len(edges)
+        return renumbered[roots]
+
+    def _reserve(self, names, size):
+        """Makes room for `size` nodes or edges."""
+        for name in names:
+            array = getattr(self, name)
+            if size > len(array):
+                # Padding that is read before it is written must hold valid numbers of nodes.
+                larger = np.zeros(2 * size, array.dtype)
+                larger[: len(array)] = array
+                setattr(self, name, larger)
