@@ -12,6 +12,7 @@ from . import masked as masked
 from . import mixture as mixture
 from . import priors as priors
 from . import regression as regression
+from . import self_play as self_play
 from . import style as style
 from . import variational as variational
 from .adversarial import categorical_log_likelihood as categorical_log_likelihood
