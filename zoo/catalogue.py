@@ -9,7 +9,6 @@ from .. import arguments
 from ..publishing import cards
 
 _MODULES = (
-    "agents.recipes",
     "classifiers.softmax",
     "classifiers.mlp",
     "classifiers.cnn",
@@ -24,6 +23,7 @@ _MODULES = (
     "language.transformer_recipes",
     "language.translator_recipes",
     "language.recurrent_recipes",
+    "agents.recipes",
 )
 
 

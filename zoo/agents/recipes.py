@@ -80,7 +80,13 @@ _DQN = {
     "discount": 0.98,
 }
 _DQN_ACROBOT = {**_DQN, "discount": 0.99, "train_every": 64, "updates": 64, "target_every": 250}
-_DDPG_PENDULUM = {"discount": 0.98, "schedule": "linear", "train_every": 50, "updates": 50}
+_DDPG_PENDULUM = {
+    "discount": 0.98,
+    "schedule": "linear",
+    "hidden": (128, 128),
+    "train_every": 50,
+    "updates": 50,
+}
 
 RECIPES = (
     _recipe("vpg", "CartPole-v1", "8.2", "VPG", 200_000, 8, **_VPG_CARTPOLE),
