@@ -124,7 +124,7 @@ def linear():
 def test_targets_agree_with_a_computation_by_hand(linear):
     states = np.eye(LENGTH, dtype="float32")[[0, 1, 0]]
     rewards, ends = np.array([1, 2, 3], "float32"), np.array([0, 0, 1], "float32")
-    batch = Batch(states, np.zeros(3, "int32"), rewards, states, ends, np.ones(3, "float32"))
+    batch = Batch(states, np.zeros(3, "int32"), rewards, states, ends, np.full(3, 0.5, "float32"), None)
     plain, double = (agent._targets(batch).numpy() for agent in linear)
     # The largest target values are 7 and 6; the online network chooses those of 4 and -5.
     assert plain.tolist() == [4.5, 5.0, 3.0]

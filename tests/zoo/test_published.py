@@ -260,7 +260,8 @@ def test_each_weight_is_stored_once_in_each_format_and_no_optimizer_state(name):
     # The rest is the state of random generators.
     assert 0 <= size - expected < 100
     stored = tf.train.list_variables(str(folder / "variables" / "variables"))
-    assert 0 <= sum(4 * math.prod(shape) for _, shape in stored if shape) - expected < 100
+    # Scalars are left out: the checkpoint's own counter, and the counts of normalizers.
+    assert abs(sum(4 * math.prod(shape) for _, shape in stored if shape) - expected) < 100
     # The graph and the formats themselves take up to half a megabyte, loops that write up to two, and a flow
     # with both of its directions up to three.
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
