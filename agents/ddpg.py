@@ -90,7 +90,7 @@ class DDPG(OffPolicy):
 
     def _explored(self, observations):
         noise = self.random.normal(0, self.settings.noise, (self.copies, self.actions.size))
-        return np.clip(self._greedy(observations).numpy() + noise, -1, 1).astype("float32")
+        return np.clip(self._greedy(tf.constant(observations)).numpy() + noise, -1, 1).astype("float32")
 
     def _bounded(self, actions):
         low, high = self.actions.low, self.actions.high

@@ -97,7 +97,11 @@ class DQN(OffPolicy):
     def _explored(self, observations):
         random = self.random.random(self.copies) < self.epsilon
         actions = self._random_actions()
-        return actions if random.all() else np.where(random, actions, self._greedy(observations).numpy())
+        return (
+            actions
+            if random.all()
+            else np.where(random, actions, self._greedy(tf.constant(observations)).numpy())
+        )
 
     def _learned(self, batch):
         batch = self._part(batch)

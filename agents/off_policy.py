@@ -49,7 +49,7 @@ class OffPolicy(Agent):
             lambda observations: self._acted(self.policy(observations)),
             input_signature=[vector],
             autograph=False,
-        )
+        ).get_concrete_function()
         if count > 1:
             self._update = self._distributed_steps
             self._distributed = tf.function(

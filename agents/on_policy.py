@@ -63,7 +63,9 @@ class OnPolicy(Agent):
         self.scale = rollouts.RewardScale(self.copies, settings.discount)
         vector = tf.TensorSpec((None, *shape), self.environments.observations.dtype)
         key = tf.TensorSpec((2,), tf.int32)
-        self._draw = tf.function(self._drawn, input_signature=[vector, key], autograph=False)
+        draw = tf.function(self._drawn, input_signature=[vector, key], autograph=False)
+        # A concrete function is called twice as fast, which counts for small networks.
+        self._draw = draw.get_concrete_function()
         self._value_of = tf.function(
             lambda observations: self.value(observations)[:, 0], input_signature=[vector], autograph=False
         )
@@ -95,7 +97,7 @@ class OnPolicy(Agent):
             draw = self._draw
             return rollouts.collect(
                 self.environments,
-                lambda observations, key: draw(observations, key).numpy(),
+                lambda observations, key: draw(tf.constant(observations), tf.constant(key)).numpy(),
                 keys[0],
                 self.actions.clipped,
                 self._count,
