@@ -1,8 +1,8 @@
 """The zoo: every model by name, with the recipe that trains it.
 
 >>> from curvezoo import zoo
->>> zoo.names("cnn*")
-['cnn_digits', 'cnn_mnist']
+>>> zoo.names("softmax*")
+['softmax_digits', 'softmax_mnist']
 """
 
 import lazy_loader
