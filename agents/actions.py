@@ -65,8 +65,21 @@ class CategoricalActions(Actions):
     clipped = bounded
 
 
+class BoundedActions(Actions):
+    """Base class of continuous actions between two bounds.
+
+    Args:
+        low: Lower bounds of the environment's actions, [A].
+        high: Upper bounds, [A].
+    """
+
+    def __init__(self, low, high):
+        self.low, self.high = (np.ravel(bound).astype("float32") for bound in (low, high))
+        super().__init__(low=self.low.tolist(), high=self.high.tolist())
+
+
 @keras.saving.register_keras_serializable("curvezoo")
-class GaussianActions(Actions):
+class GaussianActions(BoundedActions):
     """Independent Gaussians; the outputs [B, 2A] are their means and log standard deviations.
 
     Args:
@@ -75,9 +88,8 @@ class GaussianActions(Actions):
     """
 
     def __init__(self, low, high):
-        low, high = (np.ravel(bound).astype("float32") for bound in (low, high))
-        super().__init__(low=low.tolist(), high=high.tolist())
-        self.low, self.high, self.size = low, high, 2 * len(low)
+        super().__init__(low, high)
+        self.size = 2 * len(self.low)
 
     def distribution(self, outputs):
         """Returns the distribution of actions [B, A], a `tfp.distributions.Independent` of normal ones."""
@@ -104,7 +116,7 @@ class GaussianActions(Actions):
 
 
 @keras.saving.register_keras_serializable("curvezoo")
-class DeterministicActions(Actions):
+class DeterministicActions(BoundedActions):
     """The outputs [B, A] in [-1, 1] are the action, scaled to the bounds.
 
     Args:
@@ -113,9 +125,8 @@ class DeterministicActions(Actions):
     """
 
     def __init__(self, low, high):
-        low, high = (np.ravel(bound).astype("float32") for bound in (low, high))
-        super().__init__(low=low.tolist(), high=high.tolist())
-        self.low, self.high, self.size = low, high, len(low)
+        super().__init__(low, high)
+        self.size = len(self.low)
 
     def greedy(self, outputs):
         """Returns the actions, [B, A]."""

@@ -256,6 +256,16 @@ class Agent(abc.ABC):
             self.returns.extend(self._running[ended].tolist())
             self._running[ended] = 0.0
 
+    def _anneal(self, fraction):
+        """Sets the learning rates of a linear schedule after a share of the planned steps."""
+        if self.settings.schedule == "linear":
+            for optimizer, peak in self._optimizers():
+                optimizer.learning_rate.assign(peak * (1 - fraction))
+
+    def _optimizers(self):
+        """Returns pairs of an optimizer and its initial learning rate."""
+        return [(self.optimizer, self.settings.learning_rate)]
+
     def _begin_episodes(self):
         """Forgets what has been summed over episodes that can't go on."""
         self._running[:] = 0.0

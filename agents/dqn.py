@@ -3,12 +3,12 @@
 Legend: N copies, B steps of a batch, A actions.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from ..losses import bellman
 from .actions import actions_of
+from .descent import adam
 from .off_policy import OffPolicy, policy_of, twin
 from .policies import network
 from .settings import DQNSettings
@@ -55,7 +55,7 @@ class DQN(OffPolicy):
         shape, look = environments.observation_space.shape, (settings.hidden, settings.activation)
         self.policy = policy_of(policy, lambda: network(shape, outputs, *look, 1.0), self.actions)
         self.target = twin(self.policy)
-        self.optimizer = keras.optimizers.Adam(settings.learning_rate, epsilon=1e-5)
+        self.optimizer = adam(settings.learning_rate)
         self.optimizer.build(self.policy.trainable_variables)
 
     def _outputs(self):
@@ -68,9 +68,6 @@ class DQN(OffPolicy):
 
     def _networks(self):
         return {"policy": (self.policy, self.optimizer), "target": (self.target, None)}
-
-    def _optimizers(self):
-        return [(self.optimizer, self.settings.learning_rate)]
 
     def _followed(self):
         return [(self.policy, self.target)]

@@ -154,7 +154,8 @@ class Environments:
         """
         name, copies, observations = pickle.loads(part)
         # The constructor begins new episodes, in copies of its own.
-        unpacked = cls(lambda: pickle.loads(part)[1][0], len(copies))
+        others = iter(pickle.loads(part)[1])
+        unpacked = cls(lambda: next(others), len(copies))
         unpacked.name, unpacked._copies.envs, unpacked.observations = name, copies, observations
         return unpacked
 

@@ -7,8 +7,8 @@ A the shape of an action.
 import numpy as np
 import tensorflow as tf
 
-from ..optimizers import replicas
 from .agent import Agent
+from .descent import descend, own_part
 from .multi_step import MultiStep
 from .policies import Policy
 from .replay import Batch, PrioritizedReplay, Replay
@@ -67,9 +67,7 @@ class OffPolicy(Agent):
         return Replay(settings.capacity, observation, action)
 
     def _iterate(self):
-        if self.settings.schedule == "linear":
-            for optimizer, peak in self._optimizers():
-                optimizer.learning_rate.assign(peak * (1 - self.fraction))
+        self._anneal(self.fraction)
         rows = []
         for _ in range(self._rounds):
             for _ in range(self._between):
@@ -135,21 +133,11 @@ class OffPolicy(Agent):
 
     def _part(self, batch):
         """Returns this replica's part of a batch."""
-        number = replicas.number()
-        if number == 1:
-            return batch
-        size = self.settings.batch_size // number
-        begin = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32) * size
-        return Batch(*(tensor[begin : begin + size] for tensor in batch))
+        return Batch(*own_part(batch, self.settings.batch_size))
 
     def _descend(self, optimizer, gradients, weights):
         """Applies the mean of the replicas' gradients, clipped to the largest norm."""
-        number, limit = replicas.number(), self.settings.gradient_norm
-        # Keras's optimizer adds up the replicas' gradients.
-        gradients = [gradient / number**2 for gradient in replicas.total(gradients)]
-        if limit is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, limit / number)
-        optimizer.apply(gradients, weights)
+        descend(optimizer, gradients, weights, self.settings.gradient_norm)
 
     def _follow(self, steps):
         """Moves each target network towards its online network after a number of gradient steps."""
@@ -198,10 +186,6 @@ class OffPolicy(Agent):
 
     def _learned(self, batch):
         """Makes a gradient step on this replica's part of a batch; returns its errors [B] and logs."""
-        raise NotImplementedError
-
-    def _optimizers(self):
-        """Returns pairs of an optimizer and its initial learning rate."""
         raise NotImplementedError
 
     def _followed(self):

@@ -5,7 +5,6 @@ Legend: T steps of a rollout, N copies, B = T N, O the shape of an observation, 
 
 import collections
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -139,15 +138,14 @@ class OnPolicy(Agent):
             self.settings.lam,
         )
 
-    def _anneal(self, fraction):
-        """Sets the learning rates of a linear schedule after a share of the planned steps."""
-        if self.settings.schedule == "linear":
-            for optimizer, peak in self._optimizers():
-                optimizer.learning_rate.assign(peak * (1 - fraction))
-
-    def _optimizers(self):
-        """Returns pairs of an optimizer and its initial learning rate."""
-        return [(self.optimizer, self.settings.learning_rate)]
+    def _check_minibatch(self, size):
+        """Raises ValueError if minibatches of a size do not divide a rollout."""
+        rollout = self.settings.rollout
+        if rollout * self.copies % size:
+            raise ValueError(
+                f"minibatch must divide the {rollout * self.copies} steps of a rollout ({rollout} of each of "
+                f"{self.copies} copies), got {size}"
+            )
 
     def _minibatches(self, size, epochs, count):
         """Returns the indices of minibatches of shuffled epochs, int32 [epochs * count // size, size]."""
@@ -191,8 +189,3 @@ def require_one_replica(agent):
     count = agent.strategy.num_replicas_in_sync
     if count > 1:
         raise ValueError(f"strategy of {agent.settings.algorithm} must have one replica, got {count}")
-
-
-def adam(rate):
-    """Returns the Adam of policy gradients, whose epsilon is larger than Keras's."""
-    return keras.optimizers.Adam(rate, epsilon=1e-5)

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..losses import policy as objectives
-from ..optimizers import replicas
-from .on_policy import Batch, OnPolicy, adam
+from .descent import adam, descend, own_part
+from .on_policy import Batch, OnPolicy, normalized
 from .settings import PPOSettings
 
 # Beyond these factors of the target the weight of the penalty changes.
@@ -48,13 +48,8 @@ class PPO(OnPolicy):
 
     def _build(self, policy):
         super()._build(policy)
-        settings = self.settings
-        size, count = settings.minibatch, settings.rollout * self.copies
-        if count % size:
-            raise ValueError(
-                f"minibatch must divide the {count} steps of a rollout ({settings.rollout} of each of "
-                f"{self.copies} copies), got {size}"
-            )
+        settings, size = self.settings, self.settings.minibatch
+        self._check_minibatch(size)
         if size % self.strategy.num_replicas_in_sync:
             raise ValueError(
                 f"minibatch must be a multiple of the number of replicas, "
@@ -116,17 +111,12 @@ class PPO(OnPolicy):
 
     def _step(self, batch, indices, kl_weight):
         """Makes one step on this replica's part of a minibatch; returns the logs, [5]."""
-        settings, number = self.settings, replicas.number()
+        settings = self.settings
         advantages = tf.gather(batch.advantages, indices)
         if settings.normalize_advantages:
             # Over the whole minibatch, which every replica holds.
-            mean, variance = tf.nn.moments(advantages, 0)
-            advantages = (advantages - mean) / (tf.sqrt(variance) + 1e-8)
-        if number > 1:
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            part = settings.minibatch // number
-            begin = tf.cast(replica, tf.int32) * part
-            indices, advantages = indices[begin : begin + part], advantages[begin : begin + part]
+            advantages = normalized(advantages)
+        indices, advantages = own_part([indices, advantages], settings.minibatch)
         old = Batch(*(tf.gather(array, indices) for array in batch))
         weights = self.policy.trainable_variables + self.value.trainable_variables
         with tf.GradientTape() as tape:
@@ -141,12 +131,8 @@ class PPO(OnPolicy):
                 penalty = tf.reduce_mean(before.kl_divergence(distribution))
                 loss = objectives.ratio_loss(log_probs, old.log_probs, advantages) + kl_weight * penalty
             error = objectives.value_loss(values, old.returns, old.values, settings.value_clip)
-            total = (loss + settings.value_weight * error - settings.entropy * entropy) / number
-        # Keras's optimizer adds up the replicas' gradients.
-        gradients = [g / number for g in replicas.total(tape.gradient(total, weights))]
-        if settings.gradient_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, settings.gradient_norm / number)
-        self.optimizer.apply(gradients, weights)
+            total = loss + settings.value_weight * error - settings.entropy * entropy
+        descend(self.optimizer, tape.gradient(total, weights), weights, settings.gradient_norm)
         divergence = objectives.approximate_divergence(log_probs, old.log_probs)
         clipped = objectives.clip_fraction(log_probs, old.log_probs, settings.clip)
         return tf.stack([loss, error, entropy, divergence, clipped])

@@ -179,7 +179,6 @@ class TRPOSettings(OnPolicySettings):
     """
 
     algorithm: ClassVar[str] = "TRPO"
-    rollout: int = 256
     kl_limit: float = 0.01
     damping: float = 0.1
     solver_steps: int = 10

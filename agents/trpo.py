@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..losses.policy import value_loss
-from .on_policy import OnPolicy, adam, normalized, require_one_replica
+from .descent import adam
+from .on_policy import OnPolicy, normalized, require_one_replica
 from .policy_objective import Experience, PolicyObjective
 from .settings import TRPOSettings
 from .trust_region import trust_region_step
@@ -51,12 +52,7 @@ class TRPO(OnPolicy):
     def _build(self, policy):
         super()._build(policy)
         require_one_replica(self)
-        size, count = self.settings.minibatch, self.settings.rollout * self.copies
-        if count % size:
-            raise ValueError(
-                f"minibatch must divide the {count} steps of a rollout ({self.settings.rollout} of each of "
-                f"{self.copies} copies), got {size}"
-            )
+        self._check_minibatch(self.settings.minibatch)
         self.value_optimizer = adam(self.settings.learning_rate)
         self.value_optimizer.build(self.value.trainable_variables)
         self._improve = tf.function(self._policy_step, autograph=False, jit_compile=True)

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from ..losses import policy as objectives
 from ..theory.returns import generalized_advantages
-from .on_policy import OnPolicy, adam, normalized, require_one_replica
+from .descent import adam
+from .on_policy import OnPolicy, normalized, require_one_replica
 from .settings import VPGSettings
 
 
