@@ -16,6 +16,10 @@ import numpy as np
 
 from .. import arguments
 
+# OpenSpiel's planes of the stones of the first and the second player, in games whose observations are the same
+# for both.
+_STONES = {"breakthrough": (0, 1), "connect_four": (0, 1), "tic_tac_toe": (2, 1)}
+
 
 class Game:
     """A deterministic zero-sum game of two players who take turns and see everything.
@@ -28,7 +32,7 @@ class Game:
     Attributes:
         name: OpenSpiel's name with all parameters that differ from their defaults.
         actions: The number A of actions, legal or not.
-        observation_shape: The shape O of an observation.
+        observation_shape: The shape O of an observation: [H, W, C] on a board, or [K].
         largest_return: The return of a player who wins.
 
     Raises:
@@ -52,7 +56,13 @@ class Game:
         _require_kind(name, _reasons(spiel, self._game.get_type(), self._game.num_players()))
         self.name = str(self._game).removesuffix("()")
         self.actions = self._game.num_distinct_actions()
-        self.observation_shape = tuple(self._game.observation_tensor_shape())
+        self._planes = tuple(self._game.observation_tensor_shape())
+        self._stones = _STONES.get(short)
+        if len(self._planes) == 3:
+            channels, height, width = self._planes
+            self.observation_shape = (height, width, channels + 1)
+        else:
+            self.observation_shape = (int(np.prod(self._planes)) + 1,)
         self.largest_return = self._game.max_utility()
 
     def __repr__(self):
@@ -77,13 +87,22 @@ class Game:
     def observations(self, states):
         """Returns the players' views of states that are not terminal, float32, [G, *O].
 
-        In some games, such as connect four, both players have the same view, and the number of stones tells
-        who moves.
+        They are OpenSpiel's observations, with a last channel that is one if the second player moves. In
+        breakthrough, connect four and tic-tac-toe the planes of both players' stones change places if the
+        second player moves, so that those of the player to move have one place.
         """
-        batch = np.empty((len(states), int(np.prod(self.observation_shape))), "float32")
-        for row, state in zip(batch, states, strict=True):
-            row[:] = state.observation_tensor(state.current_player())
-        return batch.reshape(len(states), *self.observation_shape)
+        seconds = np.array([state.current_player() for state in states])
+        planes = np.empty((len(states), int(np.prod(self._planes))), "float32")
+        for row, state, player in zip(planes, states, seconds.tolist(), strict=True):
+            row[:] = state.observation_tensor(player)
+        planes = planes.reshape(len(states), *self._planes)
+        if self._stones is not None:
+            swapped = np.flatnonzero(seconds)[:, None]
+            planes[swapped, self._stones] = planes[swapped, self._stones[::-1]]
+        views = np.empty((len(states), *self.observation_shape), "float32")
+        views[..., :-1] = np.moveaxis(planes, 1, -1) if planes.ndim == 4 else planes.reshape(len(states), -1)
+        views[..., -1] = seconds.reshape(-1, *[1] * (views.ndim - 2))
+        return views
 
     def legal(self, states):
         """Returns which actions are legal in each state, bool, [G, A]; none is in a terminal one."""
@@ -91,6 +110,13 @@ class Game:
         for row, state in zip(mask, states, strict=True):
             row[state.legal_actions()] = True
         return mask
+
+
+def require_game(game):
+    """Returns `game` after checking that it is a `Game`."""
+    if not isinstance(game, Game):
+        raise ValueError(f"game must be a Game, got {arguments.described(game)}")
+    return game
 
 
 def require_legal(name, action, state):

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations, parametrize
 
 # Passes after which power iterations have converged.
 CONVERGED = 200
-_LAYERS = nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d
+_LAYERS = nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm1d, nn.BatchNorm2d
 
 
 class VAE(nn.Module):
@@ -133,12 +133,14 @@ class PixelCNN(nn.Module):
 class Generator(nn.Module):
     """Maps latents [B, Z] to images [B, C, H, W]."""
 
-    def __init__(self, shape, latent_size, filters, kernel_size):
+    def __init__(self, shape, latent_size, filters, units, kernel_size):
         super().__init__()
         height, width, channels = shape
         scale = 2 ** len(filters)
         self.shape = filters[0], height // scale, width // scale
-        self.dense = nn.Linear(latent_size, int(np.prod(self.shape)), bias=False)
+        hidden = [nn.Linear(latent_size, units, bias=False), _batch_norm(units, 1), nn.ReLU()]
+        last = nn.Linear(units or latent_size, int(np.prod(self.shape)), bias=False)
+        self.dense = nn.Sequential(*(hidden if units else []), last)
         layers = [_batch_norm(filters[0]), nn.ReLU()]
         for inputs, outputs in itertools.pairwise(filters):
             layers += [_doubling(inputs, outputs, kernel_size, bias=False), _batch_norm(outputs), nn.ReLU()]
@@ -156,7 +158,7 @@ class Critic(nn.Module):
     takes the gradient through the norm. Both iterate once in each pass.
     """
 
-    def __init__(self, shape, filters, kernel_size, normalization):
+    def __init__(self, shape, filters, units, kernel_size, normalization):
         super().__init__()
         height, width, channels = shape
         normalized = parametrizations.spectral_norm if normalization == "spectral" else nn.Identity()
@@ -168,7 +170,12 @@ class Critic(nn.Module):
             layers += [normalized(layer), *([_batch_norm(outputs)] if batch_norm else []), nn.LeakyReLU(0.2)]
         scale = 2 ** len(filters)
         self.shape = filters[-1], height // scale, width // scale
-        self.layers = nn.Sequential(*layers, nn.Flatten(), normalized(nn.Linear(int(np.prod(self.shape)), 1)))
+        size = int(np.prod(self.shape))
+        hidden = []
+        if units:
+            batch_norm = [_batch_norm(units, 1)] if normalization == "batch" else []
+            hidden = [normalized(nn.Linear(size, units)), *batch_norm, nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), *hidden, normalized(nn.Linear(units or size, 1)))
 
     def forward(self, images):
         """Returns logits of real against generated."""
@@ -179,14 +186,22 @@ class DCGAN(nn.Module):
     """A generator and its critic."""
 
     def __init__(
-        self, shape, latent_size, generator_filters, discriminator_filters, kernel_size, normalization
+        self,
+        shape,
+        latent_size,
+        generator_filters,
+        generator_units,
+        discriminator_filters,
+        discriminator_units,
+        kernel_size,
+        normalization,
     ):
         super().__init__()
         if kernel_size % 2:
             raise ValueError(f"kernel_size must be even for symmetric padding, got {kernel_size}")
         self.latent_size = latent_size
-        self.generator = Generator(shape, latent_size, generator_filters, kernel_size)
-        self.critic = Critic(shape, discriminator_filters, kernel_size, normalization)
+        self.generator = Generator(shape, latent_size, generator_filters, generator_units, kernel_size)
+        self.critic = Critic(shape, discriminator_filters, discriminator_units, kernel_size, normalization)
 
     def outputs(self, images, latents):
         """Returns what is compared, after the power iterations of spectral normalization have converged."""
@@ -309,10 +324,16 @@ def _assign(model, arrays):
     """Assigns Keras's weights, which have the last axis of outputs, in their order."""
     if isinstance(model, DCGAN):
         # The images between dense and convolutional layers have channels last.
-        (channels, *sides), latents = model.generator.shape, model.latent_size
-        arrays[0] = arrays[0].reshape(latents, *sides, channels).transpose(0, 3, 1, 2).reshape(latents, -1)
+        weights = list(_weights(model))
+        channels, *sides = model.generator.shape
+        index = _index(weights, model.generator.dense[-1].weight)
+        inputs = arrays[index].reshape(-1, *sides, channels)
+        arrays[index] = inputs.transpose(0, 3, 1, 2).reshape(len(inputs), -1)
         channels, *sides = model.critic.shape
-        arrays[-2] = arrays[-2].reshape(*sides, channels).transpose(2, 0, 1).reshape(-1, 1)
+        first = next(module for module in model.critic.layers if isinstance(module, nn.Linear))
+        index = _index(weights, _kernel(first))
+        outputs = arrays[index].reshape(*sides, channels, -1)
+        arrays[index] = outputs.transpose(2, 0, 1, 3).reshape(-1, outputs.shape[-1])
     for parameter, array in zip(_weights(model), arrays, strict=True):
         array = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
         parameter.data.copy_(torch.from_numpy(array.copy()).view(parameter.shape))
@@ -322,18 +343,28 @@ def _weights(model):
     """Yields the weights of each layer in Keras's order."""
     for module in model.modules():
         if isinstance(module, _LAYERS):
-            spectral = parametrize.is_parametrized(module)
-            yield module.parametrizations.weight.original if spectral else module.weight
+            yield _kernel(module)
             if module.bias is not None:
                 yield module.bias
+
+
+def _kernel(module):
+    """Returns a layer's stored weights, those before a normalization."""
+    spectral = parametrize.is_parametrized(module)
+    return module.parametrizations.weight.original if spectral else module.weight
+
+
+def _index(weights, wanted):
+    return next(index for index, weight in enumerate(weights) if weight is wanted)
 
 
 def _dense(*sizes):
     return [m for pair in itertools.pairwise(sizes) for m in (nn.Linear(*pair), nn.Tanh())]
 
 
-def _batch_norm(channels):
-    return nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
+def _batch_norm(channels, axes=2):
+    kind = nn.BatchNorm2d if axes == 2 else nn.BatchNorm1d
+    return kind(channels, eps=1e-5, momentum=0.1)
 
 
 def _doubling(inputs, outputs, kernel_size, bias=True):

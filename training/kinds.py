@@ -3,9 +3,10 @@
 from .. import arguments
 from .adversarial import Adversarial
 from .reinforcement import Reinforcement
+from .self_play import SelfPlay
 from .supervised import Supervised
 
-KINDS = {kind.kind: kind for kind in (Supervised, Adversarial, Reinforcement)}
+KINDS = {kind.kind: kind for kind in (Supervised, Adversarial, Reinforcement, SelfPlay)}
 
 
 def kind_of(card):

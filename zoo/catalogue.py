@@ -24,6 +24,7 @@ _MODULES = (
     "language.translator_recipes",
     "language.recurrent_recipes",
     "agents.recipes",
+    "games.recipes",
 )
 
 
@@ -91,6 +92,6 @@ def describe(name: str) -> dict[str, Any]:
 
 
 def _source(recipe):
-    """Returns the name of the data set or the environment that a recipe learns from."""
-    part = getattr(recipe, "data", None) or getattr(recipe, "environment", None)
-    return getattr(part, "name", "")
+    """Returns the name of the data set, environment or game that a recipe learns from."""
+    parts = (getattr(recipe, name, None) for name in ("data", "environment", "game"))
+    return getattr(next(filter(None, parts), None), "name", "")

@@ -9,6 +9,7 @@ from .agents import Algorithm, Environment
 from .architecture import Architecture
 from .bandit_feedback import BanditFeedback
 from .execution import Execution
+from .games import BoardGame, Play
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
 from .images import Images, LabeledImages
 from .objectives import CrossEntropy, Denoise, NextToken, Translate
@@ -21,6 +22,7 @@ __all__ = [
     "Algorithm",
     "Architecture",
     "BanditFeedback",
+    "BoardGame",
     "CrossEntropy",
     "Denoise",
     "Environment",
@@ -35,6 +37,7 @@ __all__ = [
     "Optimizer",
     "Pairs",
     "Penalty",
+    "Play",
     "Reconstruct",
     "Text",
     "Translate",

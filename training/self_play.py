@@ -1,0 +1,105 @@
+"""Self-play: a network that learns a game from its own games (Sec. 8.6)."""
+
+import dataclasses
+from typing import ClassVar
+
+from .. import arguments
+from .parts.architecture import Architecture
+from .parts.games import BoardGame, Play
+from .parts.optimizer import Optimizer
+from .recipe import Recipe
+
+# Those that need nothing but the gradient.
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SelfPlay(Recipe):
+    """A network that learns a game by playing against itself with a tree search.
+
+    Args:
+        name: The model's name in the zoo.
+        section: The section of the notes that it comes from.
+        summary: One-line description of the model.
+        game: The `BoardGame`.
+        model: The `Architecture`, whose builder returns a network for the game.
+        play: The settings of self-play, a `Play`.
+        optimizer: The `Optimizer`, whose weight decay is that of AlphaZero's loss.
+        iterations: Number of iterations, in each of which games are played and learned from.
+        seed: Seed of the initial weights and of all random draws.
+        limits: What the trained model must not be used for, as stated on its card.
+
+    Raises:
+        ValueError: If a value is not valid; the message names it and says which values are.
+    """
+
+    kind: ClassVar[str] = "self_play"
+    extendable: ClassVar[tuple[str, ...]] = ("iterations",)
+
+    game: BoardGame
+    model: Architecture
+    play: Play = dataclasses.field(default_factory=Play)
+    optimizer: Optimizer = dataclasses.field(default_factory=lambda: Optimizer("adam", learning_rate=1e-3))
+    iterations: int = 20
+
+    def __post_init__(self):
+        super().__post_init__()
+        arguments.integer("iterations", self.iterations, 1)
+        arguments.one_of("optimizer", self.optimizer.name, OPTIMIZERS)
+        if self.optimizer.warmup >= self.iterations:
+            raise ValueError(
+                f"warmup must be less than iterations={self.iterations}, got {self.optimizer.warmup}"
+            )
+
+    def build(self, splits=None, *, classes=None, input_shape=None, **overrides):
+        """Returns the network with new weights, not compiled.
+
+        Args:
+            splits: Must be `None`, as a network learns from no data set.
+            classes: Must be `None`, too.
+            input_shape: Must be `None`, too.
+            **overrides: Settings of the recipe.
+        """
+        import keras
+
+        self.checked_data(self.settings(), splits)
+        for name, value in (("classes", classes), ("input_shape", input_shape)):
+            if value is not None:
+                raise ValueError(f"{name} must be None for a network that plays a game, got {value!r}")
+        recipe = self.override(overrides)
+        keras.utils.set_random_seed(recipe.seed)
+        return recipe.model.build(recipe.game.make())
+
+    def learner(self, resources):
+        """Returns the `SelfPlayLearner`."""
+        from .self_play_learner import SelfPlayLearner
+
+        return SelfPlayLearner(self, resources)
+
+    @staticmethod
+    def measure_published(card, model, data=None, data_dir=None, options=None):
+        """Plays matches with a published network again.
+
+        Args:
+            card: The model's card.
+            model: The network.
+            data: Must be `None`, since a network knows one game.
+            data_dir: Must be `None`.
+            options: None are known.
+
+        Returns:
+            The `Evaluation`.
+        """
+        from ..publishing import measures
+
+        if data is not None:
+            raise ValueError(f"data must be None for a network that plays a game, got {data!r}")
+        measure, recipe = measures.get(card["measure"]), card["recipe"]
+        return measure.measure(
+            model,
+            recipe["game"]["name"],
+            BoardGame(**recipe["game"]).describe(),
+            simulations=recipe["play"]["simulations"],
+            c=recipe["play"]["c"],
+            **measure.checked(options or {}),
+        )

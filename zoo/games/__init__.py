@@ -1,0 +1,1 @@
+"""Networks that learn games by self-play (Sec. 8.6)."""
