@@ -93,6 +93,13 @@ class Game:
         return mask
 
 
+def require_game(game):
+    """Returns `game` after checking that it is a `Game`."""
+    if not isinstance(game, Game):
+        raise ValueError(f"game must be a Game, got {arguments.described(game)}")
+    return game
+
+
 def require_legal(name, action, state):
     """Checks that an action, given by the argument `name`, is legal in a state."""
     legal = state.legal_actions()
