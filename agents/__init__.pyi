@@ -2,6 +2,8 @@ from . import bandits as bandits
 from . import evaluators as evaluators
 from . import games as games
 from . import knapsack as knapsack
+from . import minimax as minimax
+from . import players as players
 from . import q_learning as q_learning
 from . import search as search
 from . import tabular as tabular

@@ -92,7 +92,7 @@ class AlphaZero:
         self._playing = workers.weights_of(network) if self.settings.gate else None
         self._ladder = arena.Ladder(self.settings.ladder)
         self._ladder.add(workers.weights_of(network), {})
-        self._update = tf.function(self._updated, autograph=False)
+        self._compiled = tf.function(self._on_replicas, autograph=False)
 
     def learn(self, iterations, *, progress=True, report=None):
         """Plays and learns.
@@ -144,6 +144,19 @@ class AlphaZero:
         if self.settings.arena_every and self.iteration % self.settings.arena_every == 0:
             logs |= self._measure()
         return logs
+
+    def update(self, observations, policies, returns):
+        """Makes one step of gradient descent on the loss of Eq. 8.6.1.
+
+        Args:
+            observations: Of B positions, [B, *O], where B is `batch_size`.
+            policies: The search's policies there, [B, A].
+            returns: The returns of the players to move, [B].
+
+        Returns:
+            The losses of the policy and the value before the step, [2].
+        """
+        return self._compiled(*map(tf.constant, (observations, policies, returns))).numpy()
 
     def act(self, states, simulations=None):
         """Returns the actions with most visits, [G].
@@ -234,14 +247,13 @@ class AlphaZero:
         sums = np.zeros(2)
         for _ in range(self.settings.updates):
             batch = self.window.sample(random, self.settings.batch_size)
-            sums += self._update(*map(tf.constant, batch)).numpy()
+            sums += self.update(*batch)
         policy, value = (sums / self.settings.updates).tolist()
         if not np.isfinite(policy + value):
             raise ArithmeticError(f"the loss is {policy + value} in iteration {self.iteration + 1}")
         return {"loss": policy + value, "policy_loss": policy, "value_loss": value}
 
-    def _updated(self, *batch):
-        """Makes one step of gradient descent on all replicas; returns the two losses, [2]."""
+    def _on_replicas(self, *batch):
         return self.strategy.reduce("MEAN", self.strategy.run(self._step, batch), axis=None)
 
     def _step(self, *batch):

@@ -18,6 +18,9 @@ from .games import require_game
 from .minimax import LIMIT, position, solved
 from .search import Search
 
+# MiB of OpenSpiel's tree, beyond which it drops rarely visited nodes.
+_MEMORY = 1000
+
 
 class RandomPlayer:
     """Plays uniformly random legal actions.
@@ -134,10 +137,6 @@ class MCTSPlayer:
     def __call__(self, states):
         """Returns actions [G]."""
         return np.array([self._bot.step(state) for state in states], np.int64)
-
-
-# MiB of a tree, at which OpenSpiel drops rarely visited nodes.
-_MEMORY = 1000
 
 
 class SearchPlayer:

@@ -31,7 +31,7 @@ import numpy as np
 
 from .. import arguments
 from .evaluators import uniform
-from .games import Game, require_legal
+from .games import require_game, require_legal
 from .puct import exploration, visit_policy
 from .search_tree import Tree
 
@@ -69,11 +69,9 @@ class Search:
         reuse=True,
         seed=0,
     ):
-        if not isinstance(game, Game):
-            raise ValueError(f"game must be a Game, got {arguments.described(game)}")
         if not callable(evaluator):
             raise ValueError(f"evaluator must be callable, got {arguments.described(evaluator)}")
-        self.game, self._evaluator = game, evaluator
+        self.game, self._evaluator = require_game(game), evaluator
         self._c = arguments.positive_number("c", c)
         self._noise = arguments.unit_interval("noise", noise)
         self._concentration = arguments.positive_number("concentration", concentration)

@@ -4,13 +4,19 @@ import concurrent.futures
 import functools
 import json
 import multiprocessing
+import multiprocessing.connection
+import os
+import threading
 
-import keras
 import numpy as np
+
+from .. import quiet
 
 
 def described(model):
     """Returns a Keras model's configuration as JSON."""
+    import keras
+
     return json.dumps(keras.saving.serialize_keras_object(model))
 
 
@@ -35,13 +41,13 @@ def network(configuration, weights, slot=0):
 
 
 def pool(workers):
-    """Returns an executor of worker processes, each of which uses one thread.
+    """Returns an executor of worker processes, each of which uses one thread and ends with this process.
 
     Args:
         workers: Number of processes.
     """
     context = multiprocessing.get_context("spawn")
-    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread)
+    return concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
 
 
 def is_lost(executor):
@@ -55,12 +61,20 @@ def is_lost(executor):
 
 @functools.lru_cache(maxsize=4)
 def _built(configuration, slot):
+    import keras
+
     del slot
     return keras.saving.deserialize_keras_object(json.loads(configuration))
 
 
-def _one_thread():
-    import tensorflow as tf
-
+def _begin():
+    """Prepares a worker process, which ends with its parent even if that is killed."""
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    tf = quiet.load_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _follow_parent():
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
