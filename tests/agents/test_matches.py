@@ -44,8 +44,8 @@ def test_pairs_of_games_have_the_same_opening():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"games": 0}, "games must be a positive integer, got 0"),
-        ({"games": 2, "opening": -1}, "opening must be a non-negative integer, got -1"),
+        ({"games": 0}, "games must be an integer of at least 1, got 0"),
+        ({"games": 2, "opening": -1}, "opening must be an integer of at least 0, got -1"),
         ({"games": 2, "opening": 9}, "opening must leave a game under way, got 9 moves in tic_tac_toe"),
     ],
 )

@@ -57,7 +57,7 @@ def played():
         GAME.name,
         workers.described(model),
         workers.weights_of(model),
-        [Record([4, 0], [np.ones(9, "float32") / 9] * 2), *(Record() for _ in range(5))],
+        [Record([4, 0], list(np.eye(9, dtype="float32")[[4, 0]])), *(Record() for _ in range(5))],
         SelfPlaySettings(**SMALL | {"moves": 14}),
         (0, 1),
     )
@@ -73,7 +73,8 @@ def test_every_record_is_a_legal_game_and_its_policies_are_over_legal_moves(play
             assert policy.sum() == pytest.approx(1, abs=1e-6)
             assert set(np.flatnonzero(policy)) <= set(state.legal_actions())
             state.apply_action(action)
-        assert (record.result is None) == (not state.is_terminal()) or record in ended
+    assert all(record.result is not None for record in ended)
+    assert all(record.result is None for record in running)
 
 
 def test_a_game_ends_with_its_result_or_one_that_is_proven(played):
@@ -83,7 +84,6 @@ def test_a_game_ends_with_its_result_or_one_that_is_proven(played):
         state = GAME.after(*record.actions[:-1])
         if state.child(record.actions[-1]).is_terminal():
             result = state.child(record.actions[-1]).returns()[0]
-            # With a solver the last position was proven, or is the end.
             assert record.result == result or record.result == minimax(tuple(record.actions[:-1]))
         else:
             early += 1
@@ -283,7 +283,7 @@ def test_replicas_make_the_step_of_one_device():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"simulations": 0}, "simulations must be a positive integer, got 0"),
+        ({"simulations": 0}, "simulations must be an integer of at least 1, got 0"),
         ({"actors": 7}, "actors must be at most the 6 games, got 7"),
         ({"gate": 1.5}, "gate must be"),
         ({"noise": -0.1}, "noise must be"),
