@@ -43,6 +43,9 @@ def network(configuration, weights, slot=0):
 def pool(workers):
     """Returns an executor of worker processes, each of which uses one thread and ends with this process.
 
+    They multiply matrices in bfloat16 where the processor has instructions for it, which makes convolutions
+    up to twice as fast.
+
     Args:
         workers: Number of processes.
     """
@@ -70,6 +73,8 @@ def _built(configuration, slot):
 def _begin():
     """Prepares a worker process, which ends with its parent even if that is killed."""
     threading.Thread(target=_follow_parent, daemon=True).start()
+    # A search does not need all digits. Processors without such instructions ignore it.
+    os.environ.setdefault("TF_SET_ONEDNN_FPMATH_MODE", "BF16")
     tf = quiet.load_tensorflow()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

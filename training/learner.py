@@ -96,9 +96,12 @@ class Resources:
         data_dir: The folder of TensorFlow Datasets; `None` for its default.
         data: The caller's own data; `None` for those of the recipe.
         callbacks: The caller's Keras callbacks.
+        executor: A `concurrent.futures.Executor` whose workers gather experience; `None` for the learner's
+            own.
     """
 
     strategy: Any
     data_dir: str | None = None
     data: Any = None
     callbacks: Sequence[Any] = ()
+    executor: Any = None

@@ -34,6 +34,8 @@ class Recipe:
     kind: ClassVar[str] = ""
     # Settings that a resumed run may change, since they only determine its length.
     extendable: ClassVar[tuple[str, ...]] = ()
+    # Whether actors gather experience, so that a caller's executor has work.
+    has_actors: ClassVar[bool] = False
 
     name: str
     section: str

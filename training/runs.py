@@ -68,6 +68,7 @@ def train(
     callbacks=(),
     strategy="default",
     data_dir=None,
+    executor=None,
     resume=False,
     progress=True,
     command=None,
@@ -81,6 +82,8 @@ def train(
         callbacks: Keras callbacks for learners that use Keras's `fit`. Checkpoints do not hold their state.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets; `None` for its default.
+        executor: A `concurrent.futures.Executor` whose workers play games in self-play, such as that of a
+            cluster; `None` for processes on this machine.
         resume: Continue the run in `out` from its last checkpoint. It ends with the weights that an
             uninterrupted run would have reached. Only a setting of the run's length, such as `epochs`, may
             change.
@@ -99,10 +102,12 @@ def train(
     """
     out = pathlib.Path(out).expanduser()
     _check_folder(out, recipe, resume)
+    if executor is not None and not recipe.has_actors:
+        raise ValueError(f"executor must be None for a model of kind {recipe.kind!r}, which has no actors")
     scope = make_strategy(strategy)
     chief = is_chief(scope)
     with _tensorflow_errors(out), recipe.precision():
-        learner = recipe.learner(Resources(scope, data_dir, data, callbacks))
+        learner = recipe.learner(Resources(scope, data_dir, data, callbacks, executor))
         if chief:
             out.mkdir(parents=True, exist_ok=True)
             sweep(out)

@@ -35,6 +35,7 @@ class SelfPlay(Recipe):
 
     kind: ClassVar[str] = "self_play"
     extendable: ClassVar[tuple[str, ...]] = ("iterations",)
+    has_actors: ClassVar[bool] = True
 
     game: BoardGame
     model: Architecture

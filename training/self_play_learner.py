@@ -45,6 +45,7 @@ class SelfPlayLearner(Learner):
             optimizer=optimizer,
             seed=recipe.seed,
             strategy=resources.strategy,
+            executor=resources.executor,
         )
 
     @property

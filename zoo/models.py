@@ -13,6 +13,8 @@ from ..publishing import cards
 from . import catalogue
 
 if TYPE_CHECKING:
+    import concurrent.futures
+
     import keras
 
     from ..data import Splits
@@ -101,6 +103,7 @@ def train(
     callbacks=(),
     strategy: str = "default",
     data_dir: str | os.PathLike | None = None,
+    executor: concurrent.futures.Executor | None = None,
     resume: bool = False,
     progress: bool = True,
     **overrides,
@@ -116,6 +119,8 @@ def train(
         callbacks: Keras callbacks.
         strategy: `default`, `mirrored` or `multiworker`.
         data_dir: The folder of TensorFlow Datasets.
+        executor: An executor whose workers play the games of self-play, such as that of a cluster; processes
+            on this machine by default.
         resume: Continue the run in `out`, by default the newest run of this model, with its settings.
             `epochs` may be larger than before; the schedule is then that of the longer run.
         progress: Show a progress bar.
@@ -146,6 +151,7 @@ def train(
         callbacks=callbacks,
         strategy=strategy,
         data_dir=data_dir,
+        executor=executor,
         resume=resume,
         progress=progress,
         command=_command(recipe, strategy),
