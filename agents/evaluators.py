@@ -6,6 +6,7 @@ An evaluator is any function of a list of L states, none of them terminal, that 
 - values: the expected return of the player to move, [L].
 """
 
+import functools
 import random
 
 import numpy as np
@@ -79,3 +80,38 @@ class Network:
             observations = np.concatenate([observations, filling])
         priors, values = self._function(observations)
         return np.asarray(priors)[:count], np.asarray(values)[:count].reshape(count)
+
+
+def from_model(game, model):
+    """Returns the `Network` evaluator of a Keras model.
+
+    Args:
+        game: The `Game`.
+        model: A `keras.Model` from observations [L, *O] to logits [L, A] and values [L, 1] of the player to
+            move. It may change its weights afterwards.
+
+    Raises:
+        ValueError: If the model's inputs or outputs are not those of the game.
+    """
+    shape = tuple(getattr(model, "input_shape", ())[1:])
+    if shape != game.observation_shape:
+        raise ValueError(f"model must have inputs of shape {game.observation_shape} for {game}, got {shape}")
+    outputs = model.output_shape
+    if not isinstance(outputs, list | tuple) or [tuple(o[1:]) for o in outputs] != [(game.actions,), (1,)]:
+        raise ValueError(
+            f"model must have outputs of shapes {[(game.actions,), (1,)]} for {game}, got {outputs}"
+        )
+    return Network(game, _compiled(model))
+
+
+@functools.lru_cache(maxsize=8)
+def _compiled(model):
+    """Returns a function from observations to priors and values, which accepts any number of them."""
+    import tensorflow as tf
+
+    def function(observations):
+        logits, values = model(observations, training=False)
+        return tf.nn.softmax(logits), values
+
+    shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    return tf.function(function, input_signature=[shape], autograph=False).get_concrete_function()
