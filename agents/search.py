@@ -177,6 +177,21 @@ class Search:
         most = (counts == counts.max(-1, keepdims=True)) & (counts > 0)
         return np.where(self.over, -1, np.where(most, self.values, -np.inf).argmax(-1))
 
+    def nodes(self, game=0, count=30, depth=8):
+        """Returns the most visited nodes of a game's tree, for drawings of it.
+
+        Args:
+            game: The number of the game, from 0 to G - 1.
+            count: Largest number of nodes.
+            depth: Largest distance from the root.
+
+        Returns:
+            A list of `search_tree.Visited`, each after its parent; the root first.
+        """
+        game = arguments.integer("game", game, 0, len(self._roots) - 1)
+        count, depth = arguments.integer("count", count, 1), arguments.integer("depth", depth, 0)
+        return self._tree.visited(int(self._roots[game]), count, depth)
+
     def advance(self, actions):
         """Plays an action in each game; its state becomes the root.
 

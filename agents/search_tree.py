@@ -4,6 +4,10 @@ All games share one pool of nodes and one of edges, which grow by doubling. The 
 consecutive. Values are those of the first player; a node's `sign` turns them into values of its own player.
 """
 
+import heapq
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 NODES = {
@@ -22,6 +26,30 @@ EDGES = {
     "child": np.int64,  # the node to which it leads; -1 before the first visit
     "known": np.float64,  # the return for the player who moves if it is proven, nan otherwise
 }
+
+
+@dataclass(frozen=True)
+class Visited:
+    """A node with the edge that leads to it, for reading.
+
+    Attributes:
+        parent: The place of its parent in the list; -1 for the root.
+        depth: Its distance from the root.
+        state: Its state.
+        action: The action that leads to it; -1 for the root.
+        visits: N(s, a) of that action; for the root, of all its actions.
+        value: Q(s, a) of that action for the player who chose it; for the root, the mean value for the
+            player to move.
+        proven: The return of that player if it is proven, nan otherwise.
+    """
+
+    parent: int
+    depth: int
+    state: Any
+    action: int
+    visits: int
+    value: float
+    proven: float
 
 
 class Tree:
@@ -74,6 +102,48 @@ class Tree:
         widths = self.width[nodes]
         begins = np.cumsum(widths) - widths
         return np.repeat(self.first[nodes] - begins, widths) + np.arange(widths.sum())
+
+    def visited(self, root, count, depth):
+        """Returns the most visited nodes below a root.
+
+        Args:
+            root: The number of the root.
+            count: Largest number of nodes.
+            depth: Largest distance from the root.
+
+        Returns:
+            A list of `Visited`, each after its parent; the root first, then by decreasing visits.
+        """
+        found, waiting = [], [(-np.inf, 0, -1, 0, root, -1)]
+        while waiting and len(found) < count:
+            _, _, parent, level, node, edge = heapq.heappop(waiting)
+            place = len(found)
+            found.append(self._at_root(node) if edge < 0 else self._along(edge, node, parent, level))
+            if level < depth:
+                for below in self.edges_of(np.array([node])).tolist():
+                    if self.visits[below] > 0:
+                        entry = (-self.visits[below], below, place, level + 1, int(self.child[below]), below)
+                        heapq.heappush(waiting, entry)
+        return found
+
+    def _at_root(self, node):
+        """Returns the `Visited` of a root."""
+        total, edges = self.total[node], self.edges_of(np.array([node]))
+        value = float(self.summed[edges].sum() / total) if total else 0.0
+        proven = float(self.sign[node] * self.outcome[node])
+        return Visited(-1, 0, self.states[node], -1, int(total), value, proven)
+
+    def _along(self, edge, node, parent, depth):
+        """Returns the `Visited` at the end of an edge."""
+        return Visited(
+            parent,
+            depth,
+            self.states[node],
+            int(self.action[edge]),
+            int(self.visits[edge]),
+            float(self.mean[edge]),
+            float(self.known[edge]),
+        )
 
     def keep(self, roots):
         """Drops nodes out of reach of some roots, all different; returns the new numbers of the roots."""

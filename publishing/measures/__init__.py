@@ -9,6 +9,7 @@ from .adversarial import Adversarial
 from .classification import Classification
 from .denoising import Denoising
 from .density import Density
+from .games import Games
 from .language_modeling import LanguageModeling
 from .measure import Measure
 from .reconstruction import Reconstruction
@@ -22,6 +23,7 @@ __all__ = [
     "Classification",
     "Denoising",
     "Density",
+    "Games",
     "LanguageModeling",
     "Measure",
     "Reconstruction",
@@ -37,6 +39,7 @@ _ALL = (
     Classification(),
     Denoising(),
     Density(),
+    Games(),
     LanguageModeling(),
     Reconstruction(),
     Returns(),

@@ -288,6 +288,44 @@ def test_a_tree_holds_only_what_its_roots_reach():
         assert tree.edges == sum(len(state.legal_actions()) for state in tree.states)
 
 
+def test_the_nodes_of_a_drawing_are_the_most_visited_ones_of_the_recursive_search():
+    state = positions(CONNECT_FOUR, 1)[0]
+    reference = Reference(pseudo_random, 1.5)
+    reference.run(state, 100)
+    search = Search(CONNECT_FOUR, pseudo_random, [CONNECT_FOUR.initial(), state], c=1.5)
+    search.run(100)
+    nodes = search.nodes(1, count=1000, depth=1000)
+    expected = {}
+    for moves, actions in reference.nodes.items():
+        for action, (visits, total, _) in actions.items():
+            if visits:
+                expected[(*moves, action)] = visits, pytest.approx(total / visits)
+    root, *others = nodes
+    assert {tuple(node.state.history()): (node.visits, node.value) for node in others} == expected
+    for node in others:
+        parent = nodes[node.parent]
+        assert node.state.history() == [*parent.state.history(), node.action]
+        assert node.depth == parent.depth + 1
+    assert (root.parent, root.action, root.depth, root.visits) == (-1, -1, 0, 100)
+    assert root.value == pytest.approx((search.visits * search.values)[1].sum() / 100)
+    visits = [node.visits for node in nodes]
+    assert visits == sorted(visits, reverse=True)
+    assert str(search.nodes(1, count=7)) == str(nodes[:7])
+    assert {node.depth for node in search.nodes(1, count=1000, depth=1)} == {0, 1}
+    with pytest.raises(ValueError, match="game must be an integer from 0 to 1, got 2"):
+        search.nodes(2)
+
+
+def test_the_nodes_of_a_drawing_have_their_proven_values():
+    search = Search(TIC_TAC_TOE, uniform, [TIC_TAC_TOE.after(*WINNING)], solve=True)
+    [root] = search.nodes()
+    assert root.visits == root.value == 0 and np.isnan(root.proven)
+    search.run(50)
+    # The first simulation wins.
+    root, win = search.nodes()
+    assert (root.proven, win.proven, win.value, win.action) == (1, 1, 1, 2)
+
+
 def test_rows_of_edges_are_padded_beyond_the_last_edge():
     tree = Tree()
     # The last edge is the last one for which there is room from the beginning.
