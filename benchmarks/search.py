@@ -126,10 +126,11 @@ def draw(name, c, path):
     from curvezoo.publishing.page import style
 
     figure, axes = style.canvas(8, 3.6, columns=2)
+    colors = (style.BLUE, style.GREEN, style.VERMILION)
     numbers = {"games": (1, 2, 4, 8, 16, 32, 64, 128, 256), "simulations": (10, 30, 100, 300, 1000)}
     for axis, (title, values) in zip(axes[0], numbers.items(), strict=True):
         fixed = "100 simulations a game" if title == "games" else "64 games"
-        for (evaluator, (make, _)), color in zip(EVALUATORS.items(), style.COLORS, strict=False):
+        for (evaluator, (make, _)), color in zip(EVALUATORS.items(), colors, strict=True):
             speeds = []
             for value in values:
                 games, simulations = (value, 100) if title == "games" else (64, value)

@@ -26,6 +26,7 @@ class SelfPlay(Recipe):
         play: The settings of self-play, a `Play`.
         optimizer: The `Optimizer`, whose weight decay is that of AlphaZero's loss.
         iterations: Number of iterations, in each of which games are played and learned from.
+        match_simulations: Simulations for each move in the matches that measure the trained network.
         seed: Seed of the initial weights and of all random draws.
         limits: What the trained model must not be used for, as stated on its card.
 
@@ -42,10 +43,12 @@ class SelfPlay(Recipe):
     play: Play = dataclasses.field(default_factory=Play)
     optimizer: Optimizer = dataclasses.field(default_factory=lambda: Optimizer("adam", learning_rate=1e-3))
     iterations: int = 20
+    match_simulations: int = 100
 
     def __post_init__(self):
         super().__post_init__()
         arguments.integer("iterations", self.iterations, 1)
+        arguments.integer("match_simulations", self.match_simulations, 1)
         arguments.one_of("optimizer", self.optimizer.name, OPTIMIZERS)
         if self.optimizer.warmup >= self.iterations:
             raise ValueError(
@@ -93,14 +96,12 @@ class SelfPlay(Recipe):
         """
         from ..publishing import measures
 
-        if data is not None:
-            raise ValueError(f"data must be None for a network that plays a game, got {data!r}")
         measure, recipe = measures.get(card["measure"]), card["recipe"]
         return measure.measure(
             model,
             recipe["game"]["name"],
             BoardGame(**recipe["game"]).describe(),
-            simulations=recipe["play"]["simulations"],
+            simulations=recipe["match_simulations"],
             c=recipe["play"]["c"],
             **measure.checked(options or {}),
         )

@@ -77,7 +77,7 @@ class SelfPlayLearner(Learner):
             self.agent.network,
             recipe.game.name,
             recipe.game.describe(),
-            simulations=recipe.play.simulations,
+            simulations=recipe.match_simulations,
             c=recipe.play.c,
         )
 

@@ -43,6 +43,7 @@ def test_a_description_has_the_recipe_and_whether_it_is_trained(name):
     recipe = zoo.recipe(name)
     assert description["name"] == recipe.name == name
     assert description["recipe"] == recipe.settings()
-    assert description["data"] in (recipe.environment if "agents" in recipe.settings() else recipe.data).name
+    part = next(part for part in ("data", "environment", "game") if hasattr(recipe, part))
+    assert description["data"] == getattr(recipe, part).name
     assert description["trained"] == (description["card"] is not None)
     assert description["section"] and description["summary"]
