@@ -107,7 +107,7 @@ class AlphaZero:
             The logs of each iteration, a list of dictionaries: `games` that ended, their mean `length`, the
             share of `draws`; `games_per_second`, `simulations_per_second`; `loss`, `policy_loss`,
             `value_loss`; after a match `elo`, where the initial network has zero, `score` against the
-            latest former self, and `passed`.
+            latest former self, and with a gate `passed`.
 
         Raises:
             ValueError: If `iterations` is not positive.
@@ -290,7 +290,8 @@ class AlphaZero:
         if passed and settings.gate:
             self._playing = own
         number = ladder.add(own if passed else None, points)
-        return {"elo": float(elo.ratings(ladder.points)[number]), "score": score, "passed": float(passed)}
+        logs = {"elo": float(elo.ratings(ladder.points)[number]), "score": score}
+        return logs | {"passed": float(passed)} if settings.gate else logs
 
     def _parts(self, items):
         """Splits items among the actors, as evenly as possible."""
