@@ -1,13 +1,16 @@
 from . import bandits as bandits
+from . import elo as elo
 from . import evaluators as evaluators
 from . import games as games
 from . import knapsack as knapsack
+from . import matches as matches
 from . import minimax as minimax
 from . import players as players
 from . import q_learning as q_learning
 from . import search as search
 from . import tabular as tabular
 from .acktr import ACKTR as ACKTR
+from .alphazero import AlphaZero as AlphaZero
 from .c51 import C51 as C51
 from .ddpg import DDPG as DDPG
 from .dqn import DQN as DQN
@@ -20,6 +23,8 @@ from .policies import Policy as Policy
 from .ppo import PPO as PPO
 from .qr_dqn import QRDQN as QRDQN
 from .search import Search as Search
+from .self_play_settings import SelfPlaySettings as SelfPlaySettings
+from .symmetries import Symmetries as Symmetries
 from .tabular import FiniteMDP as FiniteMDP
 from .trpo import TRPO as TRPO
 from .vpg import VPG as VPG

@@ -277,9 +277,7 @@ class AlphaZero:
             for index, size in enumerate(sizes):
                 seeds = np.random.SeedSequence((self.seed, self.iteration, _ARENA, number, index))
                 seed = int(seeds.generate_state(1)[0] % 2**31)
-                tasks.append(
-                    arena.Task(self.game.name, self._network, own, weights, size, settings, seed)
-                )
+                tasks.append(arena.Task(self.game.name, self._network, own, weights, size, settings, seed))
                 opponents.append((number, size))
         points = {number: np.zeros(2) for number in ladder.weights}
         for (number, size), won in zip(opponents, self._run(arena.meet, tasks), strict=True):

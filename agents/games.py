@@ -16,8 +16,7 @@ import numpy as np
 
 from .. import arguments
 
-# OpenSpiel's planes of the stones of the first and the second player, in games whose observations are the same
-# for both.
+# OpenSpiel's planes of the stones of the first and the second player, where both see the same observation.
 _STONES = {"breakthrough": (0, 1), "connect_four": (0, 1), "tic_tac_toe": (2, 1)}
 
 

@@ -160,7 +160,9 @@ def main():
     if arguments.figure:
         draw(arguments.game, arguments.c, arguments.figure)
         return
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("open_spiel", "numpy", "tensorflow"))
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}" for name in ("open_spiel", "numpy", "tensorflow")
+    )
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}")
     print(f"{arguments.game}, {arguments.simulations} simulations a game, {arguments.rounds} rounds\n")
     print("| evaluator | games | curvezoo, simulations/s | OpenSpiel, simulations/s | ratio |")

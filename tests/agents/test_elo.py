@@ -30,7 +30,9 @@ def test_ratings_maximize_the_likelihood():
         rating = np.array([0, *free])
         return -(points * np.log(expected_score(rating[:, None] - rating))).sum()
 
-    oracle = scipy.optimize.minimize(loss, [0, 0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12})
+    oracle = scipy.optimize.minimize(
+        loss, [0, 0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-12}
+    )
     np.testing.assert_allclose(ratings(points, prior=0)[1:], oracle.x, atol=1e-2)
 
 

@@ -223,9 +223,12 @@ def test_a_cluster_plays_what_this_process_would():
     distributed = pytest.importorskip("distributed")
     here = agent(arena_every=0, updates=1, actors=2)
     here._executor = Here()
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster, distributed.Client(cluster) as client:
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
         there = AlphaZero(
             GAME,
             network(),
@@ -269,9 +272,7 @@ def test_replicas_make_the_step_of_one_device():
     results = []
     for scope in (tf.distribute.get_strategy(), strategy):
         with scope.scope():
-            learner = AlphaZero(
-                GAME, plain(), optimizer=keras.optimizers.SGD(0.5), strategy=scope, **SMALL
-            )
+            learner = AlphaZero(GAME, plain(), optimizer=keras.optimizers.SGD(0.5), strategy=scope, **SMALL)
         losses = [learner.update(*batch) for _ in range(2)]
         results.append((losses, [np.asarray(weight) for weight in learner.network.weights]))
     (one, weights), (other, expected) = results
@@ -296,7 +297,7 @@ def test_bad_settings_are_refused(changes, message):
 
 
 def test_a_network_for_another_board_is_refused():
-    with pytest.raises(ValueError, match=r"inputs of shape \(6, 7, 4\) for Game\('connect_four'\), got \(3, 3, 4\)"):
+    with pytest.raises(ValueError, match=r"inputs of shape \(6, 7, 4\) for .*, got \(3, 3, 4\)"):
         AlphaZero(Game("connect_four"), network())
     with pytest.raises(ValueError, match="spec must be a game on a board; use dense_tower"):
         residual_tower(Game("nim"))

@@ -21,7 +21,7 @@ def positions(state, seen):
 
 @pytest.mark.equation("8.6.1")
 def test_a_network_fits_the_solved_tic_tac_toe():
-    # All 4,520 positions with their values and their first best moves, as in the test of OpenSpiel's AlphaZero.
+    # All 4,520 positions with their values and first best moves, as in the test of OpenSpiel's AlphaZero.
     table, states = solved(TIC_TAC_TOE), positions(TIC_TAC_TOE.initial(), {})
     solutions = [table[key] for key in states]
     observations = TIC_TAC_TOE.observations(list(states.values()))
