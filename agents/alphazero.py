@@ -18,6 +18,7 @@ References:
 """
 
 import dataclasses
+import itertools
 import time
 
 import keras
@@ -295,7 +296,7 @@ class AlphaZero:
         """Splits items among the actors, as evenly as possible."""
         count = min(max(self.settings.actors, 1), len(items))
         bounds = np.linspace(0, len(items), count + 1).round().astype(int)
-        return [items[begin:end] for begin, end in zip(bounds[:-1], bounds[1:], strict=True)]
+        return [items[begin:end] for begin, end in itertools.pairwise(bounds)]
 
     def _run(self, function, tasks):
         """Returns a function's values for all tasks, from actors if there are any."""
