@@ -19,6 +19,8 @@ References:
 
 import dataclasses
 import itertools
+import json
+import pathlib
 import time
 
 import keras
@@ -26,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import arguments
+from ..files import replacing
 from ..losses.self_play import self_play_loss
 from ..progress import Progress
 from ..variables import assign, named_variables, state_of
@@ -33,7 +36,7 @@ from . import actors, arena, elo, self_play, workers
 from .descent import descend, own_part
 from .evaluators import from_model
 from .game_window import GameWindow, pack, unpack
-from .games import require_game
+from .games import Game, require_game
 from .players import SearchPlayer
 from .self_play_settings import SelfPlaySettings
 
@@ -183,6 +186,55 @@ class AlphaZero:
         if self._own_pool is not None:
             self._own_pool.shutdown()
             self._own_pool = None
+
+    def save(self, folder):
+        """Writes the agent to a folder: `agent.json` with its settings, `network.keras` and `state.npz`.
+
+        Args:
+            folder: The folder; an agent in it is replaced.
+        """
+        described = {
+            "algorithm": "AlphaZero",
+            "game": self.game.name,
+            "seed": self.seed,
+            "settings": dataclasses.asdict(self.settings),
+        }
+        with replacing(pathlib.Path(folder).expanduser()) as temporary:
+            temporary.mkdir()
+            (temporary / "agent.json").write_text(json.dumps(described, indent=2))
+            self.network.save(temporary / "network.keras")
+            np.savez(temporary / "state.npz", **self.state())
+
+    @classmethod
+    def load(cls, folder, **options):
+        """Returns an agent that `save` wrote, which learns on as if it had never stopped.
+
+        Args:
+            folder: The folder.
+            **options: Further arguments of the class that it had, such as `optimizer` or `executor`.
+
+        Raises:
+            ValueError: If the folder holds no agent, or one of another algorithm.
+        """
+        folder = pathlib.Path(folder).expanduser()
+        try:
+            described = json.loads((folder / "agent.json").read_text())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"folder must hold an agent, got {str(folder)!r} ({error})") from error
+        if described["algorithm"] != "AlphaZero":
+            raise ValueError(
+                f"folder must hold an agent of AlphaZero, got one of {described['algorithm']} in {str(folder)!r}"
+            )
+        agent = cls(
+            Game(described["game"]),
+            keras.models.load_model(folder / "network.keras", compile=False),
+            SelfPlaySettings(**described["settings"]),
+            seed=described["seed"],
+            **options,
+        )
+        with np.load(folder / "state.npz", allow_pickle=False) as stored:
+            agent.restore({name: stored[name] for name in stored.files})
+        return agent
 
     def state(self):
         """Returns all that further learning depends on, as arrays by name."""

@@ -161,6 +161,19 @@ def test_a_restored_agent_goes_on_as_if_it_had_never_stopped(gate):
         np.testing.assert_array_equal(one[name], other[name], err_msg=name)
 
 
+def test_a_saved_agent_is_loaded_with_all_that_it_needs_to_go_on(tmp_path):
+    saved = agent()
+    saved.learn(2, progress=False)
+    saved.save(tmp_path / "agent")
+    loaded = AlphaZero.load(tmp_path / "agent")
+    one, other = (learner.learn(1, progress=False)[0]["loss"] for learner in (saved, loaded))
+    assert one == other
+    states = [GAME.initial(), GAME.after(4)]
+    np.testing.assert_array_equal(loaded.act(states), saved.act(states))
+    with pytest.raises(ValueError, match="folder must hold an agent, got"):
+        AlphaZero.load(tmp_path)
+
+
 def test_with_a_gate_the_former_network_plays_until_it_is_beaten():
     # No network reaches all points in two games which begin with two random moves, unless it wins both.
     strict = agent(gate=1.0, arena_games=4)
