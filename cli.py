@@ -317,18 +317,29 @@ def _noise_scale(arguments):
 
 
 def _add_play(commands):
-    play = commands.add_parser("play", help="watch a trained agent, on the screen or in an animation")
-    play.add_argument("name", help="a published agent, or the folder of a run or of a model")
-    play.add_argument("--out", metavar="FILE", help="the animation to write, a .gif or .mp4")
-    play.add_argument("--episodes", help="number of episodes (default 1)")
-    play.add_argument("--seed", help="seed of the first episode (default 0)")
-    play.add_argument("--agent", help="which of the agents that were trained, counted from 0 (default 0)")
+    from .zoo import match_command
+
+    play = commands.add_parser(
+        "play", help="watch a trained agent, or play a game against a network, or networks against others"
+    )
+    play.add_argument("name", help="a published agent or network, or the folder of a run or of a model")
+    play.add_argument("--seed", help="seed of the first episode or of the players (default 0)")
+    agents = play.add_argument_group("options for agents")
+    agents.add_argument("--out", metavar="FILE", help="the animation to write, a .gif or .mp4")
+    agents.add_argument("--episodes", help="number of episodes (default 1)")
+    agents.add_argument("--agent", help="which of the agents that were trained, counted from 0 (default 0)")
+    match_command.add_arguments(play)
     play.set_defaults(run=_play)
 
 
 def _play(arguments):
-    from .zoo import playing
+    from .publishing import cards
+    from .zoo import match_command, matches, playing
 
+    if cards.read(cards.folder_of(arguments.name))["measure"] == matches.MEASURE:
+        match_command.run(arguments)
+        return
+    match_command.reject(arguments)
     playing.check(arguments.name, arguments.out)
     if arguments.out is None and not playing.has_screen():
         raise ValueError("--out must be given where there is no screen: the animation, such as play.gif")

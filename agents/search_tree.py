@@ -51,6 +51,11 @@ class Visited:
     value: float
     proven: float
 
+    @property
+    def result(self):
+        """The proven result in words, `win`, `draw` or `loss`; an empty string if there is none."""
+        return "" if np.isnan(self.proven) else ("loss", "draw", "win")[1 + int(np.sign(self.proven))]
+
 
 class Tree:
     """Nodes and edges of many trees; `states` holds the state of each node."""

@@ -48,6 +48,28 @@ def mirrored():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
+@pytest.fixture(scope="session")
+def game_network():
+    """A function from the name of a game to a small network for it with random weights, always the same."""
+    import functools
+
+    @functools.cache
+    def network(name):
+        import keras
+
+        from curvezoo.agents.games import Game
+
+        game = Game(name)
+        keras.utils.set_random_seed(3)
+        observations = keras.Input(game.observation_shape)
+        hidden = keras.layers.Dense(16, activation="relu")(keras.layers.Flatten()(observations))
+        logits = keras.layers.Dense(game.actions, name="logits")(hidden)
+        values = keras.layers.Dense(1, activation="tanh", name="values")(hidden)
+        return keras.Model(observations, [logits, values])
+
+    return network
+
+
 @pytest.fixture(scope="module", autouse=True)
 def frozen_garbage():
     """Freezes the objects of finished modules, so that garbage collections skip TensorFlow's graphs."""

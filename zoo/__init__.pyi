@@ -8,10 +8,13 @@ from . import language as language
 from .catalogue import describe as describe
 from .catalogue import names as names
 from .catalogue import recipe as recipe
+from .matches import match as match
+from .matches import player as player
 from .models import build as build
 from .models import evaluate as evaluate
 from .models import load as load
 from .models import train as train
 from .playing import play as play
 from .sampling import sample as sample
+from .terminal import duel as duel
 from .writing import stream as stream

@@ -28,7 +28,10 @@ def check(name, out=None):
     card = cards.read(cards.folder_of(name))
     if card["measure"] != "returns":
         agents = ", ".join(catalogue.measured_by(("returns",)))
-        raise ValueError(f"name must be that of an agent, got {str(name)!r}. Agents: {agents or 'none'}")
+        hint = "; use zoo.match or zoo.duel for games" if card["measure"] == "games" else ""
+        raise ValueError(
+            f"name must be that of an agent, got {str(name)!r}{hint}. Agents: {agents or 'none'}"
+        )
     if out is not None:
         path = pathlib.Path(out).expanduser()
         arguments.one_of("format of the animation", path.suffix.lower(), _FORMATS)

@@ -62,7 +62,7 @@ def figure(nodes):
 
 
 def layout(nodes):
-    """Returns the places of nodes, (depth, height) [N, 2]: leaves at 0, 1, 2, ..., others amid their children.
+    """Returns the places of nodes, (depth, height) [N, 2]: leaves one below the other, parents amid children.
 
     Args:
         nodes: As for `draw`.
@@ -94,10 +94,7 @@ def label(nodes, node):
         node: One of them.
     """
     name = "root" if node.parent < 0 else nodes[node.parent].state.action_to_string(node.action)
-    if np.isnan(node.proven):
-        value = f"Q {node.value:+.2f}".replace("-", "\N{MINUS SIGN}")
-    else:
-        value = ("loss", "draw", "win")[1 + int(np.sign(node.proven))]
+    value = node.result or f"Q {node.value:+.2f}".replace("-", "\N{MINUS SIGN}")
     return f"{name}   N {node.visits:,}   {value}"
 
 

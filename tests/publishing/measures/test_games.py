@@ -1,10 +1,10 @@
 """Oracles: matches with given results, and scores counted by hand."""
 
-import keras
 import numpy as np
 import pytest
 
 from curvezoo.agents import matches
+from curvezoo.agents.evaluators import from_model
 from curvezoo.agents.games import Game
 from curvezoo.agents.players import MCTSPlayer, MinimaxPlayer, OneStepPlayer, PolicyPlayer, SearchPlayer
 from curvezoo.publishing import measures
@@ -13,27 +13,14 @@ from curvezoo.publishing.measures import games
 MEASURE = measures.get("games")
 
 
-def network(name):
-    """A small network with random weights."""
-    game = Game(name)
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input(game.observation_shape)
-    hidden = keras.layers.Dense(16, activation="relu")(keras.layers.Flatten()(inputs))
-    outputs = [
-        keras.layers.Dense(game.actions, name="logits")(hidden),
-        keras.layers.Dense(1, activation="tanh", name="values")(hidden),
-    ]
-    return keras.Model(inputs, outputs)
-
-
 @pytest.fixture(scope="module")
-def tic_tac_toe():
-    return network("tic_tac_toe")
+def tic_tac_toe(game_network):
+    return game_network("tic_tac_toe")
 
 
 @pytest.fixture
 def played(monkeypatch):
-    """Replaces matches by given results, 2 wins, 1 draw and 1 loss, or 3 losses; lists how they were asked."""
+    """Replaces matches by 2 wins, 1 draw and 1 loss, or 3 losses to perfect play; lists their arguments."""
     asked = []
 
     def play(game, first, second, count, opening=0, seed=0):
@@ -48,8 +35,9 @@ def played(monkeypatch):
 
 def test_scores_are_those_of_the_matches(tic_tac_toe, played):
     evaluation = MEASURE.measure(tic_tac_toe, "tic_tac_toe", {"name": "tic_tac_toe"}, simulations=20)
-    player = SearchPlayer(Game("tic_tac_toe"), games_evaluator(tic_tac_toe), 20)
-    first = int(player([Game("tic_tac_toe").initial()])[0])
+    game = Game("tic_tac_toe")
+    player = SearchPlayer(game, from_model(game, tic_tac_toe), 20)
+    first = int(player([game.initial()])[0])
     assert evaluation.scores == {
         "minimax_losses": 3,
         "one_step_wins": 0.5,
@@ -66,14 +54,8 @@ def test_scores_are_those_of_the_matches(tic_tac_toe, played):
     assert cells == ["3 of 400", "50%", "62.5%", "62.5%", "15"]
 
 
-def games_evaluator(model):
-    from curvezoo.agents.evaluators import from_model
-
-    return from_model(Game("tic_tac_toe"), model)
-
-
-def test_a_game_that_is_not_solved_has_no_losses_to_perfect_play(played):
-    scores = MEASURE.measure(network("connect_four"), "connect_four", {}, simulations=4).scores
+def test_a_game_that_is_not_solved_has_no_losses_to_perfect_play(game_network, played):
+    scores = MEASURE.measure(game_network("connect_four"), "connect_four", {}, simulations=4).scores
     assert scores["minimax_losses"] is None and scores["games"] == 12
     assert [row[2] for row in played] == [OneStepPlayer, MCTSPlayer, PolicyPlayer]
     assert MEASURE.brief(scores) == "62.5% of the points against MCTS"
