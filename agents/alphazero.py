@@ -222,9 +222,8 @@ class AlphaZero:
         except (OSError, ValueError) as error:
             raise ValueError(f"folder must hold an agent, got {str(folder)!r} ({error})") from error
         if described["algorithm"] != "AlphaZero":
-            raise ValueError(
-                f"folder must hold an agent of AlphaZero, got one of {described['algorithm']} in {str(folder)!r}"
-            )
+            other = described["algorithm"]
+            raise ValueError(f"folder must hold an agent of AlphaZero, got one of {other} in {str(folder)!r}")
         agent = cls(
             Game(described["game"]),
             keras.models.load_model(folder / "network.keras", compile=False),

@@ -3,7 +3,7 @@
 from . import matches
 
 _OPTIONS = {
-    "simulations": "simulations for each move (default those of the network's self-play)",
+    "simulations": "simulations for each move (default those of its card)",
     "against": f"another opponent: {', '.join(matches.OPPONENTS)}, or a network for the same game",
     "games": "number of games of a match (default 100)",
     "opening": "random moves at the beginning of a match's games (default 2 against networks, else 0)",

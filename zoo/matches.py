@@ -35,7 +35,7 @@ def player(
 
     Args:
         name: A published name, or a folder with a card, such as a run's folder.
-        simulations: Simulations for each move; those of its self-play by default.
+        simulations: Simulations for each move; those of its card by default.
         temperature: tau of Eq. 8.6.5, with which the first `moves` moves of a game are drawn.
         moves: Number of moves, counting those of both players, that are drawn.
         seed: Seed of the draws.
@@ -52,12 +52,12 @@ def player(
     quiet.load_keras()
     from ..agents.players import SearchPlayer
 
-    settings = card["recipe"]["play"]
+    recipe = card["recipe"]
     return SearchPlayer(
         game,
         _evaluator(name, game),
-        settings["simulations"] if simulations is None else simulations,
-        c=settings["c"],
+        recipe["match_simulations"] if simulations is None else simulations,
+        c=recipe["play"]["c"],
         temperature=temperature,
         moves=moves,
         seed=seed,
@@ -82,7 +82,7 @@ def match(
             with 1,000 or another number of random games for each move; `policy`, the same network without
             search; or the name or the folder of another network for the same game.
         games: Number of games; each player begins half of them.
-        simulations: Simulations for each move of both networks; those of their own self-play by default.
+        simulations: Simulations for each move of both networks; those of each one's card by default.
         opening: Random moves at the beginning of each game; by default 2 against networks, since these do
             not vary their moves, and none against others.
         seed: Seed of all random draws.

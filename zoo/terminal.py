@@ -27,7 +27,7 @@ def duel(
     Args:
         name: A published name, or a folder with a card, such as a run's folder.
         first: Whether the person begins.
-        simulations: Simulations for each move; those of the network's self-play by default.
+        simulations: Simulations for each move; those of its card by default.
         seed: Seed of the network's draws.
 
     Returns:

@@ -27,7 +27,8 @@ def game_folder(game_network, tmp_path_factory):
                 "recipe": {
                     "kind": "self_play",
                     "game": {"name": name},
-                    "play": {"simulations": 6, "c": 1.25},
+                    "play": {"c": 1.25},
+                    "match_simulations": 6,
                 },
                 "measure": "games",
                 "metrics": {},
