@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..files import replacing, write_json
-from . import cards, tokenizers
+from . import cards, short_names, tokenizers
 
 _COMPRESSED_FROM = 256
 _COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
@@ -63,6 +63,7 @@ def _export(exports, folder):
     # These are not concrete functions, which would be saved in addition to those that `save` traces.
     signatures = {"serving_default": next(iter(functions.values())), **functions}
     tf.saved_model.save(module, str(folder), signatures=signatures)
+    short_names.shorten(folder)
     return functions
 
 
