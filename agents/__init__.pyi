@@ -16,6 +16,7 @@ from .ddpg import DDPG as DDPG
 from .dqn import DQN as DQN
 from .evaluation import Episodes as Episodes
 from .evaluation import evaluate as evaluate
+from .experience_noise import noise_scale as noise_scale
 from .games import Game as Game
 from .knapsack import Knapsack as Knapsack
 from .knapsack import KnapsackEnvironment as KnapsackEnvironment

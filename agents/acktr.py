@@ -3,12 +3,11 @@
 Legend: B steps of a rollout over all copies.
 """
 
-import keras
 import tensorflow as tf
 
 from ..optimizers.kfac import KFAC
 from .on_policy import normalized
-from .policy_objective import Experience, PolicyObjective
+from .policy_objective import Experience, Surrogate
 from .settings import ACKTRSettings
 from .vpg import VPG
 
@@ -23,8 +22,8 @@ class ACKTR(VPG):
     `kl_limit`. Unlike in `TRPO`, that is a prediction. K-FAC rejects a step that raises the surrogate loss,
     and adapts its damping.
 
-    `learning_rate` is not used: K-FAC's rate is 1, times the factor of a linear schedule. The paper trains
-    the value function by K-FAC as well; here it is trained by Adam.
+    `learning_rate` is K-FAC's, a factor of this step. The paper trains the value function by K-FAC as well;
+    here it is trained by Adam.
 
     Args:
         environment: A Gymnasium id, a `gymnasium.Env`, or a function that returns one.
@@ -50,7 +49,7 @@ class ACKTR(VPG):
     def _build_policy_step(self):
         settings = self.settings
         self.optimizer = KFAC(
-            learning_rate=1.0,
+            learning_rate=settings.learning_rate,
             damping=settings.damping,
             kl_clip=settings.kl_limit,
             curvature_examples=settings.rollout * self.copies,
@@ -80,32 +79,3 @@ class ACKTR(VPG):
             "kl": self._step_divergence(observations, actions, old_log_probs),
             "damping": tf.identity(self.optimizer.damping),
         }
-
-    def _optimizers(self):
-        return [(self.optimizer, 1.0), (self.value_optimizer, self.settings.value_learning_rate)]
-
-
-class Surrogate(keras.Model):
-    """A policy with its surrogate loss, as a model that optimizers train on (observations, `Experience`).
-
-    Args:
-        policy: The `Policy`.
-    """
-
-    def __init__(self, policy):
-        super().__init__(name="surrogate")
-        self.policy, self.actions = policy, policy.actions
-        self.built = True
-
-    def call(self, observations, training=None):
-        """Returns the parameters of the actions, [B, P]."""
-        return self.policy(observations, training=training)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the surrogate loss, a scalar."""
-        del sample_weight
-        return PolicyObjective(self, x, y, training=training).data_loss(y_pred)
-
-    def curvature_objective(self, **batch):
-        """Returns the surrogate as an `Objective`."""
-        return PolicyObjective(self, **batch)

@@ -6,6 +6,7 @@ Legend: N copies, O the shape of an observation, A the shape of an action.
 import collections
 import importlib
 import pickle
+import warnings
 
 import numpy as np
 
@@ -21,6 +22,10 @@ Args:
     terminated: Whether the episode has ended in a terminal state, whose value is zero, [N].
     ended: Whether it has ended at all, by termination or by a time limit, [N].
 """
+
+
+# Ids of Atari games begin with this.
+_ATARI = "ALE/"
 
 
 class Environments:
@@ -190,7 +195,25 @@ def name_of(environment):
     return spec.id if spec is not None else getattr(environment, "__name__", type(environment).__name__)
 
 
-def maker(environment, clip_rewards=True, **settings):
+def packages_of(name):
+    """Returns the names of the packages that make an environment: Gymnasium and its simulator.
+
+    Args:
+        name: A Gymnasium id.
+
+    Raises:
+        ValueError: If there is no such environment.
+    """
+    import gymnasium
+
+    if name.startswith(_ATARI):
+        return ["gymnasium", "ale-py"]
+    _check_id(name)
+    entry = str(gymnasium.spec(name.rpartition(":")[2]).entry_point)
+    return ["gymnasium", *(package for package in ("mujoco", "box2d") if f".{package}." in entry)]
+
+
+def maker(environment, learning=True, **settings):
     """Returns a function that makes a copy of an environment with observations in one array.
 
     Observations that are not arrays (numbers, tuples, dictionaries) are flattened; discrete ones become
@@ -198,7 +221,8 @@ def maker(environment, clip_rewards=True, **settings):
 
     Args:
         environment: As for `Environments`.
-        clip_rewards: Whether the rewards of Atari games are clipped to their sign, as for learning.
+        learning: Whether Atari games are played for learning, with the signs of the rewards and an episode
+            for each life, or for their scores.
         **settings: Arguments of `gymnasium.make`, such as `render_mode`.
 
     Raises:
@@ -213,7 +237,7 @@ def maker(environment, clip_rewards=True, **settings):
 
     def make():
         if isinstance(environment, str):
-            made = _made(environment, clip_rewards, settings)
+            made = _made(environment, learning, settings)
         else:
             made = copy.deepcopy(environment) if isinstance(environment, gymnasium.Env) else environment()
         if not isinstance(made, gymnasium.Env):
@@ -237,8 +261,10 @@ def maker(environment, clip_rewards=True, **settings):
 def _check_id(name):
     import gymnasium
 
-    if name.startswith("ALE/"):
-        _register_atari(name)
+    if name.startswith(_ATARI):
+        from . import atari
+
+        atari.register(name)
     module, _, name = name.rpartition(":")
     try:
         if module:
@@ -253,42 +279,29 @@ def _check_id(name):
         ) from None
 
 
-def _register_atari(name):
+def _made(name, learning, settings):
+    """Makes an environment by its id; Atari games with their preprocessing."""
     import gymnasium
 
     try:
-        import ale_py
-    except ImportError:
-        raise ValueError(f"{name} needs ale-py: pip install 'curvezoo[atari]'") from None
-    gymnasium.register_envs(ale_py)
+        if name.startswith(_ATARI):
+            from . import atari
 
-
-def _made(name, clip_rewards, settings):
-    """Makes an environment by its id; Atari games with the standard preprocessing."""
-    import gymnasium
-
-    try:
-        if name.startswith("ALE/"):
-            return _atari(name, clip_rewards, settings)
+            return atari.make_game(name, learning, settings)
+        if "mujoco" in packages_of(name):
+            _warn_in_python()
         return gymnasium.make(name, **settings)
     except (gymnasium.error.DependencyNotInstalled, ImportError) as error:
         raise ValueError(f"{name} needs a package that is not installed: {error}") from error
 
 
-def _atari(name, clip_rewards, settings):
-    """Returns a game as Mnih et al. (2015) play it, without sticky actions.
+def _warn_in_python():
+    """Makes MuJoCo's warnings those of Python; it would write them to a file in the working directory."""
+    import mujoco
 
-    Four frames a step, the maximum of the last two, up to 30 idle steps at the start, 84x84 gray pixels, four
-    of them stacked as channels, and, for learning, rewards clipped to their sign.
-    """
-    import gymnasium
-    from gymnasium import wrappers
+    if mujoco.get_mju_user_warning() is None:
+        mujoco.set_mju_user_warning(_warn)
 
-    game = gymnasium.make(name, frameskip=1, repeat_action_probability=0.0, **settings)
-    game = wrappers.AtariPreprocessing(game, noop_max=30, frame_skip=4, screen_size=84)
-    stacked = wrappers.FrameStackObservation(game, 4)
-    space = gymnasium.spaces.Box(0, 255, (84, 84, 4), np.uint8)
-    channels_last = wrappers.TransformObservation(
-        stacked, lambda frames: np.moveaxis(np.asarray(frames), 0, -1), space
-    )
-    return wrappers.TransformReward(channels_last, np.sign) if clip_rewards else channels_last
+
+def _warn(text):
+    warnings.warn(text, DeprecationWarning if "deprecated" in text else RuntimeWarning, stacklevel=2)

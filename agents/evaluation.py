@@ -51,7 +51,7 @@ def evaluate(policy, environment, episodes=100, seed=0, deterministic=True):
         ValueError: If an argument is not valid, or a reward is not finite.
     """
     episodes, seed = arguments.integer("episodes", episodes, 1), arguments.seed("seed", seed)
-    make = maker(environment, clip_rewards=False)
+    make = maker(environment, learning=False)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, int)
     copies = [make() for _ in range(min(episodes, _TOGETHER))]
     for first in range(0, episodes, len(copies)):

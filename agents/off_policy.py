@@ -56,9 +56,7 @@ class OffPolicy(Agent):
                 lambda batch: self.strategy.run(self._learned, (batch,)), autograph=False
             )
         else:
-            # XLA makes small dense networks faster, and convolutions slower on CPUs.
-            compiled = observation.ndim < 3
-            self._update = tf.function(self._all_steps, autograph=False, jit_compile=compiled)
+            self._update = self._program(self._all_steps)
 
     def _new_replay(self, observation):
         settings, action = self.settings, self._random_actions()[0]

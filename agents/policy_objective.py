@@ -7,6 +7,7 @@ actions.
 import collections
 import functools
 
+import keras
 import tensorflow as tf
 
 from ..losses.likelihood import NegativeLogLikelihood
@@ -71,3 +72,29 @@ class PolicyObjective(ModelObjective):
         """
         new, old = self.actions.distribution(outputs), self.actions.distribution(old)
         return tf.reduce_mean(new.kl_divergence(old))
+
+
+class Surrogate(keras.Model):
+    """A policy with its surrogate loss, as a model that optimizers train on (observations, `Experience`).
+
+    Args:
+        policy: The `Policy`.
+    """
+
+    def __init__(self, policy):
+        super().__init__(name="surrogate")
+        self.policy, self.actions = policy, policy.actions
+        self.built = True
+
+    def call(self, observations, training=None):
+        """Returns the parameters of the actions, [B, P]."""
+        return self.policy(observations, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the surrogate loss, a scalar."""
+        del sample_weight
+        return PolicyObjective(self, x, y, training=training).data_loss(y_pred)
+
+    def curvature_objective(self, **batch):
+        """Returns the surrogate as an `Objective`."""
+        return PolicyObjective(self, **batch)

@@ -59,7 +59,7 @@ class PPO(OnPolicy):
         self.optimizer.build(self.policy.trainable_variables + self.value.trainable_variables)
         self.kl_weight = settings.kl_weight
         if self.strategy.num_replicas_in_sync == 1:
-            self._optimize = tf.function(self._all_steps, autograph=False, jit_compile=True)
+            self._optimize = self._program(self._all_steps)
         else:
             self._optimize = self._distributed_steps
             self._distributed = tf.function(

@@ -35,6 +35,9 @@ class Settings:
         for width in self.hidden:
             arguments.integer("hidden", width, 1)
         arguments.one_of("activation", self.activation, ACTIVATIONS)
+        for field in dataclasses.fields(self):
+            if field.type is bool:
+                arguments.boolean(field.name, getattr(self, field.name))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -146,12 +149,14 @@ class ACKTRSettings(VPGSettings):
     """Settings of the policy gradient by K-FAC (Sec. 8.5), besides those of `VPGSettings`.
 
     Args:
+        learning_rate: K-FAC's rate, a dimensionless factor of the step that minimizes its quadratic model.
         kl_limit: Bound on the predicted mean divergence of a step (Eq. 8.5.1), in nats.
         damping: Initial damping of the Fisher matrix; `None` to measure it.
         inverse_every: Steps of the policy between inversions of the Kronecker factors.
     """
 
     algorithm: ClassVar[str] = "ACKTR"
+    learning_rate: float = 1.0
     kl_limit: float = 0.01
     damping: float | None = None
     inverse_every: int = 5

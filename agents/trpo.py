@@ -55,8 +55,8 @@ class TRPO(OnPolicy):
         self._check_minibatch(self.settings.minibatch)
         self.value_optimizer = adam(self.settings.learning_rate)
         self.value_optimizer.build(self.value.trainable_variables)
-        self._improve = tf.function(self._policy_step, autograph=False, jit_compile=True)
-        self._fit_value = tf.function(self._value_steps, autograph=False, jit_compile=True)
+        self._improve = self._program(self._policy_step)
+        self._fit_value = self._program(self._value_steps)
 
     def _networks(self):
         return {"policy": (self.policy, None), "value": (self.value, self.value_optimizer)}

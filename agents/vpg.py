@@ -63,12 +63,12 @@ class VPG(OnPolicy):
         self.value_optimizer = adam(self.settings.value_learning_rate)
         self.value_optimizer.build(self.value.trainable_variables)
         self._build_policy_step()
-        self._fit_value = tf.function(self._value_steps, autograph=False, jit_compile=True)
+        self._fit_value = self._program(self._value_steps)
 
     def _build_policy_step(self):
         self.optimizer = adam(self.settings.learning_rate)
         self.optimizer.build(self.policy.trainable_variables)
-        self._improve = tf.function(self._policy_step, autograph=False, jit_compile=True)
+        self._improve = self._program(self._policy_step)
 
     def _networks(self):
         return {"policy": (self.policy, self.optimizer), "value": (self.value, self.value_optimizer)}

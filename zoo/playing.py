@@ -75,7 +75,7 @@ def play(
 
     policy = kind_of(card).load_published(cards.folder_of(name))[agent]
     mode = "human" if out is None else "rgb_array"
-    environment = maker(card["recipe"]["environment"]["name"], clip_rewards=False, render_mode=mode)()
+    environment = maker(card["recipe"]["environment"]["name"], learning=False, render_mode=mode)()
     rate = environment.metadata.get("render_fps", 30)
     returns, frames = [], []
     for number in range(episodes):

@@ -2,7 +2,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from curvezoo.agents.environments import Environments
+from curvezoo.agents.environments import Environments, packages_of
 
 
 def test_the_last_observation_of_an_episode_is_kept(made):
@@ -124,3 +124,9 @@ def test_an_id_may_name_the_package_that_registers_it():
     assert Environments("gymnasium.envs.classic_control:CartPole-v1").observations.shape == (1, 4)
     with pytest.raises(ValueError, match="must be the id of a Gymnasium environment"):
         Environments("no_such_package:CartPole-v1")
+
+
+def test_the_packages_of_an_environment_include_its_simulator():
+    names = ("CartPole-v1", "LunarLander-v3", "HalfCheetah-v5", "ALE/Pong-v5")
+    simulators = [packages_of(name)[1:] for name in names]
+    assert simulators == [[], ["box2d"], ["mujoco"], ["ale-py"]]

@@ -131,6 +131,17 @@ def test_agents_learn_a_contextual_bandit(kind, settings):
     assert agent.evaluate(200).mean > 0.95
 
 
+def test_the_learning_rate_of_k_fac_shortens_its_first_step():
+    weights = []
+    for rate in (1.0, 0.25):
+        agent = ACKTR("CartPole-v1", learning_rate=rate, schedule="linear", seed=1, **SMALL)
+        before = agent.policy.get_weights()
+        agent.learn(32, planned=320, progress=False)
+        weights.append([new - old for new, old in zip(agent.policy.get_weights(), before, strict=True)])
+    for whole, part in zip(*weights, strict=True):
+        np.testing.assert_allclose(part, whole / 4, rtol=1e-3, atol=1e-6)
+
+
 def test_a_gaussian_policy_makes_a_step_within_its_trust_region():
     agent = TRPO("Pendulum-v1", minibatch=32, value_epochs=1, **SMALL)
     before = agent.policy.get_weights()

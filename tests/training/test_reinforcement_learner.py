@@ -13,6 +13,7 @@ import tensorflow as tf
 from curvezoo import zoo
 from curvezoo.publishing import cards, saved_model
 from curvezoo.training import Reinforcement, checkpoints, runs
+from curvezoo.training.learner import Resources
 from curvezoo.training.parts import Algorithm, Environment
 from curvezoo.zoo import playing
 
@@ -22,6 +23,18 @@ from curvezoo import zoo
 zoo.train("ppo_cartpole", sys.argv[1], progress=False, **{settings})
 """
 SETTINGS = {"steps": 768, "reports": 3, "agents": 2, "rollout": 32, "hidden": (8,), "epochs": 2}
+Q_LEARNER = {
+    "prioritized": 0.6,
+    "schedule": "linear",
+    "horizon": 2,
+    "hidden": (8,),
+    "warmup": 100,
+    "capacity": 400,
+    "batch_size": 16,
+    "train_every": 50,
+    "updates": 5,
+    "target_every": 10,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -56,6 +69,48 @@ def test_a_killed_run_resumes_to_the_agents_of_an_uninterrupted_one(run, tmp_pat
         if not name.endswith("environments"):
             np.testing.assert_array_equal(one[name], other[name], err_msg=name)
     assert again.scores == run.scores
+
+
+def test_restored_q_learners_go_on_with_their_replay():
+    recipe = Reinforcement(
+        name="dqn_cartpole",
+        section="8.3",
+        summary="",
+        agent=Algorithm("DQN", Q_LEARNER),
+        environment=Environment("CartPole-v1", copies=2),
+        steps=900,
+        agents=2,
+        reports=3,
+    )
+    whole = recipe.learner(Resources(None))
+    whole.train(0, Reports())
+    expected = whole.state()
+    assert {"0/agent/replay/priorities", "1/agent/replay/observations"} <= expected.keys()
+    # In the middle of the first agent, and of the second.
+    for reports in (1, 5):
+        killed, again = (recipe.learner(Resources(None)) for _ in range(2))
+        killed.train(0, Reports(reports))
+        again.restore(killed.state())
+        again.train(reports, Reports())
+        state = again.state()
+        assert state.keys() == expected.keys()
+        for name in expected:
+            if not name.endswith("environments"):
+                np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
+
+
+class Reports:
+    """The callback of a run that stops after a number of reports."""
+
+    def __init__(self, last=None):
+        self.left = last
+
+    def __call__(self, logs):
+        self.left = None if self.left is None else self.left - 1
+        return self.left == 0
+
+    def step(self, done, steps, logs):
+        pass
 
 
 def test_the_scores_are_those_of_the_published_policies(run):

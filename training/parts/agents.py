@@ -104,8 +104,7 @@ class Environment(Part):
         """Returns the `data` section of a card."""
         from importlib import metadata
 
-        return {
-            "name": self.name,
-            "provenance": "embedded",
-            "package": f"gymnasium {metadata.version('gymnasium')}",
-        }
+        from ...agents.environments import packages_of
+
+        packages = (f"{package} {metadata.version(package)}" for package in packages_of(self.name))
+        return {"name": self.name, "provenance": "embedded", "package": ", ".join(packages)}

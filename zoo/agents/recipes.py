@@ -14,6 +14,9 @@ _TITLES = {
     "CartPole-v1": ("cartpole", "balances a pole on a cart"),
     "Acrobot-v1": ("acrobot", "swings a double pendulum up"),
     "Pendulum-v1": ("pendulum", "swings a pendulum up and holds it"),
+    "LunarLander-v3": ("lunarlander", "lands a spacecraft"),
+    "HalfCheetah-v5": ("halfcheetah", "makes a two-legged cheetah run"),
+    "ALE/Pong-v5": ("pong", "plays Pong from its screen"),
 }
 
 
@@ -55,6 +58,35 @@ _PPO_PENDULUM = {
     "discount": 0.9,
     "normalize_rewards": True,
 }
+# The hyperparameters of rl-baselines3-zoo.
+_PPO_LUNARLANDER = {
+    "rollout": 1024,
+    "minibatch": 64,
+    "epochs": 4,
+    "lam": 0.98,
+    "discount": 0.999,
+    "entropy": 0.01,
+}
+# Those of CleanRL, with eight copies instead of one and the same number of steps in a rollout.
+_PPO_HALFCHEETAH = {
+    "rollout": 256,
+    "minibatch": 64,
+    "value_clip": 0.2,
+    "normalize_observations": True,
+    "normalize_rewards": True,
+}
+# Those of CleanRL, of which each game has the same.
+_PPO_PONG = {
+    "rollout": 128,
+    "minibatch": 256,
+    "epochs": 4,
+    "learning_rate": 2.5e-4,
+    "clip": 0.1,
+    "value_clip": 0.1,
+    "entropy": 0.01,
+    "hidden": (512,),
+    "activation": "relu",
+}
 _VPG_CARTPOLE = {
     "rollout": 64,
     "learning_rate": 5e-3,
@@ -62,6 +94,7 @@ _VPG_CARTPOLE = {
     "value_steps": 20,
     "value_learning_rate": 5e-3,
 }
+_ACKTR_CARTPOLE = {**_VPG_CARTPOLE, "learning_rate": 1.0}
 _TRPO_CARTPOLE = {"rollout": 128, "lam": 0.98, "minibatch": 128}
 _TRPO_PENDULUM = {
     "rollout": 256,
@@ -90,6 +123,7 @@ _DDPG_PENDULUM = {
 
 RECIPES = (
     _recipe("vpg", "CartPole-v1", "8.2", "VPG", 200_000, 8, **_VPG_CARTPOLE),
+    _recipe("acktr", "CartPole-v1", "8.5", "ACKTR", 100_000, 8, **_ACKTR_CARTPOLE),
     _recipe("trpo", "CartPole-v1", "8.5", "TRPO", 150_000, 8, **_TRPO_CARTPOLE),
     _recipe("trpo", "Pendulum-v1", "8.5", "TRPO", 300_000, 8, **_TRPO_PENDULUM),
     _recipe("ppo", "CartPole-v1", "8.5", "PPO", 100_000, 8, **_PPO_CARTPOLE),
@@ -101,5 +135,8 @@ RECIPES = (
     _recipe("ppo", "Acrobot-v1", "8.5", "PPO", 400_000, 16, **_PPO_ACROBOT),
     _recipe("dqn", "Acrobot-v1", "8.3", "DQN", 100_000, 8, **_DQN_ACROBOT),
     _recipe("ppo", "Pendulum-v1", "8.5", "PPO", 200_000, 8, **_PPO_PENDULUM),
+    _recipe("ppo", "LunarLander-v3", "8.5", "PPO", 1_000_000, 16, **_PPO_LUNARLANDER),
+    _recipe("ppo", "HalfCheetah-v5", "8.5", "PPO", 1_000_000, 8, **_PPO_HALFCHEETAH),
+    _recipe("ppo", "ALE/Pong-v5", "8.5", "PPO", 10_000_000, 8, **_PPO_PONG),
     _recipe("ddpg", "Pendulum-v1", "8.3", "DDPG", 20_000, 5, **_DDPG_PENDULUM),
 )
