@@ -79,8 +79,9 @@ class Reweighting:
 def maximum_entropy(features, targets, weights=None):
     """Returns the distribution of maximum entropy with given expectation values.
 
-    A trust-region Newton method minimizes the dual, in scaled and decorrelated features, from lambda = 0; a
-    single multiplier is the root of a monotonic function (`theory.tilting`). Redundant but consistent constraints are harmless.
+    A trust-region Newton method minimizes the dual, in scaled and decorrelated features, from lambda = 0. A
+    single multiplier is the root of a monotonic function (`theory.tilting`). Redundant but consistent
+    constraints are harmless.
 
     Args:
         features: Value f_ij of the feature of constraint j in state i, [N, M].

@@ -1,4 +1,4 @@
-"""The exponential tilt that gives a weighted set of numbers a required mean: beta for a mean energy (Sec. 2.4).
+"""The exponential tilt that gives weighted numbers a required mean, as beta does for energies (Sec. 2.4).
 
 Legend: N numbers.
 """
@@ -63,19 +63,19 @@ def _positive_tilt(above, below):
     """Returns beta >= 0 for the distances and weights of the numbers above the mean and of those below."""
     (up, up_weights), (down, down_weights) = above, below
     start, _ = _log_ratio(0.0, above, below)
-    # The slope is between minus the sum of the largest distances and minus that of the distances of the number
-    # that is the lowest and of the one that is next above the mean.
+    # The slope is at most the sum of the two largest distances, so beta cannot be below this.
     farthest = down.argmax()
     least = start / (up.max() + down.max())
     if not least > 0:
         return 0.0
+    # The sums are bounded by the number nearest above the mean and by the lowest one.
     bound = math.log(up @ up_weights) - math.log(down[farthest] * down_weights[farthest])
     most = bound / (up.min() + down.max())
     return _root(lambda beta: _log_ratio(beta, above, below), least, most)
 
 
 def _root(function, least, most):
-    """Returns the root of a decreasing function that returns value and slope, by Newton's method in a bracket."""
+    """Returns the root of a decreasing function, given as (value, slope), by Newton's method in a bracket."""
     beta, previous = least, math.inf
     while True:
         value, slope = function(beta)

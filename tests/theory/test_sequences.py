@@ -44,6 +44,18 @@ def test_the_exponent_bounds_the_exact_number_and_stirlings_remainder_is_small(c
     assert -sum(1 / (12 * n) for n in counts if n) - 1e-11 <= remainder <= 1 / (12 * total) + 1e-11
 
 
+@pytest.mark.parametrize("large", [10**6, 10**12, 10**15])
+def test_a_rare_symbol_keeps_its_digits_beside_a_frequent_one(large):
+    # C(n + 1, 1) = n + 1, and C(n + 2, 2) = (n + 2) (n + 1) / 2.
+    assert sequences.log_multiplicity([large, 1]) == pytest.approx(math.log(large + 1), rel=1e-14)
+    pairs = math.log((large + 2) * (large + 1) // 2)
+    assert sequences.log_multiplicity([2, large]) == pytest.approx(pairs, rel=1e-14)
+    assert sequences.log_multiplicity([1, large, 1]) == pytest.approx(pairs + math.log(2), rel=1e-14)
+    # N S = log(N / 1) + n log(N / n), of which the second term tends to 1.
+    exponent = sequences.multiplicity_exponent([large, 1])
+    assert exponent == pytest.approx(math.log(large + 1) + large * math.log1p(1 / large), rel=1e-14)
+
+
 @pytest.mark.equation("2.1.8")
 @pytest.mark.equation("2.1.9")
 @pytest.mark.parametrize("p", [0.5, 0.3, 0.1])

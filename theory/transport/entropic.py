@@ -76,8 +76,8 @@ def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_00
     solution = result(kernel, a, b, cost, (f, g), iterations)
     if not converged:
         warnings.warn(
-            f"the marginals are off by {solution.marginal_error:.2g} after {iterations} iterations, more than "
-            f"tolerance={tolerance:.2g}: increase max_iterations or regularization",
+            f"the marginals are off by {solution.marginal_error:.2g} after {iterations} iterations, more "
+            f"than tolerance={tolerance:.2g}: increase max_iterations or regularization",
             RuntimeWarning,
             stacklevel=2,
         )

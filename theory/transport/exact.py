@@ -17,10 +17,10 @@ def optimal_transport(a, b, cost):
 
     The potentials are the dual solution: f_i + g_j <= C_ij, with equality wherever mass moves, and
     <f, a> + <g, b> is the cost. Equal weights on equally many points are an assignment problem
-    (`scipy.optimize.linear_sum_assignment`), which takes milliseconds for hundreds of points. Other weights are
-    solved as a linear program (HiGHS, dual simplex), which takes a tenth of a second for one hundred points on
-    each side and about ten seconds for three hundred: SciPy has no network simplex, which would be a hundred
-    times as fast (`ot.emd` of the package POT).
+    (`scipy.optimize.linear_sum_assignment`), which takes milliseconds for hundreds of points. Other weights
+    are solved as a linear program (HiGHS, dual simplex), which takes a tenth of a second for one hundred
+    points on each side and about ten seconds for three hundred: SciPy has no network simplex, which would be
+    a hundred times as fast (`ot.emd` of the package POT).
 
     Args:
         a: Probabilities, [N].
@@ -92,14 +92,13 @@ def _assignment(a, b, cost):
     rows, columns = linear_sum_assignment(cost)
     plan = np.zeros_like(cost)
     plan[rows, columns] = a
-    # Along each row, the cost of moving to another column than the assigned one. The potentials g are shortest
-    # distances with these lengths, which have no negative cycle because the assignment is optimal.
+    # The cost of moving to another column than the assigned one, along each row. The potentials g are the
+    # shortest distances with these lengths, which have no negative cycle because the assignment is optimal.
     detour = cost[:, columns] - cost[rows, columns][:, None]
     g = np.zeros(len(b))
-    for iterations in range(1, len(b) + 1):
+    iterations, shorter = 0, detour.min(axis=0)
+    while iterations < len(b) and np.any(shorter < g):
+        g, iterations = shorter, iterations + 1
         shorter = (detour + g[:, None]).min(axis=0)
-        if np.array_equal(shorter, g):
-            break
-        g = shorter
     potentials = cost[rows, columns] - g, g[np.argsort(columns)]
     return result(plan, a, b, cost, potentials, iterations)

@@ -20,8 +20,8 @@ def wasserstein_1d(x, y, order=1.0, x_weights=None, y_weights=None):
 
         W_p^p = integral_0^1 |F^-1(t) - G^-1(t)|^p dt.
 
-    Cumulative weights of x and of y that differ by less than 1e-15 count as equal, since weights such as 1/147
-    and 1/49 are rounded. Apart from that no mass is neglected, however small.
+    Cumulative weights of x and of y that differ by less than 1e-15 count as equal, since weights such as
+    1/147 and 1/49 are rounded. Apart from that no mass is neglected, however small.
 
     Args:
         x: Values, [N].
@@ -71,10 +71,8 @@ def _any_weights(x, x_weights, y, y_weights):
     widths = np.diff(levels, prepend=0)
     widths = widths.real + widths.imag
     moved = widths > 0
-    levels = levels[moved]
-    return _half_moves(x[np.searchsorted(below_x, levels)], y[np.searchsorted(below_y, levels)]), widths[
-        moved
-    ]
+    levels, widths = levels[moved], widths[moved]
+    return _half_moves(x[np.searchsorted(below_x, levels)], y[np.searchsorted(below_y, levels)]), widths
 
 
 def _half_moves(x, y):
