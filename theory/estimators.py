@@ -140,8 +140,8 @@ def variance_of_variance(variance, n, fourth_moment=None, ddof=1):
         ddof: The d of the divisor N - d, as in `numpy.var`.
 
     Raises:
-        ValueError: As in `variance_bias`, if the square of `variance` overflows, or if `fourth_moment` is below sigma^4, its minimum for any
-            distribution.
+        ValueError: As in `variance_bias`, if the square of `variance` overflows, or if `fourth_moment` is
+            below sigma^4, its minimum for any distribution.
     """
     variance, n = arguments.positive("variance", variance), _sizes(n, ddof)
     with np.errstate(over="ignore"):

@@ -184,8 +184,8 @@ def residual_second_moment(blocks, gain=1.0, sublayers=2):
         An array of blocks + 1 ratios, after 0, 1, ... blocks.
 
     Raises:
-        ValueError: If `blocks` is not an integer of at least 0, `sublayers` not one of at least 1, or `gain` is
-            negative or not finite.
+        ValueError: If `blocks` is not an integer of at least 0, `sublayers` is not one of at least 1, or
+            `gain` is negative or not finite.
     """
     blocks, sublayers = arguments.integer("blocks", blocks, 0), arguments.integer("sublayers", sublayers, 1)
     gain = arguments.nonnegative_number("gain", gain)

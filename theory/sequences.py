@@ -259,7 +259,7 @@ def _log_ratio(total, counts):
 
 
 def _stirling_remainder(n):
-    """Returns log n! - (n log n - n + log(2 pi n) / 2); zero for n = 0, where Stirling's terms are omitted."""
+    """Returns log n! - (n log n - n + log(2 pi n) / 2); zero for n = 0, which has no terms of Stirling."""
     few = np.clip(n, 1, 16)
     exact = gammaln(few + 1) - (few * np.log(few) - few + np.log(2 * np.pi * few) / 2)
     inverse = 1 / np.maximum(n, 1)
