@@ -3,7 +3,10 @@
 Legend: B batch, T positions, K classes.
 """
 
+import numbers
+
 import keras
+import numpy as np
 from keras import ops
 
 from .. import arguments
@@ -22,8 +25,9 @@ class CategoricalNLL(Likelihood):
 
         L = -(1 - s) log p_y - (s / K) sum_i log p_i = -log p_y - (s / K) sum_i (a_i - a_y).
 
-    Logits of any size give a finite loss, since the largest is subtracted first. Labels outside 0 ... K-1 are
-    rejected only by TensorFlow's CPU kernels; `losses.calibration` checks labels on every device.
+    Logits of any size give a finite loss, since the largest is subtracted first. Labels given as NumPy arrays
+    or lists are checked to be integers in 0 ... K-1. Tensors, and therefore the labels inside a compiled
+    model, are not checked, except by TensorFlow's CPU kernels, which reject labels outside the range.
 
     Args:
         label_smoothing: Fraction s of the probability that is spread over all classes, in [0, 1).
@@ -53,6 +57,11 @@ class CategoricalNLL(Likelihood):
     ):
         super().__init__(reduction, name, dtype)
         self.label_smoothing = arguments.number("label_smoothing", label_smoothing, 0, 1, bounds="[)")
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """Returns the reduced loss; labels that are NumPy arrays, numbers or lists are checked first."""
+        check_labels(y_true, y_pred)
+        return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         """Returns the loss of each example: [B] for logits [B, K], [B, T] for logits [B, T, K].
@@ -90,6 +99,23 @@ class CategoricalNLL(Likelihood):
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def check_labels(y_true, y_pred):
+    """Checks labels that are NumPy arrays, numbers or lists; tensors may not be known yet.
+
+    Args:
+        y_true: Labels of any shape.
+        y_pred: Logits, [..., K].
+
+    Raises:
+        ValueError: If a label is not an integer in 0 ... K-1; the message has its index.
+    """
+    if isinstance(y_true, np.ndarray | list | tuple | numbers.Number):
+        labels = arguments.integers("y_true", y_true, 0)
+        classes = np.shape(y_pred)[-1] if np.ndim(y_pred) else None
+        if classes is not None:
+            arguments.require("y_true", labels, labels < classes, f"be below the {classes} classes")
 
 
 def labels_and_logits(y_true, y_pred, dtype):

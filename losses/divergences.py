@@ -185,12 +185,24 @@ def mutual_information(joint):
     _check_known(arguments.distributions, "joint", joint, (-2, -1))
     x, y = tf.reduce_sum(joint, -1, keepdims=True), tf.reduce_sum(joint, -2, keepdims=True)
 
+    model = x * y
+    # The sum of p - q vanishes. Without it, rounding errors of q would enter to first order in p / q - 1. It
+    # is subtracted from the value only, because its gradient does not vanish.
+    rounding = tf.stop_gradient(tf.reduce_sum(joint - model, (-2, -1)))
+    return tf.reduce_sum(joint * _log_dependence(joint, x, y, model), (-2, -1)) - rounding
+
+
+def _log_dependence(joint, x, y, model):
+    """Returns log(p(x, y) / (p(x) p(y))), accurate near independence; zero at empty cells."""
+
     def log(values):
         # At empty cells, log 1 in place of log 0 keeps the gradient finite.
         return tf.math.log(tf.where(joint > 0, values, tf.ones_like(joint)))
 
-    # Logarithms are subtracted because the product of the marginals could underflow.
-    return tf.reduce_sum(joint * (log(joint) - log(x) - log(y)), (-2, -1))
+    near = tf.abs(joint - model) < model / 2
+    excess = tf.where(near, joint - model, tf.zeros_like(joint)) / tf.where(near, model, tf.ones_like(joint))
+    # Elsewhere logarithms are subtracted because the product of the marginals could underflow.
+    return tf.where(near, tf.math.log1p(excess), log(joint) - log(x) - log(y))
 
 
 def wasserstein(x, y, p=1.0):
@@ -216,16 +228,23 @@ def wasserstein(x, y, p=1.0):
     p = arguments.number("p", p, 1)
     x, y = _real("x", x), _real("y", y)
     _check_samples(x, y)
+    if x.shape[-1] is not None and x.shape[-1] == y.shape[-1]:
+        return _power_mean(tf.abs(tf.sort(x) - tf.sort(y)), p)
     n, m = (tf.shape(values, out_type=tf.int64)[-1] for values in (x, y))
     # Both quantile functions are constant between these multiples of 1 / (N M).
     levels = tf.sort(tf.concat([tf.range(1, n + 1) * m, tf.range(1, m + 1) * n], 0))
     widths = tf.cast(levels - tf.concat([[0], levels[:-1]], 0), x.dtype) / tf.cast(n * m, x.dtype)
     x = tf.gather(tf.sort(x), (levels - 1) // m, axis=-1)
     y = tf.gather(tf.sort(y), (levels - 1) // n, axis=-1)
-    distance = tf.abs(x - y)
+    return _power_mean(tf.abs(x - y), p, widths)
+
+
+def _power_mean(distance, p, widths=None):
+    """Returns the mean of distance^p over the last axis to the power 1 / p; equal weights by default."""
+    powers = distance if p == 1.0 else distance**p
+    cost = tf.reduce_mean(powers, -1) if widths is None else tf.reduce_sum(widths * powers, -1)
     if p == 1.0:
-        return tf.reduce_sum(widths * distance, -1)
-    cost = tf.reduce_sum(widths * distance**p, -1)
+        return cost
     positive = cost > 0
     return tf.where(positive, tf.where(positive, cost, tf.ones_like(cost)) ** (1 / p), tf.zeros_like(cost))
 

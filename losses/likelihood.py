@@ -7,6 +7,7 @@ Legend: B batch, D outputs of one example, P parameters of one example's distrib
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from .. import arguments
@@ -45,8 +46,9 @@ class Likelihood(keras.losses.Loss):
                 further axes, gives one weight to each example; a last axis of 1 may be added.
 
         Raises:
-            ValueError: If the shapes do not match these, or a number of axes is unknown.
+            ValueError: If the shapes do not match these, a number of axes is unknown, or a number is complex.
         """
+        _check_real(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
         with keras.name_scope(self.name):
             tensors = [ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred)]
             for name, tensor in zip(("y_true", "y_pred"), tensors, strict=True):
@@ -214,6 +216,14 @@ def _match_weights(weights, losses):
         valid = f"{shape} or {shape[:1]}" if len(shape) > 1 else f"{shape}"
         raise ValueError(f"sample_weight must have shape {valid} to match the losses, got shape {given}")
     return ops.broadcast_to(weights, ops.shape(losses))
+
+
+def _check_real(**values):
+    """Rejects complex numbers, of which a cast would silently drop the imaginary parts."""
+    for name, value in values.items():
+        dtype = getattr(value, "dtype", None)
+        if np.iscomplexobj(value) if dtype is None else "complex" in str(dtype):
+            raise ValueError(f"{name} must hold real numbers, got {dtype or 'complex numbers'}")
 
 
 def _check_rank(name, tensor):

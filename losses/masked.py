@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from .. import arguments
-from .classification import CategoricalNLL
+from .classification import CategoricalNLL, check_labels
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -62,6 +62,7 @@ class MaskedCategoricalNLL(CategoricalNLL):
         Raises:
             ValueError: If the shapes do not match these.
         """
+        check_labels(y_true, y_pred)
         labels = ops.convert_to_tensor(y_true)
         mask = ops.cast(ops.not_equal(labels, ops.cast(self.padding, labels.dtype)), self.dtype)
         if sample_weight is not None:

@@ -31,6 +31,7 @@ from . import sequences as sequences
 from . import sne as sne
 from . import student_teacher as student_teacher
 from . import three_stage as three_stage
+from . import tilting as tilting
 from . import trade_off as trade_off
 from . import trajectories as trajectories
 from . import transport as transport

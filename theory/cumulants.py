@@ -25,6 +25,8 @@ from scipy.stats import kstat
 from ..arguments import ROUNDING, described, distributions, finite, integer, require
 from . import quadrature
 
+_BLOCK = 2**20  # Numbers in memory for the joint moments of a block of values.
+
 # Python's integers do not overflow, unlike NumPy's.
 _to_int = np.frompyfunc(lambda number: int(number) if isinstance(number, numbers.Integral) else number, 1, 1)
 
@@ -52,11 +54,24 @@ def moments(values, order, probabilities=None):
     p = np.full(count, 1 / count) if probabilities is None else distributions("probabilities", probabilities)
     if p.shape != (count,):
         raise ValueError(f"probabilities must have shape ({count},), one per value, got {p.shape}")
-    total = p
-    for column in values.reshape(count, -1).T:
-        powers = np.vander(column, order + 1, increasing=True)
-        total = total[..., None] * powers.reshape(count, *[1] * (total.ndim - 1), order + 1)
-    return total.sum(axis=0)
+    columns = values.reshape(count, -1)
+    # Blocks of values bound the memory, since each value has (order + 1)^D products.
+    block = max(1, _BLOCK // (order + 1) ** columns.shape[1])
+    return sum(
+        _sum_of_products(columns[start : start + block], p[start : start + block], order)
+        for start in range(0, count, block)
+    )
+
+
+def _sum_of_products(columns, p, order):
+    """Returns the sums of p X_1^n_1 ... X_D^n_D over values [S, D]."""
+    total = p[None]
+    for column in columns.T[:-1]:
+        powers = np.vander(column, order + 1, increasing=True).T
+        total = (total[:, None] * powers).reshape(-1, len(p))
+    # The last variable takes a matrix product in place of the largest array.
+    sums = total @ np.vander(columns[:, -1], order + 1, increasing=True)
+    return sums.reshape((order + 1,) * columns.shape[1])
 
 
 def cumulants_from_moments(moments):

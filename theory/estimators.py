@@ -140,11 +140,13 @@ def variance_of_variance(variance, n, fourth_moment=None, ddof=1):
         ddof: The d of the divisor N - d, as in `numpy.var`.
 
     Raises:
-        ValueError: As in `variance_bias`, or if `fourth_moment` is below sigma^4, its minimum for any
-            distribution.
+        ValueError: As in `variance_bias`, if the square of `variance` overflows, or if `fourth_moment` is
+            below sigma^4, its minimum for any distribution.
     """
     variance, n = arguments.positive("variance", variance), _sizes(n, ddof)
-    fourth = 3 * variance**2
+    with np.errstate(over="ignore"):
+        fourth = 3 * variance**2
+    arguments.require("variance", variance, np.isfinite(fourth), "have a finite square")
     if fourth_moment is not None:
         fourth = arguments.positive("fourth_moment", fourth_moment)
     arguments.broadcastable(variance=variance, n=n, fourth_moment=fourth)

@@ -197,7 +197,10 @@ def conditional_entropy(
     """
     joint = arguments.distributions("joint", joint, axis=None)
     x, given = _axes(joint, x=x, given=given)
-    return _amount(_entropy(joint, x + given) - _entropy(joint, given), base)
+    pair = _marginal(joint, x + given)
+    # The difference of two entropies would lose the digits of a small remaining uncertainty.
+    condition = np.broadcast_to(_marginal(pair, given), pair.shape)
+    return _amount(-(pair * _log_ratio(pair, condition)).sum(), base)
 
 
 def mutual_information(
@@ -205,8 +208,8 @@ def mutual_information(
 ) -> np.ndarray | np.float64:
     """Returns I(X,Y) = S(X) + S(Y) - S(X,Y) = D_KL(p(x,y) || p(x) p(y)), Eqs. 2.5.3 and 2.5.4.
 
-    It is computed from the three entropies, which takes a quarter of the time of the divergence. The rounding
-    error is absolute, about 1e-15.
+    It is computed from the ratios p(x,y) / (p(x) p(y)), which takes several times as long as three entropies.
+    These would lose the digits of a small amount of information.
 
     Args:
         joint: Joint probabilities, one axis per variable.
@@ -223,7 +226,8 @@ def mutual_information(
     """
     joint = arguments.distributions("joint", joint, axis=None)
     x, y = _axes(joint, x=x, y=y)
-    return _amount(_entropy(joint, x) + _entropy(joint, y) - _entropy(joint, x + y), base)
+    pair = _marginal(joint, x + y)
+    return _amount(_information(pair, _marginal(pair, x), _marginal(pair, y)), base)
 
 
 def conditional_mutual_information(
@@ -247,8 +251,9 @@ def conditional_mutual_information(
     """
     joint = arguments.distributions("joint", joint, axis=None)
     x, y, given = _axes(joint, x=x, y=y, given=given)
-    pairs = _entropy(joint, x + given) + _entropy(joint, y + given)
-    return _amount(pairs - _entropy(joint, given) - _entropy(joint, x + y + given), base)
+    table = _marginal(joint, x + y + given)
+    factors = (_marginal(table, axes) for axes in (x + given, y + given, given))
+    return _amount(_information(table, *factors), base)
 
 
 def conditional_kl_divergence(
@@ -311,5 +316,32 @@ def _axes(joint, **variables):
 
 def _entropy(joint, axes):
     """Returns the entropy of the variables on some axes, in nats."""
+    return entr(_marginal(joint, axes)).sum()
+
+
+def _marginal(joint, axes):
+    """Returns the table of the variables on some axes, with axes of length 1 in place of the others."""
     others = tuple(set(range(joint.ndim)) - set(axes))
-    return entr(joint.sum(axis=others) if others else joint).sum()
+    return joint.sum(axis=others, keepdims=True) if others else joint
+
+
+def _information(joint, a, b, common=1.0):
+    """Returns sum p log(p / q) for q = a b / c, where a, b and c are marginals of the table p."""
+    quotient = np.divide(a, common, out=np.zeros_like(a), where=a > 0)
+    model = quotient * b
+    # The sum of p - q vanishes. Without it, rounding errors of q would enter to first order in p / q - 1.
+    terms = joint * _log_ratio(joint, model) - (joint - model)
+    lost = (joint > 0) & (model < np.finfo(float).tiny)
+    if lost.any():
+        p, factor, other = (t[lost] for t in np.broadcast_arrays(joint, quotient, b))
+        terms[lost] = p * (np.log(p) - np.log(factor) - np.log(other) - 1)
+    return terms.sum()
+
+
+def _log_ratio(p, q):
+    """Returns log(p / q), accurate where p is close to q; zero where either vanishes."""
+    both = (p > 0) & (q > 0)
+    ratio = np.divide(p, q, out=np.ones_like(q), where=both)
+    near = both & (np.abs(ratio - 1) < 0.5)
+    excess = np.divide(p - q, q, out=np.zeros_like(q), where=near)
+    return np.log1p(excess, out=np.log(ratio), where=near)

@@ -120,16 +120,16 @@ def erased_entropy(outputs, probabilities=None):
         ValueError: If `outputs` is empty, has the wrong number of axes or other entries, or `probabilities`
             is not a distribution over N inputs.
     """
-    outputs = np.asarray(outputs, dtype=object)
+    outputs = outputs if _is_numeric(outputs) else np.asarray(outputs, dtype=object)
     if outputs.ndim not in (1, 2) or outputs.size == 0:
         raise ValueError(f"outputs must have shape [N] or [N, D] and not be empty, got {outputs.shape}")
-    _check_objects("outputs", outputs, _is_output, "a number or a string")
+    _check_entries("outputs", outputs, _is_output, "a number or a string")
     if probabilities is None:
-        probabilities = np.full(len(outputs), 1 / len(outputs))
+        sizes = _group_sizes(outputs)
+        return float(sizes @ np.log(sizes) / len(outputs))
     probabilities = arguments.distributions("probabilities", probabilities)
     arguments.has_shape("probabilities", probabilities, outputs.shape[:1])
-    groups = {}
-    group = [groups.setdefault(tuple(row), len(groups)) for row in outputs.reshape(len(outputs), -1)]
+    group = _groups(outputs)
     total = np.bincount(group, probabilities)[group]
     possible = probabilities > 0
     # The logarithms of the conditional probabilities are exactly zero for a reversible map.
@@ -183,7 +183,9 @@ def add_reversibly(x, y, bits=16):
             shapes do not broadcast.
     """
     x, y, mask = _words(bits, x=x, y=y)
-    return x, (x + y) & mask
+    total = np.asarray(x + y)
+    total &= mask
+    return x, total
 
 
 def undo_addition(x, total, bits=16):
@@ -212,12 +214,51 @@ def _words(bits, **named):
         return isinstance(entry, numbers.Integral) and not isinstance(entry, bool) and 0 <= entry < 2**bits
 
     # Without dtype=object, NumPy would convert a list of integers below and above 2^63 to floats.
-    words = {name: np.asarray(value, dtype=object) for name, value in named.items()}
+    words = {
+        name: value if _is_integer(value) else np.asarray(value, dtype=object)
+        for name, value in named.items()
+    }
     for name, array in words.items():
-        _check_objects(name, array, is_word, f"an integer in 0 ... {2**bits - 1}")
+        _check_entries(name, array, is_word, f"an integer in 0 ... {2**bits - 1}")
     arguments.broadcastable(**words)
-    words = np.broadcast_arrays(*(array.astype(np.uint64) for array in words.values()))
+    # Valid words of 64 bits are the same as unsigned numbers, which saves a copy.
+    words = np.broadcast_arrays(
+        *(
+            array.view(np.uint64) if array.dtype == np.int64 else array.astype(np.uint64, copy=False)
+            for array in words.values()
+        )
+    )
     return (*words, np.uint64(2**bits - 1))
+
+
+def _group_sizes(outputs):
+    """Returns the number of inputs in each group of equal outputs."""
+    if outputs.dtype != object and outputs.ndim == 1:
+        return np.unique(outputs, return_counts=True)[1]
+    return np.bincount(_groups(outputs))
+
+
+def _groups(outputs):
+    """Returns the number of each input's group of equal outputs, [N]."""
+    if outputs.dtype != object:
+        group = np.zeros(len(outputs), int)
+        for column in outputs.reshape(len(outputs), -1).T:
+            values = np.unique(column, return_inverse=True)[1]
+            # Numbers below N^2 identify the pairs of a group so far and a value of this column.
+            pairs = group * len(outputs) + values
+            group = np.unique(pairs, return_inverse=True)[1] if group.any() else values
+        return group
+    rows = outputs if outputs.ndim == 1 else map(tuple, outputs)
+    numbering = {}
+    return [numbering.setdefault(row, len(numbering)) for row in rows]
+
+
+def _is_numeric(value):
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+
+
+def _is_integer(value):
+    return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
 
 
 def _is_output(entry):
@@ -225,8 +266,12 @@ def _is_output(entry):
     return isinstance(entry, numbers.Number | str | bytes | np.generic) and bool(entry == entry)
 
 
-def _check_objects(name, array, is_valid, rule):
-    """Checks every entry of an array of objects; the message gives the index of the first bad one."""
+def _check_entries(name, array, is_valid, rule):
+    """Checks every entry of an array; the message gives the index of the first bad one."""
+    # Numbers and strings are valid if the least and the largest are. In an array of numbers NaN would be both.
+    ordered = array.dtype != object or set(map(type, array.flat)) in ({int}, {str}, {bytes})
+    if ordered and array.size and is_valid(array.min()) and is_valid(array.max()):
+        return
     bad = ~np.vectorize(is_valid, otypes=[bool])(array)
     if bad.any():
         got = arguments.described(array[bad][0])

@@ -13,14 +13,15 @@ the energy and lambda is beta; in Eq. 2.4.8, lambda_1 and lambda_2 are minus the
 
 Targets outside the convex hull of the rows of `features` are infeasible and raise an error. On the boundary
 the multipliers diverge and the distribution is the limit: it is supported on the states of the face that
-contains the targets (`support`), and has maximum entropy there. A linear program decides whether the targets
-are inside, on the boundary or outside. Targets within about 1e-9 of the features' spread of the boundary
-count as on it.
+contains the targets (`support`), and has maximum entropy there. With several constraints, a linear program
+decides whether the targets are inside, on the boundary or outside, and targets within about 1e-9 of the
+features' spread of the boundary count as on it. With one constraint there is no such tolerance.
 
 Eqs. 2.4.6 and 2.4.7 have misprints (docs/errata.md): the constants belong outside the integral, the second
 moment is sigma^2 + mu^2, and the variation of -p log p is -log p - 1.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from scipy.optimize import linprog, minimize
 from scipy.special import logsumexp, rel_entr, softmax
 
 from ..arguments import distributions, finite, positive, same_shape
+from .tilting import tilt
 
 # Tolerances relative to the spread of the features. HiGHS works to 1e-10.
 _ON_BOUNDARY = 1e-9
@@ -77,8 +79,9 @@ class Reweighting:
 def maximum_entropy(features, targets, weights=None):
     """Returns the distribution of maximum entropy with given expectation values.
 
-    A trust-region Newton method minimizes the dual, in scaled and decorrelated features, from lambda = 0.
-    Redundant but consistent constraints are harmless.
+    A trust-region Newton method minimizes the dual, in scaled and decorrelated features, from lambda = 0. A
+    single multiplier is the root of a monotonic function (`theory.tilting`). Redundant but consistent
+    constraints are harmless.
 
     Args:
         features: Value f_ij of the feature of constraint j in state i, [N, M].
@@ -103,6 +106,8 @@ def maximum_entropy(features, targets, weights=None):
         [0.054, 0.079, 0.114, 0.165, 0.24, 0.347]
     """
     features, targets, weights = _check(features, targets, weights)
+    if features.shape[1] == 1:
+        return _one_constraint(features[:, 0], float(targets[0]), weights)
     support = np.ones(len(features), dtype=bool)
     scale = np.abs(features - targets).max(axis=0)
     scale[scale == 0] = 1.0
@@ -121,25 +126,18 @@ def maximum_entropy(features, targets, weights=None):
         # Remove the normal: the states of the face lie on the plane only up to rounding errors.
         axes, rotation = _whiten((axes - np.outer(heights, normal) / (normal @ normal))[face], _REDUNDANT)
         back = back @ rotation
-    probabilities = np.zeros(len(features))
     coordinates = _minimize_dual(axes, np.log(weights[support]))
-    probabilities[support] = softmax(np.log(weights[support]) - axes @ coordinates)
-    return MaximumEntropy(
-        probabilities=probabilities,
-        density=probabilities / weights,
-        multipliers=back @ coordinates / scale,
-        entropy=-float(rel_entr(probabilities, weights).sum()),
-        residual=float(np.abs(probabilities @ (features - targets)).max()),
-        support=support,
-    )
+    exponents = np.full(len(features), -np.inf)
+    exponents[support] = -axes @ coordinates
+    return _result(exponents, back @ coordinates / scale, features - targets, weights)
 
 
 def boltzmann(energies, mean_energy):
     """Returns the Boltzmann distribution exp(-beta E) / Z with a given mean energy, Eqs. 2.4.1 to 2.4.3.
 
     The only multiplier is beta. It is negative if the mean is above that for equal probabilities, infinite
-    if the mean is the lowest or highest energy, and zero if all energies are equal. The other multiplier in
-    the notes is nu = 1 - log Z = 1 - entropy + beta <E>.
+    only if the mean is exactly the lowest or highest energy, and zero if all energies are equal. The other
+    multiplier in the notes is nu = 1 - log Z = 1 - entropy + beta <E>.
 
     Args:
         energies: Energies E_i of the states, [N].
@@ -261,6 +259,32 @@ def reweight(p, energies, beta=1.0):
         probabilities=np.exp(log_p - shifted),
         energies=shifted,
         divergence=np.maximum(np.sum(p * shifted, axis=-1), 0.0),
+    )
+
+
+def _one_constraint(feature, target, weights):
+    """Returns the distribution for a single constraint, which needs no linear program and no tolerances."""
+    low, high = feature.min(), feature.max()
+    if not low <= target <= high:
+        raise ValueError(f"targets[0] must be between {low:.10g} and {high:.10g}, got {target:.10g}")
+    deviations, multiplier = feature - target, tilt(feature, target, weights)
+    if math.isinf(multiplier):
+        exponents, multiplier = np.where(deviations == 0, 0.0, -np.inf), 0.0
+    else:
+        exponents = -multiplier * deviations
+    return _result(exponents, np.array([multiplier]), deviations[:, None], weights)
+
+
+def _result(exponents, multipliers, deviations, weights):
+    """Returns the distribution w exp(exponents) / Z; states with the exponent minus infinity are excluded."""
+    probabilities = softmax(exponents + np.log(weights))
+    return MaximumEntropy(
+        probabilities=probabilities,
+        density=probabilities / weights,
+        multipliers=multipliers,
+        entropy=-float(rel_entr(probabilities, weights).sum()),
+        residual=float(np.abs(probabilities @ deviations).max()),
+        support=exponents > -np.inf,
     )
 
 

@@ -239,12 +239,14 @@ def sample_noise_scale(gradients, hessian=None):
     """
     gradients = _gradients(gradients, 3)
     n, p = gradients.shape
+    # The ratio has no unit, but the squares of very small or large gradients would underflow or overflow.
+    gradients = gradients / (np.abs(gradients).max() or 1.0)
     products = gradients
     if hessian is not None:
         hessian = arguments.finite("hessian", hessian, ndim=2)
         if hessian.shape != (p, p):
             raise ValueError(f"hessian must have shape {(p, p)}, got {hessian.shape}")
-        products = gradients @ hessian
+        products = gradients @ (hessian / (np.abs(hessian).max() or 1.0))
     mean = gradients.mean(axis=0)
     norms, overlaps = np.sum(products * gradients, axis=1), products @ mean
     total, norm_of_mean = norms.sum(), overlaps.mean()

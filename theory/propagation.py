@@ -16,6 +16,8 @@ whose inputs have zero mean, loses this factor.
 
 import numpy as np
 
+from .. import arguments
+
 _SCHEMES = ("fan_in", "fan_out", "fan_avg")
 
 
@@ -30,7 +32,13 @@ def variance_of_product(mean_a, variance_a, mean_b, variance_b):
 
     Returns:
         Var(AB) = Var(A) <B>^2 + <A>^2 Var(B) + Var(A) Var(B).
+
+    Raises:
+        ValueError: If a mean is not finite, or a variance is negative or not finite.
     """
+    mean_a, mean_b = arguments.finite("mean_a", mean_a), arguments.finite("mean_b", mean_b)
+    variance_a = arguments.nonnegative("variance_a", variance_a)
+    variance_b = arguments.nonnegative("variance_b", variance_b)
     return variance_a * mean_b**2 + mean_a**2 * variance_b + variance_a * variance_b
 
 
@@ -39,8 +47,11 @@ def relu_second_moment(variance):
 
     Args:
         variance: Variance Var(x).
+
+    Raises:
+        ValueError: If a variance is negative or not finite.
     """
-    return variance / 2
+    return arguments.nonnegative("variance", variance) / 2
 
 
 def relu_mean(variance):
@@ -48,8 +59,11 @@ def relu_mean(variance):
 
     Args:
         variance: Variance Var(x).
+
+    Raises:
+        ValueError: If a variance is negative or not finite.
     """
-    return np.sqrt(variance / (2 * np.pi))
+    return np.sqrt(arguments.nonnegative("variance", variance) / (2 * np.pi))
 
 
 def relu_variance(variance):
@@ -57,8 +71,11 @@ def relu_variance(variance):
 
     Args:
         variance: Variance Var(x).
+
+    Raises:
+        ValueError: If a variance is negative or not finite.
     """
-    return (1 / 2 - 1 / (2 * np.pi)) * variance
+    return (1 / 2 - 1 / (2 * np.pi)) * arguments.nonnegative("variance", variance)
 
 
 def weight_variance(widths, scheme, gain=1.0):
@@ -73,9 +90,9 @@ def weight_variance(widths, scheme, gain=1.0):
         An array of N variances.
 
     Raises:
-        ValueError: If `scheme` is unknown or a width is not positive.
+        ValueError: If `scheme` is unknown, or a width or the gain is not positive and finite.
     """
-    widths = _check_widths(widths)
+    widths, gain = _check_widths(widths), arguments.positive_number("gain", gain)
     fans = {"fan_in": widths[:-1], "fan_out": widths[1:], "fan_avg": widths[:-1] + widths[1:]}
     if scheme not in fans:
         raise ValueError(f"scheme must be one of {_SCHEMES}, got {scheme!r}")
@@ -95,12 +112,14 @@ def forward_second_moment(widths, weight_variances, inputs=1.0, bias_variance=0.
         An array of N + 1 second moments, starting with that of the inputs.
 
     Raises:
-        ValueError: If the number of variances does not match the widths, or a width is not positive.
+        ValueError: If the number of variances does not match the widths, a width is not positive, or another
+            number is negative or not finite.
     """
     widths, variances = _check_layers(widths, weight_variances)
-    moments = [float(inputs)]
+    bias_variance = arguments.nonnegative_number("bias_variance", bias_variance)
+    moments = [arguments.nonnegative_number("inputs", inputs)]
     for width, variance in zip(widths[:-1], variances, strict=True):
-        moments.append(relu_second_moment(width * variance * moments[-1] + bias_variance))
+        moments.append((width * variance * moments[-1] + bias_variance) / 2)
     return np.array(moments)
 
 
@@ -118,9 +137,10 @@ def gradient_second_moment(widths, weight_variances, outputs=1.0):
         An array of N + 1 second moments, starting with that of the inputs.
 
     Raises:
-        ValueError: If the number of variances does not match the widths, or a width is not positive.
+        ValueError: As in `forward_second_moment`.
     """
     widths, variances = _check_layers(widths, weight_variances)
+    outputs = arguments.nonnegative_number("outputs", outputs)
     return forward_second_moment(widths[::-1], variances[::-1], outputs)[::-1]
 
 
@@ -162,7 +182,13 @@ def residual_second_moment(blocks, gain=1.0, sublayers=2):
 
     Returns:
         An array of blocks + 1 ratios, after 0, 1, ... blocks.
+
+    Raises:
+        ValueError: If `blocks` is not an integer of at least 0, `sublayers` is not one of at least 1, or
+            `gain` is negative or not finite.
     """
+    blocks, sublayers = arguments.integer("blocks", blocks, 0), arguments.integer("sublayers", sublayers, 1)
+    gain = arguments.nonnegative_number("gain", gain)
     return (1 + gain ** (2 * sublayers)) ** np.arange(blocks + 1.0)
 
 
@@ -175,19 +201,24 @@ def residual_growth(depth, strength=1.0):
 
     Returns:
         The growth, below its limit e^c. Without the scaling it would be (1 + c)^L.
+
+    Raises:
+        ValueError: If `depth` is not positive, or `strength` is negative or not finite.
     """
+    depth = arguments.positive_number("depth", depth)
+    strength = arguments.nonnegative_number("strength", strength)
     return np.exp(depth * np.log1p(strength / depth))
 
 
 def _check_widths(widths):
-    widths = np.asarray(widths, dtype=float)
-    if widths.ndim != 1 or len(widths) < 2 or np.any(widths < 1):
+    widths = arguments.finite("widths", widths, ndim=1)
+    if len(widths) < 2 or np.any(widths < 1):
         raise ValueError(f"widths must be two or more positive numbers, got {widths}")
     return widths
 
 
 def _check_layers(widths, weight_variances):
-    widths, variances = _check_widths(widths), np.asarray(weight_variances, dtype=float)
+    widths, variances = _check_widths(widths), arguments.nonnegative("weight_variances", weight_variances)
     if variances.shape != (len(widths) - 1,):
         raise ValueError(
             f"weight_variances must have shape ({len(widths) - 1},), one variance per layer, "

@@ -51,8 +51,9 @@ def hessian_update(hessian, step, change):
     Raises:
         ValueError: As in `secant_coefficients`.
     """
+    hessian, step, change = _pair("hessian", hessian, step, change)
     alpha, beta = secant_coefficients(hessian, step, change)
-    predicted = np.asarray(hessian, float) @ step
+    predicted = hessian @ step
     return hessian + alpha * np.outer(change, change) + beta * np.outer(predicted, predicted)
 
 

@@ -16,6 +16,7 @@ def with_weights(layer, x):
     return layer
 
 
+@pytest.mark.equation("1.1.1")
 @pytest.mark.equation("5.1.3")
 @pytest.mark.equation("5.1.6")
 def test_a_dense_block_is_the_relu_of_an_affine_map():
@@ -82,6 +83,17 @@ def test_dropout_zeroes_a_fraction_and_keeps_the_mean_in_training_only():
     values, counts = np.unique(np.asarray(block(x, training=True)), return_counts=True)
     np.testing.assert_allclose(values, [0, 4 / 3], rtol=1e-6)
     assert counts[0] / 20_000 == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 20_000))
+
+
+def test_activations_after_training_need_the_factor_of_the_kept_share_and_not_the_dropped():
+    p, x = 0.2, np.ones((20, 1))
+    block = layers.DenseBlock(1000, None, dropout=p, kernel_initializer="ones")
+    # The layer divides by 1 - p; without this, the activations in training are zero or as they were.
+    plain = np.asarray(block(x, training=True)) * (1 - p)
+    np.testing.assert_allclose(np.unique(plain), [0, 1], rtol=1e-6)
+    error = np.sqrt(p * (1 - p) / plain.size)
+    assert plain.mean() == pytest.approx((1 - p) * np.mean(block(x)), abs=4 * error)
+    assert abs(plain.mean() - p * np.mean(block(x))) > 0.5
 
 
 def test_default_weights_are_fan_in():

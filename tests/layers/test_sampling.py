@@ -59,6 +59,15 @@ def test_gaussian_gradients_are_those_of_mean_plus_scale_times_noise():
 # GumbelSoftmax
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_lowest_uniform_number_gives_finite_noise(training, monkeypatch):
+    # The generator may return the lower end of its interval, at which log u must be finite.
+    lowest = lambda shape, minval, maxval, dtype, seed: keras.ops.full(shape, minval, dtype)  # noqa: E731
+    monkeypatch.setattr(keras.random, "uniform", lowest)
+    y = sampling.GumbelSoftmax(1.0, seed=1)(rows(count=2), training=training).numpy()
+    np.testing.assert_allclose(y, [P, P] if training else [[0, 0, 0, 1]] * 2, atol=1e-5)
+
+
 @pytest.mark.equation("3.5.3")
 @pytest.mark.parametrize("training", [False, True])
 def test_the_argmax_is_an_exact_sample_in_training_and_inference(training):

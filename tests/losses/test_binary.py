@@ -28,6 +28,7 @@ def test_the_loss_is_minus_the_log_probability_summed_over_outputs(batch):
     np.testing.assert_allclose(BernoulliNLL(dtype="float64")(labels, logits), 3 * theirs, rtol=1e-13)
 
 
+@pytest.mark.equation("3.4.20")
 def test_a_soft_label_gives_a_cross_entropy_with_its_minimum_at_the_label():
     loss = BernoulliNLL(dtype="float64")
     frequency = 0.37

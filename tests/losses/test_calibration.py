@@ -145,7 +145,19 @@ def test_the_fitted_temperature_is_a_stationary_point_of_the_likelihood(calibrat
     fitted = fit_temperature(logits, labels)
     # d NLL / d(1/T) is the mean of E_p[a] - a_y.
     expected = (softmax(logits / fitted, axis=1) * logits).sum(axis=1)
-    assert np.mean(expected - logits[np.arange(500), labels]) == pytest.approx(0.0, abs=1e-6)
+    assert np.mean(expected - logits[np.arange(500), labels]) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1.0, 1e6])
+def test_few_large_mistakes_do_not_mislead_newtons_method(temperature):
+    # One example in 200 is wrong, by margins over six decades.
+    margins = np.geomspace(1e-3, 1e3, 200)
+    logits = temperature * np.stack([margins, np.zeros(200)], axis=1)
+    labels = (np.arange(200) % 200 == 150).astype(int)
+    fitted = fit_temperature(logits, labels)
+    expected = (softmax(logits / fitted, axis=1) * logits).sum(axis=1)
+    slope = np.mean(expected - logits[np.arange(200), labels]) / temperature
+    assert slope == pytest.approx(0.0, abs=1e-8)
 
 
 def test_a_temperature_for_predictions_without_error_is_rejected():
@@ -187,6 +199,22 @@ def test_the_interval_solves_wilsons_quadratic(successes, trials, confidence):
     for end in (low, high):
         assert (successes / trials - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / trials, abs=1e-12)
     assert 0.0 <= low < high <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "message"),
+    [
+        (0.7, 1, "successes must be an integer of at least 0, got 0.7"),
+        (-1, 1, "successes must be an integer of at least 0, got -1"),
+        (3, 2, "successes must be from 0 to the 2 trials, got 3"),
+        (1, 2.5, "trials must be an integer of at least 1, got 2.5"),
+        (0, 0, "trials must be an integer of at least 1, got 0"),
+        (0, np.nan, "trials must be finite, got nan"),
+    ],
+)
+def test_counts_that_are_not_whole_numbers_have_no_interval(successes, trials, message):
+    with pytest.raises(ValueError, match=message):
+        wilson_interval(successes, trials)
 
 
 def test_the_interval_widens_with_confidence(calibrated):

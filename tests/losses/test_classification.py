@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from curvezoo.losses import CategoricalNLL
+from curvezoo.losses import CategoricalNLL, MaskedCategoricalNLL
 
 # Other backends round float64 arrays to float32.
 EXACT = 1e-12 if keras.backend.backend() == "tensorflow" else 1e-6
@@ -93,7 +93,30 @@ def test_tensorflow_on_the_cpu_rejects_a_label_out_of_range(smoothing, label):
     import tensorflow as tf
 
     with tf.device("CPU"), pytest.raises(tf.errors.InvalidArgumentError, match="label value"):
-        CategoricalNLL(smoothing)([label], np.zeros((1, 3)))
+        CategoricalNLL(smoothing)(tf.constant([label]), np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.7, 1], r"y_true\[0\] must be an integer of at least 0, got 0.7"),
+        (np.array([0, -1]), r"y_true\[1\] must be an integer of at least 0, got -1"),
+        ([0, 3], r"y_true\[1\] must be below the 3 classes, got 3"),
+        ([0, np.nan], r"y_true\[1\] must be finite, got nan"),
+        (np.array([0, 1j]), "y_true must hold real numbers"),
+    ],
+)
+def test_known_labels_that_are_no_class_are_rejected(labels, message):
+    with pytest.raises(ValueError, match=message):
+        CategoricalNLL()(labels, np.zeros((2, 3)))
+    if np.isrealobj(labels):
+        with pytest.raises(ValueError, match=message.replace(r"\[", r"\[0, ", 1)):
+            MaskedCategoricalNLL()([labels], np.zeros((1, 2, 3)))
+
+
+def test_known_labels_that_are_whole_floats_are_classes():
+    logits = np.array([[1.0, 2.0, 4.0], [0.0, 1.0, 0.0]])
+    assert float(CategoricalNLL()([2.0, 0.0], logits)) == float(CategoricalNLL()([2, 0], logits))
 
 
 def test_sequences_give_a_loss_for_each_position():

@@ -183,6 +183,17 @@ def test_standard_errors_equal_the_spread_of_repeated_estimates():
         assert np.std(means) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.07)
 
 
+@pytest.mark.parametrize("draws", [2, 3, 10])
+def test_the_standard_error_of_few_draws_is_that_of_their_mean(draws):
+    values = np.random.default_rng(draws).normal(size=(2, draws, 4))
+    single = divergences._estimate([float64(values[0])])
+    np.testing.assert_allclose(single.mean, values[0].mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(single.standard_error, values[0].std(axis=0, ddof=1) / draws**0.5, rtol=1e-12)
+    both = divergences._estimate([float64(v) for v in values])
+    variance = values.var(axis=1, ddof=1).sum(axis=0) / draws
+    np.testing.assert_allclose(both.standard_error, np.sqrt(variance) / 2, rtol=1e-12)
+
+
 def test_the_balanced_estimate_has_the_smaller_error_for_close_distributions():
     p, q = normal(0.0, 1.0), normal(0.1, 1.0)
     plain, balanced_form = kl_estimate(p, q, 10_000, 0), f_divergence_estimate("kl", p, q, 5_000, 0)
@@ -274,10 +285,18 @@ def test_mutual_information_is_accurate_for_tiny_probabilities(dtype, tiny):
     p = tf.Variable(np.array([[1.0, 0.0], [0.0, tiny]], dtype))
     with tf.GradientTape() as tape:
         information = mutual_information(p)
-    # -log(1 - tiny) is below rounding.
-    np.testing.assert_allclose(information, -xlogy(tiny, tiny), rtol=1e-6)
+    # -(1 - tiny) log(1 - tiny) is tiny.
+    np.testing.assert_allclose(information, tiny - xlogy(tiny, tiny), rtol=1e-6)
     gradient = tape.gradient(information, p)
     np.testing.assert_allclose(np.diag(gradient), [-1.0, -np.log(tiny) - 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "e"), [(np.float64, 1e-7), (np.float64, 1e-9), (np.float32, 1e-4)])
+def test_a_small_dependence_has_an_accurate_information(dtype, e):
+    quarter = dtype(1 / 4)
+    e = (quarter + dtype(e)) - quarter  # A number that survives the addition.
+    joint = np.array([[quarter + e, quarter - e], [quarter - e, quarter + e]], dtype)
+    np.testing.assert_allclose(mutual_information(joint), 8 * float(e) ** 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("n", "m"), [(7, 7), (6, 4), (1, 9), (13, 8)])

@@ -52,6 +52,7 @@ def value_and_gradient(loss, targets, predictions):
     return value.numpy(), tape.gradient(value, predictions).numpy()
 
 
+@pytest.mark.equation("3.3.3")
 @pytest.mark.parametrize("scale", [1.0, 0.3, 1e-8, 1e8])
 @pytest.mark.parametrize("law", LAWS)
 def test_a_fixed_scale_gives_minus_the_log_density(law, scale, batch):
@@ -409,3 +410,11 @@ def test_missing_distributions_and_odd_predictions_are_rejected():
         Huber().distribution(np.zeros((2, 1)))
     with pytest.raises(ValueError, match="equally many locations and log-scales"):
         GaussianNLL(scale=None).distribution(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("name", ["y_true", "y_pred", "sample_weight"])
+def test_complex_numbers_are_rejected_and_not_cast(name):
+    values = {"y_true": [[1.0]], "y_pred": [[1.0]], "sample_weight": [1.0]}
+    for complex_values in (np.array(values[name]) + 1j, [[1 + 1j]], keras.ops.convert_to_tensor([[1 + 1j]])):
+        with pytest.raises(ValueError, match=f"{name} must hold real numbers, got complex"):
+            GaussianNLL()(**{**values, name: complex_values})

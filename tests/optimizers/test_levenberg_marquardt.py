@@ -35,6 +35,18 @@ def compiled(optimizer, *hidden, **kwargs):
     return model
 
 
+def test_a_predicted_rise_is_poor_and_a_change_within_rounding_is_neutral():
+    def ratio(before, after, predicted):
+        numbers = (tf.constant(x, tf.float64) for x in (before, after, predicted))
+        return float(levenberg_marquardt.Trial(*numbers, resolution=1e-16).ratio)
+
+    assert ratio(1.0, 0.5, -0.4) == pytest.approx(1.25)
+    assert ratio(1.0, 1.5, -0.5) == pytest.approx(-1.0)
+    # The loss rose as predicted, or fell although a rise was predicted.
+    assert ratio(1.0, 1.5, 0.5) == ratio(1.0, 0.5, 0.5) == -1.0
+    assert 0.25 < ratio(1.0, 0.9, -1e-17) == ratio(1.0, 0.9, 0.0) < 0.75
+
+
 @pytest.mark.parametrize(
     ("ratio", "expected"),
     [

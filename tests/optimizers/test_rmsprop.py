@@ -228,6 +228,16 @@ def test_invalid_arguments_are_named(arguments, message):
         RMSProp(**arguments)
 
 
+def test_a_gradient_whose_square_overflows_counts_as_zero():
+    paths = []
+    for large in (1e25, 0.0):
+        variable, optimizer = keras.Variable([1.0]), RMSProp(0.1)
+        for gradient in (1.0, large, 1.0):
+            optimizer.apply([keras.ops.array([gradient])], [variable])
+        paths.append(float(variable.numpy()[0]))
+    assert paths[0] == paths[1] < 0.9
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize(
     "make",

@@ -24,6 +24,12 @@ def test_steps_fall_tenfold_at_one_half_and_three_quarters():
     np.testing.assert_allclose(actual[[0, 50, 51, 75, 76, 99]], [1, 1, 0.1, 0.1, 0.01, 0.01], rtol=1e-6)
 
 
+def test_steps_fall_at_one_half_and_three_quarters_of_the_time_after_the_warmup():
+    actual = rates(learning_rate_schedule("step", 1.0, 100, 20), 100)
+    np.testing.assert_allclose(actual[:22], np.minimum(np.arange(22) / 20, 1), rtol=1e-6)
+    np.testing.assert_allclose(actual[[60, 61, 80, 81]], [1, 0.1, 0.1, 0.01], rtol=1e-6)
+
+
 def test_constant_rises_linearly_through_the_warmup():
     actual = rates(learning_rate_schedule("constant", 2.0, 100, 4), 10)
     np.testing.assert_allclose(actual, [0, 0.5, 1, 1.5, 2, 2, 2, 2, 2, 2], rtol=1e-6)

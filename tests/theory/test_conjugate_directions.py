@@ -28,6 +28,25 @@ def loss(hessian, gradient, theta):
 
 
 @pytest.mark.equation("4.7.1")
+def test_the_quadratic_model_of_a_loss_has_a_remainder_of_third_order():
+    start, direction = np.array([-0.7, 1.3]), np.array([0.6, -0.8])
+    hessian, gradient = scipy.optimize.rosen_hess(start), scipy.optimize.rosen_der(start)
+    remainders = [
+        scipy.optimize.rosen(start + size * direction)
+        - scipy.optimize.rosen(start)
+        - loss(hessian, gradient, size * direction)
+        for size in (1e-2, 1e-3)
+    ]
+    assert remainders[0] / remainders[1] == pytest.approx(1000, rel=0.05)
+    # Near the minimum (1, 1), the minimum of the model is closer to it by the square of the distance.
+    errors = []
+    for distance in (1e-4, 1e-5):
+        near = 1 + distance * direction
+        step = cd.quadratic_minimum(scipy.optimize.rosen_hess(near), scipy.optimize.rosen_der(near))
+        errors.append(np.linalg.norm(near + step - 1))
+    assert errors[0] / errors[1] == pytest.approx(100, rel=0.1)
+
+
 @pytest.mark.equation("4.7.2")
 def test_the_minimum_solves_h_theta_equal_to_minus_g():
     hessian, gradient = quadratic(0, 5)
@@ -42,9 +61,6 @@ def test_the_minimum_solves_h_theta_equal_to_minus_g():
     assert loss(hessian, gradient, -theta) > 0
 
 
-@pytest.mark.equation("4.7.5")
-@pytest.mark.equation("4.7.6")
-@pytest.mark.equation("4.7.7")
 @given(seed=seeds, dimension=sizes)
 @runs
 def test_conjugate_coefficients_need_the_minus_sign_to_give_the_minimum(seed, dimension):
@@ -72,11 +88,21 @@ def _eigenbasis(hessian):
     return np.linalg.eigh(hessian)[1].T
 
 
+@pytest.mark.equation("4.7.5")
+@pytest.mark.equation("4.7.6")
+@pytest.mark.equation("4.7.7")
 def test_conjugate_coefficients_in_directions_that_are_not_orthogonal():
     hessian, gradient = quadratic(3, 6)
     directions = cd.conjugate_directions(hessian, np.random.default_rng(4).normal(size=(6, 6)))
     assert abs(directions[0] @ directions[1]) > 0.1
-    theta = cd.conjugate_coefficients(hessian, gradient, directions) @ directions
+    metric = directions @ hessian @ directions.T
+    np.testing.assert_allclose(metric, np.diag(np.diagonal(metric)), atol=1e-9 * np.abs(metric).max())
+    alpha = cd.conjugate_coefficients(hessian, gradient, directions)
+    np.testing.assert_allclose(alpha, -(directions @ gradient) / np.diagonal(metric), rtol=1e-8)
+    # The projection on a direction in the Euclidean product is not its coefficient.
+    solution = np.linalg.solve(hessian, -gradient)
+    assert np.abs(directions @ solution / np.sum(directions**2, axis=1) - alpha).max() > 0.1
+    theta = alpha @ directions
     np.testing.assert_allclose(theta, np.linalg.solve(hessian, -gradient), atol=1e-9)
     # Half of the directions give the minimum over their span, where the gradient is orthogonal to the span.
     half = cd.conjugate_coefficients(hessian, gradient, directions[:3]) @ directions[:3]

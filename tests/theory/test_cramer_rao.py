@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import cauchy, gamma, norm, poisson, uniform
 
-from curvezoo.theory import cumulants, estimators
+from curvezoo.theory import cumulants, estimators, fisher
 
 
 def simulate(estimator, law, truth, n, repeats=40_000, seed=0):
@@ -99,13 +99,34 @@ def test_the_cramer_rao_argument_is_exact_for_coins():
 
 
 @pytest.mark.equation("3.4.10")
+def test_the_mean_score_vanishes_unless_the_support_depends_on_theta():
+    theta, outcomes = [0.3, 1.2, -0.4], np.arange(3)
+
+    def softmax(k, theta):
+        return (theta - np.log(np.sum(np.exp(theta))))[np.asarray(k, int)]
+
+    scores = fisher.score(softmax, outcomes, theta)
+    np.testing.assert_allclose(np.exp(softmax(outcomes, np.array(theta))) @ scores, 0, atol=1e-8)
+    counts = np.arange(100)
+    scores = fisher.score(lambda k, t: poisson.logpmf(k, t[0]), counts, [4.0])[:, 0]
+    assert poisson.pmf(counts, 4.0) @ scores == pytest.approx(0, abs=1e-8)
+    # The mean of another function of the data does not vanish.
+    assert poisson.pmf(counts, 4.0) @ (counts * scores) == pytest.approx(1, rel=1e-6)
+    # Uniform on (0, theta): the score is -1/theta wherever the density is positive.
+    x = np.linspace(0.1, 1.9, 10)
+    scores = fisher.score(lambda x, t: np.full(len(x), -np.log(t[0])), x, [2.0])
+    np.testing.assert_allclose(scores, -1 / 2, rtol=1e-6)
+
+
+@pytest.mark.equation("3.4.10")
 def test_a_support_that_depends_on_theta_allows_variances_below_the_bound():
     # Uniform on (0, theta): S = -1/theta on the support, which gives <S^2> = 1/theta^2.
     theta, n = 2.0, 10
     result = simulate(lambda x: (n + 1) / n * x.max(axis=1), uniform(0, theta), theta, n)
     assert abs(result.bias) < 5 * result.mean_error
     assert result.variance == pytest.approx(theta**2 / (n * (n + 2)), abs=5 * result.variance_error)
-    assert result.variance + 5 * result.variance_error < 0.2 * estimators.cramer_rao_bound(1, 1 / theta**2, n)
+    assert estimators.cramer_rao_bound(1, 1 / theta**2, n) == pytest.approx(theta**2 / n, rel=1e-12)
+    assert result.variance + 5 * result.variance_error < 0.1 * estimators.cramer_rao_bound(1, 1 / theta**2, n)
 
 
 @pytest.mark.equation("3.4.14")

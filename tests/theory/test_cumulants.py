@@ -1,8 +1,9 @@
 """Oracles: exact fractions, brute-force set partitions, closed forms, and SciPy's moments."""
 
 import math
+import tracemalloc
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -258,6 +259,27 @@ def test_cumulants_of_a_sum_of_copies_are_proportional_to_their_number():
     one = cumulants.cumulants_from_moments(exact_moments(single(COIN), 6))
     five = cumulants.cumulants_from_moments(exact_moments(single(exact_sum(*[COIN] * 5)), 6))
     assert five.tolist() == (5 * one).tolist()
+    # N times the cumulants of the sum, as the text after Eq. 3.2.13 reads, would be five times as large.
+    assert five[2] == 5 * one[2] != 5 * five[2]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_sums_with_cross_cumulants_of_leading_order_become_gaussian(count):
+    # y_i = e_i + e_(i+1), with independent coins e.
+    law = {}
+    for faces in product(COIN, repeat=count + 1):
+        value = tuple(map(sum, pairwise(faces)))
+        law[value] = law.get(value, 0) + math.prod(COIN[face] for face in faces)
+    total = cumulants.cumulants_of_sum(cumulants.cumulants_from_moments(exact_moments(law, 4)))
+    one = cumulants.cumulants_from_moments(exact_moments(single(COIN), 4))
+    # The sum is e_1 + 2 (e_2 + ... + e_N) + e_(N+1).
+    expected = [2 * one[n] + 2**n * (count - 1) * one[n] for n in range(5)]
+    assert total.tolist() == expected
+    # Independent terms with these laws would have 2 N kappa_n, so the cross-cumulants also grow as N; yet the
+    # standardized cumulants fall with N as for independent terms.
+    assert total[2] - 2 * count * one[2] == 2 * (count - 1) * one[2]
+    large = [(2 + 16 * (n - 1)) / (2 + 4 * (n - 1)) ** 2 * n for n in (10**6, 10**9)]
+    assert large == pytest.approx([1, 1], rel=1e-5)
 
 
 @pytest.mark.equation("3.2.14")
@@ -291,6 +313,18 @@ def test_sample_cumulants_are_accurate_far_from_zero(mean):
     shifted = cumulants.sample_cumulants(sample)
     np.testing.assert_allclose(shifted[1], mean + centered[1], rtol=1e-15)
     np.testing.assert_allclose(shifted[2:], centered[2:], atol=mean * 1e-14)
+
+
+def test_joint_moments_of_many_values_take_little_memory_and_equal_plain_sums():
+    values = np.random.default_rng(0).normal(size=(30_000, 4))
+    tracemalloc.start()
+    joint = cumulants.moments(values, 4)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # All products of powers at once would take 30,000 x 625 numbers, 150 MB.
+    assert peak < 40e6
+    for orders in ((0, 0, 0, 0), (4, 0, 1, 2), (1, 3, 2, 4), (0, 0, 4, 4)):
+        assert joint[orders] == pytest.approx(np.mean(np.prod(values**orders, axis=1)), rel=1e-10, abs=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,6 @@ def worst_sgd(epsilon, curvatures):
     return np.abs(descent.sgd_factor(epsilon, curvatures)).max()
 
 
-@pytest.mark.equation("4.1.1")
 @pytest.mark.equation("4.1.2")
 def test_newtons_step_reaches_the_minimum_of_a_quadratic_in_any_units():
     rng = np.random.default_rng(0)

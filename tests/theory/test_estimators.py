@@ -335,6 +335,10 @@ def attempt(estimator, n=3, repeats=4, truth=0.0):
         (lambda: attempt(lambda x: x, truth=[0.0, 1.0]), r"truth must be a number or have shape \(3,\)"),
         (lambda: attempt(len, repeats=1), "repeats must be an integer of at least 2, got 1"),
         (lambda: attempt(len, n=0), "n must be an integer of at least 1, got 0"),
+        (
+            lambda: estimators.variance_of_variance(1e200, 10),
+            "variance must have a finite square",
+        ),
         (lambda: estimators.variance_of_mean(0.0, 3), "variance must be positive"),
         (
             lambda: estimators.variance_of_mean(1.0, [3, 2.5]),

@@ -155,6 +155,15 @@ def test_gaussian_divergence_is_accurate_for_any_ratio_of_widths():
         assert families.gaussian_kl((0, sigma), (0, 1)) == pytest.approx(plain, rel=1e-14)
 
 
+@pytest.mark.parametrize("excess", [1e-3, 1e-6, 1e-9])
+def test_gaussian_divergence_is_accurate_for_close_widths(excess):
+    sigma = 1 + excess
+    # (x - log(1 + x)) / 2 as a series, with x = sigma^2 - 1.
+    x = (sigma - 1) * (sigma + 1)
+    expected = (x**2 / 2 - x**3 / 3 + x**4 / 4 - x**5 / 5) / 2
+    assert families.gaussian_kl((0, sigma), (0, 1)) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "start, end",
     [((0, 1e-150), (0, 1e150)), ((-1e150, 1e-150), (1e150, 1e-150)), ((0, 1e-100), (1e100, 1e-100))],

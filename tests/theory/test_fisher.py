@@ -151,6 +151,37 @@ def test_monte_carlo_is_within_its_standard_errors_which_fall_as_the_root_of_n()
     assert many.standard_error[1, 1] == pytest.approx(np.sqrt(8 / 100_000) / theta[1] ** 2, rel=0.1)
 
 
+def test_in_natural_parameters_the_divergence_is_an_integral_of_the_fisher_matrix():
+    counts, (start, end) = np.arange(200), (np.log(3.0), np.log(11.0))
+    log_rates = lambda k, theta: stats.poisson.logpmf(k, np.exp(theta[0]))  # noqa: E731
+    closed = 3 * np.log(3 / 11) - 3 + 11
+
+    def integral(log_probability, first, last):
+        """Returns the integral of (1 - t) delta F delta along the line between two parameters."""
+
+        def integrand(t):
+            theta = [first + t * (last - first)]
+            return (1 - t) * (last - first) ** 2 * fisher.by_sum(log_probability, theta, counts)[0, 0]
+
+        return quad(integrand, 0, 1)[0]
+
+    assert integral(log_rates, start, end) == pytest.approx(closed, rel=1e-6)
+    # Along the line in the rate, the expectation parameter, it is the divergence in the other direction.
+    assert integral(poisson_log, 3.0, 11.0) == pytest.approx(11 * np.log(11 / 3) - 11 + 3, rel=1e-6)
+    assert closed < 4.2 < 6.2 < 11 * np.log(11 / 3) - 11 + 3
+
+
+@pytest.mark.parametrize("n", [2, 7])
+def test_the_standard_error_is_that_of_the_mean_of_the_products_of_scores(n):
+    theta, x = (0.5, 2.0), np.random.default_rng(3).laplace(0.5, 2.0, n)
+    estimate = fisher.monte_carlo(laplace_log, lambda *_: x, theta, n, None, analytic=True)
+    s = fisher.score(laplace_log, x, theta, analytic=True)
+    products = s[:, :, None] * s[:, None, :]
+    np.testing.assert_allclose(estimate.matrix, products.mean(axis=0), rtol=1e-12)
+    errors = products.std(axis=0, ddof=1) / np.sqrt(n)
+    np.testing.assert_allclose(estimate.standard_error, errors, atol=1e-8)
+
+
 def test_differences_have_the_stated_accuracy_at_any_scale():
     for scale in (1e-3, 1.0, 1e3):
         x = scale * np.linspace(-3, 3, 13)

@@ -89,6 +89,26 @@ def test_erased_entropy_is_the_conditional_entropy_of_the_inputs():
     assert landauer.erased_entropy([1, 2, 1, 3], p) == 0.0
 
 
+@pytest.mark.parametrize("shape", [(50,), (50, 2), (50, 3)])
+def test_arrays_of_numbers_erase_the_entropy_of_the_same_lists(shape):
+    rng = np.random.default_rng(0)
+    outputs, p = rng.integers(-2, 3, shape), rng.dirichlet(np.ones(50))
+    expected = landauer.erased_entropy(outputs.tolist(), p)
+    groups = np.unique(outputs.reshape(50, -1), axis=0, return_inverse=True)[1].ravel()
+    assert expected == pytest.approx(entropy(p) - entropy(np.bincount(groups, p)), rel=1e-12)
+    for array in (outputs, outputs / 3, outputs.astype(np.int8)):
+        assert landauer.erased_entropy(array, p) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint64])
+def test_words_may_have_any_integer_dtype(dtype):
+    x, y = np.array([0, 3, 127], dtype), np.array([[1], [126]], dtype)
+    ours = landauer.add_reversibly(x, y, 7)[1]
+    assert ours.dtype == np.uint64
+    np.testing.assert_array_equal(ours, (x.astype(int) + y.astype(int)) % 128)
+    np.testing.assert_array_equal(landauer.add_reversibly(x.tolist(), y.tolist(), 7)[1], ours)
+
+
 @pytest.mark.equation("2.7.3")
 def test_one_addition_of_16_bits_produces_5e_20_joules():
     heat = landauer.erasure_heat(16, 300.0)
@@ -148,6 +168,15 @@ def test_heat_is_proportional_to_bits_and_temperature():
         (
             lambda: landauer.add_reversibly([3, 16], [1, 1], 4),
             r"x\[1\] must be an integer in 0 .* 15, got 16",
+        ),
+        (
+            lambda: landauer.add_reversibly(np.array([3, 16]), np.array([1, 1]), 4),
+            r"x\[1\] must be an integer in 0 .* 15, got 16",
+        ),
+        (lambda: landauer.add_reversibly(np.array([True]), 1, 4), r"x\[0\] must be an integer in 0 ... 15"),
+        (
+            lambda: landauer.erased_entropy(np.array([0, np.nan])),
+            r"outputs\[1\] must be a number .*, got nan",
         ),
         (lambda: landauer.add_reversibly(1, -1, 4), "y must be an integer in 0 ... 15, got -1"),
         (lambda: landauer.add_reversibly(1.0, 1, 4), "x must be an integer in 0 ... 15, got 1.0"),

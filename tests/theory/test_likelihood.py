@@ -145,9 +145,18 @@ def test_the_posterior_is_normalized_by_the_evidence_of_the_model():
     def joint(theta):
         return binom.pmf(heads, n, theta) * prior.pdf(theta)
 
+    data = np.repeat([1.0, 0.0], [heads, n - heads])
+
+    def unnormalized(theta):
+        return np.exp(-n * negative_log_likelihood(coin, data, [theta])) * prior.pdf(theta)
+
     evidence, _ = quad(joint, 0, 1)
+    # The order of the flips adds the same factor to likelihood and evidence.
+    ordered, _ = quad(unnormalized, 0, 1)
     theta = np.linspace(0.05, 0.95, 7)
     np.testing.assert_allclose(joint(theta) / evidence, posterior.pdf(theta), rtol=1e-9)
+    posterior_of_loss = np.array([unnormalized(t) for t in theta]) / ordered
+    np.testing.assert_allclose(posterior_of_loss, posterior.pdf(theta), rtol=1e-9)
     # Divided by the true probability of the data, the posterior does not integrate to one.
     assert evidence / binom.pmf(heads, n, world) > 1.3
 

@@ -48,10 +48,10 @@ def test_jaynes_loaded_die_has_the_published_probabilities():
 
 
 @pytest.mark.equation("2.4.3")
-@pytest.mark.parametrize("mean_energy", [1e-6, 0.2, 0.5, 0.9, 1 - 1e-6])
+@pytest.mark.parametrize("mean_energy", [1e-12, 1e-6, 0.2, 0.5, 0.9, 1 - 1e-6])
 def test_two_levels_have_the_closed_form_for_either_sign_of_beta(mean_energy):
     beta = maxent.boltzmann([0.0, 1.0], mean_energy).multipliers[0]
-    assert beta == pytest.approx(np.log((1 - mean_energy) / mean_energy), rel=1e-9, abs=1e-12)
+    assert beta == pytest.approx(np.log((1 - mean_energy) / mean_energy), rel=1e-13, abs=1e-15)
 
 
 @pytest.mark.equation("2.4.3")
@@ -87,6 +87,16 @@ def test_beta_follows_the_mean_close_to_the_ends():
         # Only the two lowest faces matter, so the mean is 1 + exp(-beta).
         beta = maxent.boltzmann(FACES, 1 + distance).multipliers[0]
         assert beta == pytest.approx(-np.log(distance), rel=1e-4)
+
+
+def test_a_very_high_level_does_not_count_as_the_end():
+    result = maxent.boltzmann([0.0, 1.0, 1e12], 0.5)
+    assert result.multipliers[0] == pytest.approx(5.2e-11, rel=1e-3)
+    assert result.support.all()
+    assert result.probabilities @ [0.0, 1.0, 1e12] == pytest.approx(0.5, rel=1e-4)
+    near = maxent.maximum_entropy([[0.0], [1.0]], [1e-12], [1.0, 3.0])
+    np.testing.assert_allclose(near.probabilities, [1, 1e-12], rtol=1e-11)
+    assert near.multipliers[0] == pytest.approx(np.log(3e12), rel=1e-12)
 
 
 @given(

@@ -300,6 +300,17 @@ def running_of(pairs, decay):
     return running
 
 
+@pytest.mark.parametrize("unit", [1e-170, 1e-12, 1e170])
+def test_the_noise_scale_of_a_sample_does_not_depend_on_the_unit_of_the_loss(unit):
+    rng = np.random.default_rng(0)
+    gradients, root = rng.normal(size=(30, 4)) + 1, rng.normal(size=(4, 4))
+    expected = noise_scale.sample_noise_scale(gradients)
+    assert noise_scale.sample_noise_scale(gradients * unit) == pytest.approx(expected, rel=1e-10)
+    curved = noise_scale.sample_noise_scale(gradients, root @ root.T)
+    scaled = noise_scale.sample_noise_scale(gradients * unit, root @ root.T * unit)
+    assert scaled == pytest.approx(curved, rel=1e-10)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.7, 0.95, 1.0])
 def test_running_averages_are_weighted_means_divided_last(decay):
     pairs = np.random.default_rng(1).normal([2.0, 30.0], [0.5, 4.0], size=(25, 2))

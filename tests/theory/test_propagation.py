@@ -141,3 +141,31 @@ def test_invalid_arguments_are_named():
         propagation.weight_variance((4, 0), "fan_in")
     with pytest.raises(ValueError, match=r"weight_variances must have shape \(4,\), .*, got \(1,\)"):
         propagation.forward_second_moment(WIDTHS, [1.0])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: propagation.relu_mean(-1.0), "variance must not be negative, got -1"),
+        (lambda: propagation.relu_variance([1, np.nan]), r"variance\[1\] must be finite, got nan"),
+        (lambda: propagation.relu_second_moment(-2), "variance must not be negative, got -2"),
+        (lambda: propagation.variance_of_product(0, 1, np.inf, 1), "mean_b must be finite, got inf"),
+        (lambda: propagation.variance_of_product(0, 1, 0, -1), "variance_b must not be negative, got -1"),
+        (lambda: propagation.weight_variance([3, np.nan], "fan_in"), r"widths\[1\] must be finite, got nan"),
+        (lambda: propagation.weight_variance([3, 4], "fan_in", -1), "gain must be a positive finite number"),
+        (lambda: propagation.forward_second_moment([3, 4], [-1]), r"weight_variances\[0\] must not be negat"),
+        (lambda: propagation.forward_second_moment([3, 4], [1], np.nan), "inputs must be a nonnegative"),
+        (
+            lambda: propagation.forward_second_moment([3, 4], [1], 1, -1),
+            "bias_variance must be a nonneg",
+        ),
+        (lambda: propagation.gradient_second_moment([3, 4], [1], -1), "outputs must be a nonnegative"),
+        (lambda: propagation.residual_second_moment(2.5), "blocks must be an integer of at least 0, got 2.5"),
+        (lambda: propagation.residual_second_moment(2, sublayers=0), "sublayers must be an integer of at le"),
+        (lambda: propagation.residual_growth(0), "depth must be a positive finite number, got 0"),
+        (lambda: propagation.residual_growth(2, np.nan), "strength must be a nonnegative finite number"),
+    ],
+)
+def test_arguments_without_a_result_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -42,7 +42,6 @@ def test_the_gradient_changes_by_the_hessian_times_the_step_to_first_order():
 
 @pytest.mark.equation("4.7.15")
 @pytest.mark.equation("4.7.16")
-@pytest.mark.equation("4.7.17")
 @pytest.mark.equation("4.7.21")
 @given(seed=seeds, dimension=sizes)
 @runs
@@ -52,6 +51,10 @@ def test_the_update_satisfies_the_secant_equation_and_is_positive_definite(seed,
     np.testing.assert_allclose(updated @ step, change, atol=1e-10 * np.linalg.norm(change))
     np.testing.assert_allclose(updated, updated.T, atol=1e-12 * np.abs(updated).max())
     assert np.linalg.eigvalsh(updated)[0] > 0
+    # The printed formula. Davidon, Fletcher and Powell's update also has the properties above.
+    bfgs = np.outer(change, change) / (change @ step)
+    bfgs = bfgs - np.outer(estimate @ step, estimate @ step) / (step @ estimate @ step)
+    np.testing.assert_allclose(updated - estimate, bfgs, atol=1e-10 * np.abs(updated).max())
     # The correction has rank two.
     values = np.linalg.svd(updated - estimate, compute_uv=False)
     np.testing.assert_allclose(values[2:], 0, atol=1e-10 * values[0])
@@ -137,6 +140,22 @@ def test_the_two_loops_match_scipys_operator():
     )
 
 
+@pytest.mark.equation("4.7.17")
+def test_each_estimate_maps_the_last_step_to_the_change_of_the_gradient():
+    rng = np.random.default_rng(4)
+    hessian, gradient = definite(rng, 5), rng.normal(size=5)
+    points, estimates = qn.quadratic_bfgs(hessian, gradient)
+    slopes = np.array(
+        [scipy.optimize.approx_fprime(p, lambda x: gradient @ x + x @ hessian @ x / 2) for p in points]
+    )
+    for k in range(len(points) - 1):
+        step, change = points[k + 1] - points[k], slopes[k + 1] - slopes[k]
+        np.testing.assert_allclose(estimates[k + 1] @ step, change, atol=1e-5)
+        # With the change of the previous step the equation does not hold.
+        assert k == 0 or np.linalg.norm(estimates[k + 1] @ step - (slopes[k] - slopes[k - 1])) > 1e-3
+        np.testing.assert_allclose(qn.hessian_update(estimates[k], step, change), estimates[k + 1], atol=1e-2)
+
+
 @given(seed=seeds, dimension=sizes)
 @runs
 def test_on_a_quadratic_bfgs_is_conjugate_gradients_and_finds_the_hessian(seed, dimension):
@@ -164,6 +183,11 @@ def test_on_other_losses_an_update_satisfies_only_the_last_secant_equation():
         estimate = qn.hessian_update(estimate, step, change)
     np.testing.assert_allclose(estimate @ steps[1], changes[1], rtol=1e-10)
     assert np.linalg.norm(estimate @ steps[0] - changes[0]) > 1
+
+
+def test_a_single_parameter_may_be_given_as_a_number():
+    np.testing.assert_allclose(qn.hessian_update(2.0, [1.0], [3.0]), [[3.0]], rtol=1e-15)
+    np.testing.assert_allclose(qn.inverse_update(0.5, [1.0], [3.0]), [[1 / 3]], rtol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curvezoo.theory import rmsprop
+from curvezoo.theory import differentiation, rmsprop
 
 runs = settings(max_examples=70, deadline=None, derandomize=True)
 
@@ -38,6 +38,14 @@ def test_the_bias_is_one_minus_beta_to_the_power_of_the_number_of_gradients():
     assert (plain[1] / (1 - beta**1)).mean() == pytest.approx(1 + beta, abs=0.05)
     # The mean square of a constant gradient is right from the first step.
     np.testing.assert_allclose(rmsprop.second_moments(np.full(50, -3.0), 0.999), 9.0, rtol=1e-13)
+
+
+def test_the_running_mean_is_a_second_moment_and_not_a_variance():
+    noise = np.random.default_rng(0).normal(size=20_000)
+    moment = rmsprop.second_moments(3 + noise, 0.999)[-1]
+    # <g^2> = 9 + 1, and the memory of 1,000 steps has a standard error of about 6.2 / sqrt(2,000).
+    assert moment == pytest.approx(10, abs=0.5)
+    assert np.var(noise) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.equation("4.4.3")
@@ -109,6 +117,21 @@ def test_rmsprop_descends_a_quadratic_as_sgd_descends_the_modulus(beta):
     assert arrival == pytest.approx(3000 + extra, rel=0.01)
     np.testing.assert_allclose(path[-10:, 1], epsilon / 2 * np.sign(theta[-10:]), rtol=1e-3)
     assert np.all(np.diff(np.sign(theta[-10:])) != 0)
+
+
+def test_a_hessian_with_the_entries_lambda_needs_the_factor_one_half_in_the_loss():
+    curvatures, theta = np.array([0.3, 2.0]), np.array([0.7, -1.1])
+
+    def hessian(loss):
+        gradient = lambda x: differentiation.central_difference(loss, x, 1e-3)  # noqa: E731
+        steps = 1e-2 * np.eye(2)
+        return np.array([(gradient(theta + s) - gradient(theta - s)) / 2e-2 for s in steps])
+
+    np.testing.assert_allclose(hessian(lambda x: curvatures @ x**2 / 2), np.diag(curvatures), atol=1e-7)
+    np.testing.assert_allclose(hessian(lambda x: curvatures @ x**2), 2 * np.diag(curvatures), atol=1e-7)
+    # RMSProp takes the same path for both.
+    paths = [rmsprop.rmsprop_path(lambda x, c=c: c * curvatures * x, theta, 0.01, 0.9, 50) for c in (1, 2)]
+    np.testing.assert_allclose(*paths, rtol=1e-12)
 
 
 def test_a_memory_longer_than_the_path_takes_theta_far_below_epsilon():

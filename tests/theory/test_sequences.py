@@ -44,6 +44,18 @@ def test_the_exponent_bounds_the_exact_number_and_stirlings_remainder_is_small(c
     assert -sum(1 / (12 * n) for n in counts if n) - 1e-11 <= remainder <= 1 / (12 * total) + 1e-11
 
 
+@pytest.mark.parametrize("large", [10**6, 10**12, 10**15])
+def test_a_rare_symbol_keeps_its_digits_beside_a_frequent_one(large):
+    # C(n + 1, 1) = n + 1, and C(n + 2, 2) = (n + 2) (n + 1) / 2.
+    assert sequences.log_multiplicity([large, 1]) == pytest.approx(math.log(large + 1), rel=1e-14)
+    pairs = math.log((large + 2) * (large + 1) // 2)
+    assert sequences.log_multiplicity([2, large]) == pytest.approx(pairs, rel=1e-14)
+    assert sequences.log_multiplicity([1, large, 1]) == pytest.approx(pairs + math.log(2), rel=1e-14)
+    # N S = log(N / 1) + n log(N / n), of which the second term tends to 1.
+    exponent = sequences.multiplicity_exponent([large, 1])
+    assert exponent == pytest.approx(math.log(large + 1) + large * math.log1p(1 / large), rel=1e-14)
+
+
 @pytest.mark.equation("2.1.8")
 @pytest.mark.equation("2.1.9")
 @pytest.mark.parametrize("p", [0.5, 0.3, 0.1])
@@ -271,9 +283,48 @@ def test_a_obeys_the_same_bracket_and_is_a_multiple_of_the_logarithm(s, t):
     assert sequences.uniform_entropy(t, base=2) == pytest.approx(math.log(t) / math.log(2), rel=1e-15)
 
 
+def prime_factors(n):
+    """Returns the number of prime factors of n, counted with multiplicity."""
+    count, p = 0, 2
+    while n > 1:
+        while n % p == 0:
+            n, count = n // p, count + 1
+        p += 1
+    return count
+
+
+@pytest.mark.equation("2.2.7")
+@pytest.mark.equation("2.2.11")
+@pytest.mark.equation("2.2.12")
+def test_the_bracket_singles_out_the_logarithm_among_measures_of_powers():
+    pairs = list(itertools.permutations((2, 3, 6, 7, 8), 2))
+
+    def multiplies(a):
+        return all(math.isclose(a(s**m), m * a(s), rel_tol=1e-12) for s, _ in pairs for m in range(4))
+
+    def is_bracketed(a, n):
+        """Returns whether n A(t) / A(s) is from m to m + 1, hence near the ratio of logarithms."""
+        return all(
+            m * a(s) <= n * a(t) * (1 + 1e-12) and n * a(t) <= (m + 1) * a(s) * (1 + 1e-12)
+            for s, t in pairs
+            for m in [sequences.bracketing_power(s, t, n)]
+        ) and all(abs(math.log(t) / math.log(s) - a(t) / a(s)) <= 1 / n for s, t in pairs)
+
+    for n in (1, 10, 1000):
+        assert is_bracketed(sequences.uniform_entropy, n)
+    assert multiplies(sequences.uniform_entropy)
+    # The number of prime factors has the values of powers, but does not increase with the number of choices.
+    assert multiplies(prime_factors) and not is_bracketed(prime_factors, 10)
+    # The number of choices less one increases, but not in proportion to the exponent.
+    assert not multiplies(lambda n: n - 1) and not is_bracketed(lambda n: n - 1, 10)
+
+
 def test_the_ratio_of_the_powers_themselves_does_not_tend_to_one():
     ratios = [3**n / 2 ** sequences.bracketing_power(2, 3, n) for n in range(500, 600)]
     assert min(ratios) < 1.02 and max(ratios) > 1.98
+    # Some powers do come as close as one likes, such as those of the continued fraction of log 3 / log 2.
+    closest = [abs(1 - 3**n / 2 ** round(n * math.log2(3))) for n in (5, 53, 665)]
+    assert closest[0] > 0.05 > 5 * closest[1] > 50 * closest[2]
 
 
 @given(counts=st.lists(st.integers(1, 12), min_size=1, max_size=6))

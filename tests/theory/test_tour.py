@@ -1,4 +1,4 @@
-"""The equations of chapter 1 that need no code of their own, verified with Keras and TFP."""
+"""The equations of chapter 1, verified with Keras, TFP and the losses."""
 
 import os
 from itertools import pairwise
@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from curvezoo.losses import GaussianNLL
 
 
 @pytest.fixture
@@ -53,10 +55,11 @@ def test_the_gradient_of_the_squared_error_vanishes_at_the_least_squares_line(rn
     slope, intercept = np.polyfit(x, y, 1)
     model = keras.Sequential([keras.Input((1,), dtype="float64"), keras.layers.Dense(1, dtype="float64")])
     model.set_weights([np.array([[slope]]), np.array([intercept])])
-    squares = keras.losses.MeanSquaredError(reduction="sum", dtype="float64")
+    # Minus the log-likelihood of Gaussian errors of unit variance is half of L, and a constant.
+    likelihood = GaussianNLL(reduction="sum", dtype="float64")
     with tf.GradientTape() as tape:
-        loss = squares(y[:, None], model(x[:, None]))
-    np.testing.assert_allclose(loss, sum((y - slope * x - intercept) ** 2), rtol=1e-13)
+        loss = 2 * likelihood(y[:, None], model(x[:, None])) - 50 * np.log(2 * np.pi)
+    np.testing.assert_allclose(loss, sum((y - slope * x - intercept) ** 2), rtol=1e-11)
     # At the least-squares line, the gradient of L with respect to slope and intercept vanishes.
     gradient = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
     np.testing.assert_allclose([tf.squeeze(component) for component in gradient], 0, atol=1e-12)

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from scipy.special import rel_entr
-from scipy.stats import norm, wasserstein_distance
 
 from curvezoo.theory import transport
 
@@ -36,71 +35,6 @@ def samples(dimensions):
     return st.lists(st.tuples(points, weights), min_size=3, max_size=3)
 
 
-# One dimension.
-
-
-def test_order_one_on_a_line_matches_scipy():
-    x, y, p, q = clouds(9, 6, dimensions=1)
-    expected = wasserstein_distance(x[:, 0], y[:, 0], p, q)
-    assert transport.wasserstein_1d(x[:, 0], y[:, 0], 1, p, q) == pytest.approx(expected, rel=1e-13)
-
-
-@pytest.mark.parametrize("order", [1, 1.5, 2, 4])
-def test_any_order_on_a_line_matches_the_linear_program(order):
-    x, y, p, q = clouds(9, 6, dimensions=1)
-    expected = transport.optimal_transport(p, q, transport.cost_matrix(x, y, order)).cost ** (1 / order)
-    assert transport.wasserstein_1d(x[:, 0], y[:, 0], order, p, q) == pytest.approx(expected, rel=1e-12)
-
-
-def test_order_infinity_is_the_largest_displacement_and_the_limit():
-    x, y = np.array([0.0, 1.0, 5.0]), np.array([2.0, 0.5, 7.0])
-    assert transport.wasserstein_1d(x, y, np.inf) == 2.0
-    assert transport.wasserstein_1d(x, y, 2000) == pytest.approx(2.0, rel=1e-3)
-
-
-@pytest.mark.parametrize("order", [1, 2, np.inf])
-def test_rounded_cumulative_weights_do_not_pair_wrong_points(order):
-    # Sums of 1/147 and of 1/49 that should agree differ in their last digits.
-    y = np.arange(49.0)
-    assert transport.wasserstein_1d(np.repeat(y, 3), y, order) <= 1e-12
-
-
-def test_differences_beyond_the_largest_float_do_not_give_nan():
-    # One of two points moves by 3.4e308, but the mean is finite.
-    assert transport.wasserstein_1d([1.7e308, 0], [-1.7e308, 0]) == pytest.approx(1.7e308, rel=1e-15)
-    with pytest.warns(RuntimeWarning, match="overflow"):
-        assert transport.wasserstein_1d([1.7e308], [-1.7e308]) == np.inf
-
-
-def test_the_distance_between_gaussians_on_a_line_matches_their_quantiles():
-    levels = (np.arange(200_000) + 0.5) / 200_000
-    a, b = norm(1.0, 0.5).ppf(levels), norm(-0.4, 2.0).ppf(levels)
-    closed = transport.gaussian_wasserstein([1.0], [[0.25]], [-0.4], [[4.0]])
-    assert closed == pytest.approx(np.hypot(1.4, 1.5), rel=1e-14)
-    # The midpoint rule misses the tails: about 2 log(n) / n of <z^2> in W_2^2 = <(1.4 + 1.5 z)^2>.
-    assert transport.wasserstein_1d(a, b, 2) == pytest.approx(closed, rel=1e-4)
-
-
-def test_gaussians_in_many_dimensions_are_moved_by_breniers_linear_map():
-    rng = np.random.default_rng(1)
-    m, n = rng.normal(size=(2, 3))
-    a, b = (x @ x.T for x in rng.normal(size=(2, 3, 3)))
-    values, vectors = np.linalg.eigh(a)
-    root, inverse = ((vectors * values**power) @ vectors.T for power in (0.5, -0.5))
-    values, vectors = np.linalg.eigh(root @ b @ root)
-    move = inverse @ (vectors * np.sqrt(values)) @ vectors.T @ inverse
-    np.testing.assert_allclose(move @ a @ move, b, rtol=1e-10)
-    step = np.eye(3) - move
-    expected = np.sum((m - n) ** 2) + np.trace(step @ a @ step)
-    assert transport.gaussian_wasserstein(m, a, n, b) ** 2 == pytest.approx(expected, rel=1e-10)
-
-
-def test_singular_gaussians_on_points_and_lines_are_allowed():
-    zero, line = np.zeros((2, 2)), np.diag([4.0, 0.0])
-    assert transport.gaussian_wasserstein([0, 0], zero, [3, 4], zero) == pytest.approx(5.0, rel=1e-14)
-    assert transport.gaussian_wasserstein([0, 0], zero, [0, 0], line) == pytest.approx(2.0, rel=1e-14)
-
-
 # Exact plans.
 
 
@@ -124,6 +58,29 @@ def test_the_potentials_certify_that_the_plan_is_optimal():
     assert f @ a + g @ b == pytest.approx(result.cost, rel=1e-9)
     np.testing.assert_allclose(result.plan.sum(axis=1), a, atol=1e-12)
     np.testing.assert_allclose(result.plan.sum(axis=0), b, atol=1e-12)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_an_assignment_has_potentials_that_certify_it(power):
+    x, y, *_ = clouds(40, 40)
+    cost, weights = transport.cost_matrix(x, y, power) - 3.0, np.full(40, 1 / 40)
+    # Columns in another order than the assignment's.
+    result = transport.optimal_transport(weights, weights, cost)
+    f, g = result.potentials
+    assert np.all(f[:, None] + g <= cost + 1e-12)
+    assert (f.sum() + g.sum()) / 40 == pytest.approx(result.cost, rel=1e-12)
+    assert result.marginal_error < 1e-15
+    # The linear program of almost equal weights.
+    perturbed = weights + 1e-9 * np.linspace(-1, 1, 40)
+    assert transport.optimal_transport(perturbed, weights, cost).cost == pytest.approx(result.cost, rel=1e-7)
+
+
+def test_the_distance_of_equally_many_points_is_the_best_assignment():
+    x, y, *_ = clouds(30, 30)
+    cost = transport.cost_matrix(x, y, 2)
+    expected = np.sqrt(cost[linear_sum_assignment(cost)].mean())
+    assert transport.wasserstein(x, y) == pytest.approx(expected, rel=1e-14)
+    assert transport.wasserstein(x, y, 2, np.full(30, 1 / 30)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_scale_of_the_costs_does_not_affect_precision():

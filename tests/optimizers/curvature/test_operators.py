@@ -228,6 +228,15 @@ def test_the_hessian_of_the_squared_error_is_gauss_newton_plus_residual_terms(ou
     assert np.abs(hessian - (first - second) / 2).max() > 0.1 * np.abs(hessian).max()
 
 
+def test_gauss_newton_has_at_most_one_nonzero_eigenvalue_per_output_of_an_example():
+    x, y = data(n=3, outputs=2)
+    values = np.linalg.eigvalsh(GaussNewton(mlp(2, "mean_squared_error"), (x, y)).dense())
+    assert len(values) == 26
+    # 26 - 3 x 2 eigenvalues vanish, though the loss is not at a minimum.
+    np.testing.assert_allclose(values[:20], 0, atol=1e-13)
+    assert values[20] > 1e-6
+
+
 MEAN = "sum_over_batch_size"
 CASES = [*((kind, MEAN, kind != "fisher") for kind in ALL), ("fisher", "sum", True)]
 CASES += [("fisher", "mean_with_sample_weight", True), ("hessian", "mean_with_sample_weight", False)]

@@ -41,6 +41,18 @@ def test_with_exact_steps_all_methods_have_the_same_directions():
             memory.update(step * direction, after - before, after, step, 1.0)
 
 
+def test_polak_and_ribieres_coefficient_is_zero_where_it_would_be_negative():
+    before, after = (tf.constant([x, 0.0], tf.float64) for x in (1.0, 0.5))
+    memory = ConjugateGradient(method="polak-ribiere").memory(20, tf.float64)
+    direction = memory.direction(before)[0]
+    # g_1.(g_1 - g_0) = -1/4.
+    memory.update(0.5 * direction, after - before, after, 0.5, 1.0)
+    np.testing.assert_array_equal(memory.direction(after)[0], -after)
+    memory.update(-0.5 * after, before - after, before, 0.5, 1.0)
+    # g_2.(g_2 - g_1) / g_1.g_1 = 2.
+    np.testing.assert_array_equal(memory.direction(before)[0], -2 * after - before)
+
+
 rosenbrock = CompiledFunction(
     lambda x: tf.reduce_sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), jit_compile=False
 )

@@ -52,6 +52,8 @@ def test_the_kernel_is_used_for_images_in_training_only(monkeypatch):
         BatchNormalization()(vector, training=True)
         BatchNormalization(scale=False)(image, training=True)
         BatchNormalization(dtype="mixed_bfloat16")(image, training=True)
+        # The kernel knows the moments of one replica only.
+        BatchNormalization(synchronized=True)(image, training=True)
         assert len(calls) == 1
     finally:
         BatchNormalization.use_fused_kernel(kernels.fused_batch_norm)

@@ -1,0 +1,104 @@
+"""Exact optimal transport (Sec. 3.6).
+
+Legend: N points of a, M points of b, D coordinates.
+"""
+
+import math
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment, linprog
+from scipy.sparse import eye_array, kron, vstack
+
+from .problem import checked, cost_matrix, order_of, result, sample_weights
+
+
+def optimal_transport(a, b, cost):
+    """Returns the plan of least cost.
+
+    The potentials are the dual solution: f_i + g_j <= C_ij, with equality wherever mass moves, and
+    <f, a> + <g, b> is the cost. Equal weights on equally many points are an assignment problem
+    (`scipy.optimize.linear_sum_assignment`), which takes milliseconds for hundreds of points. Other weights
+    are solved as a linear program (HiGHS, dual simplex), which takes a tenth of a second for one hundred
+    points on each side and about ten seconds for three hundred: SciPy has no network simplex, which would be
+    a hundred times as fast (`ot.emd` of the package POT).
+
+    Args:
+        a: Probabilities, [N].
+        b: Probabilities, [M].
+        cost: Costs C, [N, M], of any sign.
+
+    Returns:
+        A `Transport`.
+
+    Raises:
+        ValueError: If `a` or `b` is not a distribution, or `cost` is not finite or has the wrong shape.
+        RuntimeError: If the solver fails.
+    """
+    a, b, cost = checked(a, b, cost)
+    n, m = cost.shape
+    if n == m and np.ptp(a) == 0 and np.ptp(b) == 0:
+        return _assignment(a, b, cost)
+    rows = kron(eye_array(n), np.ones((1, m)))
+    columns = kron(np.ones((1, n)), eye_array(m))
+    # The tolerances of HiGHS are absolute, so scale masses and costs to order one.
+    mass, scale = max(n, m), float(np.abs(cost).max()) or 1.0
+    solution = linprog(
+        cost.ravel() / scale,
+        A_eq=vstack([rows, columns], format="csr"),
+        b_eq=np.concatenate([a, b]) * mass,
+        method="highs-ds",
+        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+    )
+    if not solution.success:
+        raise RuntimeError(f"the linear program of {n} x {m} points was not solved: {solution.message}")
+    plan = np.maximum(solution.x, 0.0).reshape(n, m) / mass
+    duals = solution.eqlin.marginals * scale
+    return result(plan, a, b, cost, (duals[:n], duals[n:]), int(solution.nit))
+
+
+def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
+    """Returns the exact W_p between weighted sets of points, by `optimal_transport` with C = |x_i - y_j|^p.
+
+    Args:
+        x: Points, [N, D].
+        y: Points, [M, D].
+        order: Order p, finite and at least 1.
+        x_weights: Probabilities of `x`, [N]; equal ones by default.
+        y_weights: Probabilities of `y`, [M]; equal ones by default.
+
+    Returns:
+        The distance, in units of `x`.
+
+    Raises:
+        ValueError: As in `cost_matrix` and `optimal_transport`, or if there are no points, or `order` is
+            below 1 or infinite.
+    """
+    order = order_of(order)
+    if math.isinf(order):
+        raise ValueError("order must be finite, got inf; on a line, use `wasserstein_1d`")
+    distances = cost_matrix(x, y, power=1)
+    a, b = sample_weights("x", x_weights, len(x)), sample_weights("y", y_weights, len(y))
+    largest = float(distances.max()) or 1.0
+    costs = (distances / largest) ** order
+    if x_weights is None and y_weights is None and len(x) == len(y):
+        cost = costs[linear_sum_assignment(costs)].mean()
+    else:
+        cost = optimal_transport(a, b, costs).cost
+    return float(largest * cost ** (1 / order))
+
+
+def _assignment(a, b, cost):
+    """Solves the problem with equal weights, in which each point of a moves to one point of b."""
+    rows, columns = linear_sum_assignment(cost)
+    plan = np.zeros_like(cost)
+    plan[rows, columns] = a
+    # The cost of moving to another column than the assigned one, along each row. The potentials g are the
+    # shortest distances with these lengths, which have no negative cycle because the assignment is optimal.
+    detour = cost[:, columns] - cost[rows, columns][:, None]
+    g = np.zeros(len(b))
+    iterations, shorter = 0, detour.min(axis=0)
+    while iterations < len(b) and np.any(shorter < g):
+        g, iterations = shorter, iterations + 1
+        shorter = (detour + g[:, None]).min(axis=0)
+    potentials = cost[rows, columns] - g, g[np.argsort(columns)]
+    return result(plan, a, b, cost, potentials, iterations)
