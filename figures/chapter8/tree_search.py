@@ -125,12 +125,12 @@ FIGURE = Figure(
     draw=draw,
     caption=(
         "Tree search in connect four without a network: equal priors, and a random game from each new state "
-        "as its value. Columns 1 and 4 make three in a row with both ends open, and win whatever the opponent "
-        "replies. Top: the position, with a ring around the last stone; the policy before the search (gray) "
-        "and after it (Eq. 8.6.5 with temperature 1); and the shares of the visits, means over 16 searches, "
-        "while the number of simulations grows. The dotted line is the median number after which a search "
-        "that passes proven results upwards has proven the win. Bottom: the most visited nodes of one search, "
-        "with visits N and mean values Q for the player who makes the move (Eq. 8.6.3). Lines are as wide as "
-        "their share of the visits, blue for moves of the first player, orange for those of the second."
+        "as its value. Columns 1 and 4 make three in a row with both ends open and win whatever the other "
+        "player replies. Top: the position, with a ring around the last stone; the policy before the search "
+        "(gray) and after it (Eq. 8.6.5 with temperature 1); and the shares of the visits, means over 16 "
+        "searches, while the number of simulations grows. The dotted line is the median number after which a "
+        "search that passes proven results upwards has proven the win. Bottom: the most visited nodes of one "
+        "search, with visits N and mean values Q for the player who makes the move (Eq. 8.6.3). Lines are as "
+        "wide as their share of the visits, blue for moves of the first player, orange for the second's."
     ),
 )
