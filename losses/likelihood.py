@@ -223,7 +223,9 @@ def _check_real(**values):
     for name, value in values.items():
         dtype = getattr(value, "dtype", None)
         if np.iscomplexobj(value) if dtype is None else "complex" in str(dtype):
-            raise ValueError(f"{name} must hold real numbers, got {dtype or 'complex numbers'}")
+            raise ValueError(
+                f"{name} must hold real numbers, got {getattr(dtype, 'name', 'complex numbers')}"
+            )
 
 
 def _check_rank(name, tensor):

@@ -179,10 +179,15 @@ def momentum_eigenvalues(learning_rate, momentum, curvature):
         Complex arrays (e+, e-).
 
     Raises:
-        ValueError: As in `momentum_matrix`.
+        ValueError: As in `momentum_matrix`, or if 1 + m - epsilon lambda has no finite square.
     """
     epsilon, m, curvature = _triple(learning_rate, momentum, curvature)
-    half = (1 + m - curvature * epsilon) / 2
+    with np.errstate(over="ignore"):
+        trace = 1 + m - curvature * epsilon
+        arguments.require(
+            "1 + momentum - learning_rate * curvature", trace, trace**2 < np.inf, "have a finite square"
+        )
+    half = trace / 2
     root = np.sqrt(half**2 - m + 0j)
     return half + root, half - root
 
@@ -199,7 +204,7 @@ def momentum_rate(learning_rate, momentum, curvature):
         curvature: Second derivative lambda; an array broadcasts.
 
     Raises:
-        ValueError: As in `momentum_matrix`.
+        ValueError: As in `momentum_eigenvalues`.
     """
     return np.maximum(*np.abs(momentum_eigenvalues(learning_rate, momentum, curvature)))
 

@@ -268,7 +268,7 @@ def _is_output(entry):
 
 def _check_entries(name, array, is_valid, rule):
     """Checks every entry of an array; the message gives the index of the first bad one."""
-    # Numbers and strings are valid if the least and the largest are. In an array of numbers NaN would be both.
+    # Numbers and strings are valid if the least and the largest are. In an array, NaN would be both.
     ordered = array.dtype != object or set(map(type, array.flat)) in ({int}, {str}, {bytes})
     if ordered and array.size and is_valid(array.min()) and is_valid(array.max()):
         return

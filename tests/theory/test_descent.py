@@ -291,6 +291,10 @@ def test_the_best_momentum_matches_a_search_with_kappa_above_one(kappa):
             lambda: descent.newton_step([1.0], [1.0, 2.0], [[1.0]]),
             "theta and gradient must have the same shape",
         ),
+        (
+            lambda: descent.momentum_rate(1e200, 0.5, [1e-200, 1e200]),
+            r"1 \+ momentum - learning_rate \* curvature\[1\] must have a finite square, got -inf",
+        ),
         (lambda: descent.newton_step([1.0], [1.0], np.eye(2)), r"hessian must have shape \(1, 1\)"),
         (lambda: descent.newton_step([1.0, 1.0], [1.0, 2.0], np.ones((2, 2))), "hessian must be invertible"),
         (lambda: descent.steepest_direction([0.0, 0.0]), "gradient must have an entry"),

@@ -60,6 +60,22 @@ def test_the_potentials_certify_that_the_plan_is_optimal():
     np.testing.assert_allclose(result.plan.sum(axis=0), b, atol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_the_network_simplex_agrees_with_the_linear_program(scale):
+    pytest.importorskip("ot")
+    x, y, a, b = clouds(12, 9)
+    # Points without weight, and costs of either sign.
+    a, b = np.insert(a, 3, 0), np.insert(b, 0, 0)
+    cost = scale * (transport.cost_matrix(np.insert(x, 3, 5, axis=0), np.insert(y, 0, -5, axis=0)) - 3)
+    exact, fast = (transport.optimal_transport(a, b, cost, solver) for solver in ("highs", "pot"))
+    assert fast.cost == pytest.approx(exact.cost, rel=1e-9)
+    f, g = fast.potentials
+    assert np.all(f[:, None] + g <= cost + 1e-9 * scale)
+    assert f @ a + g @ b == pytest.approx(exact.cost, rel=1e-9)
+    np.testing.assert_allclose(fast.plan, exact.plan, atol=1e-9)
+    assert fast.marginal_error < 1e-12
+
+
 @pytest.mark.parametrize("power", [1, 2])
 def test_an_assignment_has_potentials_that_certify_it(power):
     x, y, *_ = clouds(40, 40)
@@ -313,6 +329,8 @@ def test_other_invalid_arguments_are_named():
         transport.cost_matrix(x, y[:, :1])
     with pytest.raises(ValueError, match="power must be positive"):
         transport.cost_matrix(x, y, 0)
+    with pytest.raises(ValueError, match="solver must be one of highs, pot, got 'simplex'"):
+        transport.optimal_transport(**VALID, solver="simplex")
     for order, function in itertools.product(
         (0.5, np.nan, "a", None), (transport.wasserstein_1d, transport.wasserstein)
     ):

@@ -20,7 +20,7 @@ class Transport:
         plan: Mass P_ij moved from i to j, [N, M].
         cost: <P, C>, the cost of the plan without the entropy term.
         potentials: Dual variables f, [N], and g, [M], in units of the cost.
-        iterations: Number of iterations of the solver.
+        iterations: Number of iterations of the solver; zero if it does not report them.
         marginal_error: Error of the marginals, sum_i |P_i. - a_i| + sum_j |P_.j - b_j|.
     """
 
