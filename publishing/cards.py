@@ -1,7 +1,7 @@
 """Model cards, which describe a published model, its training and its scores, and the check of its files.
 
-The card of a published folder, `card.json`, holds the sha256 of every other file. This module does not
-import TensorFlow.
+The card of a published folder, `card.json`, holds the sha256 of every other file and of its own contents.
+This module does not import TensorFlow.
 """
 
 import collections
@@ -15,11 +15,10 @@ import shutil
 from importlib import metadata
 
 from ..files import replacing
+from . import card_form
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scikit-learn")
-REQUIRED = ("config.json", "model.weights.h5", "saved_model.pb", "golden.npz")
 PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "saved_models"
-_SECTIONS = ("name", "data", "recipe", "measure", "metrics", "files")
 
 
 class Card(dict):
@@ -75,22 +74,15 @@ def read(folder):
         The `Card`.
 
     Raises:
-        ValueError: If the card is not JSON, or lacks a required section.
+        ValueError: If the card is not JSON, a field is missing, unknown or of the wrong type, or the card has
+            changed since it was written; the message names the field.
     """
     path = pathlib.Path(folder) / "card.json"
     try:
-        card = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        card_form.check(card)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a valid card: {error}") from error
-    missing = [key for key in _SECTIONS if not isinstance(card, dict) or key not in card]
-    if missing:
-        raise ValueError(f"{path} is not a valid card: it lacks {missing[0]}")
-    for key in ("data", "recipe", "metrics", "files"):
-        if not isinstance(card[key], dict):
-            raise ValueError(f"{path} is not a valid card: {key} must be an object, got {card[key]!r}")
-    absent = [name for name in REQUIRED if name not in card["files"]]
-    if absent:
-        raise ValueError(f"{path} is not a valid card: its files lack {absent[0]}")
     return Card(card)
 
 
