@@ -14,6 +14,7 @@ import platform
 import shutil
 from importlib import metadata
 
+from .. import arguments
 from ..files import replacing
 from . import card_form
 
@@ -54,6 +55,9 @@ def folder_of(name_or_path):
     Raises:
         ValueError: If there is no such folder; the message lists the published names.
     """
+    if not isinstance(name_or_path, str | os.PathLike):
+        got = arguments.described(name_or_path)
+        raise ValueError(f"name must be that of a published model or the path of a folder, got {got}")
     path = pathlib.Path(name_or_path).expanduser()
     for folder in (PUBLISHED / name_or_path, path, path / "model"):
         if (folder / "card.json").is_file():
@@ -188,7 +192,7 @@ def copy(name_or_path, to):
     Raises:
         ValueError: If there is no such model, its files are damaged, or the new folder exists.
     """
-    folder, to = folder_of(name_or_path), pathlib.Path(to)
+    folder, to = folder_of(name_or_path), pathlib.Path(to).expanduser()
     verify(folder)
     if to.exists():
         raise ValueError(f"{to} exists already; name a new folder")
