@@ -293,13 +293,16 @@ def distributions(name, value, axis=-1):
         axis: The axis or axes over which they sum to one; `None` for all.
 
     Returns:
-        The array as given, without normalizing it again.
+        The array as given, without normalizing it again, except that entries of at least -1e-5 are zero if
+        they are negative by rounding.
 
     Raises:
-        ValueError: If an entry is negative or not finite, or a sum differs from one by more than 1e-5; the
+        ValueError: If an entry is below -1e-5 or not finite, or a sum differs from one by more than 1e-5; the
             message gives the first bad index. Also if `axis` is not an axis of the array.
     """
-    array = nonnegative(name, value)
+    array = finite(name, value)
+    require(name, array, array >= -ROUNDING, "not be negative")
+    array = np.maximum(array, 0.0) if (array < 0).any() else array
     if array.size == 0 or array.ndim == 0:
         raise ValueError(f"{name} must hold at least one probability along an axis, got shape {array.shape}")
     try:

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 
-from . import quiet
+from . import quiet, stopping, streams
 
 _DEFAULT_MODEL = "mlp_digits"
 _RESUMABLE = ("train", "noise-scale")
@@ -22,22 +22,30 @@ def main(argv=None):
 
     Returns:
         The exit code: 0 for success, 1 if a run diverged, 2 if the input is not valid or a file can't be
-        written, and 130 after Ctrl-C.
+        written, 130 after Ctrl-C, 143 after SIGTERM and 129 after SIGHUP.
     """
     words = sys.argv[1:] if argv is None else argv
-    arguments = _parser().parse_args(words)
-    arguments.words = words
+    with streams.tolerant():
+        arguments = _parser().parse_args(words)
+        arguments.words = words
+        return _run(arguments)
+
+
+def _run(arguments):
+    """Runs the command that was parsed; returns the exit code."""
     try:
-        arguments.run(arguments)
-    except KeyboardInterrupt:
+        with stopping.raising():
+            arguments.run(arguments)
+            sys.stdout.flush()
+    except KeyboardInterrupt as error:
         resumable = arguments.command in _RESUMABLE or _is_style_transfer(arguments)
         again = "; continue with --resume and the same --out" if resumable else ""
         print(f"curvezoo {arguments.command}: stopped{again}", file=sys.stderr)
-        return 130
+        return stopping.exit_code(error)
     except BrokenPipeError:
-        sys.stderr.close()
+        streams.discard(sys.stdout)
         return 0
-    except (ArithmeticError, ValueError, OSError) as error:
+    except (ArithmeticError, ValueError, OSError, ImportError) as error:
         if arguments.traceback:
             traceback.print_exc()
         print(f"curvezoo {arguments.command}: {_one_line(error)}", file=sys.stderr)
@@ -118,6 +126,9 @@ def _add_train(commands):
     train.add_argument("--data-dir", help="the folder of TensorFlow Datasets (default TFDS_DATA_DIR)")
     train.add_argument("--out", help="the run's folder (default runs/NAME)")
     train.add_argument("--strategy", default="default", help="default, mirrored or multiworker")
+    train.add_argument(
+        "--wait", default="600", help="seconds to wait for the other workers of multiworker (default 600)"
+    )
     train.add_argument("--resume", action="store_true", help="continue the run in --out")
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
@@ -130,10 +141,12 @@ def _train(arguments):
     settings = {key: value for key, value in settings.items() if value is not None}
     settings |= _pairs(arguments.set)
 
+    from .training.settings import read_value
     from .zoo import catalogue
 
     # Validate before the slow import of TensorFlow.
     catalogue.recipe(arguments.name).override(settings)
+    wait = read_value("wait", arguments.wait, float)
     _load_tensorflow()
 
     from . import zoo
@@ -142,6 +155,7 @@ def _train(arguments):
     keys = ("data", "strategy", "data_dir", "resume")
     options = {key: getattr(arguments, key) for key in keys}
     options["data"] = options["data"] or settings.pop("data", None)
+    options["wait"] = wait
     try:
         run = zoo.train(arguments.name, arguments.out, **options, **settings)
     except runs.WorkerLost as error:

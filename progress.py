@@ -1,10 +1,11 @@
 """The progress of a run on stderr: a bar on a terminal and in notebooks, otherwise one line per unit."""
 
 import importlib.util
-import sys
 
 import rich.console
 import rich.progress
+
+from . import streams
 
 _DISPLAYED_LOGS = ("loss", "accuracy", "return")
 
@@ -26,7 +27,8 @@ class Progress:
         # A console with `file=` does not detect a notebook. In a notebook, a live bar needs ipywidgets.
         notebook = rich.console.Console(stderr=True).is_jupyter
         self._live = visible and (not notebook or importlib.util.find_spec("ipywidgets") is not None)
-        console = rich.console.Console(stderr=True) if notebook else rich.console.Console(file=sys.stderr)
+        self._file = streams.stderr()
+        console = rich.console.Console(stderr=True) if notebook else rich.console.Console(file=self._file)
         self._lines = visible and lines and not console.is_terminal and not (notebook and self._live)
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
@@ -87,7 +89,7 @@ class Progress:
         self._bar.update(self._task, completed=self.done * self._steps)
         if self._lines:
             text = "  ".join(f"{key} {float(value):.4g}" for key, value in logs.items())
-            print(f"{self.unit} {self.done}/{self.total}  {text}", file=sys.stderr, flush=True)
+            print(f"{self.unit} {self.done}/{self.total}  {text}", file=self._file, flush=True)
 
 
 def _displayed(logs):

@@ -41,6 +41,22 @@ def load_keras():
     return importlib.import_module("keras")
 
 
+def require_tensorflow_backend(user):
+    """Checks that Keras runs on TensorFlow, before anything is computed.
+
+    Args:
+        user: What needs it, for the message.
+
+    Raises:
+        ValueError: If Keras runs on another backend.
+    """
+    backend = load_keras().config.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            f"{user} needs the TensorFlow backend of Keras, got {backend!r}: unset KERAS_BACKEND"
+        )
+
+
 @contextlib.contextmanager
 def _stderr_withheld():
     """Withholds what is written to file descriptor 2, and shows it if the block fails."""

@@ -1,10 +1,11 @@
 """Finding data sets that TensorFlow Datasets has prepared, and preparing missing ones."""
 
-import os
 import urllib.error
 import urllib.request
 
 import tensorflow_datasets as tfds
+
+from .prepared_folder import prepared_folder
 
 _PUBLISHED_TEST = {"imagenet2012": "validation"}
 _PROBE_SECONDS = 10
@@ -52,7 +53,7 @@ def builder(name, data_dir):
     Raises:
         ValueError: If the data set cannot be prepared, or its records are not TFRecord files.
     """
-    folder = data_dir or os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR
+    folder = data_dir or prepared_folder() or tfds.core.constants.DATA_DIR
     prepared = tfds.builder(name, data_dir=folder)
     if not prepared.is_prepared():
         try:

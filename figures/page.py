@@ -30,12 +30,12 @@ def write_page(section, path=None, pictures=None):
         canvas, *table = result if isinstance(result, tuple) else (result,)
         drawn[figure.section].append((canvas, figure.caption, *table))
         if pictures:
-            folder = pathlib.Path(pictures)
+            folder = pathlib.Path(pictures).expanduser()
             folder.mkdir(parents=True, exist_ok=True)
             canvas.savefig(folder / f"{figure.name}.png", dpi=150)
     titles = catalogue.TITLES
     body = [report.Section(f"{number} {titles[number]}", figures=each) for number, each in drawn.items()]
-    path = pathlib.Path(path or f"reproduce-{section}.html")
+    path = pathlib.Path(path or f"reproduce-{section}.html").expanduser()
     return report.write_report(path, f"{section} {titles[section]}", [], body)
 
 

@@ -127,6 +127,7 @@ class MultiHeadAttention(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.heads, self.head_size, self.value_sizes = heads, head_size, value_sizes
         self.causal, self.rotary, self.use_bias = causal, rotary, use_bias
         self.dropout = arguments.fraction("dropout", dropout)
@@ -162,19 +163,35 @@ class MultiHeadAttention(keras.layers.Layer):
         concatenated = (*inputs_shape[:-1], values)
         self.output_map = self._map("output", features, concatenated, self.output_initializer)
 
-    def call(self, inputs, memory=None, attention_mask=None, padding_mask=None, training=None):
+    def call(
+        self,
+        inputs,
+        memory=None,
+        attention_mask=None,
+        padding_mask=None,
+        training=None,
+        mask=None,
+        inputs_mask=None,
+        memory_mask=None,
+    ):
         """Returns the outputs Z, [B, T, D].
 
         Args:
             inputs: V, [B, T, D].
             memory: M, [B, S, D']; `None` for the inputs.
             attention_mask: Boolean [T, S] or [B, T, S]: True where a query may attend to a key.
-            padding_mask: Boolean [B, S]: True at the keys that are not padding.
+            padding_mask: Boolean [B, S]: True at the keys that are not padding; by default the mask that an
+                earlier layer, such as `Embedding(mask_zero=True)`, attached to the keys.
             training: Whether to drop attention weights.
+            mask: The mask that Keras found on V, if V is the only tensor.
+            inputs_mask: The mask that Keras found on V, if there are further tensors.
+            memory_mask: The mask that Keras found on M.
 
         Raises:
             ValueError: If a mask's shape does not fit.
         """
+        if padding_mask is None:
+            padding_mask = memory_mask if memory is not None else first_given(mask, inputs_mask)
         queries = self._queries(inputs, 0)
         keys, values = self._keys_and_values(inputs if memory is None else memory, 0)
         mask = self._mask(inputs, keys[0], attention_mask, padding_mask)
@@ -341,6 +358,11 @@ class MultiHeadAttention(keras.layers.Layer):
         if self.causal:
             masks.append(causal_mask(ops.shape(inputs)[1], ops.shape(keys)[-2]))
         return functools.reduce(ops.logical_and, masks) if masks else None
+
+
+def first_given(*values):
+    """Returns the first value that is not None, else None."""
+    return next((value for value in values if value is not None), None)
 
 
 def _sizes(name, value, number):

@@ -35,6 +35,7 @@ class DenseBlock(AffineBlock):
     ):
         super().__init__(activation, normalization, dropout, kernel_initializer, **kwargs)
         self.units = units
+        self.supports_masking = True
         self.add_sublayers(keras.layers.Dense, units)
 
     def get_config(self):

@@ -36,6 +36,7 @@ class FeedForward(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.units = arguments.integer("units", units, 1)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias

@@ -18,6 +18,7 @@ class LogStd(keras.layers.Layer):
     def __init__(self, initial=0.0, **kwargs):
         super().__init__(**kwargs)
         self.initial = float(initial)
+        self.supports_masking = True
 
     def build(self, input_shape):
         """Creates the vector [A]."""

@@ -71,6 +71,7 @@ class LearnedPositions(keras.layers.Layer):
     def __init__(self, length, initializer="uniform", **kwargs):
         super().__init__(**kwargs)
         self.length = arguments.integer("length", length, 1)
+        self.supports_masking = True
         self.initializer = keras.initializers.get(initializer)
 
     def build(self, input_shape):
@@ -107,6 +108,7 @@ class SinusoidalPositions(keras.layers.Layer):
     def __init__(self, length, **kwargs):
         super().__init__(**kwargs)
         self.length = arguments.integer("length", length, 1)
+        self.supports_masking = True
 
     def call(self, inputs, position=0):
         """Adds the vectors of the positions `position` to `position` + T - 1."""

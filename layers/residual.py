@@ -244,6 +244,7 @@ class ResidualDense(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.sublayers, self.scheme = sublayers, scheme
+        self.supports_masking = True
         self.activation = keras.activations.get(activation)
         self.depth, self.residual_scale = depth, residual_scale
         self.gain = residual_gain(depth if residual_scale else 1, sublayers)

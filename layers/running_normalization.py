@@ -30,6 +30,7 @@ class RunningNormalization(keras.layers.Layer):
         super().__init__(**kwargs)
         self.limit = arguments.positive_number("limit", limit)
         self.epsilon = arguments.positive_number("epsilon", epsilon)
+        self.supports_masking = True
 
     def build(self, input_shape):
         """Creates the statistics, [D]."""

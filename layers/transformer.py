@@ -6,7 +6,7 @@ Legend: B batch, T positions, S positions of a memory, D features.
 import keras
 
 from .. import arguments
-from .attention import MultiHeadAttention
+from .attention import MultiHeadAttention, first_given
 from .feed_forward import FeedForward
 from .normalization import layer_normalization
 
@@ -74,6 +74,7 @@ class TransformerBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.heads, self.units, self.head_size = heads, units, head_size
         self.causal, self.cross, self.rotary, self.use_bias = causal, cross, rotary, use_bias
         self.norm = arguments.one_of("norm", norm, _NORMS)
@@ -127,6 +128,9 @@ class TransformerBlock(keras.layers.Layer):
         padding_mask=None,
         memory_padding_mask=None,
         training=None,
+        mask=None,
+        inputs_mask=None,
+        memory_mask=None,
     ):
         """Returns the block's outputs, [B, T, D].
 
@@ -134,9 +138,13 @@ class TransformerBlock(keras.layers.Layer):
             inputs: [B, T, D].
             memory: [B, S, D'], for a block with `cross`.
             attention_mask: Boolean [T, T] or [B, T, T]: True where a position may attend to another.
-            padding_mask: Boolean [B, T]: True at the positions that are not padding.
+            padding_mask: Boolean [B, T]: True at the positions that are not padding; by default the mask that
+                an earlier layer, such as `Embedding(mask_zero=True)`, attached to the inputs.
             memory_padding_mask: Boolean [B, S], likewise.
             training: Whether to apply dropout.
+            mask: The mask that Keras found on the inputs, if they are the only tensor.
+            inputs_mask: The mask that Keras found on the inputs, if there are further tensors.
+            memory_mask: The mask that Keras found on the memory.
 
         Raises:
             ValueError: If a mask's shape does not fit, or just one of `memory` and `cross` is given.
@@ -145,6 +153,8 @@ class TransformerBlock(keras.layers.Layer):
             raise ValueError("memory must be given to a block with cross=True, got None")
         if memory is not None and not self.cross:
             raise ValueError(f"memory must be None without cross=True, got shape {tuple(memory.shape)}")
+        padding_mask = first_given(padding_mask, mask, inputs_mask)
+        memory_padding_mask = first_given(memory_padding_mask, memory_mask)
 
         def attend(x):
             masks = {"attention_mask": attention_mask, "padding_mask": padding_mask}

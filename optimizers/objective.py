@@ -28,6 +28,7 @@ class Objective(Protocol):
         state: Values of the variables that are not trained, among them the seeds of dropout; None for the
             current ones.
         share: The fraction of the batch's examples that this objective was reduced to by `subsample`.
+        likelihood: The loss of the outputs as accepted by `compile`, or None.
     """
 
     model: object
@@ -37,6 +38,7 @@ class Objective(Protocol):
     training: bool
     state: list | None
     share: float
+    likelihood: object
 
     @property
     def values(self):

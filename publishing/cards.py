@@ -1,7 +1,7 @@
 """Model cards, which describe a published model, its training and its scores, and the check of its files.
 
-The card of a published folder, `card.json`, holds the sha256 of every other file. This module does not
-import TensorFlow.
+The card of a published folder, `card.json`, holds the sha256 of every other file and of its own contents.
+This module does not import TensorFlow.
 """
 
 import collections
@@ -14,12 +14,12 @@ import platform
 import shutil
 from importlib import metadata
 
+from .. import arguments
 from ..files import replacing
+from . import card_form
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "scikit-learn")
-REQUIRED = ("config.json", "model.weights.h5", "saved_model.pb", "golden.npz")
 PUBLISHED = pathlib.Path(__file__).resolve().parent.parent / "saved_models"
-_SECTIONS = ("name", "data", "recipe", "measure", "metrics", "files")
 
 
 class Card(dict):
@@ -55,6 +55,9 @@ def folder_of(name_or_path):
     Raises:
         ValueError: If there is no such folder; the message lists the published names.
     """
+    if not isinstance(name_or_path, str | os.PathLike):
+        got = arguments.described(name_or_path)
+        raise ValueError(f"name must be that of a published model or the path of a folder, got {got}")
     path = pathlib.Path(name_or_path).expanduser()
     for folder in (PUBLISHED / name_or_path, path, path / "model"):
         if (folder / "card.json").is_file():
@@ -75,22 +78,15 @@ def read(folder):
         The `Card`.
 
     Raises:
-        ValueError: If the card is not JSON, or lacks a required section.
+        ValueError: If the card is not JSON, a field is missing, unknown or of the wrong type, or the card has
+            changed since it was written; the message names the field.
     """
     path = pathlib.Path(folder) / "card.json"
     try:
-        card = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        card_form.check(card)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a valid card: {error}") from error
-    missing = [key for key in _SECTIONS if not isinstance(card, dict) or key not in card]
-    if missing:
-        raise ValueError(f"{path} is not a valid card: it lacks {missing[0]}")
-    for key in ("data", "recipe", "metrics", "files"):
-        if not isinstance(card[key], dict):
-            raise ValueError(f"{path} is not a valid card: {key} must be an object, got {card[key]!r}")
-    absent = [name for name in REQUIRED if name not in card["files"]]
-    if absent:
-        raise ValueError(f"{path} is not a valid card: its files lack {absent[0]}")
     return Card(card)
 
 
@@ -196,7 +192,7 @@ def copy(name_or_path, to):
     Raises:
         ValueError: If there is no such model, its files are damaged, or the new folder exists.
     """
-    folder, to = folder_of(name_or_path), pathlib.Path(to)
+    folder, to = folder_of(name_or_path), pathlib.Path(to).expanduser()
     verify(folder)
     if to.exists():
         raise ValueError(f"{to} exists already; name a new folder")

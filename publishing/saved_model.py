@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..files import replacing, write_json
-from . import cards, short_names, tokenizers
+from . import bounded, card_form, cards, short_names, tokenizers
 
 _COMPRESSED_FROM = 256
 _COMPRESSION = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
@@ -43,7 +43,7 @@ def publish(exports, folder, card):
             for name, text in export.files.items():
                 (temporary / name).write_text(text, encoding="utf-8")
         np.savez_compressed(temporary / "golden.npz", **_golden(exports, functions))
-        card = card | {"files": cards.hashes(temporary)}
+        card = card_form.sealed(card | {"files": cards.hashes(temporary)})
         write_json(temporary / "card.json", card)
     return card
 
@@ -149,7 +149,9 @@ def load(name_or_path, model=""):
         names = [path.name.removesuffix(".config.json") for path in folder.glob("*.config.json")]
         raise ValueError(f"model must be one of {', '.join(names) or 'none'} in {folder}, got {model!r}")
     network = keras.saving.deserialize_keras_object(json.loads(config.read_text()), safe_mode=True)
-    network.load_weights(folder / _file(model or "model", "weights.h5"))
+    weights = folder / _file(model or "model", "weights.h5")
+    bounded.check_weights(weights, network)
+    network.load_weights(weights)
     return tokenizers.attach(network, tokenizers.read(folder))
 
 
@@ -164,10 +166,9 @@ def golden(folder, endpoint="serve"):
         A list of NumPy arrays, one for each argument, and the output, an array or a dictionary of arrays.
 
     Raises:
-        ValueError: If there is no such endpoint.
+        ValueError: If there is no such endpoint, or the file is larger than 256 MB or can't be read.
     """
-    with np.load(pathlib.Path(folder) / "golden.npz", allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    arrays = bounded.read_npz(pathlib.Path(folder) / "golden.npz")
     outputs = _with_prefix(arrays, f"{endpoint}.outputs")
     if not outputs:
         raise ValueError(f"endpoint must be one of those in {folder}, got {endpoint!r}")

@@ -241,6 +241,7 @@ def test_arrays_are_returned_in_double_precision():
 def test_distributions_sum_to_one_along_their_axis():
     table = [[0.5, 0.5], [0.25, 0.75]]
     np.testing.assert_array_equal(arguments.distributions("p", table), table)
+    np.testing.assert_array_equal(arguments.distributions("p", [1 + 1e-9, -1e-9]), [1 + 1e-9, 0])
     for args, message in (
         ((table, 0), "p[0] must sum to 1, got 0.75"),
         ((table, None), "p must sum to 1, got 2"),

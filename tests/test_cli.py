@@ -170,6 +170,47 @@ def test_bad_input_prints_one_line_and_exits_with_code_two(scene, words, message
     assert files(here) == before
 
 
+def test_another_backend_of_keras_is_one_line_before_any_training(here, capsys, monkeypatch):
+    monkeypatch.setattr("keras.config.backend", lambda: "jax")
+    for words in ("train softmax_digits --out new", "evaluate softmax_digits"):
+        assert cli.main(words.split()) == 2
+        message = capsys.readouterr().err
+        assert "needs the TensorFlow backend of Keras, got 'jax'" in message
+        assert len(message.splitlines()) == 1
+    assert not pathlib.Path("new").exists()
+
+
+def test_a_missing_package_is_one_line(here, capsys, monkeypatch):
+    def missing(*_, **__):
+        raise ModuleNotFoundError("No module named 'rich'")
+
+    monkeypatch.setattr("curvezoo.zoo.train", missing)
+    assert cli.main(["train", "softmax_digits"]) == 2
+    assert capsys.readouterr().err == "curvezoo train: No module named 'rich'\n"
+
+
+def test_a_tilde_is_the_home_folder_in_paths(here, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    assert cli.main(["export", "softmax_digits", "--to", "~/copy"]) == 0
+    assert (here / "copy" / "card.json").is_file()
+    monkeypatch.setenv("TFDS_DATA_DIR", "~/file")
+    assert cli.main(["train", "mlp_mnist"]) == 2
+    assert f"TFDS_DATA_DIR must be a folder of prepared data sets, got the file '{here}/file'" in (
+        capsys.readouterr().err
+    )
+    assert cli.main(["train", "mlp_mnist", "--data-dir", "~/file"]) == 2
+    assert f"data_dir must be a folder, got the file '{here}/file'" in capsys.readouterr().err
+    assert not (here / "~").exists()
+
+
+@pytest.mark.parametrize("name", [None, 3, b"mlp_digits"])
+def test_a_name_that_is_none_is_an_error_of_one_line(name):
+    with pytest.raises(
+        ValueError, match="name must be that of a published model or the path of a folder, got"
+    ):
+        zoo.load(name)
+
+
 def test_errors_in_a_separate_process_are_also_one_line(here):
     words = ["train", "--set", "widths=-64"]
     run = subprocess.run([sys.executable, "-m", "curvezoo", *words], capture_output=True, text=True)

@@ -61,7 +61,8 @@ def entropy(p: ArrayLike, axis: Axes | None = -1, base: float | None = None) -> 
         1.5
     """
     p = arguments.distributions("p", p, axis)
-    return _amount(entr(p).sum(axis=axis), base)
+    # A probability above one by rounding has a negative term.
+    return _amount(np.maximum(entr(p).sum(axis=axis), 0.0), base)
 
 
 def perplexity(p: ArrayLike, axis: Axes | None = -1) -> np.ndarray | np.float64:

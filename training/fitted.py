@@ -71,7 +71,7 @@ class Fitted(Recipe):
     @staticmethod
     def checked_data(settings, given):
         """Returns the name or path of data that replaces a recipe's, and the `Splits` if it is such."""
-        return kinds.from_settings(kinds.DATA, settings["data"]).checked(given)
+        return kinds.from_card(kinds.DATA, settings, "data").checked(given)
 
     def precision(self):
         """Returns the context of the dtype policy."""
@@ -96,8 +96,8 @@ class Fitted(Recipe):
         """
         from ..publishing import measures
 
-        objective = kinds.from_settings(kinds.OBJECTIVES, card["recipe"]["objective"])
-        part = kinds.from_settings(kinds.DATA, card["recipe"]["data"])
+        objective = kinds.from_card(kinds.OBJECTIVES, card["recipe"], "objective")
+        part = kinds.from_card(kinds.DATA, card["recipe"], "data")
         measure = measures.get(objective.measure)
         options = measure.checked(options or {})
         if isinstance(data, str):

@@ -3,6 +3,8 @@
 import json
 import pathlib
 
+from .lock import NAME
+
 
 def check_free(out, resume, noun):
     """Checks that a folder can be used for a new or a resumed run.
@@ -17,7 +19,8 @@ def check_free(out, resume, noun):
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"out={str(out)!r} is a file, not a folder")
-    if not resume and out.is_dir() and any(out.iterdir()):
+    # A killed process leaves its lock file, which locks nothing.
+    if not resume and out.is_dir() and any(path.name != NAME for path in out.iterdir()):
         raise ValueError(f"{out} is not empty; resume the {noun} in it, or name another folder")
 
 

@@ -11,7 +11,7 @@ import typing
 from typing import Any, ClassVar
 
 from .. import arguments
-from .settings import Part, flatten, read_value, resolve, shortest, write_value
+from .settings import Part, flatten, named, read_value, resolve, section, shortest, write_value
 
 _DESCRIPTIONS = ("name", "section", "summary", "limits")
 
@@ -166,8 +166,9 @@ class Recipe:
         Raises:
             ValueError: If the settings are of another kind, or one is unknown or of the wrong type.
         """
-        if settings.get("kind") != self.kind:
-            raise ValueError(f"recipe kind must be {self.kind!r}, got {settings.get('kind')!r}")
+        if not isinstance(settings, dict) or settings.get("kind") != self.kind:
+            kind = settings.get("kind") if isinstance(settings, dict) else settings
+            raise ValueError(f"recipe kind must be {self.kind!r}, got {arguments.described(kind)}")
         fields, values = self._fields(), {}
         for key in settings.keys() - {"kind"}:
             arguments.one_of("recipe's setting", key, fields)
@@ -175,7 +176,8 @@ class Recipe:
         for name, kind in fields.items():
             value = getattr(self, name)
             if isinstance(value, Part):
-                values[name] = value.restored(settings.get(name, {}))
+                with named(f"recipe.{name}"):
+                    values[name] = value.restored(section({name: {}} | settings, name))
             elif name in settings:
                 values[name] = read_value(name, settings[name], kind)
             else:

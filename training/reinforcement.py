@@ -6,6 +6,7 @@ from typing import ClassVar
 from .. import arguments
 from .parts.agents import Algorithm, Environment
 from .recipe import Recipe
+from .settings import named, section
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ class Reinforcement(Recipe):
         """Returns the policies of all agents."""
         from ..publishing import cards, saved_model
 
-        count = cards.read(folder)["recipe"]["agents"]
+        count = agents_of(cards.read(folder))
         return [saved_model.load(folder, name) for name in policy_names(count)]
 
     @staticmethod
@@ -108,8 +109,31 @@ class Reinforcement(Recipe):
         from ..publishing import measures
 
         measure = measures.get(card["measure"])
-        place = Environment(**{**card["recipe"]["environment"], **({"name": data} if data else {})})
+        place = environment_of(card)
+        place = place.changed({"name": data}) if data else place
         return measure.measure(model, place.name, place.describe(), **measure.checked(options or {}))
+
+
+def environment_of(card):
+    """Returns the `Environment` of a card; raises a ValueError that names the field if it is not valid.
+
+    Args:
+        card: The card of an agent.
+    """
+    with named("recipe.environment"):
+        settings = section(card["recipe"], "environment")
+        if "name" not in settings:
+            raise ValueError("it lacks name")
+        return Environment("").restored(settings)
+
+
+def agents_of(card):
+    """Returns the number of agents on a card; raises a ValueError that names the field if it is not valid.
+
+    Args:
+        card: The card of an agent.
+    """
+    return arguments.integer("recipe.agents", card["recipe"].get("agents"), 1)
 
 
 def policy_names(count):

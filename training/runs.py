@@ -17,8 +17,10 @@ from ..publishing import accounting, cards, saved_model
 from ..publishing.page.curves import loss_curves
 from ..publishing.page.report import Section, write_report
 from . import checkpoints
+from .cluster import Cluster, meet
 from .folders import check_free, check_same, saved_settings
 from .learner import Resources
+from .lock import locked
 from .settings import flatten
 from .strategies import is_chief, make_strategy
 from .watch import Watch
@@ -72,6 +74,7 @@ def train(
     resume=False,
     progress=True,
     command=None,
+    wait=600.0,
 ):
     """Trains a recipe's model, measures it, and writes the results to a folder.
 
@@ -89,14 +92,16 @@ def train(
             change.
         progress: Show a progress bar on stderr.
         command: The command line to put on the card.
+        wait: Seconds to wait for the other workers of `multiworker`.
 
     Returns:
         The `Run`.
 
     Raises:
-        ValueError: If an argument or the data is not valid, `out` holds another run, or there is no run to
-            resume.
+        ValueError: If an argument or the data is not valid, `out` holds another run or another process trains
+            into it, there is no run to resume, or another worker has other settings.
         OSError: If the run's files can't be written.
+        TimeoutError: If another worker does not come.
         watch.Diverged: If the loss or a weight is not finite, or the loss grows far above its initial value.
         WorkerLost: If another worker of the cluster stopped.
     """
@@ -104,28 +109,35 @@ def train(
     _check_folder(out, recipe, resume)
     if executor is not None and not recipe.has_actors:
         raise ValueError(f"executor must be None for a model of kind {recipe.kind!r}, which has no actors")
+    if strategy == "multiworker":
+        settings = {"model": recipe.name, **flatten(recipe.settings())}
+        done = {f"completed in {out.name}": _units_done(out) if resume else 0}
+        meet(Cluster.of_environment(), settings | done, wait)
     scope = make_strategy(strategy)
     chief = is_chief(scope)
     with _tensorflow_errors(out), recipe.precision():
         learner = recipe.learner(Resources(scope, data_dir, data, callbacks, executor))
-        if chief:
-            out.mkdir(parents=True, exist_ok=True)
+        if not chief:
+            history = _train(learner, out, False, progress, resume)
+            return Run(out, learner.exports()[0].model, None, history)
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out):
+            # Another process may have used the folder while this one was starting.
+            _check_folder(out, recipe, resume)
             sweep(out)
             write_json(out / "run.json", {"name": recipe.name, "settings": recipe.settings()})
-        history = _train(learner, out, chief, progress, resume)
-        if not chief:
-            return Run(out, learner.exports()[0].model, None, history)
-        result = learner.stopping.result(history)
-        if result < len(history):
-            checkpoints.restore(checkpoints.path_of(out / "checkpoints", learner.unit, result), learner)
-        place = {
-            f"{learner.unit}s": len(history),
-            "strategy": strategy,
-            "replicas": scope.num_replicas_in_sync,
-        }
-        exports, evaluation = learner.exports(), learner.evaluate()
-        command = command or f"curvezoo train {recipe.name}"
-        _write_results(recipe, learner.unit, exports, evaluation, history, place, out, command)
+            history = _train(learner, out, True, progress, resume)
+            result = learner.stopping.result(history)
+            if result < len(history):
+                checkpoints.restore(checkpoints.path_of(out / "checkpoints", learner.unit, result), learner)
+            place = {
+                f"{learner.unit}s": len(history),
+                "strategy": strategy,
+                "replicas": scope.num_replicas_in_sync,
+            }
+            exports, evaluation = learner.exports(), learner.evaluate()
+            command = command or f"curvezoo train {recipe.name}"
+            _write_results(recipe, learner.unit, exports, evaluation, history, place, out, command)
     return Run(out, exports[0].model, dict(evaluation.scores), history)
 
 
@@ -169,11 +181,11 @@ def _train(learner, out, chief, visible, resume):
     folder = out / "checkpoints"
     last = checkpoints.latest(folder) if resume else None
     history = checkpoints.restore(last, learner) if last else []
-    if len(history) >= learner.total or learner.stopping.exhausted(history):
-        return history
     progress = Progress(learner.unit, learner.total, len(history), visible and chief)
-    with progress, Watch(learner, history, progress, folder, out if chief else None) as watch:
-        learner.train(len(history), watch)
+    with Watch(learner, history, progress, folder, out if chief else None) as watch:
+        if len(history) < learner.total and not learner.stopping.exhausted(history):
+            with progress:
+                learner.train(len(history), watch)
     return history
 
 

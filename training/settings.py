@@ -5,10 +5,13 @@ A part is a frozen dataclass that holds and checks its settings. They appear und
 name of a part is short for its `name` field: `optimizer=sgd` means `optimizer.name=sgd`.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import typing
 from typing import Any, ClassVar
+
+from .. import arguments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,37 @@ class Part:
         """
         required = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if _is_required(f)}
         return type(self)(**(required | _read_all(self, settings)))
+
+
+def section(settings, key, owner="recipe"):
+    """Returns the settings of a part that a card or a run holds.
+
+    Args:
+        settings: Nested settings.
+        key: Name of the part.
+        owner: Name of the nested settings, for the message.
+
+    Raises:
+        ValueError: If they are missing or are not an object.
+    """
+    value = settings.get(key)
+    if not isinstance(value, dict):
+        raise ValueError(f"{owner}.{key} must be an object of settings, got {arguments.described(value)}")
+    return value
+
+
+@contextlib.contextmanager
+def named(field):
+    """Puts the name of a card's field before the message of a `ValueError` from this context.
+
+    Args:
+        field: The name, such as `recipe.data`.
+    """
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        raise ValueError(message if message.startswith(field) else f"{field}: {message}") from error
 
 
 def _is_required(field):
@@ -153,9 +187,9 @@ def read_value(key, value, kind):
         return tuple(read_value(key, one, item) for one in items)
     try:
         return _READERS.get(kind, kind)(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         rule = {bool: "true or false", int: "an integer", float: "a number"}.get(kind, f"a {kind.__name__}")
-        raise ValueError(f"{key} must be {rule}, got {value!r}") from None
+        raise ValueError(f"{key} must be {rule}, got {arguments.described(value)}") from None
 
 
 def _read_bool(value):

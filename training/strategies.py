@@ -1,11 +1,9 @@
 """The devices of a run: one device, all GPUs of a machine, or several machines."""
 
-import json
-import os
-
 import tensorflow as tf
 
 from .. import arguments
+from .cluster import Cluster
 
 STRATEGIES = ("default", "mirrored", "multiworker")
 
@@ -29,27 +27,9 @@ def make_strategy(name="default"):
             tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         )
     if name == "multiworker":
-        check_cluster()
+        Cluster.of_environment()
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.get_strategy()
-
-
-def check_cluster():
-    """Checks the environment variable `TF_CONFIG`.
-
-    Raises:
-        ValueError: If it is missing, or does not describe a cluster of workers and the role of this process.
-    """
-    form = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
-    try:
-        config = json.loads(os.environ["TF_CONFIG"])
-        cluster, task = config["cluster"], config["task"]
-        valid = set(cluster) == {"worker"} and task["type"] == "worker" and task["index"] >= 0
-        cluster["worker"][task["index"]]
-    except (KeyError, IndexError, TypeError, json.JSONDecodeError):
-        valid = False
-    if not valid:
-        raise ValueError(f"strategy 'multiworker' needs the environment variable TF_CONFIG={form}")
 
 
 def is_chief(strategy):

@@ -33,7 +33,13 @@ class Watch:
         self._limit = self._limit_above(history[0].get("loss")) if history else None
         self._done, self._steps = 0, 0
         self._began = time.perf_counter()
-        self._board = tf.summary.create_file_writer(str(folder / "tensorboard")) if folder else None
+        self._board = None
+        if folder:
+            # A resumed run continues one history, in which nothing is missing or twice.
+            self._board = _new_board(folder / "tensorboard")
+            self._write_table()
+            for done in range(len(history)):
+                self._write_scalars(done)
 
     def __enter__(self):
         """Returns itself."""
@@ -125,12 +131,27 @@ class Watch:
         """Writes the checkpoint, `history.csv` and the logs for TensorBoard."""
         unit, best = self._learner.unit, self._learner.stopping.best(self.history)
         checkpoints.save(self._checkpoints, unit, state, self.history, best)
-        columns = dict.fromkeys(key for row in self.history for key in row)
+        self._write_table()
+        self._write_scalars(len(self.history) - 1)
+
+    def _write_table(self):
+        if not self.history:
+            return
+        unit, columns = self._learner.unit, dict.fromkeys(key for row in self.history for key in row)
         with replacing(self._folder / "history.csv") as temporary, temporary.open("w", newline="") as file:
             table = csv.DictWriter(file, [unit, *columns])
             table.writeheader()
             table.writerows({unit: i, **row} for i, row in enumerate(self.history, 1))
-        with self._board.as_default(step=len(self.history)):
-            for key, value in self.history[-1].items():
+
+    def _write_scalars(self, index):
+        with self._board.as_default(step=index + 1):
+            for key, value in self.history[index].items():
                 tf.summary.scalar(key, value)
         self._board.flush()
+
+
+def _new_board(folder):
+    """Returns a writer of TensorBoard logs, in place of those that an interrupted process left."""
+    for path in folder.glob("events.out.tfevents.*"):
+        path.unlink()
+    return tf.summary.create_file_writer(str(folder))

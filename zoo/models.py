@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import arguments, quiet
 from ..publishing import cards
-from . import catalogue
+from . import catalogue, pixels
 
 if TYPE_CHECKING:
     import concurrent.futures
@@ -47,7 +47,8 @@ def build(
     """
     recipe, splits = _with_data(catalogue.recipe(name), data)
     quiet.load_keras()
-    return recipe.build(splits, classes=classes, input_shape=input_shape, **overrides)
+    model = recipe.build(splits, classes=classes, input_shape=input_shape, **overrides)
+    return _watched(model, recipe.settings())
 
 
 def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
@@ -60,7 +61,8 @@ def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
 
     Returns:
         A `keras.Model`, not compiled. A classifier maps images with pixels in [0, 1] to logits, a denoiser
-        to images, a language model tokens to logits; the latter has its `tokenizer`.
+        to images, a language model tokens to logits; the latter has its `tokenizer`. A model of images warns
+        once (`pixels.PixelsWarning`) of arrays with pixels from 0 to 255.
 
     Raises:
         ValueError: If there is no such model, a file is missing or corrupted, or `classes` is given for a
@@ -70,7 +72,15 @@ def load(name: str | os.PathLike, *, classes: int | None = None) -> keras.Model:
     from ..publishing import saved_model
 
     model = saved_model.load(name)
-    return model if classes is None else with_new_head(model, classes)
+    model = model if classes is None else with_new_head(model, classes)
+    return _watched(model, cards.read(cards.folder_of(name))["recipe"])
+
+
+def _watched(model, recipe):
+    """Returns a model that warns once of images with pixels from 0 to 255, if it takes images."""
+    data = recipe.get("data")
+    kind = data.get("kind") if isinstance(data, dict) else None
+    return pixels.watched(model) if pixels.takes_images(model, kind) else model
 
 
 def with_new_head(model, classes):
@@ -106,6 +116,7 @@ def train(
     executor: concurrent.futures.Executor | None = None,
     resume: bool = False,
     progress: bool = True,
+    wait: float = 600.0,
     **overrides,
 ) -> Run:
     """Trains a model by its recipe.
@@ -124,6 +135,8 @@ def train(
         resume: Continue the run in `out`, by default the newest run of this model, with its settings.
             `epochs` may be larger than before; the schedule is then that of the longer run.
         progress: Show a progress bar.
+        wait: Seconds to wait for the other workers of `multiworker`, of which a line on stderr names the
+            missing ones every 30 seconds.
         **overrides: Changes to the recipe's settings, by full key (`**{"optimizer.name": "kfac"}`) or by
             any key that is unique (`learning_rate=1e-3`).
 
@@ -141,6 +154,7 @@ def train(
         recipe = recipe.restored(folders.saved_settings(folder, name))
     recipe, splits = _with_data(recipe, data)
     recipe = recipe.override(overrides)
+    quiet.require_tensorflow_backend("training")
     quiet.load_tensorflow()
     from ..training import runs
 
@@ -154,6 +168,7 @@ def train(
         executor=executor,
         resume=resume,
         progress=progress,
+        wait=wait,
         command=_command(recipe, strategy),
     )
 
@@ -223,6 +238,7 @@ def evaluate(
 
     kind = kind_of(card)
     name_of_data, splits = kind.checked_data(card["recipe"], data)
+    quiet.require_tensorflow_backend("measuring")
     quiet.load_tensorflow()
     model = kind.load_published(folder)
     evaluation = kind.measure_published(card, model, splits or name_of_data, data_dir, options)

@@ -7,6 +7,7 @@ import pathlib
 
 from .. import arguments, quiet
 from ..publishing import cards
+from ..training.reinforcement import agents_of, environment_of
 from . import catalogue
 
 _FORMATS = (".gif", ".mp4")
@@ -67,7 +68,7 @@ def play(
     """
     card = check(name, out)
     arguments.integer("episodes", episodes, 1)
-    arguments.integer("agent", agent, 0, card["recipe"]["agents"] - 1)
+    arguments.integer("agent", agent, 0, agents_of(card) - 1)
     arguments.seed("seed", seed)
     quiet.load_tensorflow()
     from ..agents.environments import maker
@@ -75,7 +76,7 @@ def play(
 
     policy = kind_of(card).load_published(cards.folder_of(name))[agent]
     mode = "human" if out is None else "rgb_array"
-    environment = maker(card["recipe"]["environment"]["name"], learning=False, render_mode=mode)()
+    environment = maker(environment_of(card).name, learning=False, render_mode=mode)()
     rate = environment.metadata.get("render_fps", 30)
     returns, frames = [], []
     for number in range(episodes):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ... import arguments
+from ..prepared_folder import prepared_folder
 from .sampling import Sampling
 from .specs import spec as spec_of
 
@@ -54,10 +55,7 @@ def load(
     sampling = Sampling(batch_size, seed, subset, random_labels, augment)
     sampling.check(spec.train)
     if name != "digits":
-        _check_data_dir(data_dir)
-        folder = os.environ.get("TFDS_DATA_DIR")
-        if data_dir is None and folder and os.path.isfile(folder):
-            raise ValueError(f"TFDS_DATA_DIR must be a folder of prepared data sets, got the file {folder!r}")
+        folder = prepared_folder(data_dir)
     streamed = name == "imagenet2012"
     if image_size is not None and not streamed:
         raise ValueError(
@@ -65,14 +63,14 @@ def load(
         )
     # TensorFlow is imported only from here on, so that an invalid argument is reported at once.
     if streamed:
-        return _streamed(spec, data_dir, _IMAGE_SIZE if image_size is None else image_size, sampling)
+        return _streamed(spec, folder, _IMAGE_SIZE if image_size is None else image_size, sampling)
     from . import memory
 
     if name == "digits":
         return memory.splits(spec, *memory.digits(), 16, sampling)
     from . import records
 
-    arrays = records.arrays(spec, None if data_dir is None else os.fspath(data_dir))
+    arrays = records.arrays(spec, folder)
     return memory.splits(spec, *arrays, 255, sampling)
 
 
@@ -85,11 +83,6 @@ def _streamed(spec, data_dir, image_size, sampling):
     builder = prepared.builder(spec.name, data_dir)
     prepared.check_sizes(builder, spec)
     return stream.splits(dataclasses.replace(spec, shape=(image_size, image_size, 3)), builder, sampling)
-
-
-def _check_data_dir(data_dir):
-    if data_dir is not None:
-        arguments.folder("data_dir", data_dir)
 
 
 def provenance(name, data_dir=None):
@@ -109,7 +102,7 @@ def provenance(name, data_dir=None):
     spec = spec_of(name)
     if name == "digits":
         return "embedded"
-    _check_data_dir(data_dir)
+    folder = prepared_folder(data_dir)
     from . import records
 
-    return records.encoding(spec, data_dir)
+    return records.encoding(spec, folder)

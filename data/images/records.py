@@ -4,11 +4,11 @@ Legend: N examples, H height, W width, C channels.
 """
 
 import functools
-import os
 
 import tensorflow as tf
 
 from ..prepared import builder, check_sizes, test_split
+from ..prepared_folder import prepared_folder
 
 _READ_BATCH = 1000
 
@@ -80,7 +80,7 @@ def arrays(spec, data_dir):
     Raises:
         ValueError: If the set is missing, incomplete or not readable.
     """
-    return _arrays(spec, data_dir or os.environ.get("TFDS_DATA_DIR"))
+    return _arrays(spec, data_dir or prepared_folder())
 
 
 def encoding(spec, data_dir):

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ... import arguments
+from ..prepared_folder import prepared_folder
 from . import files, specs, topics
 from . import windows as packing
 from .tokenizers import KINDS, BytePairTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
@@ -204,9 +205,7 @@ def _prepared(source, data_dir, context, tokenizer, vocabulary):
     """Returns the `TextSpec`, and the tokens of the three splits, int32, or the `SentenceStream`."""
     arguments.integer("context", context, 1)
     fixed = _fixed_tokenizer(source, tokenizer, vocabulary)
-    if data_dir is not None:
-        data_dir = os.fspath(arguments.folder("data_dir", data_dir))
-    folder = data_dir or os.environ.get("TFDS_DATA_DIR")
+    folder = prepared_folder(data_dir)
     if source.streamed:
         from .stream import stream_of
 

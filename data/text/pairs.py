@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ... import arguments
+from ..prepared_folder import prepared_folder
 from . import dates, numbers, specs, ted
 from .padding import encode_sources, encode_targets
 from .tokenizers import RESERVED, CharacterTokenizer
@@ -200,8 +201,7 @@ def _in_order(split):
 
 def _prepared(name, data_dir, vocabulary, length):
     """Returns the `PairSpec` and the tokens of the three splits."""
-    if data_dir is not None:
-        data_dir = os.fspath(arguments.folder("data_dir", data_dir))
+    folder = prepared_folder(data_dir)
     if name in _GENERATED:
         _check_generated(name, vocabulary, length)
         return _generated_spec(name), _generated_tokens(name)
@@ -209,7 +209,6 @@ def _prepared(name, data_dir, vocabulary, length):
     length = ted.LENGTH if length is None else length
     arguments.integer("vocabulary", vocabulary, 256 + RESERVED)
     arguments.integer("length", length, 2)
-    folder = data_dir or os.environ.get("TFDS_DATA_DIR")
     source, target, *tokens = ted.prepared_pairs(name, folder, vocabulary, length)
     return _spec(name, (source, target), (length, length), [len(split[0]) for split in tokens]), tokens
 

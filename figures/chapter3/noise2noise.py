@@ -24,7 +24,7 @@ def measure():
     """
     rows = {}
     for label, name in _MODELS.items():
-        objective = kinds.from_settings(kinds.OBJECTIVES, cards.published(name)["recipe"]["objective"])
+        objective = kinds.from_card(kinds.OBJECTIVES, cards.published(name)["recipe"], "objective")
         noisy, clean = next(objective.prepare(data.load("digits"), seed=0).test.as_numpy_iterator())
         noisy, clean = noisy[:_COLUMNS], clean[:_COLUMNS]
         denoised = np.asarray(saved_model.load(name)(noisy, training=False))

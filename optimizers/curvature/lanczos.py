@@ -194,7 +194,8 @@ def as_product(matrix, dimension=None):
     shape = getattr(matrix, "shape", None)
     if shape is None:
         if not callable(matrix):
-            raise ValueError(f"matrix must be a square matrix, an operator or a function, got {matrix!r}")
+            got = arguments.described(matrix)
+            raise ValueError(f"matrix must be a square matrix, an operator or a function, got {got}")
         if dimension is None:
             raise ValueError("dimension must be given if matrix is a function, got None")
         n = arguments.integer("dimension", dimension, 1)

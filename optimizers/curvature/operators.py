@@ -39,19 +39,22 @@ class CurvatureOperator:
 
     Args:
         model: A built `keras.Model` with one output.
-        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
-            these.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
+            `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss as accepted by `compile`; None for the compiled one.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
     Raises:
         ValueError: If the model has no trainable variables or is not built, there is no loss or more than
-            one, or the data have any other form.
+            one, or the data have any other form or change from pass to pass.
     """
 
+    # Whether the matrix depends on labels that are drawn by the position of an example in the data.
+    draws_labels = False
+
     def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
-        self.model, self.data = model, checked(data)
+        self.model, self.data = model, checked(data, ordered=self.draws_labels)
         self.batch_size = arguments.integer("batch_size", batch_size, 1)
         if not model.built or not model.trainable_variables:
             raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
@@ -191,8 +194,8 @@ class Hessian(CurvatureOperator):
 
     Args:
         model: A built `keras.Model` with one output.
-        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
-            these.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
+            `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss as accepted by `compile`; None for the compiled one.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
@@ -244,12 +247,12 @@ class GaussNewton(CurvatureOperator):
 
     It is the Hessian without the second derivatives of the network. It is positive semidefinite if the loss
     is convex in the outputs, and equals the Fisher matrix for Keras's cross-entropies and the squared error.
-    Regularizers do not enter.
+    For a cross-entropy of probabilities, f are the logits behind them. Regularizers do not enter.
 
     Args:
         model: A built `keras.Model` with one output.
-        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
-            these.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
+            `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss as accepted by `compile`; None for the compiled one.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
@@ -285,8 +288,8 @@ class Fisher(CurvatureOperator):
 
     Args:
         model: A built `keras.Model` with one output.
-        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
-            these.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
+            `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss with a distribution, as accepted by `compile`; None for the compiled one.
         samples: None for the expectation over labels in closed form, or the number of labels drawn at each
             position. The seeds are fixed, so that all products use the same matrix, provided that the
@@ -313,8 +316,9 @@ class Fisher(CurvatureOperator):
     """
 
     def __init__(self, model, data, loss=None, *, samples=None, seed=0, batch_size=256, jit_compile=False):
-        super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
         self.samples = None if samples is None else arguments.integer("samples", samples, 1)
+        self.draws_labels = samples is not None
+        super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
         self.seed = arguments.integer("seed", seed, 0)
         CompiledObjective(self._summed_model, None).require_distribution()
 
@@ -346,8 +350,8 @@ class EmpiricalFisher(CurvatureOperator):
 
     Args:
         model: A built `keras.Model` with one output.
-        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` of batches of
-            these.
+        data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
+            `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss with a distribution, as accepted by `compile`; None for the compiled one.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.

@@ -23,6 +23,7 @@ Legend: B batch, T positions of an example, D outputs of a position.
 
 import tensorflow as tf
 
+from . import hidden_logits
 from .derivatives import pull_back, push_forward, second_derivative
 
 
@@ -45,7 +46,8 @@ def gauss_newton_product(objective, values, tangents):
 
     For a squared error it is the first term of the Hessian in Eq. 4.7.4 (docs/errata.md):
     \(2 \langle \nabla f \nabla f \rangle\) for one output, \(\frac{2}{D} \langle J^T J \rangle\) for Keras's
-    mean over D outputs. It is positive semidefinite if the loss is convex in the outputs.
+    mean over D outputs. It is positive semidefinite if the loss is convex in the outputs. For a cross-entropy
+    of probabilities the outputs f are their logits (`hidden_logits`).
 
     Args:
         objective: An `Objective`.
@@ -56,10 +58,17 @@ def gauss_newton_product(objective, values, tangents):
         The product, a list of tensors.
     """
 
-    def output_product(outputs, output_tangents):
-        return second_derivative(objective.data_loss, outputs, output_tangents)
+    def outputs_and_logits(values):
+        outputs = objective.outputs(values)
+        return outputs, hidden_logits.expose(outputs, objective.likelihood)
 
-    return _through(objective.outputs, values, tangents, output_product)
+    def data_loss(outputs_and_logits):
+        return objective.data_loss(hidden_logits.attach(*outputs_and_logits))
+
+    def output_product(outputs, output_tangents):
+        return second_derivative(data_loss, outputs, output_tangents)
+
+    return _through(outputs_and_logits, values, tangents, output_product)
 
 
 def fisher_product(objective, values, tangents):

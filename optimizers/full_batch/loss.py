@@ -27,14 +27,16 @@ class FullBatchLoss:
 
     Args:
         model: A Keras model.
-        data: Arrays (x, y) or (x, y, sample_weight), or a finite `tf.data.Dataset` of batches of them.
+        data: Arrays (x, y) or (x, y, sample_weight), or a finite `tf.data.Dataset` or
+            `keras.utils.PyDataset` of batches of them, with the same examples in every pass.
         loss: A loss; None for the compiled one.
         batch_size: Number of examples in a microbatch B, for arrays.
         training: Whether layers run in training mode.
 
     Raises:
-        ValueError: If the data have any other form, are infinite or empty, the model has no trainable weights
-            or no loss, or the losses of several outputs have different reductions.
+        ValueError: If the data have any other form, are infinite or empty, or change from pass to pass, the
+            model has no trainable weights or no loss, or the losses of several outputs have different
+            reductions.
     """
 
     def __init__(self, model, data, loss, batch_size, training):
@@ -42,7 +44,8 @@ class FullBatchLoss:
         if loss is None and getattr(model, "_compile_loss", None) is None:
             raise ValueError("loss must be given for a model that is not compiled with one, got None")
         self.data, self.batch_size = (
-            _as_tensors(checked(data)),
+            # The statistics of batch normalization couple the examples of a microbatch.
+            _as_tensors(checked(data, ordered=training)),
             arguments.integer("batch_size", batch_size, 1),
         )
         if not model.built:

@@ -16,7 +16,6 @@ Legend: D parameters of the model as one flat vector, B examples in a microbatch
 import dataclasses
 import itertools
 import math
-import sys
 from typing import ClassVar
 
 import numpy as np
@@ -24,7 +23,7 @@ import rich.console
 import rich.progress
 import tensorflow as tf
 
-from ... import arguments
+from ... import arguments, streams
 from .line_search import largest, line_search
 from .loss import FullBatchLoss
 
@@ -147,7 +146,8 @@ class FullBatchOptimizer:
         Args:
             model: A Keras model, built or not; compiled if `loss` is None.
             data: A tuple of arrays (x, y) or (x, y, sample_weight), with x possibly nested, or a finite
-                `tf.data.Dataset` of batches of these, which is iterated in each evaluation.
+                `tf.data.Dataset` or `keras.utils.PyDataset` of batches of these, which is iterated in each
+                evaluation and must have the same examples in every one.
             loss: A Keras loss, its name or a function of (targets, outputs); None for the compiled loss with
                 its weights. Regularization is added once, whatever the number of microbatches.
             batch_size: Number of examples in a microbatch B, for arrays. It limits the memory and has no
@@ -162,8 +162,9 @@ class FullBatchOptimizer:
             A `Result`.
 
         Raises:
-            ValueError: If the model has no trainable weights or no loss, the data are empty, infinite or of
-                any other form, or the initial loss or gradient is not finite.
+            ValueError: If the model has no trainable weights or no loss, the data are empty, infinite,
+                different from pass to pass or of any other form, or the initial loss or gradient is not
+                finite.
         """
         objective = FullBatchLoss(model, data, loss, batch_size, training)
         descent = _Descent(self, objective, objective.start(), callback)
@@ -185,12 +186,14 @@ class FullBatchOptimizer:
             A `Result` with the position.
 
         Raises:
-            ValueError: If `start` is not a vector of finite numbers, or the function or its gradient is not
-                finite there.
+            ValueError: If `start` is not a vector of finite numbers or is empty, or the function does not
+                return a scalar tensor, or it or its gradient is not finite there.
         """
         array = np.asarray(start)
         dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.float64
         start = tf.constant(arguments.finite("start", array, 1), dtype)
+        if not len(array):
+            raise ValueError("start must have at least one component, got an empty vector")
 
         compiled = function if isinstance(function, CompiledFunction) else CompiledFunction(function)
         descent = _Descent(self, compiled, start, callback)
@@ -230,9 +233,21 @@ class CompiledFunction:
     def _evaluate(self, position):
         with tf.GradientTape() as tape:
             tape.watch(position)
-            value = self.function(position)
+            value = _checked_value(self.function(position))
         gradient = tape.gradient(value, position, unconnected_gradients="zero")
         return value, tf.convert_to_tensor(gradient)
+
+
+def _checked_value(value):
+    """Returns the value of a user's function after checking that it is a scalar tensor."""
+    if not tf.is_tensor(value):
+        raise ValueError(
+            "function must return a scalar tensor that TensorFlow computed from the position, got "
+            f"{arguments.described(value)}"
+        )
+    if value.shape.rank != 0:
+        raise ValueError(f"function must return a scalar tensor, got shape {tuple(value.shape)}")
+    return value
 
 
 class _Descent:
@@ -320,7 +335,8 @@ class _Progress:
         self.iterations, self.verbose, self.every = iterations, verbose, max(1, iterations // 10)
         columns = rich.progress.TextColumn("{task.fields[status]}"), rich.progress.TimeElapsedColumn()
         counts = rich.progress.BarColumn(), rich.progress.MofNCompleteColumn()
-        console = rich.console.Console(file=sys.stderr)
+        self.file = streams.stderr()
+        console = rich.console.Console(file=self.file)
         hidden = not (verbose and console.is_terminal)
         self.bar = rich.progress.Progress(*counts, *columns, console=console, disable=hidden)
         self.task = self.bar.add_task("", total=iterations, status="")
@@ -345,4 +361,4 @@ class _Progress:
         status = f"loss {loss:.6g}  gradient {norm:.2g}"
         self.bar.update(self.task, completed=iteration, status=status)
         if not self.bar.console.is_terminal and iteration % self.every == 0:
-            print(f"iteration {iteration}/{self.iterations}  {status}", file=sys.stderr, flush=True)
+            print(f"iteration {iteration}/{self.iterations}  {status}", file=self.file, flush=True)

@@ -149,7 +149,8 @@ def fit_lbfgs(
 
     Args:
         model: A Keras model; compiled if `loss` is None.
-        data: Arrays (x, y) or (x, y, sample_weight), or a finite `tf.data.Dataset` of batches of these.
+        data: Arrays (x, y) or (x, y, sample_weight), or a finite `tf.data.Dataset` or `keras.utils.PyDataset`
+            of batches of these, with the same examples in every pass.
         loss: A Keras loss, its name or a function; None for the compiled loss.
         history: Number of pairs of differences in memory.
         batch_size: Number of examples in a microbatch, for arrays; see `FullBatchOptimizer.minimize`.

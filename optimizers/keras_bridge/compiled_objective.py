@@ -29,9 +29,9 @@ class CompiledObjective(ModelObjective):
 
     @property
     def likelihood(self):
-        """The one loss that the model is compiled with."""
-        (loss,) = keras.tree.flatten(self.model.loss)
-        return loss
+        """The loss that the model is compiled with; None for a model with several."""
+        losses = keras.tree.flatten(self.model.loss)
+        return losses[0] if len(losses) == 1 else None
 
     @property
     def resolution(self):

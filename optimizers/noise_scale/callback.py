@@ -70,8 +70,8 @@ class GradientNoiseScale(BatchCallback):
         log_dir: Folder for TensorBoard summaries of each measurement; None to disable.
 
     Attributes:
-        skipped: Number of measurements that were omitted because they were not finite, or because a last
-            batch was too small.
+        skipped: Number of measurements that were omitted because they were not finite, because the squares of
+            the gradients underflow, or because a last batch was too small.
 
     Raises:
         ValueError: If an argument is not valid; in `fit`, if a batch is too small (two examples for B_simple,
@@ -280,11 +280,18 @@ class GradientNoiseScale(BatchCallback):
                     f"gradients of {batch_small:g} and of {batch_big:g} examples"
                 )
             self.skipped += 1
-        elif not np.all(np.isfinite([small, big, batch_small, batch_big])):
+        elif not np.all(np.isfinite([small, big, batch_small, batch_big])) or self._underflow(small, big):
             self.skipped += 1
         else:
             series.add(self._step, batch_big, *two_batch_estimates(small, big, batch_small, batch_big))
             self._write(series, name)
+
+    def _underflow(self, *squares):
+        """Returns whether the squares of gradients that are lost to underflow could change a sum by 0.1 %."""
+        variables = self.model.trainable_variables
+        kind = np.float64 if all(v.dtype == "float64" for v in variables) else np.float32
+        lost = sum(math.prod(v.shape) for v in variables) * float(np.finfo(kind).tiny)
+        return min(map(abs, squares)) < 1e3 * lost
 
     def _write(self, series, name):
         if self._writer is not None:

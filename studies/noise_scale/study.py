@@ -10,16 +10,16 @@ import dataclasses
 import json
 import math
 import pathlib
-import sys
 import typing
 
 import rich.console
 import rich.progress
 
-from ... import arguments
+from ... import arguments, streams
 from ...files import replacing, sweep, write_json
 from ...theory import trade_off
 from ...training.folders import check_free, check_same, saved_settings
+from ...training.lock import locked
 from ...training.settings import flatten, read_value
 from . import batch_size_sweep
 from . import measurement as noise_scale
@@ -116,7 +116,7 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
     """
     check_data(recipe)
     options = options or Options()
-    out = pathlib.Path(out)
+    out = pathlib.Path(out).expanduser()
     _check_folder(out, recipe, options, resume)
     problem = Problem(recipe, data_dir, options.optimizer)
     if options.batch_sizes[-1] > problem.size:
@@ -130,17 +130,18 @@ def study(recipe, out, options=None, *, data_dir=None, resume=False, progress=Tr
     if target >= first:
         raise ValueError(f"target must be below the initial loss {first:.4g}, got {target:g}")
     out.mkdir(parents=True, exist_ok=True)
-    sweep(out)
-    write_json(
-        out / "run.json",
-        {"name": recipe.name, "settings": recipe.settings(), "study": dataclasses.asdict(options)},
-    )
-    tuned, fit, run = _measure(problem, target, options, out, progress)
-    advice = trade_off.advised_batch_size(fit.critical_batch_size, options.excess, high=problem.size)
-    results = _results(recipe, problem, options, target, tuned, fit, run, advice)
-    _write(out, results, tuned, run)
-    command = command or f"curvezoo noise-scale {recipe.name}"
-    noise_scale_report.write(out / "report.html", recipe, results, tuned, fit, run, command)
+    with locked(out):
+        sweep(out)
+        write_json(
+            out / "run.json",
+            {"name": recipe.name, "settings": recipe.settings(), "study": dataclasses.asdict(options)},
+        )
+        tuned, fit, run = _measure(problem, target, options, out, progress)
+        advice = trade_off.advised_batch_size(fit.critical_batch_size, options.excess, high=problem.size)
+        results = _results(recipe, problem, options, target, tuned, fit, run, advice)
+        _write(out, results, tuned, run)
+        command = command or f"curvezoo noise-scale {recipe.name}"
+        noise_scale_report.write(out / "report.html", recipe, results, tuned, fit, run, command)
     return results
 
 
@@ -158,7 +159,7 @@ def saved_options(out, name):
         ValueError: If the folder does not hold a study of this model.
     """
     settings = saved_settings(out, name)
-    options = json.loads((pathlib.Path(out) / "run.json").read_text()).get("study")
+    options = json.loads((pathlib.Path(out).expanduser() / "run.json").read_text()).get("study")
     if options is None:
         raise ValueError(f"{out} holds a training run of {name}, not a noise-scale study")
     return settings, options
@@ -283,7 +284,8 @@ class _Bar:
 
     def __init__(self, options, visible):
         self.sizes, self.visible = options.batch_sizes, visible
-        self.console = rich.console.Console(file=sys.stderr)
+        self.file = streams.stderr()
+        self.console = rich.console.Console(file=self.file)
         self.bar = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
             rich.progress.BarColumn(),
@@ -323,4 +325,4 @@ class _Bar:
     def _line(self, text):
         # Without a terminal, the bar prints nothing.
         if self.visible and not self.console.is_terminal:
-            print(text, file=sys.stderr, flush=True)
+            print(text, file=self.file, flush=True)

@@ -6,6 +6,7 @@ for each optimizer, `result.png` (the one with the lowest loss), `losses.csv`, `
 Legend: H height, W width, S evaluations.
 """
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -20,6 +21,7 @@ from ... import arguments
 from ...files import replacing, sweep, write_json
 from ...progress import Progress
 from ...training.folders import check_free, check_same
+from ...training.lock import locked
 from . import features, minimization, pictures, plots, report
 from .objective import StyleObjective, Terms
 from .options import read_options
@@ -103,10 +105,11 @@ def transfer_style(
         images = {name: pictures.grey(image) for name, image in images.items()}
     weights = options.content_weight, options.style_weight, options.tv_weight
     objective = StyleObjective(network, images["content"], images["style"], *weights)
-    states, seconds = _minimize(objective, images["content"], options, folder, progress, save_every)
-    result = _result(objective, images, states, seconds, folder)
-    if folder is not None:
-        folder.write(result, options, command)
+    with locked(folder.path) if folder is not None else contextlib.nullcontext():
+        states, seconds = _minimize(objective, images["content"], options, folder, progress, save_every)
+        result = _result(objective, images, states, seconds, folder)
+        if folder is not None:
+            folder.write(result, options, command)
     return result
 
 

@@ -104,3 +104,78 @@ def test_an_error_names_the_wrong_layer():
         layers.WeightNormalization(keras.layers.Embedding(3, 2))
     with pytest.raises(ValueError, match="layer must not start with a zero kernel"):
         layers.WeightNormalization(keras.layers.Dense(3, kernel_initializer="zeros"))
+
+
+def loss_and_gradients(layer, x=X):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        outputs = layer(x)
+        loss = tf.reduce_sum(outputs**2)
+    return np.array(outputs), tape.gradient(loss, [layer.kernel.value, layer.g.value])
+
+
+@pytest.mark.parametrize("per_unit", [False, True])
+def test_a_unit_without_weights_is_off_and_the_others_are_unchanged(per_unit):
+    layer = dense(per_unit)
+    pruned = layer.kernel.numpy()
+    pruned[:, 1] = 0
+    layer.kernel.assign(pruned)
+    layer.layer.bias.assign(np.arange(4.0))
+    outputs, gradients = loss_and_gradients(layer)
+    assert all(np.isfinite(g).all() for g in gradients)
+    length = np.sqrt(np.mean(pruned**2, axis=0 if per_unit else None))
+    w = layer.g.numpy() * pruned / np.where(length > 0, length, 1)
+    np.testing.assert_allclose(outputs, X @ w + np.arange(4.0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("initializer", ["identity", keras.initializers.Constant(0.0)])
+@pytest.mark.parametrize("per_unit", [False, True])
+def test_initial_kernels_with_zero_columns_train_without_nan(initializer, per_unit):
+    wrapped = keras.layers.Dense(8, kernel_initializer=initializer)
+    model = keras.Sequential([keras.Input((5,)), layers.WeightNormalization(wrapped, per_unit)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(X, np.ones((6, 8)), epochs=2, verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+@pytest.mark.parametrize("per_unit", [False, True])
+def test_the_direction_does_not_depend_on_the_scale_of_tiny_weights(per_unit):
+    wrapped = keras.layers.Dense(4)
+    layer = layers.WeightNormalization(wrapped, per_unit)
+    expected = np.array(layer(X.astype("float32")))
+    layer.kernel.assign(1e-30 * layer.kernel)
+    np.testing.assert_allclose(layer(X.astype("float32")), expected, rtol=1e-5)
+
+
+def test_an_activity_regularizer_of_the_wrapped_layer_counts_as_without_the_wrapper():
+    regularizer = keras.regularizers.L2(0.3)
+    layer = dense(activity_regularizer=regularizer)
+    outputs = layer(X)
+    np.testing.assert_allclose(sum(layer.losses), 0.3 * np.sum(np.square(outputs)) / len(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("constraint", [keras.constraints.MaxNorm(0.5), keras.constraints.NonNeg()])
+@pytest.mark.parametrize("per_unit", [False, True])
+def test_a_kernel_constraint_projects_the_normalized_weights(constraint, per_unit):
+    layer = dense(per_unit, kernel_constraint=constraint)
+    layer.g.assign(-1.5 * layer.g)
+    before, length = layer.normalized_kernel().numpy(), np.linalg.norm(layer.kernel, axis=0)
+    expected = np.array(constraint(before))
+    assert not np.allclose(expected, before)
+    # As an optimizer does after a step.
+    layer.kernel.assign(layer.kernel.constraint(layer.kernel))
+    np.testing.assert_allclose(layer.normalized_kernel(), expected, rtol=1e-12, atol=1e-15)
+    if per_unit:
+        np.testing.assert_allclose(np.linalg.norm(layer.kernel, axis=0), length, rtol=1e-12)
+    again = layer.kernel.numpy()
+    np.testing.assert_allclose(layer.kernel.constraint(layer.kernel), again, rtol=1e-12)
+
+
+def test_a_constraint_holds_throughout_a_training():
+    wrapped = keras.layers.Dense(3, kernel_constraint=keras.constraints.MaxNorm(0.2))
+    model = keras.Sequential([keras.Input((5,)), layers.WeightNormalization(wrapped)])
+    model.compile(keras.optimizers.SGD(0.5), "mse")
+    model.fit(X, 10 * X[:, :3], epochs=3, verbose=0)
+    norms = np.linalg.norm(model.layers[0].normalized_kernel(), axis=0)
+    assert np.max(norms) == pytest.approx(0.2, rel=1e-5)

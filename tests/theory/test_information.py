@@ -351,3 +351,10 @@ TABLE = [[0.25, 0.25], [0.5, 0.0]]
 def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_probability_that_is_negative_by_rounding_counts_as_zero():
+    assert information.entropy([1 + 1e-9, -1e-9]) == 0
+    assert information.entropy([0.5, 0.5, -1e-9]) == pytest.approx(np.log(2), rel=1e-12)
+    with pytest.raises(ValueError, match=r"p\[1\] must not be negative, got -0.0001"):
+        information.entropy([1.0001, -0.0001])

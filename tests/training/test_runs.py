@@ -1,5 +1,6 @@
 """Runs through the command line: killed, interrupted, repeated, diverging."""
 
+import csv
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import tensorflow as tf
 from curvezoo import cli, zoo
 from curvezoo.publishing import saved_model
 from curvezoo.training import checkpoints, watch
+from curvezoo.training.lock import locked
 from curvezoo.variables import named_variables
 
 # Dropout, batch norm and augmentation: all that a run's state can depend on.
@@ -80,7 +82,29 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(whole, tmp
         assert_same_weights(whole.folder, tmp_path / "other")
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def scalars(folder):
+    """Returns {(tag, step): value} of a run's TensorBoard logs, without times; no scalar is there twice."""
+    values = {}
+    for path in sorted((folder / "tensorboard").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                assert (value.tag, event.step) not in values
+                if value.tag != "seconds":
+                    values[value.tag, event.step] = float(tf.make_ndarray(value.tensor))
+    return values
+
+
+def table(folder):
+    """Returns the rows of `history.csv` without the times."""
+    with (folder / "history.csv").open() as file:
+        return [
+            {key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)
+        ]
+
+
+@pytest.mark.parametrize(
+    "sign", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=["kill -9", "Ctrl-C", "TERM"]
+)
 def test_a_stopped_run_resumes_to_the_weights_of_an_uninterrupted_one(whole, tmp_path, sign):
     out = tmp_path / "stopped"
     code, message = start_and_stop(out, sign)
@@ -89,13 +113,36 @@ def test_a_stopped_run_resumes_to_the_weights_of_an_uninterrupted_one(whole, tmp
         < SETTINGS["epochs"]
     )
     assert not (out / "model").exists()
-    if sign == signal.SIGINT:
-        assert code == 130
+    if sign != signal.SIGKILL:
+        assert code == 128 + sign
         assert "--resume" in message.splitlines()[-1]
+        assert not [path for path in out.rglob("*") if "partial" in path.name]
     # The settings need not be repeated.
     assert cli.main(["train", MODEL, "--out", str(out), "--resume"]) == 0
     assert_same_weights(whole.folder, out)
     assert json.loads((out / "metrics.json").read_text()) == whole.scores
+    assert table(out) == table(whole.folder)
+    assert scalars(out) == scalars(whole.folder)
+    assert len(scalars(out)) >= 5 * SETTINGS["epochs"]
+    assert len(os.listdir(out / "tensorboard")) == len(os.listdir(whole.folder / "tensorboard"))
+
+
+def test_two_processes_do_not_train_into_one_folder(whole):
+    with (
+        locked(whole.folder),
+        pytest.raises(ValueError, match=f"is in use by process {os.getpid()} on"),
+    ):
+        zoo.train(MODEL, whole.folder, resume=True, progress=False)
+
+
+@pytest.mark.parametrize("end", ["2>&1 | head -1", "2>/dev/full", "2>&-"])
+def test_a_run_whose_messages_nobody_reads_finishes(end, tmp_path):
+    out = tmp_path / "run"
+    command = f"{sys.executable} -m curvezoo train softmax_digits --epochs 2 --out {out} {end}"
+    shell = ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"]
+    assert subprocess.run(shell, stdout=subprocess.DEVNULL).returncode == 0
+    assert len(table(out)) == 2
+    assert (out / "report.html").exists()
 
 
 def test_a_run_writes_all_documented_files(whole):

@@ -3,6 +3,7 @@
 import dataclasses
 
 from ... import arguments
+from ..settings import named, section
 from .adversarial import AdversarialLoss, InformationLoss
 from .bandit_feedback import BanditFeedback
 from .generation import ImportanceWeighted, MaximumLikelihood, NegativeELBO, Reconstruct
@@ -27,6 +28,21 @@ OBJECTIVES = {
         InformationLoss,
     )
 }
+
+
+def from_card(kinds, recipe, name):
+    """Returns the part of a recipe that a card or a run describes.
+
+    Args:
+        kinds: `DATA` or `OBJECTIVES`.
+        recipe: The recipe's settings.
+        name: Name of the part, `data` or `objective`.
+
+    Raises:
+        ValueError: If there is no such part, or its kind or a setting is unknown; the message names the part.
+    """
+    with named(f"recipe.{name}"):
+        return from_settings(kinds, section(recipe, name))
 
 
 def from_settings(kinds, settings):

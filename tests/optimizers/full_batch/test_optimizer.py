@@ -187,3 +187,21 @@ def without_weights():
 def test_bad_arguments_are_named(model, data, settings, message):
     with pytest.raises(ValueError, match=message):
         fit_lbfgs(model(), data, verbose=False, **settings)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x[:1] ** 2, r"function must return a scalar tensor, got shape \(1,\)"),
+        (lambda x: 1.0, "function must return a scalar tensor that TensorFlow computed .*, got 1.0"),
+        (lambda x: None, "function must return a scalar tensor that TensorFlow computed .*, got None"),
+    ],
+)
+def test_a_function_that_returns_no_scalar_tensor_is_named(function, message):
+    with pytest.raises(ValueError, match=message):
+        LBFGS().minimize_function(function, [1.0, 2.0])
+
+
+def test_an_empty_start_is_refused():
+    with pytest.raises(ValueError, match="start must have at least one component"):
+        LBFGS().minimize_function(tf.reduce_sum, [])

@@ -289,6 +289,16 @@ def test_non_finite_gradients_are_counted_and_omitted():
     assert np.isfinite(history["noise_scale"]).all() and np.isfinite(history["hessian_noise_scale"]).all()
 
 
+def test_gradients_whose_squares_underflow_are_counted_and_omitted():
+    x, y = regression_data(9, 4 * B)
+    noise = GradientNoiseScale(every=1)
+    model = regression()
+    model.compile(Fixed(), lambda target, output: 1e-22 * (target - output) ** 2)
+    history = fit(model, noise, x, y)
+    assert noise.skipped == 4 and not noise.history["step"]
+    assert "noise_scale" not in history
+
+
 def test_a_last_batch_of_one_example_is_omitted():
     x, y = regression_data(10, 3 * B + 1)
     noise = GradientNoiseScale(every=1)
