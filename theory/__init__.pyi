@@ -1,3 +1,4 @@
+from . import canonical_ensemble as canonical_ensemble
 from . import characteristic as characteristic
 from . import clustering as clustering
 from . import conjugate_directions as conjugate_directions
