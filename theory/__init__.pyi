@@ -10,6 +10,7 @@ from . import differentiation as differentiation
 from . import estimators as estimators
 from . import families as families
 from . import fisher as fisher
+from . import gaussian_information as gaussian_information
 from . import generalization as generalization
 from . import geometry as geometry
 from . import information as information

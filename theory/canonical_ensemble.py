@@ -1,4 +1,4 @@
-"""The canonical ensemble at a given inverse temperature: thermodynamics of a list of energy levels (Sec. 2.4).
+"""The canonical ensemble: thermodynamics of energy levels at an inverse temperature beta (Sec. 2.4).
 
 Level i with energy E_i and degeneracy g_i has the probability of Eq. 2.4.3,
 

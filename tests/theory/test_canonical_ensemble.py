@@ -37,9 +37,7 @@ def test_an_oscillator_follows_planck_and_its_heat_capacity_einstein():
     occupation = 1 / np.expm1(beta)
     np.testing.assert_allclose(oscillator.mean_energy, occupation + 0.5, rtol=1e-13)
     np.testing.assert_allclose(oscillator.log_partition_function, -np.log(2 * np.sinh(beta / 2)), rtol=1e-13)
-    np.testing.assert_allclose(
-        oscillator.heat_capacity, beta**2 * occupation * (occupation + 1), rtol=1e-12
-    )
+    np.testing.assert_allclose(oscillator.heat_capacity, beta**2 * occupation * (occupation + 1), rtol=1e-12)
     assert oscillator.probabilities.shape == (2, 2, 200)
 
 
