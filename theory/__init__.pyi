@@ -18,8 +18,10 @@ from . import landauer as landauer
 from . import likelihood as likelihood
 from . import maxent as maxent
 from . import natural_gradient as natural_gradient
+from . import nearest_neighbors as nearest_neighbors
 from . import noise_scale as noise_scale
 from . import perplexity as perplexity
+from . import plug_in as plug_in
 from . import probabilistic_pca as probabilistic_pca
 from . import propagation as propagation
 from . import quadrature as quadrature
