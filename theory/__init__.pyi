@@ -7,11 +7,13 @@ from . import cumulants as cumulants
 from . import descent as descent
 from . import differential_entropy as differential_entropy
 from . import differentiation as differentiation
+from . import edgeworth as edgeworth
 from . import estimators as estimators
 from . import families as families
 from . import fisher as fisher
 from . import gaussian_information as gaussian_information
 from . import generalization as generalization
+from . import generalized_entropies as generalized_entropies
 from . import geometry as geometry
 from . import information as information
 from . import landauer as landauer
