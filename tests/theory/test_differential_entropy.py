@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats as laws
 from scipy.integrate import quad
+from scipy.special import rel_entr
 
 from curvezoo.theory import differential_entropy, information
 from curvezoo.theory.differential_entropy import Density
@@ -247,6 +248,48 @@ def slowly_normalized(x):
     return -np.log(x) - 2 * np.log(np.log(x))
 
 
+def test_jensen_shannon_is_half_the_sum_of_the_divergences_from_the_mixture():
+    p, q = laws.norm(0, 1), laws.cauchy(1, 0.3)
+
+    def integrand(x):
+        a, b = p.pdf(x), q.pdf(x)
+        return (rel_entr(a, (a + b) / 2) + rel_entr(b, (a + b) / 2)) / 2
+
+    ours = differential_entropy.jensen_shannon(p, q)
+    pieces = [(-np.inf, -5), (-5, 1), (1, 5), (5, np.inf)]
+    expected = sum(quad(integrand, *piece, epsabs=1e-13, epsrel=1e-12, limit=200)[0] for piece in pieces)
+    assert ours == pytest.approx(expected, abs=1e-9)
+    assert differential_entropy.jensen_shannon(q, p) == pytest.approx(ours, abs=1e-10)
+    assert differential_entropy.jensen_shannon(p, q, base=2) == pytest.approx(ours / np.log(2), rel=1e-12)
+    # It tends to that of fine bins.
+    bins = np.diff([law.cdf(np.linspace(-2000, 2000, 400_001)) for law in (p, q)])
+    assert information.jensen_shannon(*(bins / bins.sum(axis=1, keepdims=True))) == pytest.approx(
+        ours, abs=2e-4
+    )
+
+
+def test_jensen_shannon_of_overlapping_uniform_densities_counts_the_masses():
+    # A share s of each mass is common: 1 - s of p and of q contribute log 2 each.
+    for shift in (0.0, 0.25, 0.9, 1.0, 50.0):
+        ours = differential_entropy.jensen_shannon(laws.uniform(0, 1), laws.uniform(shift, 1))
+        assert ours == pytest.approx(min(shift, 1.0) * np.log(2), abs=1e-10)
+    # q has a share of 1 / 4 of the length of p: m is 5 / 2 within q and 1 / 2 outside, for p = 1 and q = 4.
+    nested = differential_entropy.jensen_shannon(laws.uniform(0, 1), laws.uniform(0.5, 0.25))
+    expected = (0.25 * np.log(1 / 2.5) + 0.75 * np.log(2) + np.log(4 / 2.5)) / 2
+    assert nested == pytest.approx(expected, abs=1e-10)
+
+
+def test_jensen_shannon_is_finite_where_the_divergences_are_not():
+    assert differential_entropy.jensen_shannon(laws.norm(), laws.norm(1e6, 1)) == pytest.approx(np.log(2))
+    assert differential_entropy.jensen_shannon(laws.norm(0, 2), laws.norm(0, 2)) == 0
+    # The log density of a narrow Gaussian underflows under the tails of a Cauchy density.
+    narrow = differential_entropy.jensen_shannon(laws.norm(0, 1e-6), laws.cauchy())
+    assert np.log(2) - 1e-3 < narrow < np.log(2)
+    # Close densities: D = (d sigma)^2 F / 8 for the Fisher matrix F.
+    close = differential_entropy.jensen_shannon(laws.norm(0, 1), laws.norm(1e-3, 1))
+    assert close == pytest.approx(1e-6 / 8, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -308,6 +351,16 @@ def slowly_normalized(x):
         (
             lambda: differential_entropy.kl_divergence(laws.multivariate_normal([0, 1]), laws.norm()),
             r"p must be a density in one dimension, got x of shape \(2,\)",
+        ),
+        (
+            lambda: differential_entropy.jensen_shannon(laws.norm(), Density(lambda x: -x, (0, 1))),
+            r"q must integrate to 1 over its support \(0, 1\), got 0.632",
+        ),
+        (
+            lambda: differential_entropy.jensen_shannon(
+                laws.uniform(), Density(lambda x: np.where(x < 0.7, np.log(2), np.nan), (0.5, 1), (0.7,))
+            ),
+            "q must",
         ),
         (lambda: Density(np.log, 3), "support must be .*, got 3"),
         (lambda: Density(np.log, None), "support must be .*, got None"),
