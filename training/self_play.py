@@ -8,6 +8,7 @@ from .parts.architecture import Architecture
 from .parts.games import BoardGame, Play
 from .parts.optimizer import Optimizer
 from .recipe import Recipe
+from .settings import named, section
 
 # Those that need nothing but the gradient.
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
@@ -96,12 +97,39 @@ class SelfPlay(Recipe):
         """
         from ..publishing import measures
 
-        measure, recipe = measures.get(card["measure"]), card["recipe"]
+        measure = measures.get(card["measure"])
+        game, search = game_of(card), search_of(card)
         return measure.measure(
-            model,
-            recipe["game"]["name"],
-            BoardGame(**recipe["game"]).describe(),
-            simulations=recipe["match_simulations"],
-            c=recipe["play"]["c"],
-            **measure.checked(options or {}),
+            model, game.name, game.describe(), **search, **measure.checked(options or {})
         )
+
+
+def game_of(card):
+    """Returns the `BoardGame` of a card; raises a ValueError that names the field if it is not valid.
+
+    Args:
+        card: The card of a network that plays a game.
+    """
+    with named("recipe.game"):
+        settings = section(card["recipe"], "game")
+        if "name" not in settings:
+            raise ValueError("it lacks name")
+        return BoardGame("").restored(settings)
+
+
+def search_of(card):
+    """Returns the `simulations` and the constant `c` of the matches of a card, by name.
+
+    Args:
+        card: The card of a network that plays a game.
+
+    Raises:
+        ValueError: If one is not valid; the message names the field.
+    """
+    simulations = card["recipe"].get("match_simulations", 100)
+    with named("recipe.play"):
+        play = Play().restored(section(card["recipe"], "play"))
+    return {
+        "simulations": arguments.integer("recipe.match_simulations", simulations, 1),
+        "c": play.c,
+    }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import arguments, quiet
 from ..publishing import cards
+from ..training.self_play import game_of, search_of
 from . import catalogue
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ def player(
     quiet.load_keras()
     from ..agents.players import SearchPlayer
 
-    recipe = card["recipe"]
+    search = search_of(card)
     return SearchPlayer(
         game,
         _evaluator(name, game),
-        recipe["match_simulations"] if simulations is None else simulations,
-        c=recipe["play"]["c"],
+        search["simulations"] if simulations is None else simulations,
+        c=search["c"],
         temperature=temperature,
         moves=moves,
         seed=seed,
@@ -130,15 +131,13 @@ def check(name, simulations=None):
     Raises:
         ValueError: If not.
     """
-    from ..agents.games import Game
-
     if simulations is not None:
         arguments.integer("simulations", simulations, 1)
     card = cards.read(cards.folder_of(name))
     if card["measure"] != MEASURE:
         valid = ", ".join(names()) or "none is published yet"
         raise ValueError(f"name must be that of a network for a game, got {str(name)!r}; valid: {valid}")
-    return card, Game(card["recipe"]["game"]["name"])
+    return card, game_of(card).make()
 
 
 def _opponent(against, game, seed):
