@@ -35,16 +35,16 @@ def test_two_numbers_have_the_closed_form_at_any_distance_from_an_end(distance):
 def test_a_few_weighted_numbers_match_a_root_in_60_digits(mean):
     values, weights = [-2.0, -1.5, 0.0, 0.25, 2.5], [0.5, 2.0, 1e-3, 4.0, 1.0]
     expected = exact_tilt(values, mean, weights)
-    assert tilting.tilt(values, mean, weights) == pytest.approx(expected, rel=1e-13)
+    assert tilting.tilt(values, mean, weights) == pytest.approx(expected, rel=1e-13, abs=0)
     for unit in (1e-200, 1e200):
         scaled = tilting.tilt(np.array(values) * unit, mean * unit, weights)
-        assert scaled == pytest.approx(expected / unit, rel=1e-12)
+        assert scaled == pytest.approx(expected / unit, rel=1e-12, abs=0)
 
 
 def test_scales_twelve_orders_apart_are_resolved():
     # (1 - exp(-b)) / 2 = (1e12 - 1/2) exp(-1e12 b), so b is about 2e12 exp(-1e12 b).
     beta = tilting.tilt([0.0, 1.0, 1e12], 0.5, np.ones(3))
-    assert beta == pytest.approx(2e12 * np.exp(-1e12 * beta), rel=1e-4)
+    assert beta == pytest.approx(2e12 * np.exp(-1e12 * beta), rel=1e-4, abs=0)
     assert 5e-11 < beta < 5.4e-11
 
 
