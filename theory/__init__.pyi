@@ -1,3 +1,4 @@
+from . import autocorrelation as autocorrelation
 from . import canonical_ensemble as canonical_ensemble
 from . import characteristic as characteristic
 from . import clustering as clustering
