@@ -1,7 +1,9 @@
+from . import autocorrelation as autocorrelation
 from . import canonical_ensemble as canonical_ensemble
 from . import characteristic as characteristic
 from . import clustering as clustering
 from . import conjugate_directions as conjugate_directions
+from . import conjugate_priors as conjugate_priors
 from . import counting as counting
 from . import cumulants as cumulants
 from . import descent as descent
@@ -15,6 +17,7 @@ from . import gaussian_information as gaussian_information
 from . import generalization as generalization
 from . import generalized_entropies as generalized_entropies
 from . import geometry as geometry
+from . import grid_posterior as grid_posterior
 from . import information as information
 from . import landauer as landauer
 from . import likelihood as likelihood
@@ -30,6 +33,7 @@ from . import quadrature as quadrature
 from . import quasi_newton as quasi_newton
 from . import random_matrix as random_matrix
 from . import returns as returns
+from . import riemannian_curvature as riemannian_curvature
 from . import rmsprop as rmsprop
 from . import sample_quality as sample_quality
 from . import sampling as sampling

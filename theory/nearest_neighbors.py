@@ -51,7 +51,7 @@ def entropy(x, neighbors=3, base=None):
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=5000)
-        >>> abs(entropy(x) - np.log(2 * np.pi * np.e) / 2) < 0.05
+        >>> bool(abs(entropy(x) - np.log(2 * np.pi * np.e) / 2) < 0.05)
         True
     """
     x = _examples("x", x)
