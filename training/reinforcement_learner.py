@@ -129,6 +129,8 @@ def export(agent, name=""):
 
     policy, space = agent.policy, agent.environments.observation_space
     kind = agent.environments.observations.dtype
+    # Networks compute in float32.
+    kind = np.dtype("float32") if kind == np.float64 else kind
     observed = tf.TensorSpec((None, *policy.observation_shape), kind, name="observations")
     drawn = [tf.TensorSpec((), tf.int32, name="seed"), tf.TensorSpec((), tf.bool, name="deterministic")]
     space.seed(0)

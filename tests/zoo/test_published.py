@@ -16,7 +16,7 @@ from curvezoo import data, zoo
 from curvezoo.data.splits import Splits
 from curvezoo.publishing import cards, saved_model
 from curvezoo.publishing.accounting import totals
-from curvezoo.publishing.measures import returns, variational
+from curvezoo.publishing.measures import games, returns, variational
 from curvezoo.training.kinds import kind_of
 from curvezoo.training.parts import kinds
 from curvezoo.zoo import drawing, writing
@@ -64,6 +64,12 @@ EXPECTED_RETURNS = {
     "ddpg_pendulum": -180,
     "ppo_pendulum": -200,
     "trpo_pendulum": -250,
+    "ppo_halfcheetah": 1400,
+}
+# Results of matches that trained networks reach, at least.
+EXPECTED_MATCHES = {
+    "alphazero_tic_tac_toe": {"minimax_losses": 0},
+    "alphazero_connect_four": {"one_step_wins": 0.95, "mcts_score": 0.6, "raw_score": 0.6, "first_move": 3},
 }
 MEASURES = {name: zoo.describe(name)["card"]["measure"] for name in PUBLISHED}
 GENERATIVE = [name for name, measure in MEASURES.items() if measure in drawing.MEASURES]
@@ -71,6 +77,9 @@ WRITERS = [name for name, measure in MEASURES.items() if measure in writing.MEAS
 # Their measurement takes a minute or more: they are measured again on the first images alone.
 COSTLY = [name for name in GENERATIVE if zoo.describe(name)["data"] == "mnist"]
 AGENTS = [name for name, measure in MEASURES.items() if measure == "returns"]
+GAMES = [name for name, measure in MEASURES.items() if measure == "games"]
+# What extras an agent's environment needs.
+SIMULATORS = {"ppo_halfcheetah": "mujoco"}
 # Data sets that need no download.
 EMBEDDED = ("digits", "text", "numbers", "dates")
 CLASSIFIERS = [name for name, measure in MEASURES.items() if measure == "classification"]
@@ -83,7 +92,9 @@ def plain(name):
 
 
 def test_all_expected_models_are_published():
-    assert {*EXPECTED, *EXPECTED_NATS, *EXPECTED_IMAGES, *EXPECTED_RETURNS} <= set(PUBLISHED)
+    assert {*EXPECTED, *EXPECTED_NATS, *EXPECTED_IMAGES, *EXPECTED_RETURNS, *EXPECTED_MATCHES} <= set(
+        PUBLISHED
+    )
 
 
 # A generator has no forward pass of images.
@@ -101,9 +112,18 @@ def test_keras_tensorflow_and_tfsm_layer_reproduce_the_golden_outputs(name):
     if len(inputs) == 1:
         readers.append(keras.layers.TFSMLayer(str(folder), call_endpoint="serve"))
     for read in readers:
-        np.testing.assert_allclose(read(*inputs), outputs, rtol=1e-4, atol=1e-4)
         first = [array[:1] for array in inputs]
-        np.testing.assert_allclose(read(*first), outputs[:1], rtol=1e-4, atol=1e-4)
+        for found, expected in zip(listed(read(*inputs)), listed(outputs), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        for found, expected in zip(listed(read(*first)), listed(outputs), strict=True):
+            np.testing.assert_allclose(found, expected[:1], rtol=1e-4, atol=1e-4)
+
+
+def listed(outputs):
+    """Returns the outputs of a model, or of an endpoint by their names in order, as a list."""
+    if isinstance(outputs, dict):
+        return [outputs[name] for name in sorted(outputs)]
+    return outputs if isinstance(outputs, list) else [outputs]
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -153,6 +173,9 @@ def test_the_card_has_the_right_counts_and_the_current_recipe(name):
     assert card["metrics"].get("nats_per_token", 0) <= EXPECTED_NATS.get(name, 0)
     for key, most in EXPECTED_IMAGES.get(name, {}).items():
         assert card["metrics"][key] <= most
+    for key, least in EXPECTED_MATCHES.get(name, {}).items():
+        value = card["metrics"][key]
+        assert value == least if key in ("first_move", "minimax_losses") else value >= least
     if name in EXPECTED_RETURNS:
         assert card["metrics"]["return_mean"] >= EXPECTED_RETURNS[name]
 
@@ -162,7 +185,7 @@ def test_the_card_has_the_right_counts_and_the_current_recipe(name):
     [
         pytest.param(name, marks=[] if source in EMBEDDED else [pytest.mark.dataset(source)])
         for name in PUBLISHED
-        if name not in (*COSTLY, *AGENTS)
+        if name not in (*COSTLY, *AGENTS, *GAMES)
         for source in [zoo.describe(name)["data"]]
     ],
 )
@@ -215,11 +238,26 @@ def test_the_first_images_have_the_scores_of_the_card_within_standard_errors(nam
 
 @pytest.mark.parametrize("name", AGENTS)
 def test_agents_play_as_well_as_their_card_says(name, monkeypatch):
+    if name in SIMULATORS:
+        pytest.importorskip(SIMULATORS[name])
     monkeypatch.setattr(returns, "EPISODES", 10)
     scores, card = zoo.evaluate(name), zoo.describe(name)["card"]["metrics"]
     # Rounding differs between processors, and grows in long episodes: other episodes of the same policy.
     error = card["return_std"] * math.sqrt(1 / scores["episodes"] + 1 / card["episodes"])
     assert abs(scores["return_mean"] - card["return_mean"]) <= 5 * error + 1e-6
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_networks_play_games_as_well_as_their_card_says(name, monkeypatch):
+    number = 8
+    monkeypatch.setattr(games, "GAMES", number)
+    monkeypatch.setattr(games, "PERFECT_GAMES", number)
+    scores, card = zoo.evaluate(name), zoo.describe(name)["card"]["metrics"]
+    assert scores["minimax_losses"] == card["minimax_losses"]
+    for key in ("one_step_wins", "mcts_score", "raw_score"):
+        # Rounding differs between processors, and a game may go another way.
+        error = math.sqrt(max(card[key] * (1 - card[key]), 0.05) / number)
+        assert abs(scores[key] - card[key]) <= 4 * error, key
 
 
 @pytest.mark.parametrize("name", AGENTS)
@@ -290,15 +328,24 @@ def test_a_card_stays_valid_when_a_part_gains_a_setting(name, monkeypatch):
         kind = dataclasses.make_dataclass(type(part).__name__, fields, bases=(type(part),), frozen=True)
         return kind(**{f.name: getattr(part, f.name) for f in dataclasses.fields(part)})
 
-    names = ("data", "environment", "objective", "optimizer", "generator_optimizer", "penalty")
+    names = (
+        "data",
+        "environment",
+        "game",
+        "play",
+        "objective",
+        "optimizer",
+        "generator_optimizer",
+        "penalty",
+    )
     parts = {key: extended(getattr(recipe, key)) for key in names if hasattr(recipe, key)}
     longer = dataclasses.replace(recipe, **parts)
     restored = longer.restored(card["recipe"])
     assert restored.settings() == longer.settings()
     assert restored.differences(longer) == {}
-    whole = "environment" if name in AGENTS else "objective"
+    whole = next(key for key in ("environment", "play", "objective") if key in parts)
     assert restored.settings()[whole]["extra"] == 0.5
-    if name in AGENTS:
+    if whole != "objective":
         return
     monkeypatch.setitem(kinds.OBJECTIVES, recipe.objective.kind, type(parts["objective"]))
     monkeypatch.setitem(kinds.DATA, recipe.data.kind, type(parts["data"]))

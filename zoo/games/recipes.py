@@ -54,6 +54,6 @@ RECIPES = (
             arena_every=10,
         ),
         optimizer=Optimizer("adamw", learning_rate=2e-3, schedule="cosine", warmup=2.0, weight_decay=1e-2),
-        iterations=150,
+        iterations=70,
     ),
 )
