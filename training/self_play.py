@@ -99,9 +99,7 @@ class SelfPlay(Recipe):
 
         measure = measures.get(card["measure"])
         game, search = game_of(card), search_of(card)
-        return measure.measure(
-            model, game.name, game.describe(), **search, **measure.checked(options or {})
-        )
+        return measure.measure(model, game.name, game.describe(), **search, **measure.checked(options or {}))
 
 
 def game_of(card):

@@ -76,7 +76,7 @@ def show(match, name, against):
     for side, part in parts.items():
         if part.games:
             numbers = (part.games, part.wins, part.draws, part.losses)
-            table.add_row(side, *map(str, numbers), f"{part.score:.1%}")
+            table.add_row(side, *map(str, numbers), f"{100 * part.score:.1f} %")
     rich.console.Console().print(table)
 
 

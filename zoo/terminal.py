@@ -112,9 +112,9 @@ class Duel:
             table.add_row(
                 str(node.action),
                 rich.text.Text(self._state.action_to_string(node.action)),
-                f"{priors[node.action]:.1%}",
+                f"{100 * priors[node.action]:.1f} %",
                 f"{node.visits:,}",
-                f"{policy[node.action]:.1%}",
+                f"{100 * policy[node.action]:.1f} %",
                 node.result or f"{node.value:+.2f}",
                 style="bold" if node.action == action else None,
             )

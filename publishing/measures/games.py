@@ -27,9 +27,9 @@ class Games(Measure):
     name = "games"
     columns = {  # noqa: RUF012
         "losses to perfect play": lambda scores: _losses(scores),
-        "wins against one-step": lambda scores: f"{scores['one_step_wins']:.0%}",
-        "points against MCTS": lambda scores: f"{scores['mcts_score']:.1%}",
-        "points against its policy": lambda scores: f"{scores['raw_score']:.1%}",
+        "wins against one-step": lambda scores: f"{100 * scores['one_step_wins']:.0f} %",
+        "points against MCTS": lambda scores: f"{100 * scores['mcts_score']:.1f} %",
+        "points against its policy": lambda scores: f"{100 * scores['raw_score']:.1f} %",
         "games": lambda scores: f"{scores['games']}",
     }
 
@@ -37,7 +37,7 @@ class Games(Measure):
         """Returns the losses to perfect play, or the points against Monte Carlo tree search."""
         if scores["minimax_losses"] is not None:
             return f"{_losses(scores)} games lost to perfect play"
-        return f"{scores['mcts_score']:.1%} of the points against MCTS"
+        return f"{100 * scores['mcts_score']:.1f} % of the points against MCTS"
 
     def check(self, model, spec):
         """Checks nothing: `measure` compares the model with the game."""
@@ -81,9 +81,12 @@ class Games(Measure):
         }
         summary = [
             *([("Games lost to perfect play", _losses(scores))] if perfect else []),
-            ("Games won against the one-step player", f"{scores['one_step_wins']:.1%}"),
-            (f"Points against MCTS with {ROLLOUTS:,} random games a move", f"{scores['mcts_score']:.1%}"),
-            ("Points against its own policy without search", f"{scores['raw_score']:.1%}"),
+            ("Games won against the one-step player", f"{100 * scores['one_step_wins']:.1f} %"),
+            (
+                f"Points against MCTS with {ROLLOUTS:,} random games a move",
+                f"{100 * scores['mcts_score']:.1f} %",
+            ),
+            ("Points against its own policy without search", f"{100 * scores['raw_score']:.1f} %"),
             ("First move", game.initial().action_to_string(scores["first_move"])),
             ("Simulations a move", f"{simulations:,}"),
         ]
