@@ -1,8 +1,8 @@
 """Short names for the operations in a SavedModel's functions.
 
 TensorFlow names an operation after the layers that made it, as in
-`while/decoder/block_3/attention/query/Tensordot/Reshape`. The names are two thirds of the file of a graph, and
-have no meaning for the computation. Functions, their arguments, outputs, variables and endpoints keep
+`while/decoder/block_3/attention/query/Tensordot/Reshape`. The names are two thirds of the file of a graph
+and have no meaning for the computation. Functions, their arguments, outputs, variables and endpoints keep
 theirs.
 """
 

@@ -57,7 +57,8 @@ def test_the_command_prints_the_results_as_first_and_second_player(folder, capsy
     played = zoo.match(folder, "random", games=9, seed=4)
     for row, part in zip(rows, (played.part(True), played.part(False), played), strict=True):
         expected = (part.games, part.wins, part.draws, part.losses)
-        assert row[-5:-1] == [str(number) for number in expected] and row[-1] == f"{part.score:.1%}"
+        assert row[-6:-2] == [str(number) for number in expected]
+        assert " ".join(row[-2:]) == f"{100 * part.score:.1f} %"
     assert rows[0][:2] == ["moving", "first"] and rows[2][0] == "all"
 
 

@@ -89,8 +89,8 @@ def test_the_network_shows_visits_policy_and_values_of_its_moves():
     assert len(rows) == 7
     for action, row in enumerate(rows):
         visits, value = int(search.visits[0, action]), search.values[0, action]
-        expected = [str(action), f"x{action}", "14.3%", str(visits), f"{visits / 50:.1%}", f"{value:+.2f}"]
-        assert row == expected
+        expected = f"{action} x{action} 14.3 % {visits} {2 * visits:.1f} % {value:+.2f}"
+        assert row == expected.split()
     best = search.best()[0]
     assert f"The network plays x{best} (value +0.00 for the network, 50 simulations)" in text
 

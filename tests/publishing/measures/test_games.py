@@ -51,14 +51,14 @@ def test_scores_are_those_of_the_matches(tic_tac_toe, played):
     assert [row[3:] for row in played] == [(400, 0), (4, 0), (4, 0), (4, 2)]
     assert MEASURE.brief(evaluation.scores) == "3 of 400 games lost to perfect play"
     cells = [cell(evaluation.scores) for cell in MEASURE.columns.values()]
-    assert cells == ["3 of 400", "50%", "62.5%", "62.5%", "15"]
+    assert cells == ["3 of 400", "50 %", "62.5 %", "62.5 %", "15"]
 
 
 def test_a_game_that_is_not_solved_has_no_losses_to_perfect_play(game_network, played):
     scores = MEASURE.measure(game_network("connect_four"), "connect_four", {}, simulations=4).scores
     assert scores["minimax_losses"] is None and scores["games"] == 12
     assert [row[2] for row in played] == [OneStepPlayer, MCTSPlayer, PolicyPlayer]
-    assert MEASURE.brief(scores) == "62.5% of the points against MCTS"
+    assert MEASURE.brief(scores) == "62.5 % of the points against MCTS"
     assert next(iter(MEASURE.columns.values()))(scores) == ""
 
 
