@@ -64,6 +64,7 @@ EXPECTED_RETURNS = {
     "ddpg_pendulum": -180,
     "ppo_pendulum": -200,
     "trpo_pendulum": -250,
+    "ppo_lunarlander": 200,
     "ppo_halfcheetah": 1400,
 }
 # Results of matches that trained networks reach, at least.
@@ -79,7 +80,7 @@ COSTLY = [name for name in GENERATIVE if zoo.describe(name)["data"] == "mnist"]
 AGENTS = [name for name, measure in MEASURES.items() if measure == "returns"]
 GAMES = [name for name, measure in MEASURES.items() if measure == "games"]
 # What extras an agent's environment needs.
-SIMULATORS = {"ppo_halfcheetah": "mujoco"}
+SIMULATORS = {"ppo_halfcheetah": "mujoco", "ppo_lunarlander": "Box2D"}
 # Data sets that need no download.
 EMBEDDED = ("digits", "text", "numbers", "dates")
 CLASSIFIERS = [name for name, measure in MEASURES.items() if measure == "classification"]
