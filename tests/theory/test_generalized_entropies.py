@@ -87,8 +87,15 @@ def test_a_bell_state_is_pure_and_each_half_is_fully_mixed():
     half = np.trace(rho.reshape(2, 2, 2, 2), axis1=1, axis2=3)
     assert von_neumann(rho) == pytest.approx(0, abs=1e-14)
     assert von_neumann(half, base=2) == pytest.approx(1, abs=1e-14)
-    # Rounding errors of zero eigenvalues do not count as possible states.
-    assert renyi(spectrum(rho), 0) == 0
+
+
+def test_rounding_errors_of_zero_eigenvalues_do_not_count_as_states():
+    rng = np.random.default_rng(2)
+    for rank in (1, 2, 3):
+        states = np.linalg.qr(rng.normal(size=(8, rank)) + 1j * rng.normal(size=(8, rank)))[0]
+        rho = states @ states.conj().T / rank
+        assert renyi(spectrum(rho), 0) == np.log(rank)
+        assert von_neumann(rho) == pytest.approx(np.log(rank), abs=1e-14)
 
 
 def test_von_neumanns_entropy_is_shannons_in_any_basis():
