@@ -81,6 +81,25 @@ def batch_normalization(momentum=0.9, epsilon=1e-5, **kwargs):
     return BatchNormalization(momentum=momentum, epsilon=epsilon, **kwargs)
 
 
+def fix_statistics(layer):
+    """Makes a given mean and variance of a Keras `Normalization` constants of every graph of the layer.
+
+    Keras holds them as tensors, which a traced graph takes as further inputs. A model that is exported to
+    ONNX would then demand them from its user.
+
+    Args:
+        layer: A built `keras.layers.Normalization` with a mean and a variance. Any other layer, and one whose
+            statistics are weights, stays as it is.
+
+    Returns:
+        The layer.
+    """
+    if isinstance(layer, keras.layers.Normalization) and layer.input_mean is not None:
+        layer.mean = keras.ops.convert_to_numpy(layer.mean)
+        layer.variance = keras.ops.convert_to_numpy(layer.variance)
+    return layer
+
+
 def layer_normalization(epsilon=1e-5, **kwargs):
     """Returns layer norm over the last axis, Eqs. 5.1.4 and 5.1.5, with a learned scale and offset.
 

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..files import replacing, write_json
+from ..layers.normalization import fix_statistics
 from . import bounded, card_form, cards, short_names, tokenizers
 
 _COMPRESSED_FROM = 256
@@ -152,6 +153,8 @@ def load(name_or_path, model=""):
     weights = folder / _file(model or "model", "weights.h5")
     bounded.check_weights(weights, network)
     network.load_weights(weights)
+    for layer in getattr(network, "layers", ()):
+        fix_statistics(layer)
     return tokenizers.attach(network, tokenizers.read(folder))
 
 

@@ -1,7 +1,10 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from curvezoo import layers
+from curvezoo import layers, zoo
+from curvezoo.layers.normalization import fix_statistics
 
 X = np.random.default_rng(0).normal(loc=2.0, scale=3.0, size=(8, 5))
 
@@ -52,3 +55,24 @@ def test_layer_norm_does_not_depend_on_the_batch():
 def test_an_error_names_an_unknown_kind():
     with pytest.raises(ValueError, match="normalization must be one of None, batch, layer, got 'group'"):
         layers.activation_normalization("group")
+
+
+def captured_constants(model):
+    """Returns the tensors besides variables that a model's graph takes as further inputs."""
+    traced = tf.function(model).get_concrete_function(tf.TensorSpec((None, *model.input_shape[1:])))
+    variables = {id(v.value.handle) for v in model.variables}
+    return [inner for outer, inner in traced.graph.captures if id(outer) not in variables]
+
+
+def test_the_statistics_of_published_and_new_classifiers_are_constants_of_their_graphs():
+    for model in (zoo.load("cnn_digits"), zoo.build("mlp_digits")):
+        assert captured_constants(model) == []
+
+
+def test_fixed_statistics_normalize_as_before_in_every_precision():
+    for policy in ("float32", "mixed_bfloat16"):
+        layer = keras.layers.Normalization(mean=[0.2, 0.4, 0.1], variance=[2.0, 0.5, 1e-20], dtype=policy)
+        images = np.random.default_rng(0).uniform(size=(2, 4, 4, 3)).astype("float32")
+        before = np.array(keras.ops.cast(layer(images), "float32"))
+        after = np.array(keras.ops.cast(fix_statistics(layer)(images), "float32"))
+        np.testing.assert_array_equal(after, before)

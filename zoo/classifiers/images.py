@@ -34,10 +34,13 @@ def standardized_images(spec):
     """
     import keras
 
+    from ...layers.normalization import fix_statistics
+
     images = keras.Input(spec.shape, name="images")
     variance = [s * s for s in spec.std]
     standardize = keras.layers.Normalization(mean=list(spec.mean), variance=variance, name="standardize")
-    return images, standardize(images)
+    standardize.build(images.shape)
+    return images, fix_statistics(standardize)(images)
 
 
 def logits_of(features, spec, kernel_initializer="glorot_uniform"):
