@@ -126,9 +126,9 @@ class MCTSPlayer:
     """
 
     def __init__(self, game, rollouts=1000, c=2.0, seed=0):
+        spiel_game = require_game(game).initial().get_game()
         import pyspiel
 
-        spiel_game = require_game(game).initial().get_game()
         rollouts = arguments.integer("rollouts", rollouts, 1)
         c, seed = arguments.positive_number("c", c), arguments.seed("seed", seed)
         evaluator = pyspiel.RandomRolloutEvaluator(1, seed)
