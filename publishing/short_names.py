@@ -22,33 +22,40 @@ def shorten(folder):
     path = pathlib.Path(folder) / "saved_model.pb"
     model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     for graph in model.meta_graphs:
-        for function in graph.graph_def.library.function:
-            _shorten(function)
+        functions = graph.graph_def.library.function
+        names = {function.signature.name: _shorten(function) for function in functions}
+        for node in graph.object_graph_def.nodes:
+            if node.WhichOneof("kind") == "captured_tensor":
+                tensor = node.captured_tensor
+                tensor.name = _renamed(tensor.name, names[tensor.concrete_function])
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _shorten(function):
-    """Renames the operations of one function, a `FunctionDef`."""
+    """Renames the operations of one function, a `FunctionDef`; returns the new names by the old ones."""
     taken = {argument.name for argument in function.signature.input_arg}
     numbers = (name for number in range(2**31) if (name := _name(number)) not in taken)
     names = {node.name: next(numbers) for node in function.node_def}
 
-    def renamed(reference):
-        # `^name` is a control input, `name:output:index` an output; arguments are not in `names`.
-        control = "^" if reference.startswith("^") else ""
-        name, colon, rest = reference.removeprefix("^").partition(":")
-        return f"{control}{names.get(name, name)}{colon}{rest}"
-
     for node in function.node_def:
         node.name = names[node.name]
-        node.input[:] = [renamed(reference) for reference in node.input]
+        node.input[:] = [_renamed(reference, names) for reference in node.input]
         node.ClearField("experimental_debug_info")
         # Operations with one device need no colocation, which names others.
         if "_class" in node.attr:
             del node.attr["_class"]
     for outputs in (function.ret, function.control_ret):
         for key in list(outputs):
-            outputs[key] = renamed(outputs[key])
+            outputs[key] = _renamed(outputs[key], names)
+    return names
+
+
+def _renamed(reference, names):
+    """Returns a reference with the new name: `^name` to control, `name:output:index` or `name:index`."""
+    control = "^" if reference.startswith("^") else ""
+    name, colon, rest = reference.removeprefix("^").partition(":")
+    # The names of arguments stay.
+    return f"{control}{names.get(name, name)}{colon}{rest}"
 
 
 def _name(number):

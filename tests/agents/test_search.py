@@ -442,7 +442,7 @@ def test_a_network_gets_observations_filled_up_to_its_batch():
     priors, values = Network(TIC_TAC_TOE, function, batch=5)(states)
     assert priors.shape == (2, 9) and values.tolist() == [9, 9]
     Network(TIC_TAC_TOE, function)(states)
-    assert shapes == [(5, 3, 3, 3), (2, 3, 3, 3)]
+    assert shapes == [(5, 3, 3, 4), (2, 3, 3, 4)]
 
 
 def test_legal_actions_whose_priors_are_all_zero_get_equal_ones():

@@ -268,7 +268,7 @@ class Here:
         return future
 
 
-def test_replicas_make_the_step_of_one_device():
+def test_replicas_make_the_step_of_one_device(mirrored):
     def plain():
         keras.utils.set_random_seed(0)
         x = keras.Input(GAME.observation_shape)
@@ -281,9 +281,8 @@ def test_replicas_make_the_step_of_one_device():
         random.dirichlet(np.ones(9), 16).astype("float32"),
         random.choice([-1.0, 1.0], 16).astype("float32"),
     )
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     results = []
-    for scope in (tf.distribute.get_strategy(), strategy):
+    for scope in (tf.distribute.get_strategy(), mirrored):
         with scope.scope():
             learner = AlphaZero(GAME, plain(), optimizer=keras.optimizers.SGD(0.5), strategy=scope, **SMALL)
         losses = [learner.update(*batch) for _ in range(2)]

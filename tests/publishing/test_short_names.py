@@ -23,6 +23,8 @@ class Module(tf.Module):
             result = tf.ones_like(n0)
             for _ in tf.range(exponent):
                 result *= n0
+            # The inner function captures a tensor of this one.
+            result = tf.function(lambda x: x + 0 * result)(tf.ones_like(n0)) - 1 + result
             return {
                 "result": tf.cond(exponent > 1, lambda: result, lambda: result + 0.0),
                 "calls": self.calls,

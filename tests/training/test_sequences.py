@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from curvezoo import data, zoo
-from curvezoo.publishing import account, cards, saved_model
+from curvezoo.publishing import account, card_form, cards, saved_model
 from curvezoo.training import Resources, checkpoints, runs
 
 PATH = pathlib.Path(__file__).with_name("toy_language.py")
@@ -142,7 +142,7 @@ def test_a_tokenizer_of_another_size_is_refused(run, tmp_path):
     with pytest.raises(ValueError, match=r"tokenizer\.json is corrupted"):
         saved_model.load(folder)
     card = json.loads((folder / "card.json").read_text()) | {"files": cards.hashes(folder)}
-    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.json").write_text(json.dumps(card_form.sealed(card)))
     with pytest.raises(ValueError, match=r"tokenizer\.json must have the \d+ tokens of the model, got 3"):
         saved_model.load(folder)
 
