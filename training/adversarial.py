@@ -46,6 +46,7 @@ class Adversarial(Fitted):
 
     def __post_init__(self):
         super().__post_init__()
+        self.objective.check_epochs(self.epochs)
         for name in ("generator_optimizer", "discriminator_optimizer"):
             optimizer = getattr(self, name)
             arguments.one_of(name, optimizer.name, OPTIMIZERS)

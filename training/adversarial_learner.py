@@ -36,7 +36,6 @@ class AdversarialLearner(FittedLearner):
 
     def _compiled(self, distributed):
         recipe, model = self.recipe, self.recipe.model.build(self.splits.spec)
-        losses = {name: value for name, value in recipe.objective.settings().items() if name != "kind"}
         steps, execution = self.splits.steps_per_epoch, recipe.execution
         model.compile(
             _optimizer(recipe.generator_optimizer, model.generator, recipe.epochs, steps),
@@ -46,7 +45,7 @@ class AdversarialLearner(FittedLearner):
                 recipe.epochs,
                 steps * recipe.objective.discriminator_steps,
             ),
-            **losses,
+            **recipe.objective.losses(steps),
             seed=recipe.seed,
             jit_compile=execution.jit_compile and not distributed,
             steps_per_execution=1 if distributed else execution.steps_per_execution,

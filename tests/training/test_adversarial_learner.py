@@ -173,6 +173,8 @@ def test_a_run_on_other_images_learns_from_them(tmp_path):
         ({"penalty_weight": -1.0}, "penalty_weight must be"),
         ({"discriminator_steps": 0}, "discriminator_steps must be an integer of at least 1"),
         ({"information": -1.0}, "information must be"),
+        ({"information_warmup": -1.0}, "information_warmup must be"),
+        ({"information_delay": 3.0}, "information_delay must be less than epochs=3, got 3"),
         ({"generator_optimizer.name": "lbfgs"}, "generator_optimizer must be one of adam, adamw"),
         (
             {"discriminator_optimizer.warmup": 3.0},

@@ -47,6 +47,9 @@ class AdversarialLoss(Part):
         arguments.nonnegative_number("penalty_weight", self.penalty_weight)
         arguments.integer("discriminator_steps", self.discriminator_steps, 1)
 
+    def check_epochs(self, epochs):
+        """Raises a `ValueError` if a setting does not fit a number of epochs; every one here does."""
+
     def prepare(self, splits, seed):
         """Returns the splits unchanged: (images, labels). Training does not see the labels."""
         return splits
@@ -56,6 +59,14 @@ class AdversarialLoss(Part):
         from ..adversarial_watch import AdversarialWatch
 
         return [AdversarialWatch()]
+
+    def losses(self, steps_per_epoch):
+        """Returns the arguments of `zoo.generative.GAN.compile` that set the losses.
+
+        Args:
+            steps_per_epoch: Steps of the generator in an epoch.
+        """
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def endpoints(self, generator, critic, images):
         """Returns the endpoints of both networks, by name.
@@ -85,6 +96,8 @@ class InformationLoss(AdversarialLoss):
         discriminator_steps: As for `AdversarialLoss`.
         information: The factor lambda of the category's term.
         code_information: That of the continuous codes' term.
+        information_delay: Number of epochs without the information term, which may be a fraction.
+        information_warmup: Number of epochs after them in which both factors rise linearly.
 
     Raises:
         ValueError: If a value is not valid.
@@ -93,11 +106,28 @@ class InformationLoss(AdversarialLoss):
     kind: ClassVar[str] = "adversarial_information"
     information: float = 1.0
     code_information: float = 1.0
+    information_delay: float = 0.0
+    information_warmup: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        arguments.nonnegative_number("information", self.information)
-        arguments.nonnegative_number("code_information", self.code_information)
+        for name in ("information", "code_information", "information_delay", "information_warmup"):
+            arguments.nonnegative_number(name, getattr(self, name))
+
+    def check_epochs(self, epochs):
+        """Raises a `ValueError` if training ends before the information term begins."""
+        if self.information_delay >= epochs:
+            raise ValueError(
+                f"information_delay must be less than epochs={epochs}, got {self.information_delay:g}"
+            )
+
+    def losses(self, steps_per_epoch):
+        """Returns the arguments of `zoo.generative.InfoGAN.compile`, with the warm-up in steps."""
+        in_steps = {
+            name: round(getattr(self, name) * steps_per_epoch)
+            for name in ("information_delay", "information_warmup")
+        }
+        return super().losses(steps_per_epoch) | in_steps
 
     def endpoints(self, generator, critic, images):
         """Returns the endpoints of both networks, with two more for the codes.

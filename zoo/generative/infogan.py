@@ -196,6 +196,9 @@ def critic(
 class InfoGAN(GAN):
     """A GAN whose networks also minimize -lambda E log Q(c|x), the information term (Eq. 7.5.4).
 
+    The term can rise from 0 after a delay, so that the generator first learns to draw from noise alone. The
+    other order binds each category to the first images that the generator finds, before it draws all kinds.
+
     The logs also have `category_information` and `code_information`, the lower bounds of Eq. 7.5.1 in nats
     for the category and for the continuous codes.
 
@@ -211,21 +214,45 @@ class InfoGAN(GAN):
         if generator.continuous:
             self._meter_names += ("code_information",)
 
-    def compile(self, *args, information=1.0, code_information=1.0, **kwargs):
+    def compile(
+        self,
+        *args,
+        information=1.0,
+        code_information=1.0,
+        information_delay=0,
+        information_warmup=0,
+        **kwargs,
+    ):
         """Sets how the networks are trained.
 
         Args:
             *args: As for `GAN.compile`.
             information: The factor lambda of the information term of the category.
             code_information: That of the continuous codes.
+            information_delay: Number of steps without the information term.
+            information_warmup: Number of steps after them in which both factors rise linearly.
             **kwargs: As for `GAN.compile`.
 
         Raises:
-            ValueError: If a factor is negative, or as for `GAN.compile`.
+            ValueError: If a factor or a number of steps is negative, or as for `GAN.compile`.
         """
         self._information = arguments.nonnegative_number("information", information)
         self._code_information = arguments.nonnegative_number("code_information", code_information)
+        self._delay = arguments.integer("information_delay", information_delay, 0)
+        self._warmup = arguments.integer("information_warmup", information_warmup, 0)
         super().compile(*args, **kwargs)
+
+    def information_share(self, step):
+        """Returns the share of the information term's final weight that a step has, a scalar in [0, 1].
+
+        After a delay of D steps it rises linearly during W steps: (n - D) / W in step n, from 0.
+
+        Args:
+            step: Number n of steps before, an integer or an integer scalar.
+        """
+        if not self._warmup:
+            return tf.cast(step >= self._delay, tf.float32)
+        return tf.clip_by_value((tf.cast(step, tf.float32) - self._delay) / self._warmup, 0.0, 1.0)
 
     def logits(self, outputs):
         """Returns the logits of real against fake, [B, 1], among the critic's outputs."""
@@ -245,7 +272,7 @@ class InfoGAN(GAN):
                 entropies[1], adversarial.gaussian_log_likelihood(continuous, *outputs[2:])
             )
             loss, logs = loss - self._code_information * bound, logs | {"code_information": bound}
-        return loss, logs
+        return self.information_share(self.optimizer.iterations) * loss, logs
 
 
 def _drawn_latents(generator, count, seed):

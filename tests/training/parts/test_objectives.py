@@ -3,9 +3,11 @@
 import pytest
 
 from curvezoo.training.parts import (
+    AdversarialLoss,
     BanditFeedback,
     CrossEntropy,
     Denoise,
+    InformationLoss,
     LabeledImages,
     NextToken,
     Pairs,
@@ -24,10 +26,26 @@ from curvezoo.training.parts.kinds import DATA, OBJECTIVES, from_settings
         Denoise("impulse", 0.3, "clean", "laplace"),
         NextToken(0.2),
         Translate(0.1),
+        AdversarialLoss("saturating", label_smoothing=0.1),
+        InformationLoss(information=0.5, information_delay=1.5, information_warmup=2.0),
     ],
 )
 def test_an_objective_can_be_rebuilt_from_its_settings(objective):
     assert from_settings(OBJECTIVES, objective.settings()) == objective
+
+
+def test_the_warmup_of_the_information_term_is_set_in_epochs_and_made_in_steps():
+    losses = InformationLoss(information=0.5, information_delay=1.5, information_warmup=0.3).losses(9)
+    assert (losses["information"], losses["information_delay"], losses["information_warmup"]) == (0.5, 14, 3)
+    # The rest is that of a plain network.
+    plain = AdversarialLoss().losses(9)
+    assert plain == {key: losses[key] for key in plain}
+    assert losses.keys() - plain.keys() == {
+        "information",
+        "code_information",
+        "information_delay",
+        "information_warmup",
+    }
 
 
 @pytest.mark.parametrize(

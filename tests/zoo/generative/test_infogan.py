@@ -88,6 +88,45 @@ def test_without_its_factor_the_information_term_trains_nothing():
     assert any(moved.values())
 
 
+def test_the_information_term_rises_linearly_after_its_delay():
+    gan = compiled(information_delay=4, information_warmup=8)
+    shares = [float(gan.information_share(step)) for step in range(15)]
+    np.testing.assert_array_equal(shares, [0] * 5 + [k / 8 for k in range(1, 8)] + [1] * 3)
+    gan = compiled(information_delay=2)
+    assert [float(gan.information_share(step)) for step in range(4)] == [0, 0, 1, 1]
+    assert float(compiled().information_share(0)) == 1
+
+
+def test_during_the_delay_the_generator_does_not_depend_on_the_recognition_of_codes():
+    def generators(steps):
+        """Returns the generator's weights after some steps, with each of two heads of Q."""
+        gans = [compiled(information_delay=1) for _ in range(2)]
+        for name in ("categories", "means"):
+            kernel = gans[1].discriminator.get_layer(name).kernel
+            kernel.assign(-2 * kernel)
+        for gan in gans:
+            for _ in range(steps):
+                gan.train_step(tf.constant(images()))
+        return [np.concatenate([np.ravel(w) for w in gan.generator.trainable_variables]) for gan in gans]
+
+    np.testing.assert_array_equal(*generators(1))
+    one, other = generators(2)
+    assert np.abs(one - other).max() > 1e-4
+
+
+def test_a_step_of_the_warmup_is_one_with_factors_of_that_share():
+    def trained(**settings):
+        gan = compiled(**settings)
+        gan.optimizer.iterations.assign(3)
+        gan.train_step(tf.constant(images()))
+        return [*gan.generator.trainable_variables, *gan.discriminator.trainable_variables]
+
+    rising = trained(information=0.5, code_information=0.2, information_delay=1, information_warmup=8)
+    constant = trained(information=0.125, code_information=0.05)
+    for one, other in zip(rising, constant, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6, err_msg=one.path)
+
+
 def test_codes_are_set_and_the_rest_stays_random(pair):
     generator, _ = pair
     latents = generator.latents(6, tf.constant([3, 0])).numpy()
@@ -146,6 +185,8 @@ def test_an_infogan_survives_saving(tmp_path, pair):
         (lambda g: InfoGANGenerator(SHAPE, categories=1), "categories must be an integer of at least 2"),
         (lambda g: compiled(information=-1.0), "information must be"),
         (lambda g: compiled(code_information=-1.0), "code_information must be"),
+        (lambda g: compiled(information_delay=-1), "information_delay must be an integer of at least 0"),
+        (lambda g: compiled(information_warmup=0.5), "information_warmup must be an integer of at least 0"),
     ],
 )
 def test_settings_that_are_not_valid_are_rejected(pair, call, message):
