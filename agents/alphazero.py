@@ -52,7 +52,8 @@ class AlphaZero:
         network: A `keras.Model` from observations [B, *O] to logits [B, A] and values [B, 1] of the player to
             move, such as `zoo.games.alphazero.residual_tower(game)`.
         settings: The `SelfPlaySettings`; `None` for the defaults.
-        optimizer: A Keras optimizer; `None` for Adam. Its weight decay is that of AlphaZero's loss.
+        optimizer: A Keras optimizer; `None` for Adam. Its weight decay takes the place of the L2 term of
+            AlphaZero's loss.
         seed: Seed of all random draws but the network's initial weights.
         strategy: A `tf.distribute.MirroredStrategy` that shares each batch among its replicas; the network
             and the optimizer were made in its scope.
@@ -84,6 +85,11 @@ class AlphaZero:
         self._evaluator = from_model(game, network)
         self.seed = arguments.seed("seed", seed)
         self.strategy = strategy or tf.distribute.get_strategy()
+        replicas = self.strategy.num_replicas_in_sync
+        if self.settings.batch_size % replicas:
+            raise ValueError(
+                f"batch_size must be a multiple of the {replicas} replicas, got {self.settings.batch_size}"
+            )
         with self.strategy.scope():
             self.optimizer = keras.optimizers.Adam() if optimizer is None else optimizer
             self.optimizer.build(network.trainable_variables)
@@ -221,12 +227,14 @@ class AlphaZero:
             described = json.loads((folder / "agent.json").read_text())
         except (OSError, ValueError) as error:
             raise ValueError(f"folder must hold an agent, got {str(folder)!r} ({error})") from error
-        if described["algorithm"] != "AlphaZero":
-            other = described["algorithm"]
+        other = described.get("algorithm")
+        if other != "AlphaZero":
             raise ValueError(f"folder must hold an agent of AlphaZero, got one of {other} in {str(folder)!r}")
+        with (options.get("strategy") or tf.distribute.get_strategy()).scope():
+            network = keras.models.load_model(folder / "network.keras", compile=False)
         agent = cls(
             Game(described["game"]),
-            keras.models.load_model(folder / "network.keras", compile=False),
+            network,
             SelfPlaySettings(**described["settings"]),
             seed=described["seed"],
             **options,
@@ -323,7 +331,8 @@ class AlphaZero:
         """Plays against former selves; returns the logs."""
         settings, ladder = self.settings, self._ladder
         own = workers.weights_of(self.network)
-        sizes = [len(part) for part in self._parts(range(settings.arena_games))]
+        # Pairs of games stay together, in which the players change sides.
+        sizes = [2 * len(pairs) for pairs in self._parts(range(settings.arena_games // 2))]
         tasks, opponents = [], []
         for number, weights in ladder.weights.items():
             for index, size in enumerate(sizes):

@@ -4,8 +4,8 @@ In the model of Bradley and Terry, player i scores against player j on average
 
 \[ E_{ij} = \frac{1}{1 + 10^{(R_j - R_i)/400}}. \]
 
-`ratings` returns the maximum of the likelihood. Games drawn in thought between players who met keep the
-ratings finite where one of them has won all games.
+`ratings` returns the maximum of the likelihood. Fictitious draws between players who met keep the ratings
+finite where one of them has won all games.
 
 Legend: P players. Notation: R is the rating.
 
@@ -50,7 +50,9 @@ def ratings(points, prior=1.0):
     np.fill_diagonal(met, False)
     apart = ~_reached(met)
     if apart.any():
-        raise ValueError(f"points must connect all players by games, but player {apart.argmax()} met none")
+        raise ValueError(
+            f"points must connect all players by games, but player {apart.argmax()} is apart from player 0"
+        )
     points = np.where(met, points + prior / 2, 0.0)
     if len(points) == 1:
         return np.zeros(1)

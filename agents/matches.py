@@ -87,7 +87,7 @@ def play(game, first, second, games, opening=0, seed=0):
     opening = arguments.integer("opening", opening, 0)
     beginnings = [_opening(game, opening, random) for _ in range((count + 1) // 2)]
     states = [beginnings[index // 2].clone() for index in range(count)]
-    # A move of an opening counts: the player who begins is the one who would have moved first.
+    # Opening moves count as moves of the side whose turn it is.
     began = np.arange(count) % 2 == 0
     running = np.arange(count)
     while len(running):

@@ -1,7 +1,7 @@
 """Games of a network against itself, played by actors (Sec. 8.6).
 
 An actor receives the weights and games under way, plays all of them for some moves, and returns those that
-ended and those that go on. It keeps nothing that matters: if it is lost, another one plays the same moves. A
+ended and those that go on. It keeps nothing that matters: if it is lost, its moves are played again. A
 game that has ended is followed by a new one, so that all searches share large batches at all times.
 
 Legend: A actions, M moves of a game.

@@ -30,7 +30,7 @@ class SelfPlaySettings:
         batch_size: Positions in each of them.
         symmetries: Whether images of the positions under the game's symmetries are learned from.
         arena_every: Iterations between matches with former selves; 0 for none.
-        arena_games: Games of each match.
+        arena_games: Games of each match, an even number.
         arena_simulations: Simulations of each search in a match.
         ladder: Number of former selves that are met, the latest ones.
         gate: Share of the points against the latest of them that a network needs to become the one that
@@ -76,5 +76,9 @@ class SelfPlaySettings:
             arguments.unit_interval(name, getattr(self, name))
         for name in ("solve", "symmetries"):
             arguments.boolean(name, getattr(self, name))
+        if self.arena_games % 2:
+            raise ValueError(f"arena_games must be even, got {self.arena_games}")
+        if self.gate and not self.arena_every:
+            raise ValueError(f"gate must be 0 without matches (arena_every=0), got {self.gate}")
         if self.actors > self.games:
             raise ValueError(f"actors must be at most the {self.games} games, got {self.actors}")

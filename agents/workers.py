@@ -28,14 +28,15 @@ def weights_of(model):
 def network(configuration, weights, slot=0):
     """Returns the network of a configuration with some weights.
 
-    Networks of the same configuration and slot share one model, which has the weights of the last call.
+    Networks of the same configuration and slot share one model in each thread, which has the weights of the
+    last call.
 
     Args:
         configuration: As `described` returns it.
         weights: The weights.
         slot: A number that keeps networks apart which are needed at the same time.
     """
-    model = _built(configuration, slot)
+    model = _built(configuration, slot, threading.get_ident())
     model.set_weights(weights)
     return model
 
@@ -62,11 +63,11 @@ def is_lost(executor):
     return False
 
 
-@functools.lru_cache(maxsize=4)
-def _built(configuration, slot):
+@functools.lru_cache(maxsize=16)
+def _built(configuration, slot, thread):
     import keras
 
-    del slot
+    del slot, thread
     return keras.saving.deserialize_keras_object(json.loads(configuration))
 
 

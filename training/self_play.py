@@ -25,7 +25,7 @@ class SelfPlay(Recipe):
         game: The `BoardGame`.
         model: The `Architecture`, whose builder returns a network for the game.
         play: The settings of self-play, a `Play`.
-        optimizer: The `Optimizer`, whose weight decay is that of AlphaZero's loss.
+        optimizer: The `Optimizer`, whose weight decay takes the place of the L2 term of AlphaZero's loss.
         iterations: Number of iterations, in each of which games are played and learned from.
         match_simulations: Simulations for each move in the matches that measure the trained network.
         seed: Seed of the initial weights and of all random draws.

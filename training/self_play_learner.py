@@ -89,6 +89,9 @@ class SelfPlayLearner(Learner):
         observed = tf.TensorSpec((None, *game.observation_shape), tf.float32, name="observations")
         states = [game.initial()]
         for _ in range(_GOLDEN_MOVES):
-            states.append(states[-1].child(states[-1].legal_actions()[0]))
+            child = states[-1].child(states[-1].legal_actions()[0])
+            if child.is_terminal():
+                break
+            states.append(child)
         endpoint = Endpoint(forward(network), [observed], (game.observations(states),))
         return [Export(network, {"serve": endpoint})]

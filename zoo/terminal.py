@@ -107,7 +107,9 @@ class Duel:
         table = rich.table.Table("move", "", "prior", "visits", "policy", "Q", box=None, pad_edge=False)
         for column in table.columns[2:]:
             column.justify = "right"
-        shown = sorted(nodes[:_ROWS], key=lambda node: node.action)
+        # A proven move may have few visits.
+        shown = nodes[:_ROWS] + [node for node in nodes[_ROWS:] if node.action == action]
+        shown.sort(key=lambda node: node.action)
         for node in shown:
             table.add_row(
                 str(node.action),
@@ -121,7 +123,7 @@ class Duel:
         self._console.print(table)
         hidden = len(self._state.legal_actions()) - len(shown)
         if hidden:
-            self._print(f"{_moves(hidden)} with fewer visits")
+            self._print(f"{_moves(hidden)} more, with fewer visits")
         name = self._state.action_to_string(action)
         value = f"a proven {root.result}" if root.result else f"value {root.value:+.2f}"
         self._print(f"The network plays {name} ({value} for the network, {root.visits:,} simulations).\n")

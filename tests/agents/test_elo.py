@@ -47,7 +47,10 @@ def test_one_drawn_game_keeps_a_perfect_score_finite():
     [
         ([[0, 1]], r"points must have shape \[P, P\], got \(1, 2\)"),
         ([[0, -1], [1, 0]], r"points\[0, 1\] must not be negative, got -1"),
-        ([[0, 1, 0], [1, 0, 0], [0, 0, 0]], "connect all players by games, but player 2 met none"),
+        (
+            [[0, 1, 0], [1, 0, 0], [0, 0, 0]],
+            "connect all players by games, but player 2 is apart from player 0",
+        ),
     ],
 )
 def test_bad_points_are_refused(points, message):

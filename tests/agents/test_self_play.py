@@ -175,7 +175,7 @@ def test_a_saved_agent_is_loaded_with_all_that_it_needs_to_go_on(tmp_path):
 
 
 def test_with_a_gate_the_former_network_plays_until_it_is_beaten():
-    # No network reaches all points in two games which begin with two random moves, unless it wins both.
+    # A gate of 1 passes only a network that wins all four games.
     strict = agent(gate=1.0, arena_games=4)
     initial = workers.weights_of(strict.network)
     row = strict.learn(2, progress=False)[-1]
@@ -234,7 +234,8 @@ def test_worker_processes_play_what_this_process_would_and_a_lost_one_is_replace
 
 def test_a_cluster_plays_what_this_process_would():
     distributed = pytest.importorskip("distributed")
-    here = agent(arena_every=0, updates=1, actors=2)
+    changes = {"arena_every": 1, "updates": 1, "actors": 2, "arena_games": 4}
+    here = agent(**changes)
     here._executor = Here()
     with (
         distributed.LocalCluster(
@@ -247,10 +248,11 @@ def test_a_cluster_plays_what_this_process_would():
             network(),
             seed=1,
             executor=client.get_executor(),
-            **SMALL | {"arena_every": 0, "updates": 1, "actors": 2},
+            **SMALL | changes,
         )
-        here.iterate()
-        there.iterate()
+        # From the second iteration on, matches against two former selves run at the same time.
+        for _ in range(3):
+            assert here.iterate()["elo"] == there.iterate()["elo"]
     one, other = here.window.state(), there.window.state()
     assert len(there.window)
     for name in one:
@@ -299,6 +301,8 @@ def test_replicas_make_the_step_of_one_device(mirrored):
         ({"simulations": 0}, "simulations must be an integer of at least 1, got 0"),
         ({"actors": 7}, "actors must be at most the 6 games, got 7"),
         ({"gate": 1.5}, "gate must be"),
+        ({"gate": 0.5, "arena_every": 0}, "gate must be 0 without matches"),
+        ({"arena_games": 3}, "arena_games must be even, got 3"),
         ({"noise": -0.1}, "noise must be"),
         ({"exploration": 1}, "setting of AlphaZero"),
     ],

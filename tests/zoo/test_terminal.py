@@ -112,7 +112,7 @@ def test_of_many_moves_the_most_visited_ones_are_shown():
     _, text, _ = play(game=game, first=False, simulations=100)
     search = SearchPlayer(game, uniform, 100).search([game.initial()])
     assert len(np.flatnonzero(search.visits[0])) == 16
-    assert "4 moves with fewer visits" in text
+    assert "4 moves more, with fewer visits" in text
     shown = [line for line in text.splitlines() if line.count("%") == 2]
     assert len(shown) == 12
 
