@@ -266,11 +266,13 @@ def test_a_causal_layer_in_a_graph_of_unknown_length_equals_the_eager_one():
         np.testing.assert_allclose(result, expected, rtol=1e-12)
 
 
-def test_a_mask_that_keras_attaches_to_inputs_is_one_of_padding_and_not_of_attention():
-    """The inputs have as many examples as positions, so that the shapes would fit."""
+def test_a_mask_that_keras_attaches_to_inputs_is_a_padding_mask_and_no_attention_mask():
+    """The inputs have as many examples as positions, so that the shapes would fit either."""
     tokens = np.array([[1, 0], [0, 1]])
     embedding = keras.layers.Embedding(2, 4, mask_zero=True, dtype="float64")
     layer = made(inputs=(2, 2, 4))
     embedded = embedding(tokens)
-    expected = layer(tf.identity(embedded), padding_mask=tokens != 0)
-    np.testing.assert_array_equal(layer(embedded), expected)
+    expected = layer(np.asarray(embedded), padding_mask=tokens != 0)
+    np.testing.assert_allclose(layer(embedded), expected, rtol=1e-12)
+    unmasked = layer(np.asarray(embedded))
+    assert np.abs(np.asarray(layer(embedded)) - unmasked).max() > 1e-3
