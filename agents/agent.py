@@ -200,6 +200,7 @@ class Agent(abc.ABC):
             "seed": self.seed,
             "settings": dataclasses.asdict(self.settings),
         }
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with replacing(folder) as temporary:
             temporary.mkdir()
             (temporary / "agent.json").write_text(json.dumps(described, indent=2))

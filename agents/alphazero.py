@@ -205,7 +205,9 @@ class AlphaZero:
             "seed": self.seed,
             "settings": dataclasses.asdict(self.settings),
         }
-        with replacing(pathlib.Path(folder).expanduser()) as temporary:
+        folder = pathlib.Path(folder).expanduser()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(folder) as temporary:
             temporary.mkdir()
             (temporary / "agent.json").write_text(json.dumps(described, indent=2))
             self.network.save(temporary / "network.keras")

@@ -46,11 +46,13 @@ class ReinforcementLearner(Learner):
             for index, agent in enumerate(self.agents)
             for name, value in agent.state().items()
         }
-        return states | {"curve": np.array(self._curve).reshape(-1, 2)}
+        # No return is known before the first episode has ended.
+        steps, returns = np.array(self._curve).reshape(-1, 2).T
+        return states | {"curve": np.stack([steps, np.nan_to_num(returns), np.isfinite(returns)], 1)}
 
     def restore(self, state):
         """Makes as many agents as the state has, and takes over theirs."""
-        self._curve = state["curve"].tolist()
+        self._curve = [(steps, value if known else np.nan) for steps, value, known in state["curve"].tolist()]
         while any(name.startswith(f"{len(self.agents)}/") for name in state):
             self._add()
         for index, agent in enumerate(self.agents):

@@ -164,8 +164,8 @@ def test_a_restored_agent_goes_on_as_if_it_had_never_stopped(gate):
 def test_a_saved_agent_is_loaded_with_all_that_it_needs_to_go_on(tmp_path):
     saved = agent()
     saved.learn(2, progress=False)
-    saved.save(tmp_path / "agent")
-    loaded = AlphaZero.load(tmp_path / "agent")
+    saved.save(tmp_path / "agents" / "one")
+    loaded = AlphaZero.load(tmp_path / "agents" / "one")
     one, other = (learner.learn(1, progress=False)[0]["loss"] for learner in (saved, loaded))
     assert one == other
     states = [GAME.initial(), GAME.after(4)]

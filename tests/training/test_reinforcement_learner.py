@@ -99,6 +99,25 @@ def test_restored_q_learners_go_on_with_their_replay():
                 np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
 
 
+def test_reports_before_the_end_of_the_first_episode_have_no_return_and_a_finite_state():
+    # An episode of the pendulum has 200 steps.
+    recipe = Reinforcement(
+        name="ppo_pendulum",
+        section="8.5",
+        summary="",
+        agent=Algorithm("PPO", {"rollout": 16, "minibatch": 16, "hidden": (8,)}),
+        environment=Environment("Pendulum-v1"),
+        steps=32,
+        agents=1,
+        reports=2,
+    )
+    learner, again = (recipe.learner(Resources(None)) for _ in range(2))
+    learner.train(0, Reports())
+    np.testing.assert_array_equal(learner.state()["curve"], [[16, 0, 0], [32, 0, 0]])
+    again.restore(learner.state())
+    np.testing.assert_array_equal(again._curve, [[16, np.nan], [32, np.nan]])
+
+
 class Reports:
     """The callback of a run that stops after a number of reports."""
 
