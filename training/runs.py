@@ -111,8 +111,8 @@ def train(
         raise ValueError(f"executor must be None for a model of kind {recipe.kind!r}, which has no actors")
     if strategy == "multiworker":
         settings = {"model": recipe.name, **flatten(recipe.settings())}
-        done = {f"completed in {out.name}": _units_done(out) if resume else 0}
-        meet(Cluster.of_environment(), settings | done, wait)
+        settings["units that are done"] = _units_done(out) if resume else 0
+        meet(Cluster.of_environment(), settings, wait)
     scope = make_strategy(strategy)
     chief = is_chief(scope)
     with _tensorflow_errors(out), recipe.precision():
