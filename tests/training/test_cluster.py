@@ -63,9 +63,9 @@ def test_a_worker_that_never_comes_is_named_again_and_again_and_given_up(capsys)
     workers = clusters(3)
     errors = outcomes([lambda w=w: meet(w, SETTINGS, 1.5, report_every=0.4) for w in workers[:2]])
     name = re.escape(workers[0].name(2))
-    for error in errors:
-        assert isinstance(error, WorkersMissing)
-        assert re.search(f"{name} did not come within 1.5 seconds", str(error))
+    # On a slow machine worker 1 gives up before it hears from worker 0 who is missing.
+    assert all(isinstance(error, WorkersMissing) for error in errors)
+    assert re.search(f"{name} did not come within 1.5 seconds", str(errors[0]))
     assert len(re.findall(f"waiting for {name}\n", capsys.readouterr().err)) >= 2
 
 
