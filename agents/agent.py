@@ -7,7 +7,6 @@ import abc
 import collections
 import dataclasses
 import json
-import pathlib
 import time
 
 import keras
@@ -15,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from .. import arguments
-from ..files import replacing
 from ..progress import Progress
 from ..variables import assign, named_variables, state_of
+from . import agent_files
 from .environments import Environments
 from .evaluation import evaluate
 from .settings import ALGORITHMS
@@ -192,7 +191,6 @@ class Agent(abc.ABC):
         Args:
             folder: The folder; an agent in it is replaced.
         """
-        folder = pathlib.Path(folder).expanduser()
         described = {
             "algorithm": self.settings.algorithm,
             "environment": self.environment if isinstance(self.environment, str) else None,
@@ -200,12 +198,7 @@ class Agent(abc.ABC):
             "seed": self.seed,
             "settings": dataclasses.asdict(self.settings),
         }
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(folder) as temporary:
-            temporary.mkdir()
-            (temporary / "agent.json").write_text(json.dumps(described, indent=2))
-            self.policy.save(temporary / "policy.keras")
-            np.savez(temporary / "state.npz", **self.state())
+        agent_files.write(folder, described, "policy.keras", self.policy, self.state())
 
     @classmethod
     def load(cls, folder, environment=None, **options):
@@ -223,17 +216,8 @@ class Agent(abc.ABC):
             ValueError: If the folder holds no agent, or one of another algorithm, or the agent learned in an
                 object and `environment` is not given.
         """
-        folder = pathlib.Path(folder).expanduser()
-        try:
-            described = json.loads((folder / "agent.json").read_text())
-        except (OSError, ValueError) as error:
-            raise ValueError(f"folder must hold an agent, got {str(folder)!r} ({error})") from error
-        algorithm = described["algorithm"]
-        if algorithm != cls.settings_class.algorithm:
-            raise ValueError(
-                f"folder must hold an agent of {cls.settings_class.algorithm}, got one of {algorithm} in "
-                f"{str(folder)!r}"
-            )
+        algorithm = cls.settings_class.algorithm
+        described = agent_files.read_description(folder, algorithm)
         if environment is None and described["environment"] is None:
             raise ValueError("environment must be given, since the agent did not learn in one with an id")
         values = described["settings"]
@@ -245,8 +229,7 @@ class Agent(abc.ABC):
             seed=described["seed"],
             **options,
         )
-        with np.load(folder / "state.npz", allow_pickle=False) as stored:
-            agent.restore({name: stored[name] for name in stored.files})
+        agent.restore(agent_files.read_state(folder))
         return agent
 
     def _count(self, rewards, ended):

@@ -19,7 +19,6 @@ References:
 
 import dataclasses
 import itertools
-import json
 import pathlib
 import time
 
@@ -28,11 +27,10 @@ import numpy as np
 import tensorflow as tf
 
 from .. import arguments
-from ..files import replacing
 from ..losses.self_play import self_play_loss
 from ..progress import Progress
 from ..variables import assign, named_variables, state_of
-from . import actors, arena, elo, self_play, workers
+from . import actors, agent_files, arena, elo, self_play, workers
 from .descent import descend, own_part
 from .evaluators import from_model
 from .game_window import GameWindow, pack, unpack
@@ -205,13 +203,7 @@ class AlphaZero:
             "seed": self.seed,
             "settings": dataclasses.asdict(self.settings),
         }
-        folder = pathlib.Path(folder).expanduser()
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(folder) as temporary:
-            temporary.mkdir()
-            (temporary / "agent.json").write_text(json.dumps(described, indent=2))
-            self.network.save(temporary / "network.keras")
-            np.savez(temporary / "state.npz", **self.state())
+        agent_files.write(folder, described, "network.keras", self.network, self.state())
 
     @classmethod
     def load(cls, folder, **options):
@@ -225,13 +217,7 @@ class AlphaZero:
             ValueError: If the folder holds no agent, or one of another algorithm.
         """
         folder = pathlib.Path(folder).expanduser()
-        try:
-            described = json.loads((folder / "agent.json").read_text())
-        except (OSError, ValueError) as error:
-            raise ValueError(f"folder must hold an agent, got {str(folder)!r} ({error})") from error
-        other = described.get("algorithm")
-        if other != "AlphaZero":
-            raise ValueError(f"folder must hold an agent of AlphaZero, got one of {other} in {str(folder)!r}")
+        described = agent_files.read_description(folder, "AlphaZero")
         with (options.get("strategy") or tf.distribute.get_strategy()).scope():
             network = keras.models.load_model(folder / "network.keras", compile=False)
         agent = cls(
@@ -241,8 +227,7 @@ class AlphaZero:
             seed=described["seed"],
             **options,
         )
-        with np.load(folder / "state.npz", allow_pickle=False) as stored:
-            agent.restore({name: stored[name] for name in stored.files})
+        agent.restore(agent_files.read_state(folder))
         return agent
 
     def state(self):

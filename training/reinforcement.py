@@ -6,7 +6,7 @@ from typing import ClassVar
 from .. import arguments
 from .parts.agents import Algorithm, Environment
 from .recipe import Recipe
-from .settings import named, section
+from .settings import part_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,11 +120,7 @@ def environment_of(card):
     Args:
         card: The card of an agent.
     """
-    with named("recipe.environment"):
-        settings = section(card["recipe"], "environment")
-        if "name" not in settings:
-            raise ValueError("it lacks name")
-        return Environment("").restored(settings)
+    return part_of(card, "environment", Environment(""))
 
 
 def agents_of(card):

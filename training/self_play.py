@@ -8,7 +8,7 @@ from .parts.architecture import Architecture
 from .parts.games import BoardGame, Play
 from .parts.optimizer import Optimizer
 from .recipe import Recipe
-from .settings import named, section
+from .settings import named, part_of, section
 
 # Those that need nothing but the gradient.
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
@@ -108,11 +108,7 @@ def game_of(card):
     Args:
         card: The card of a network that plays a game.
     """
-    with named("recipe.game"):
-        settings = section(card["recipe"], "game")
-        if "name" not in settings:
-            raise ValueError("it lacks name")
-        return BoardGame("").restored(settings)
+    return part_of(card, "game", BoardGame(""))
 
 
 def search_of(card):

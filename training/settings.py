@@ -72,6 +72,24 @@ def section(settings, key, owner="recipe"):
     return value
 
 
+def part_of(card, name, part):
+    """Returns a part of a card's recipe, which must have a name.
+
+    Args:
+        card: The card.
+        name: Name of the part in the recipe.
+        part: A `Part` of the same class.
+
+    Raises:
+        ValueError: If it is missing or not valid; the message names the field.
+    """
+    with named(f"recipe.{name}"):
+        settings = section(card["recipe"], name)
+        if "name" not in settings:
+            raise ValueError("it lacks name")
+        return part.restored(settings)
+
+
 @contextlib.contextmanager
 def named(field):
     """Puts the name of a card's field before the message of a `ValueError` from this context.
