@@ -47,7 +47,7 @@ RECIPES = (
         name="transformer_text",
         section="5.4",
         summary="a small Transformer on Python's help texts, by characters",
-        model=Architecture(transformer, {"dropout": 0.0}),
+        model=Architecture(transformer, {"num_layers": 2, "width": 96, "dropout": 0.0}),
         data=Text("text", context=128, batch_size=16),
         objective=NextToken(),
         optimizer=Optimizer("adamw", learning_rate=3e-3, schedule="cosine", warmup=0.5, weight_decay=0.1),
