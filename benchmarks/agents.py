@@ -56,6 +56,8 @@ OWN = {
         "discount": 0.98,
         "learning_rate": 1e-3,
         "schedule": "constant",
+        # Of half the squared error; the peer's 0.5 multiplies the whole.
+        "value_weight": 1.0,
     },
     "DQN": {"learning_rate": 2.3e-3},
     "TRPO": {"rollout": 512, "minibatch": 128, "lam": 0.98, "value_epochs": 10, "solver_steps": 10},
