@@ -258,11 +258,11 @@ class Agent(abc.ABC):
         """Returns a new random key, an int32 array [2]."""
         return self.random.integers(0, 2**31 - 1, 2, dtype=np.int32)
 
-    def _program(self, function):
+    def _program(self, function, signature=None):
         """Returns a function of tensors as a compiled program."""
         # XLA makes small dense networks faster, and convolutions slower on CPUs.
         images = len(self.environments.observation_space.shape) > 2
-        return tf.function(function, autograph=False, jit_compile=not images)
+        return tf.function(function, input_signature=signature, autograph=False, jit_compile=not images)
 
     def _variables(self):
         """Returns the variables of all networks and their optimizers, by name."""

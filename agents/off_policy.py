@@ -44,11 +44,10 @@ class OffPolicy(Agent):
         # Whole steps of all copies between updates, and updates of an iteration.
         self._between = -(-settings.train_every // self.copies)
         self._rounds = max(1, _ITERATION // (self._between * self.copies))
-        vector = tf.TensorSpec((None, *observation.shape), observation.dtype)
-        self._greedy = tf.function(
-            lambda observations: self._acted(self.policy(observations)),
-            input_signature=[vector],
-            autograph=False,
+        batch = tf.TensorSpec((self.copies, *observation.shape), observation.dtype)
+        # A concrete function is called twice as fast, which counts for small networks.
+        self._greedy = self._program(
+            lambda observations: self._acted(self.policy(observations)), [batch]
         ).get_concrete_function()
         if count > 1:
             self._update = self._distributed_steps
