@@ -14,7 +14,6 @@ import json
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from .environments import Environments
 from .rollouts import Rollout, collect
@@ -121,9 +120,4 @@ def completed(executor, function, tasks):
 def _policy(configuration):
     """Returns the policy of a configuration and its compiled draw of actions."""
     policy = keras.saving.deserialize_keras_object(json.loads(configuration))
-    draw = tf.function(
-        lambda observations, key: policy.actions.sample(policy(observations), key),
-        autograph=False,
-        reduce_retracing=True,
-    )
-    return policy, draw
+    return policy, policy.drawing()

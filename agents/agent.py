@@ -19,6 +19,7 @@ from ..variables import assign, named_variables, state_of
 from . import agent_files
 from .environments import Environments
 from .evaluation import evaluate
+from .policies import prefers_xla
 from .settings import ALGORITHMS
 
 # Number of recent episodes in the running return.
@@ -260,9 +261,8 @@ class Agent(abc.ABC):
 
     def _program(self, function, signature=None):
         """Returns a function of tensors as a compiled program."""
-        # XLA makes small dense networks faster, and convolutions slower on CPUs.
-        images = len(self.environments.observation_space.shape) > 2
-        return tf.function(function, input_signature=signature, autograph=False, jit_compile=not images)
+        xla = prefers_xla(self.environments.observation_space.shape)
+        return tf.function(function, input_signature=signature, autograph=False, jit_compile=xla)
 
     def _variables(self):
         """Returns the variables of all networks and their optimizers, by name."""

@@ -61,17 +61,13 @@ class OnPolicy(Agent):
         self.value = network(shape, 1, *look, 1.0, settings.normalize_observations, "value")
         self.scale = rollouts.RewardScale(self.copies, settings.discount)
         vector = tf.TensorSpec((None, *shape), self.environments.observations.dtype)
-        key = tf.TensorSpec((2,), tf.int32)
-        draw = tf.function(self._drawn, input_signature=[vector, key], autograph=False)
+        batch, key = tf.TensorSpec((self.copies, *shape), vector.dtype), tf.TensorSpec((2,), tf.int32)
         # A concrete function is called twice as fast, which counts for small networks.
-        self._draw = draw.get_concrete_function()
+        self._draw = self.policy.drawing([batch, key]).get_concrete_function()
         self._value_of = tf.function(
             lambda observations: self.value(observations)[:, 0], input_signature=[vector], autograph=False
         )
         self._judge = tf.function(self._judged, autograph=False, reduce_retracing=True)
-
-    def _drawn(self, observations, key):
-        return self.actions.sample(self.policy(observations), key)
 
     def _judged(self, observations, actions):
         outputs = self.policy(observations)

@@ -13,6 +13,14 @@ from ..layers.running_normalization import RunningNormalization
 from .actions import GaussianActions
 
 
+def prefers_xla(shape):
+    """Returns whether XLA makes networks of observations of a shape faster, as it does for dense ones.
+
+    Convolutions, which images have, are slower with it on CPUs.
+    """
+    return len(shape) < 3
+
+
 @keras.saving.register_keras_serializable("curvezoo")
 class Policy(keras.Model):
     """A network whose outputs are the parameters of actions.
@@ -92,6 +100,19 @@ class Policy(keras.Model):
             return greedy
         drawn = self.actions.bounded(self.actions.sample(outputs, key))
         return tf.where(deterministic, greedy, drawn)
+
+    def drawing(self, signature=None):
+        """Returns a compiled function from observations [B, *O] and a key, int32 [2], to random actions.
+
+        Args:
+            signature: The `tf.TensorSpec` of both, if they are always the same.
+        """
+        return tf.function(
+            lambda observations, key: self.actions.sample(self(observations), key),
+            input_signature=signature,
+            autograph=False,
+            jit_compile=prefers_xla(self.observation_shape),
+        )
 
     def normalizer(self):
         """Returns the layer that normalizes observations; `None` if there is none."""
