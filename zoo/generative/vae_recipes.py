@@ -78,7 +78,7 @@ RECIPES = (
     _recipe(
         "beta_vae_mnist",
         "a beta-VAE of binarized digits with beta 4 and 10 latents",
-        {"latents": 10, "units": (400, 400)},
+        {"latents": 10, "units": (200, 200)},
         NegativeELBO(beta=4.0),
         batch_size=200,
         learning_rate=2e-3,
