@@ -70,4 +70,3 @@ def warp(images, maps):
         interpolation="BILINEAR",
         fill_mode="CONSTANT",
     )
-

@@ -49,7 +49,9 @@ def test_a_warp_interpolates_as_scipy_does():
 
 def test_no_strength_changes_nothing():
     draws = distortion.draw(1, tf.constant([1, 2]))
-    np.testing.assert_allclose(distortion.warp(image(), distortion.matrices(draws, 0.0, 9, 12)), image(), atol=1e-6)
+    np.testing.assert_allclose(
+        distortion.warp(image(), distortion.matrices(draws, 0.0, 9, 12)), image(), atol=1e-6
+    )
 
 
 def test_draws_are_uniform_and_depend_on_the_key():
