@@ -98,6 +98,8 @@ class InformationLoss(AdversarialLoss):
         code_information: That of the continuous codes' term.
         information_delay: Number of epochs without the information term, which may be a fraction.
         information_warmup: Number of epochs after them in which both factors rise linearly.
+        distortion: Strength of the distortions of the images from which the critic learns to read the codes;
+            0 for none.
 
     Raises:
         ValueError: If a value is not valid.
@@ -108,10 +110,12 @@ class InformationLoss(AdversarialLoss):
     code_information: float = 1.0
     information_delay: float = 0.0
     information_warmup: float = 0.0
+    distortion: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("information", "code_information", "information_delay", "information_warmup"):
+        factors = ("information", "code_information", "distortion")
+        for name in (*factors, "information_delay", "information_warmup"):
             arguments.nonnegative_number(name, getattr(self, name))
 
     def check_epochs(self, epochs):

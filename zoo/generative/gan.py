@@ -228,7 +228,7 @@ class GAN(keras.Model):
         return outputs
 
     def extra_losses(self, outputs, latents):
-        """Returns what both networks also minimize, a scalar, and logs by name.
+        """Returns what the generator also minimizes, a scalar, and logs by name.
 
         Args:
             outputs: The critic's outputs for generated images.
@@ -236,14 +236,23 @@ class GAN(keras.Model):
         """
         return 0.0, {}
 
+    def critic_loss(self, images, outputs, latents, key):
+        """Returns what the critic also minimizes, a scalar; by default the same as the generator.
+
+        Args:
+            images: Generated images, [B, H, W, C].
+            outputs: The critic's outputs for them.
+            latents: Their latents, [B, Z].
+            key: Integer tensor [2], the same for the same step.
+        """
+        del images, key
+        return self.extra_losses(outputs, latents)[0]
+
     def _latents(self, count, number):
         """Returns this replica's latents of a critic's step, and the step's key."""
-        context = tf.distribute.get_replica_context()
         step = tf.cast(self.optimizer.iterations, tf.int32) * self._discriminator_steps + number
         key = tf.stack([self._seed, step])
-        latents = self.generator.latents(count * context.num_replicas_in_sync, key)
-        first = tf.cast(context.replica_id_in_sync_group, tf.int32) * count
-        return latents[first : first + count], key
+        return own_draws(lambda whole: self.generator.latents(whole, key), count), key
 
     def _train_discriminator(self, real, fake, latents, key):
         """Makes a step of the critic and returns its logs."""
@@ -252,7 +261,7 @@ class GAN(keras.Model):
             outputs = network(fake, training=True)
             fake_logits, real_logits = self.logits(outputs), self.logits(network(real, training=True))
             loss = adversarial.discriminator_loss(real_logits, fake_logits, self._label_smoothing)
-            total = loss + self.extra_losses(outputs, latents)[0]
+            total = loss + self.critic_loss(fake, outputs, latents, key)
             if self._penalty_weight:
                 total += self._penalty_weight * self._penalty_of(real, fake, key)
             total = self.discriminator_optimizer.scale_loss(total)
@@ -287,8 +296,20 @@ class GAN(keras.Model):
 
         if self._penalty == "zero_centered":
             return adversarial.zero_centered_penalty(critic, real)
-        shares = tf.random.stateless_uniform([tf.shape(real)[0]], key)
+        shares = own_draws(lambda whole: tf.random.stateless_uniform([whole], key), tf.shape(real)[0])
         return adversarial.unit_norm_penalty(critic, real, fake, shares)
+
+
+def own_draws(draw, count):
+    """Returns this replica's part of random numbers for the whole batch, so that replicas draw as one device.
+
+    Args:
+        draw: Function from a number of images to random numbers, [number, ...].
+        count: Number of images of a replica.
+    """
+    context = tf.distribute.get_replica_context()
+    first = tf.cast(context.replica_id_in_sync_group, tf.int32) * count
+    return draw(count * context.num_replicas_in_sync)[first : first + count]
 
 
 def _apply(optimizer, gradients, network):

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from ... import arguments
+from ...data.images import distortion
 from ...losses import adversarial
 from .dcgan import downsampled, hidden, normalized_dense, upsampled
-from .gan import GAN, Generator
+from .gan import GAN, Generator, own_draws
 
 # A standard deviation outside these bounds, of codes in [-1, 1], says nothing and can diverge.
 _LOG_STD_BOUNDS = (-3.0, 1.0)
@@ -199,6 +200,10 @@ class InfoGAN(GAN):
     The term can rise from 0 after a delay, so that the generator first learns to draw from noise alone. The
     other order binds each category to the first images that the generator finds, before it draws all kinds.
 
+    With a `distortion` the critic learns to read the codes from turned, sheared, scaled and shifted images
+    T(x). The bound still holds, because I(c, T(x)) <= I(c, x), and a category can no longer stand for a
+    slant or a width, which T changes.
+
     The logs also have `category_information` and `code_information`, the lower bounds of Eq. 7.5.1 in nats
     for the category and for the continuous codes.
 
@@ -221,6 +226,7 @@ class InfoGAN(GAN):
         code_information=1.0,
         information_delay=0,
         information_warmup=0,
+        distortion=0.0,
         **kwargs,
     ):
         """Sets how the networks are trained.
@@ -231,16 +237,27 @@ class InfoGAN(GAN):
             code_information: That of the continuous codes.
             information_delay: Number of steps without the information term.
             information_warmup: Number of steps after them in which both factors rise linearly.
+            distortion: Strength of the distortions, as for `data.images.distortion.matrices`; 0 for none.
             **kwargs: As for `GAN.compile`.
 
         Raises:
-            ValueError: If a factor or a number of steps is negative, or as for `GAN.compile`.
+            ValueError: If a factor, a number of steps or the distortion is negative, or as for `GAN.compile`.
         """
         self._information = arguments.nonnegative_number("information", information)
         self._code_information = arguments.nonnegative_number("code_information", code_information)
         self._delay = arguments.integer("information_delay", information_delay, 0)
         self._warmup = arguments.integer("information_warmup", information_warmup, 0)
+        self._distortion = arguments.nonnegative_number("distortion", distortion)
         super().compile(*args, **kwargs)
+
+    def critic_loss(self, images, outputs, latents, key):
+        """Returns the information term of the images, or of distorted ones."""
+        if self._distortion:
+            key = tf.random.fold_in(key, 1)
+            draws = own_draws(lambda whole: distortion.draw(whole, key), tf.shape(images)[0])
+            maps = distortion.matrices(draws, self._distortion, *self.generator.image_shape[:2])
+            outputs = self.discriminator(distortion.warp(images, maps), training=True)
+        return self.extra_losses(outputs, latents)[0]
 
     def information_share(self, step):
         """Returns the share of the information term's final weight that a step has, a scalar in [0, 1].

@@ -78,8 +78,9 @@ RECIPES = (
     _recipe(
         "beta_vae_mnist",
         "a beta-VAE of binarized digits with beta 4 and 10 latents",
-        {"latents": 10, "units": (400, 400)},
-        NegativeELBO(beta=4.0),
+        {"latents": 10, "units": (256, 256)},
+        # Without the warmup only half of the latents stay active.
+        NegativeELBO(beta=4.0, warmup=10),
         batch_size=200,
         learning_rate=2e-3,
         epochs=50,

@@ -27,7 +27,7 @@ from curvezoo.training.parts.kinds import DATA, OBJECTIVES, from_settings
         NextToken(0.2),
         Translate(0.1),
         AdversarialLoss("saturating", label_smoothing=0.1),
-        InformationLoss(information=0.5, information_delay=1.5, information_warmup=2.0),
+        InformationLoss(information=0.5, information_delay=1.5, information_warmup=2.0, distortion=0.2),
     ],
 )
 def test_an_objective_can_be_rebuilt_from_its_settings(objective):
@@ -45,6 +45,7 @@ def test_the_warmup_of_the_information_term_is_set_in_epochs_and_made_in_steps()
         "code_information",
         "information_delay",
         "information_warmup",
+        "distortion",
     }
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from scipy.special import log_softmax
 from scipy.stats import norm
 
+from curvezoo.data.images import distortion
 from curvezoo.zoo.generative.gan import GAN
 from curvezoo.zoo.generative.infogan import InfoGAN, InfoGANGenerator, critic
 
@@ -127,6 +128,25 @@ def test_a_step_of_the_warmup_is_one_with_factors_of_that_share():
         np.testing.assert_allclose(one, other, atol=1e-6, err_msg=one.path)
 
 
+def test_only_the_critic_reads_codes_from_distorted_images():
+    gan = compiled(distortion=0.5)
+    latents = gan.generator.latents(6, tf.constant([0, 1]))
+    x, key = gan.generator(latents), tf.constant([1, 3])
+    draws = distortion.draw(6, tf.random.fold_in(key, 1))
+    distorted = distortion.warp(x, distortion.matrices(draws, 0.5, *SHAPE[:2]))
+    outputs = gan.discriminator(x)
+    loss = gan.critic_loss(x, outputs, latents, key)
+    assert float(loss) == pytest.approx(float(gan.extra_losses(gan.discriminator(distorted), latents)[0]))
+    assert abs(float(loss) - float(gan.extra_losses(outputs, latents)[0])) > 1e-3
+    # Before the critic's step, the generator's gradient depends on its own images alone.
+    plain = compiled()
+    for one in (gan, plain):
+        one.discriminator_optimizer.learning_rate = 0.0
+        one.train_step(tf.constant(images()))
+    for one, other in zip(gan.generator.weights, plain.generator.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_codes_are_set_and_the_rest_stays_random(pair):
     generator, _ = pair
     latents = generator.latents(6, tf.constant([3, 0])).numpy()
@@ -185,6 +205,7 @@ def test_an_infogan_survives_saving(tmp_path, pair):
         (lambda g: InfoGANGenerator(SHAPE, categories=1), "categories must be an integer of at least 2"),
         (lambda g: compiled(information=-1.0), "information must be"),
         (lambda g: compiled(code_information=-1.0), "code_information must be"),
+        (lambda g: compiled(distortion=-0.1), "distortion must be"),
         (lambda g: compiled(information_delay=-1), "information_delay must be an integer of at least 0"),
         (lambda g: compiled(information_warmup=0.5), "information_warmup must be an integer of at least 0"),
     ],
