@@ -268,7 +268,9 @@ class RunningNoiseScale:
     is near zero. The delta method gives the error: the weighted standard deviation of
     trace - ratio * squared_norm over steps, divided by |G|^2. It assumes independent noise in different steps
     (fresh batches). A drift of the true values within the memory of about 1 / (1 - decay) steps counts as
-    noise.
+    noise. The error has the right mean square for any number of steps, but from a few it is itself uncertain:
+    one error on either side of the noise scale covers the true value in 60 % of all cases after 3 steps, in
+    65 % after 5, and in 68 % from 30 on (50 equal noise components, |G|^2 = tr Sigma / B).
 
     The fields are the whole state: `dataclasses.asdict` saves it and `RunningNoiseScale(**state)` resumes.
 
