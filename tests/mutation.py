@@ -36,11 +36,15 @@ REPLACEMENTS = re.compile(
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="folder of the checkout and the session")
     parser.add_argument("--sample", type=int, default=300, help="number of mutants")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
-    parser.add_argument("--survivors", action="store_true", help="test the survivors again, with the tests of HEAD")
+    parser.add_argument(
+        "--survivors", action="store_true", help="test the survivors again, with the tests of HEAD"
+    )
     options = parser.parse_args()
     folder = options.folder.resolve()
     os.chdir(_checkout(folder))
@@ -67,7 +71,9 @@ def _checkout(folder):
     root, checkout = Path(__file__).resolve().parents[1], folder / "curvezoo"
     head = subprocess.check_output(["git", "-C", str(root), "rev-parse", "HEAD"], text=True).strip()
     if checkout.exists():
-        subprocess.check_call(["git", "-C", str(checkout), "checkout", "--quiet", "--force", "--detach", head])
+        subprocess.check_call(
+            ["git", "-C", str(checkout), "checkout", "--quiet", "--force", "--detach", head]
+        )
     else:
         arguments = ["worktree", "add", "--quiet", "--detach", str(checkout), head]
         subprocess.check_call(["git", "-C", str(root), *arguments])
@@ -127,7 +133,10 @@ def _test(mutation, log):
     from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 
     path = mutation.module_path
-    with use_mutation(path, plugins.get_operator(mutation.operator_name)(), mutation.occurrence) as (before, after):
+    with use_mutation(path, plugins.get_operator(mutation.operator_name)(), mutation.occurrence) as (
+        before,
+        after,
+    ):
         process = os.fork()
         if process == 0:
             _run_tests(tests_of(path), log)
