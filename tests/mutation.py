@@ -1,14 +1,15 @@
-"""Mutation testing of theory/, losses/ and optimizers/: Cosmic Ray's mutants, a random sample of them.
+"""Mutation testing of theory/, losses/ and optimizers/: a random sample of Cosmic Ray's mutants.
 
     python -m pip install cosmic-ray
     python tests/mutation.py build/mutation --sample 300 --seed 0
 
-A mutant is one change of an operator, a comparison, a number, a branch, a loop or a decorator. It is made in a checkout
-of HEAD under the given folder, so that the working tree stays as it is, and tested by the test file that mirrors
-its module, or else by those of its folder, until the first failure. The run can be interrupted: the same command
-continues it. After new tests are committed, `--survivors` tests the survivors again. Each mutant has a process of its
-own, a fork of one that has imported TensorFlow, and a limit on processor time: one on wall-clock time would kill mutants
-because the machine is busy.
+A mutant changes one operator, comparison, number, branch, loop or decorator. It is made in a checkout of HEAD
+under the given folder, so that the working tree stays as it is, and tested by the test file that mirrors its
+module, or else by those of its folder, until the first failure. The same command continues an interrupted
+run, and `--survivors` tests the survivors again after new tests are committed.
+
+Each mutant has a process of its own, forked from one that has imported TensorFlow. Its limit is one on
+processor time, since one on wall-clock time would kill mutants because the machine is busy.
 """
 
 import argparse
@@ -36,15 +37,11 @@ REPLACEMENTS = re.compile(
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of the checkout and the session")
     parser.add_argument("--sample", type=int, default=300, help="number of mutants")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
-    parser.add_argument(
-        "--survivors", action="store_true", help="test the survivors again, with the tests of HEAD"
-    )
+    parser.add_argument("--survivors", action="store_true", help="test the survivors again")
     options = parser.parse_args()
     folder = options.folder.resolve()
     os.chdir(_checkout(folder))
@@ -113,7 +110,7 @@ def _forget_survivors(session):
 
 
 def _preload():
-    """Imports what takes long, but nothing of the package: a process can be forked until TensorFlow runs an operation."""
+    """Imports what takes long and is not mutated. Until TensorFlow runs an operation, a process can be forked."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
     import hypothesis  # noqa: F401
     import keras  # noqa: F401
