@@ -4,9 +4,9 @@
     python tests/mutation.py build/mutation --sample 300 --seed 0
 
 A mutant changes one operator, comparison, number, branch, loop or decorator. It is made in a checkout of HEAD
-under the given folder, so that the working tree stays as it is, and tested by the test file that mirrors its
-module, or else by those of its folder, until the first failure. The same command continues an interrupted
-run, and `--survivors` tests the survivors again after new tests are committed.
+under the given folder, so that the working tree stays as it is, and tested by the test files of its module,
+until the first failure. The same command continues an interrupted run, and `--survivors` tests the survivors
+again after new tests are committed.
 
 Each mutant has a process of its own, forked from one that has imported TensorFlow. Its limit is one on
 processor time, since one on wall-clock time would kill mutants because the machine is busy.
@@ -110,7 +110,7 @@ def _forget_survivors(session):
 
 
 def _preload():
-    """Imports what takes long and is not mutated. Until TensorFlow runs an operation, a process can be forked."""
+    """Imports what takes long and is not mutated; processes can be forked until TensorFlow computes."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
     import hypothesis  # noqa: F401
     import keras  # noqa: F401
@@ -160,13 +160,15 @@ def _run_tests(files, log):
 
 
 def tests_of(module):
-    """Returns the test files of a module: its mirror, or else those of its folder."""
-    mirror = Path("tests", module.parent, f"test_{module.stem}.py")
-    if mirror.exists():
-        return [mirror]
-    if mirror.parent.exists():
-        return sorted(mirror.parent.glob("test_*.py"))
-    return sorted(mirror.parent.parent.glob(f"test_*{module.parent.name}*.py"))
+    """Returns the test files of a module: its mirror and others that name it, or else those of its folder."""
+    folder = Path("tests", module.parent)
+    if not folder.exists():
+        return sorted(folder.parent.glob(f"test_*{folder.name}*.py"))
+    files, mirror = sorted(folder.glob("test_*.py")), folder / f"test_{module.stem}.py"
+    if mirror not in files:
+        return files
+    naming = [file for file in files if re.search(rf"\b{module.stem}\b", file.read_text(encoding="utf-8"))]
+    return [mirror, *(file for file in naming if file != mirror)]
 
 
 def _report(session):
