@@ -5,6 +5,7 @@ import urllib.request
 
 import tensorflow_datasets as tfds
 
+from . import record_files
 from .prepared_folder import prepared_folder
 
 _PUBLISHED_TEST = {"imagenet2012": "validation"}
@@ -48,10 +49,10 @@ def builder(name, data_dir):
         data_dir: Folder of prepared data sets; `None` for `TFDS_DATA_DIR`, else the default of tfds.
 
     Returns:
-        A `tfds.core.DatasetBuilder` whose records are TFRecord files.
+        A `tfds.core.DatasetBuilder` whose records are TFRecord or ArrayRecord files.
 
     Raises:
-        ValueError: If the data set cannot be prepared, or its records are not TFRecord files.
+        ValueError: If the data set cannot be prepared, or its files cannot be read.
     """
     folder = data_dir or prepared_folder() or tfds.core.constants.DATA_DIR
     prepared = tfds.builder(name, data_dir=folder)
@@ -63,11 +64,9 @@ def builder(name, data_dir):
             prepared.download_and_prepare(download_config=config, file_format="tfrecord")
         except Exception as error:
             raise _failure(name, folder, error) from error
-    if prepared.info.file_format != tfds.core.FileFormat.TFRECORD:
-        raise ValueError(
-            f"data set {name!r} under {folder} must be prepared with file_format='tfrecord', got "
-            f"{prepared.info.file_format.value!r}"
-        )
+    reason = record_files.unsupported_reason(prepared.info.file_format)
+    if reason is not None:
+        raise ValueError(f"data set {name!r} under {folder} {reason}")
     return prepared
 
 

@@ -1,9 +1,12 @@
 """Record files of a prepared data set, read one after the other without holding them in memory."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+
+from . import record_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,12 +18,14 @@ class Shards:
         skips: Records to skip at the start of each file, int64.
         takes: Records to take from each file, int64; -1 for all.
         before: Records taken from earlier files, int64.
+        reader: A function from a file's path to the dataset of its records.
     """
 
     files: tf.Tensor
     skips: np.ndarray
     takes: np.ndarray
     before: np.ndarray
+    reader: Callable[[tf.Tensor], tf.data.Dataset]
 
     @classmethod
     def of(cls, builder, split):
@@ -35,7 +40,8 @@ class Shards:
         columns = [file.filename for file in files], [file.skip for file in files], takes
         before = np.cumsum([0, *takes[:-1]])
         with tf.device("CPU:0"):
-            return cls(tf.constant(columns[0]), *(np.array(c, np.int64) for c in (*columns[1:], before)))
+            names, counts = tf.constant(columns[0]), (np.array(c, np.int64) for c in (*columns[1:], before))
+        return cls(names, *counts, record_files.reader(builder))
 
     def read(self, shard):
         """Returns a dataset of (position in the split, serialized example) of one file.
@@ -44,5 +50,4 @@ class Shards:
             shard: Number of the file, an integer scalar.
         """
         skip, take, before = (tf.gather(c, shard) for c in (self.skips, self.takes, self.before))
-        records = tf.data.TFRecordDataset(tf.gather(self.files, shard))
-        return records.skip(skip).take(take).enumerate(before)
+        return self.reader(tf.gather(self.files, shard)).skip(skip).take(take).enumerate(before)

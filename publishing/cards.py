@@ -134,7 +134,7 @@ def describe_run(recipe, evaluation, *, account, history, place, devices, comman
         place: The number of units, the strategy's name and the number of replicas, by name.
         devices: The device types that TensorFlow sees.
         command: The command line that repeats the run.
-        example: What the FLOPs are counted for, if the model takes inputs of any length.
+        example: What the FLOPs are counted for, if the model takes inputs of any length or size.
 
     Returns:
         A JSON-serializable dictionary.

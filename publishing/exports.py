@@ -34,7 +34,8 @@ class Export:
         endpoints: Endpoints by name.
         name: Name of the model among several in one folder; empty for the main one.
         files: Further text files of the folder by name, such as the tokenizer of a language model.
-        example: What one example is if the model takes inputs of any length, such as "a window of 64 tokens".
+        example: What one example is if the model takes inputs of any length or size, such as "a window of 64
+            tokens".
             The FLOPs on the card are those of one such example.
     """
 

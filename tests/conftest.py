@@ -27,6 +27,7 @@ MARKS, ABSENT = "equations", "absent data sets"
 # Files and folders that take longest, the longest first.
 SLOWEST = (
     "test_published.py",
+    "test_conversion.py",
     "training",
     "test_guides.py",
     "kfac",

@@ -44,7 +44,9 @@ class SupervisedLearner(FittedLearner):
             for name, value in functions.items()
         }
         data, spec = self.recipe.data, self.splits.spec
-        return [Export(self.model, endpoints, files=data.files(spec), example=data.example(spec))]
+        free = any(None in part.shape[1:].as_list() for part in signature)
+        example = data.example(spec) if free else ""
+        return [Export(self.model, endpoints, files=data.files(spec), example=example)]
 
     def _variables(self):
         return named_variables(self.model, self.model.optimizer) | loss_variables(self.model.loss)

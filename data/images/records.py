@@ -7,6 +7,7 @@ import functools
 
 import tensorflow as tf
 
+from .. import record_files
 from ..prepared import builder, check_sizes, test_split
 from ..prepared_folder import prepared_folder
 
@@ -29,9 +30,9 @@ def parsed(records):
 
 def _encoded(prepared, split):
     """Returns a dataset of batches (encoded images, labels)."""
-    files = [instruction.filename for instruction in prepared.info.splits[split].file_instructions]
     # Parsing batches of records is several times faster than as_dataset, which parses them one by one.
-    return tf.data.TFRecordDataset(files).batch(_READ_BATCH).map(parsed, num_parallel_calls=tf.data.AUTOTUNE)
+    records = record_files.serialized(prepared, split).batch(_READ_BATCH)
+    return records.map(parsed, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _decoded(prepared, split, shape):

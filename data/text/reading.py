@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from .. import record_files
+
 
 def texts(builder, split, feature="text"):
     """Reads the texts of a split.
@@ -20,9 +22,8 @@ def texts(builder, split, feature="text"):
     name = builder.info.full_name
     if split not in builder.info.splits:
         raise ValueError(f"data set {name!r} under {builder.data_dir} must have a split {split!r}")
-    files = [instruction.filename for instruction in builder.info.splits[split].file_instructions]
     fields = {feature: tf.io.FixedLenFeature([], tf.string)}
-    records = tf.data.TFRecordDataset(files).batch(1024)
+    records = record_files.serialized(builder, split).batch(1024)
     try:
         batches = records.map(lambda batch: tf.io.parse_example(batch, fields)[feature])
         return [text.decode() for batch in batches.as_numpy_iterator() for text in batch]

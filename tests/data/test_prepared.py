@@ -1,4 +1,5 @@
 import http.server
+import importlib.util
 import socket
 import threading
 import time
@@ -9,7 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from curvezoo import data
-from curvezoo.data import prepared
+from curvezoo.data import prepared, record_files
 from curvezoo.data.images import records
 
 
@@ -129,9 +130,42 @@ def test_a_truncated_copy_is_rejected(small_mnist, mnist_examples, prepare, tmp_
         data.load("mnist", data_dir=tmp_path, batch_size=10)
 
 
+@pytest.fixture
+def array_record_folder(mnist_examples, prepare, tmp_path):
+    pytest.importorskip("array_record")
+    prepare("mnist", tmp_path, mnist_examples, file_format="array_record", shards=2)
+    return tmp_path
+
+
+def test_array_record_copies_are_read_as_tfds_reads_them(small_mnist, array_record_folder, monkeypatch):
+    # A block boundary within each file.
+    monkeypatch.setattr(record_files, "_BLOCK", 40)
+    read = records.arrays(small_mnist, str(array_record_folder))
+    source = tfds.builder("mnist", data_dir=array_record_folder).as_data_source()
+    published = np.stack([row["image"] for row in source["train"]])
+    np.testing.assert_array_equal(np.concatenate([read[0][0], read[1][0]]), published)
+    np.testing.assert_array_equal(read[2][1], [row["label"] for row in source["test"]])
+    assert data.provenance("mnist", array_record_folder) == "PNG, exact"
+
+
+def test_a_truncated_array_record_copy_is_rejected(small_mnist, array_record_folder):
+    shard = next((array_record_folder / "mnist" / "3.0.1").glob("*train.array_record*"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cannot be read \(.*\); prepare it again"):
+        data.load("mnist", data_dir=array_record_folder, batch_size=10)
+
+
+def test_array_record_copies_without_the_package_name_it(small_mnist, array_record_folder, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"array_record reads: python -m pip install array_record"):
+        data.load("mnist", data_dir=array_record_folder, batch_size=10)
+
+
 def test_another_file_format_is_rejected(small_mnist, mnist_examples, prepare, tmp_path):
-    prepare("mnist", tmp_path, mnist_examples, file_format="array_record")
-    with pytest.raises(ValueError, match="must be prepared with file_format='tfrecord', got 'array_record'"):
+    prepare("mnist", tmp_path, mnist_examples)
+    (info,) = (tmp_path / "mnist").glob("*/dataset_info.json")
+    info.write_text(info.read_text().replace("tfrecord", "riegeli"))
+    with pytest.raises(ValueError, match="format 'tfrecord' or 'array_record', got 'riegeli'"):
         data.load("mnist", data_dir=tmp_path, batch_size=10)
 
 

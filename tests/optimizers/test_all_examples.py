@@ -48,6 +48,17 @@ def test_an_order_that_changes_is_refused_only_where_it_matters():
     assert checked(fixed, ordered=True) is fixed
 
 
+def test_ragged_examples_are_compared_to_their_last_entry():
+    passes = iter(range(4))
+
+    def batches():
+        yield tf.ragged.constant([[1.0], [2.0, float(next(passes))]]), tf.zeros(2)
+
+    signature = tf.RaggedTensorSpec([2, None], tf.float32), tf.TensorSpec([2])
+    with pytest.raises(ValueError, match="data must have the same examples in every pass"):
+        checked(tf.data.Dataset.from_generator(batches, output_signature=signature))
+
+
 def model():
     keras.utils.set_random_seed(0)
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])

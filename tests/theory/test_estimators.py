@@ -378,3 +378,12 @@ def attempt(estimator, n=3, repeats=4, truth=0.0):
 def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_smallest_samples_are_accepted_and_smaller_ones_are_not():
+    assert estimators.cramer_rao_bound(1.0, 4.0, 1) == 0.25
+    with pytest.raises(ValueError, match="n must be an integer of at least 1, got 0"):
+        estimators.cramer_rao_bound(1.0, 4.0, 0)
+    rng = np.random.default_rng(0)
+    simulation = estimators.simulate(lambda x: x[:, 0], draw(norm()), truth=0.0, n=1, repeats=2, rng=rng)
+    assert np.isfinite(simulation.bias)

@@ -98,6 +98,14 @@ def test_a_geodesic_from_an_initial_velocity_has_its_speed_and_length():
     np.testing.assert_allclose(speeds, geodesic.length, rtol=1e-7)
 
 
+def test_a_geodesic_from_a_velocity_may_leave_the_domain_after_unit_time():
+    def flat(theta):
+        return np.eye(1) if theta[0] > -1.5 else np.full((1, 1), np.nan)
+
+    geodesic = geometry.geodesic_from(flat, [0.0], [-1.0])
+    assert geodesic(1.0) == pytest.approx([-1.0], rel=1e-9)
+
+
 @pytest.mark.equation("2.3.10")
 def test_lengths_do_not_depend_on_the_parameters():
     def natural(eta):

@@ -36,6 +36,10 @@ def test_plug_in_estimates_are_those_of_the_frequencies():
     assert plug_in.kl_divergence(p, q, corrected=False, base=2) == pytest.approx(expected / np.log(2))
 
 
+def test_one_observation_has_no_entropy():
+    assert plug_in.entropy([1, 0]) == 0
+
+
 def test_the_corrections_are_the_printed_ones():
     assert plug_in.entropy([2, 1, 1, 0]) == pytest.approx(1.5 * np.log(2) + 2 / 8, rel=1e-14)
     counts = np.array([[5, 0, 2], [1, 7, 3]])

@@ -169,3 +169,9 @@ def test_invalid_arguments_are_named():
 def test_arguments_without_a_result_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("scheme", ["fan_in", "fan_out", "fan_avg"])
+def test_the_gain_scales_the_standard_deviation_of_the_weights(scheme):
+    unit = propagation.weight_variance(WIDTHS, scheme)
+    np.testing.assert_allclose(propagation.weight_variance(WIDTHS, scheme, 3.0), 9 * unit, rtol=1e-15)

@@ -188,3 +188,5 @@ def test_invalid_arguments_are_named():
         regression.mode_errors(np.zeros(3), [-1.0])
     with pytest.raises(ValueError, match="steps must be an increasing sequence of integers"):
         student_teacher.simulate(3, 2, learning_rate=0.1, steps=[2, 1], noise=1.0)
+    with pytest.raises(ValueError, match=r"steps\[0\] must be an integer of at least 0, got -1"):
+        student_teacher.simulate(3, 2, learning_rate=0.1, steps=[-1, 2], noise=1.0)

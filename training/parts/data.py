@@ -117,7 +117,7 @@ class Data(Part):
         return {}
 
     def example(self, spec):
-        """Returns what one example is, in words, if examples may have any length; else an empty string.
+        """Returns what one example is, in words, for a model that takes examples of any length or size.
 
         Args:
             spec: The `Spec`.

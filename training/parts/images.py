@@ -119,6 +119,10 @@ class Images(Data):
             "test": spec.test,
         }
 
+    def example(self, spec):
+        """Returns the size of an image in words."""
+        return f"an image of {'x'.join(map(str, spec.shape[:-1]))} pixels"
+
     def _batches(self):
         return {"batch_size": self.batch_size, "subset": self.subset, "augment": self.augment}
 

@@ -8,8 +8,8 @@ from ...training.parts import Architecture, Denoise, Images, Optimizer
 from ...training.supervised import Supervised
 
 _LIMITS = (
-    "Single digits as 8x8 grey images, with the noise of its recipe at the same level. Other noise, other "
-    "levels and other images give wrong results without a warning."
+    "Single digits as 8x8 grey images, with the noise of its recipe at the same level. Images of other sizes "
+    "are accepted. Other noise, other levels and other images give wrong results without a warning."
 )
 
 
@@ -18,15 +18,18 @@ def residual_denoiser(
 ):
     """Returns a stack of 3x3 convolutions whose output is added to the noisy image.
 
+    Pixels beyond the edge count as zero. An output pixel depends on `blocks` + 1 pixels to each side.
+
     Args:
-        spec: The data set's `Spec`.
+        spec: The data set's `Spec`, of which only the number of channels matters.
         filters: Channels of the hidden layers.
         blocks: Number of convolutions before the last.
         activation: A Keras activation.
         normalization: `batch`, `layer`, `weight` or `None`, before each activation.
 
     Returns:
-        A `keras.Model` from noisy images `[B, H, W, C]` to clean ones, of the same shape.
+        A `keras.Model` from noisy images `[B, H, W, C]` of any height and width to clean ones, of the same
+        shape.
 
     Raises:
         ValueError: If `filters` or `blocks` is below one.
@@ -39,7 +42,7 @@ def residual_denoiser(
     for name, value in (("filters", filters), ("blocks", blocks)):
         if value < 1:
             raise ValueError(f"{name}={value} must be at least 1")
-    images = keras.Input(spec.shape, name="images")
+    images = keras.Input((None, None, spec.shape[-1]), name="images")
     x = images
     for _ in range(blocks):
         x = layers.ConvBlock(filters, activation=activation, normalization=normalization)(x)

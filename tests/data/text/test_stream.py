@@ -14,11 +14,19 @@ CHARACTERS = text.CharacterTokenizer("".join(sorted(set("\n".join(SENTENCES + TE
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, prepare):
-    folder = tmp_path_factory.mktemp("lm1b")
-    rows = {"train": [{"text": s} for s in SENTENCES], "test": [{"text": s} for s in TEST]}
-    prepare("lm1b", folder, rows, shards=3)
-    return folder
+def prepared_as(tmp_path_factory, prepare):
+    def prepared(file_format):
+        folder = tmp_path_factory.mktemp("lm1b")
+        rows = {"train": [{"text": s} for s in SENTENCES], "test": [{"text": s} for s in TEST]}
+        prepare("lm1b", folder, rows, file_format=file_format, shards=3)
+        return folder
+
+    return prepared
+
+
+@pytest.fixture(scope="module")
+def folder(prepared_as):
+    return prepared_as("tfrecord")
 
 
 @pytest.fixture
@@ -27,8 +35,14 @@ def load(folder, monkeypatch):
     monkeypatch.setattr(stream, "_SAMPLE", 100)
 
     def load(**settings):
-        settings = {"tokenizer": CHARACTERS, "context": 16, "batch_size": 4, **settings}
-        return text.load("lm1b", data_dir=folder, **settings)
+        settings = {
+            "data_dir": folder,
+            "tokenizer": CHARACTERS,
+            "context": 16,
+            "batch_size": 4,
+            **settings,
+        }
+        return text.load("lm1b", **settings)
 
     yield load
     stream.stream_of.cache_clear()
@@ -54,6 +68,13 @@ def test_whole_lines_of_training_windows_are_the_training_sentences(load, folder
             lines |= set(splits.spec.tokenizer.decode(row).split("\n")[1:-1])
     train = set(stored(folder)[:190])
     assert lines <= train and len(lines) > 0.9 * len(train)
+
+
+def test_windows_of_an_array_record_copy_are_those_of_the_tfrecord_copy(load, prepared_as):
+    pytest.importorskip("array_record")
+    copy = load(data_dir=prepared_as("array_record"))
+    for found, expected in zip(batches(copy.epochs(1, 2)), batches(load().epochs(1, 2)), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_an_epoch_is_about_one_pass_without_repetition(load):
