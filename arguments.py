@@ -252,6 +252,28 @@ def finite(name, value, ndim=None):
     return array
 
 
+def finite_or(infinity, name, value, ndim=None):
+    """Returns `value` as a float64 array after checking that every entry is finite or equal to `infinity`.
+
+    Args:
+        infinity: `math.inf` or `-math.inf`.
+        name: The argument's name, for the message.
+        value: A number or an array.
+        ndim: The required number of axes; `None` for any.
+
+    Raises:
+        ValueError: As `finite`, except for entries equal to `infinity`.
+    """
+    try:
+        given = np.asarray(value)
+    except ValueError:
+        return finite(name, value, ndim)  # Rows of different lengths, which it rejects.
+    infinite = given == infinity if given.dtype.kind == "f" else np.zeros(given.shape, bool)
+    if not infinite.any():
+        return finite(name, value, ndim)
+    return np.where(infinite, infinity, finite(name, np.where(infinite, 0.0, given), ndim))
+
+
 def positive(name, value, ndim=None):
     """Returns `value` as a float64 array after checking that every entry is finite and positive."""
     array = finite(name, value, ndim)
