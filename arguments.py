@@ -236,8 +236,11 @@ def finite(name, value, ndim=None):
     """
     try:
         given = np.asarray(value)
-        # An array of objects may hold numbers, such as fractions; None would become nan.
-        numeric = given.dtype.kind in "biuf" or (given.dtype.kind == "O" and None not in given.ravel())
+        # An array of objects may hold numbers, such as fractions; None would become nan. An array of Booleans
+        # holds zeros and ones, but True is not a number.
+        numeric = given.dtype.kind in ("iuf" if given.ndim == 0 else "biuf") or (
+            given.dtype.kind == "O" and None not in given.ravel()
+        )
         array = given.astype(np.float64) if numeric else None
     except (TypeError, ValueError):
         array = None
@@ -252,26 +255,26 @@ def finite(name, value, ndim=None):
     return array
 
 
-def finite_or(infinity, name, value, ndim=None):
-    """Returns `value` as a float64 array after checking that every entry is finite or equal to `infinity`.
+def finite_or(infinities, name, value, ndim=None):
+    """Returns `value` as a float64 array after checking that every entry is finite or an allowed infinity.
 
     Args:
-        infinity: `math.inf` or `-math.inf`.
+        infinities: Those allowed: a tuple of `math.inf`, `-math.inf` or both.
         name: The argument's name, for the message.
         value: A number or an array.
         ndim: The required number of axes; `None` for any.
 
     Raises:
-        ValueError: As `finite`, except for entries equal to `infinity`.
+        ValueError: As `finite`, except for allowed infinities.
     """
     try:
         given = np.asarray(value)
     except ValueError:
         return finite(name, value, ndim)  # Rows of different lengths, which it rejects.
-    infinite = given == infinity if given.dtype.kind == "f" else np.zeros(given.shape, bool)
+    infinite = np.isin(given, infinities) if given.dtype.kind == "f" else np.zeros(given.shape, bool)
     if not infinite.any():
         return finite(name, value, ndim)
-    return np.where(infinite, infinity, finite(name, np.where(infinite, 0.0, given), ndim))
+    return np.where(infinite, given, finite(name, np.where(infinite, 0.0, given), ndim))
 
 
 def positive(name, value, ndim=None):
@@ -298,8 +301,8 @@ def integers(name, value, low):
 def interval(name, value):
     """Returns the ends of an interval, an increasing pair of numbers, as floats; they may be infinite."""
     try:
-        low, high = map(float, value)
-    except (TypeError, ValueError):
+        low, high = map(float, finite_or((-math.inf, math.inf), name, value, 1))
+    except ValueError:
         low = high = np.nan
     if not low < high:
         raise ValueError(f"{name} must be an increasing pair of numbers, got {described(value)}")

@@ -77,7 +77,7 @@ def validate_logits(logits, labels):
     Raises:
         ValueError: If a logit is NaN or infinite, all logits of an example are -inf, or as `validate_labels`.
     """
-    logits = arguments.finite_or(-np.inf, "logits", logits)
+    logits = arguments.finite_or((-np.inf,), "logits", logits)
     if logits.ndim < 2 or not logits.size or logits.shape[-1] < 2:
         raise ValueError(
             f"logits must have shape [B, ..., K] with B >= 1 and K >= 2, got shape {logits.shape}"
