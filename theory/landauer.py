@@ -152,11 +152,11 @@ def addition_entropy(bits, wraps=True):
         The entropy in nats.
 
     Raises:
-        ValueError: If `bits` is not an integer of at least 1.
+        ValueError: If `bits` is not an integer of at least 1, or `wraps` is not a Boolean.
     """
     bits = arguments.integer("bits", bits, 1)
     log_words = bits * np.log(2)
-    if wraps:
+    if arguments.boolean("wraps", wraps):
         return float(log_words)
     if bits > _MAX_SUMMED_BITS:
         # The hyperfactorial's asymptotic series; the next term, 1 / (360 M^4), is below rounding.
