@@ -23,7 +23,7 @@ LAWS = {
 
 def draw(law):
     """Returns a function that draws samples from a distribution of SciPy."""
-    return lambda rng, shape: law.rvs(size=shape, random_state=rng)
+    return lambda shape, rng: law.rvs(size=shape, random_state=rng)
 
 
 def fourth_moment(law):
@@ -378,3 +378,16 @@ def attempt(estimator, n=3, repeats=4, truth=0.0):
 def test_invalid_arguments_raise_errors_that_name_them(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_samplers_take_the_generator_last_and_the_former_order_warns():
+    def simulated(sample):
+        return estimators.simulate(lambda x: x.mean(axis=1), sample, 0.0, 5, 50, np.random.default_rng(0))
+
+    now = simulated(lambda shape, rng: rng.normal(size=shape))
+    with pytest.warns(DeprecationWarning, match=r"now called as sample\(shape, rng\)"):
+        assert simulated(lambda rng, shape: rng.normal(size=shape)) == now
+    with pytest.warns(DeprecationWarning):
+        assert simulated(lambda rng, shape: norm.rvs(size=shape, random_state=rng)) == now
+    with pytest.raises(ValueError, match="no such luck"):
+        simulated(lambda shape, rng: (_ for _ in ()).throw(ValueError("no such luck")))

@@ -146,7 +146,7 @@ def test_the_distance_of_equally_many_points_is_the_best_assignment():
     x, y, *_ = clouds(30, 30)
     cost = transport.cost_matrix(x, y, 2)
     expected = np.sqrt(cost[linear_sum_assignment(cost)].mean())
-    assert transport.wasserstein(x, y) == pytest.approx(expected, rel=1e-14)
+    assert transport.wasserstein(x, y, 2) == pytest.approx(expected, rel=1e-14)
     assert transport.wasserstein(x, y, 2, np.full(30, 1 / 30)) == pytest.approx(expected, rel=1e-12)
 
 
@@ -203,8 +203,17 @@ def test_both_functions_agree_in_one_dimension():
     x, y, p, q = clouds(9, 6, dimensions=1)
     line = transport.wasserstein_1d(x[:, 0], y[:, 0], 2, p, q)
     assert transport.wasserstein(x, y, 2, p, q) == pytest.approx(line, rel=1e-10)
-    assert transport.wasserstein(x, y) == pytest.approx(
+    assert transport.wasserstein(x, y, 2) == pytest.approx(
         transport.wasserstein_1d(x[:, 0], y[:, 0], 2), rel=1e-10
+    )
+
+
+def test_the_default_order_will_be_that_of_the_line():
+    x, y, *_ = clouds(9, 6, dimensions=1)
+    with pytest.warns(FutureWarning, match="order is 2 by default, and will be 1 in the next version"):
+        assert transport.wasserstein(x, y) == transport.wasserstein(x, y, 2)
+    assert transport.wasserstein(x, y, 1) == pytest.approx(
+        transport.wasserstein_1d(x[:, 0], y[:, 0]), rel=1e-10
     )
 
 

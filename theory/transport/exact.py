@@ -48,13 +48,14 @@ def optimal_transport(a, b, cost, solver="highs"):
     return result(plan, a, b, cost, (f * scale, g * scale), iterations)
 
 
-def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
+def wasserstein(x, y, order=None, x_weights=None, y_weights=None):
     """Returns the exact W_p between weighted sets of points, by `optimal_transport` with C = |x_i - y_j|^p.
 
     Args:
         x: Points, [N, D].
         y: Points, [M, D].
-        order: Order p, finite and at least 1.
+        order: Order p, finite and at least 1. Without it the order is 2, with a `FutureWarning`: in the next
+            version it will be 1, as in `wasserstein_1d` and `curvezoo.losses.wasserstein`.
         x_weights: Probabilities of `x`, [N]; equal ones by default.
         y_weights: Probabilities of `y`, [M]; equal ones by default.
 
@@ -65,7 +66,7 @@ def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
         ValueError: As in `cost_matrix` and `optimal_transport`, or if there are no points, or `order` is
             below 1 or infinite.
     """
-    order = order_of(order)
+    order = order_of(arguments.changing_default("order", order, 2, 1))
     if math.isinf(order):
         raise ValueError("order must be finite, got inf; on a line, use `wasserstein_1d`")
     distances = cost_matrix(x, y, power=1)
