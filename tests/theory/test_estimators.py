@@ -160,6 +160,10 @@ def test_the_cross_terms_of_the_naive_variance_have_the_corrected_factor(n):
     assert corrected == pytest.approx(np.var(x), rel=1e-12)
     # The printed 2 / N^2 equals N / N^2 for two examples only.
     assert (printed == pytest.approx(np.var(x), rel=1e-6)) == (n == 2)
+    # Expectations of the squares, N (sigma^2 + mu^2), and of the cross terms, N (N - 1) mu^2, give the bias.
+    variance, mean = 4.0, 1.0
+    expected = (1 - 1 / n) * (variance + mean**2) - (n - 1) / n * mean**2
+    assert estimators.variance_bias(variance, n) == pytest.approx(expected - variance, rel=1e-12)
 
 
 @pytest.mark.equation("3.3.7")
