@@ -16,6 +16,7 @@ import numbers
 import os
 import pathlib
 import reprlib
+import warnings
 
 import numpy as np
 
@@ -211,6 +212,25 @@ def known_name(kind, name, valid):
     return name
 
 
+def changing_default(name, value, old, new):
+    """Returns `value`, or for `None` the `old` default of the caller's argument, with a `FutureWarning`.
+
+    Args:
+        name: The argument's name, for the message.
+        value: The value; `None` if the argument was left out.
+        old: The default for now.
+        new: The default of the next version.
+    """
+    if value is not None:
+        return value
+    warnings.warn(
+        f"{name} is {old} by default, and will be {new} in the next version: pass {name}={old} or {new}",
+        FutureWarning,
+        stacklevel=3,
+    )
+    return old
+
+
 def folder(name, value):
     """Returns the path of an existing folder as a `pathlib.Path`, with a leading `~` expanded."""
     if not isinstance(value, str | os.PathLike):
@@ -236,8 +256,11 @@ def finite(name, value, ndim=None):
     """
     try:
         given = np.asarray(value)
-        # An array of objects may hold numbers, such as fractions; None would become nan.
-        numeric = given.dtype.kind in "biuf" or (given.dtype.kind == "O" and None not in given.ravel())
+        # An array of objects may hold numbers, such as fractions; None would become nan. An array of Booleans
+        # holds zeros and ones, but True is not a number.
+        numeric = given.dtype.kind in ("iuf" if given.ndim == 0 else "biuf") or (
+            given.dtype.kind == "O" and None not in given.ravel()
+        )
         array = given.astype(np.float64) if numeric else None
     except (TypeError, ValueError):
         array = None
@@ -250,6 +273,28 @@ def finite(name, value, ndim=None):
         raise ValueError(f"{name} must {axes}, got shape {array.shape}")
     require(name, array, np.isfinite(array), "be finite")
     return array
+
+
+def finite_or(infinities, name, value, ndim=None):
+    """Returns `value` as a float64 array after checking that every entry is finite or an allowed infinity.
+
+    Args:
+        infinities: Those allowed: a tuple of `math.inf`, `-math.inf` or both.
+        name: The argument's name, for the message.
+        value: A number or an array.
+        ndim: The required number of axes; `None` for any.
+
+    Raises:
+        ValueError: As `finite`, except for allowed infinities.
+    """
+    try:
+        given = np.asarray(value)
+    except ValueError:
+        return finite(name, value, ndim)  # Rows of different lengths, which it rejects.
+    infinite = np.isin(given, infinities) if given.dtype.kind == "f" else np.zeros(given.shape, bool)
+    if not infinite.any():
+        return finite(name, value, ndim)
+    return np.where(infinite, given, finite(name, np.where(infinite, 0.0, given), ndim))
 
 
 def positive(name, value, ndim=None):
@@ -276,8 +321,8 @@ def integers(name, value, low):
 def interval(name, value):
     """Returns the ends of an interval, an increasing pair of numbers, as floats; they may be infinite."""
     try:
-        low, high = map(float, value)
-    except (TypeError, ValueError):
+        low, high = map(float, finite_or((-math.inf, math.inf), name, value, 1))
+    except ValueError:
         low = high = np.nan
     if not low < high:
         raise ValueError(f"{name} must be an increasing pair of numbers, got {described(value)}")

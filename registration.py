@@ -40,6 +40,7 @@ CLASSES = {
     "layers.weight_norm": ("WeightNormalization",),
     "losses.bandit_feedback": ("BanditPolicyGradient", "BanditQLoss"),
     "losses.binary": ("BernoulliNLL",),
+    "losses.calibration_error": ("ExpectedCalibrationError",),
     "losses.classification": ("CategoricalNLL",),
     "losses.density": ("NegativeLogDensity",),
     "losses.likelihood": ("NegativeLogLikelihood",),

@@ -16,21 +16,25 @@ from .. import arguments
 
 _TINY = 2.0**-126  # The smallest normal float32: -log(-log u) stays finite.
 _SURROGATES = ("softmax", "identity")
+_SPREADS = ("log_variance", "log_scale")
 
 
 @keras.saving.register_keras_serializable("curvezoo")
 class GaussianSampling(keras.layers.Layer):
     """Draws mu + sigma z with z from N(0, 1): a pair of [B, ...] to [B, ...], Eq. 3.5.1.
 
-    The inputs are the mean mu and the logarithm of the variance, log sigma^2, which a network can output
-    without a constraint. The layer samples in training and in inference; the mode is the mean itself.
+    The inputs are the mean mu and the logarithm of the variance, log sigma^2, or of the scale, log sigma,
+    which a network can output without a constraint. The log-scale is half the log variance, and is what
+    `curvezoo.losses.GaussianNLL` reads. The layer samples in training and in inference; the mode is the mean
+    itself.
 
     Args:
         seed: Seed of the noise; `None` for a random one.
+        spread: What the second input is: `"log_variance"` or `"log_scale"`.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Raises:
-        ValueError: When it is built, if the inputs are not two tensors of one shape.
+        ValueError: If `spread` is unknown or, when it is built, the inputs are not two tensors of one shape.
 
     Example:
         >>> mean = log_variance = keras.ops.zeros((2, 3))
@@ -41,23 +45,25 @@ class GaussianSampling(keras.layers.Layer):
         Kingma and Welling, "Auto-Encoding Variational Bayes" (2013), arXiv:1312.6114.
     """
 
-    def __init__(self, seed=None, **kwargs):
+    def __init__(self, seed=None, spread="log_variance", **kwargs):
         super().__init__(**kwargs)
         self.seed = seed
+        self.spread = arguments.one_of("spread", spread, _SPREADS)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
-        """Checks that the inputs are a mean and a log variance of one shape."""
+        """Checks that the inputs are a mean and a spread of one shape."""
         shapes = [tuple(shape) for shape in input_shape if isinstance(shape, (tuple, list))]
         if len(shapes) != 2 or len(input_shape) != 2 or shapes[0] != shapes[1]:
-            raise ValueError(f"inputs must be [mean, log_variance] of one shape, got shapes {input_shape}")
+            raise ValueError(f"inputs must be [mean, {self.spread}] of one shape, got shapes {input_shape}")
         self.built = True
 
     def call(self, inputs):
         """Returns one draw for each entry of the mean."""
-        mean, log_variance = (ops.cast(x, _at_least_float32(self.compute_dtype)) for x in inputs)
+        mean, spread = (ops.cast(x, _at_least_float32(self.compute_dtype)) for x in inputs)
+        log_scale = spread / 2 if self.spread == "log_variance" else spread
         noise = keras.random.normal(ops.shape(mean), dtype=mean.dtype, seed=self.seed_generator)
-        return ops.cast(mean + ops.exp(log_variance / 2) * noise, self.compute_dtype)
+        return ops.cast(mean + ops.exp(log_scale) * noise, self.compute_dtype)
 
     def compute_mask(self, inputs, previous_mask):
         """Returns the mask of the mean."""
@@ -69,7 +75,7 @@ class GaussianSampling(keras.layers.Layer):
 
     def get_config(self):
         """Returns the arguments that rebuild this layer."""
-        return {**super().get_config(), "seed": self.seed}
+        return {**super().get_config(), "seed": self.seed, "spread": self.spread}
 
 
 @keras.saving.register_keras_serializable("curvezoo")

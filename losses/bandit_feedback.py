@@ -37,14 +37,18 @@ def behavior(logits, epsilon=0.0, greedy=False):
     Returns:
         Probabilities, [..., K].
 
+    Raises:
+        ValueError: If `epsilon` is not a number in [0, 1], or `greedy` is not a Boolean.
+
     Example:
         >>> behavior([[0.0, 5.0]], epsilon=0.5, greedy=True).numpy().tolist()
         [[0.25, 0.75]]
     """
+    epsilon = arguments.number("epsilon", epsilon, 0, 1)
     # A copy, because argmax cannot read a tf.Variable.
     logits = ops.copy(ops.convert_to_tensor(logits))
     labels = logits.shape[-1]
-    if greedy:
+    if arguments.boolean("greedy", greedy):
         policy = ops.one_hot(ops.argmax(logits, axis=-1), labels, dtype=logits.dtype)
     else:
         policy = ops.softmax(logits, axis=-1)

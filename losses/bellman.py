@@ -14,8 +14,12 @@ References:
     Dabney et al., "Distributional Reinforcement Learning with Quantile Regression" (2018), arXiv:1710.10044.
 """
 
+import numbers
+
 import numpy as np
 import tensorflow as tf
+
+from .. import arguments
 
 
 def td_targets(rewards, next_values, terminated, discount):
@@ -29,11 +33,15 @@ def td_targets(rewards, next_values, terminated, discount):
 
     Returns:
         The targets, of the shape of `next_values`, without gradient.
+
+    Raises:
+        ValueError: If `discount` is a number outside [0, 1].
     """
     extra = len(next_values.shape) - 1
     column = [-1, *[1] * extra]
-    # TensorFlow would round a Python number to float32.
-    discount = np.float64(discount) if isinstance(discount, int | float) else discount
+    if isinstance(discount, numbers.Number):
+        # TensorFlow would round a Python number to float32.
+        discount = np.float64(arguments.number("discount", discount, 0, 1))
     rewards, terminated, discount = (
         tf.reshape(tf.cast(x, next_values.dtype), column) for x in (rewards, terminated, discount)
     )
@@ -75,8 +83,12 @@ def huber(errors, threshold=1.0):
 
     Args:
         errors: Of any shape.
-        threshold: The threshold c.
+        threshold: The threshold c, a number of at least 0.
+
+    Raises:
+        ValueError: If the threshold is not such a number.
     """
+    threshold = arguments.nonnegative_number("threshold", threshold)
     size = tf.abs(errors)
     small = tf.minimum(size, threshold)
     return small * (size - small / 2)
@@ -99,6 +111,9 @@ def categorical_projection(probabilities, rewards, terminated, discount, support
 
     Returns:
         The probabilities of the atoms, [B, K], without gradient.
+
+    Raises:
+        ValueError: As `td_targets`.
     """
     support = tf.convert_to_tensor(support)
     atoms = tf.broadcast_to(support, tf.shape(probabilities))
@@ -136,7 +151,11 @@ def quantile_huber_loss(quantiles, targets, kappa=1.0):
 
     Returns:
         [B].
+
+    Raises:
+        ValueError: If `kappa` is not a number of at least 0.
     """
+    kappa = arguments.nonnegative_number("kappa", kappa)
     count = quantiles.shape[1]
     levels = (2 * tf.range(count, dtype=quantiles.dtype) + 1) / (2 * count)
     errors = tf.stop_gradient(targets)[:, None, :] - quantiles[:, :, None]

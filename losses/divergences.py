@@ -10,6 +10,7 @@ distribution is reparameterized. Otherwise (categorical, mixtures) it uses the s
 grad E_p[v] = E_p[grad v + v grad log p]. Both are unbiased.
 """
 
+import warnings
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -105,14 +106,15 @@ def jensen_shannon(p, q, samples=None, seed=None):
     Raises:
         ValueError: As `kl_divergence`.
     """
-    return f_divergence("jensen_shannon", p, q, samples, seed) / 4
+    return f_divergence("scaled_jensen_shannon", p, q, samples, seed) / 4
 
 
 def f_divergence(f, p, q, samples=None, seed=None):
     """Returns D_f(p || q) = E_q[f(p / q)]; named f are scaled so that their local form is the Fisher metric.
 
     Args:
-        f: A name in `f_divergences.GENERATORS`, or a generator such as `f_divergences.alpha_divergence(0.3)`
+        f: A name in `f_divergences.GENERATORS`, such as `"scaled_jensen_shannon"`, which is 4 times
+            `jensen_shannon`; or a generator such as `f_divergences.alpha_divergence(0.3)`
             or `f_divergences.balanced(f)`.
         p: Distribution.
         q: Distribution.
@@ -205,7 +207,7 @@ def _log_dependence(joint, x, y, model):
     return tf.where(near, tf.math.log1p(excess), log(joint) - log(x) - log(y))
 
 
-def wasserstein(x, y, p=1.0):
+def wasserstein(x, y, order=1.0, p=None):
     """Returns the distance W_p between two one-dimensional samples, the cost of moving one onto the other.
 
         W_p^p = integral_0^1 |F^-1(s) - G^-1(s)|^p ds
@@ -216,42 +218,56 @@ def wasserstein(x, y, p=1.0):
     Args:
         x: Samples, [..., N].
         y: Samples, [..., M], with the same batch shape and dtype.
-        p: Order, at least 1.
+        order: Order p, finite and at least 1.
+        p: The former name of `order`, with a `DeprecationWarning`.
 
     Returns:
         The distance in units of x, [...]. Where it is zero, its gradient is defined as zero.
 
     Raises:
-        ValueError: If the shapes or dtypes do not match, there is no sample, a sample is not finite, or `p`
-            is out of range.
+        ValueError: If the shapes or dtypes do not match, there is no sample, a sample is not finite, or
+            `order` is out of range.
     """
-    p = arguments.number("p", p, 1)
+    if p is not None:
+        warnings.warn("p is now called order", DeprecationWarning, stacklevel=2)
+        order = p
+    order = arguments.number("order", order, 1)
     x, y = _real("x", x), _real("y", y)
     _check_samples(x, y)
     if x.shape[-1] is not None and x.shape[-1] == y.shape[-1]:
-        return _power_mean(tf.abs(tf.sort(x) - tf.sort(y)), p)
+        return _power_mean(tf.abs(tf.sort(x) - tf.sort(y)), order)
     n, m = (tf.shape(values, out_type=tf.int64)[-1] for values in (x, y))
     # Both quantile functions are constant between these multiples of 1 / (N M).
     levels = tf.sort(tf.concat([tf.range(1, n + 1) * m, tf.range(1, m + 1) * n], 0))
     widths = tf.cast(levels - tf.concat([[0], levels[:-1]], 0), x.dtype) / tf.cast(n * m, x.dtype)
     x = tf.gather(tf.sort(x), (levels - 1) // m, axis=-1)
     y = tf.gather(tf.sort(y), (levels - 1) // n, axis=-1)
-    return _power_mean(tf.abs(x - y), p, widths)
+    return _power_mean(tf.abs(x - y), order, widths)
 
 
-def _power_mean(distance, p, widths=None):
-    """Returns the mean of distance^p over the last axis to the power 1 / p; equal weights by default."""
-    powers = distance if p == 1.0 else distance**p
+def _power_mean(distance, order, widths=None):
+    """Returns (mean of distance^order over the last axis)^(1 / order), by default with equal weights."""
+    powers = distance if order == 1.0 else distance**order
     cost = tf.reduce_mean(powers, -1) if widths is None else tf.reduce_sum(widths * powers, -1)
-    if p == 1.0:
+    if order == 1.0:
         return cost
     positive = cost > 0
-    return tf.where(positive, tf.where(positive, cost, tf.ones_like(cost)) ** (1 / p), tf.zeros_like(cost))
+    return tf.where(
+        positive, tf.where(positive, cost, tf.ones_like(cost)) ** (1 / order), tf.zeros_like(cost)
+    )
 
 
 def _generator(f):
     if callable(f):
         return f
+    if f == "jensen_shannon":
+        warnings.warn(
+            "f='jensen_shannon' gives 4 times jensen_shannon(p, q), and will give jensen_shannon(p, q) in "
+            "the next version: pass f='scaled_jensen_shannon', or call jensen_shannon",
+            FutureWarning,
+            stacklevel=3,
+        )
+        f = "scaled_jensen_shannon"
     if f not in GENERATORS:
         raise ValueError(f"f must be a generator or one of {', '.join(GENERATORS)}, got {f!r}")
     return GENERATORS[f]

@@ -46,7 +46,7 @@ def reverse_kl(log_ratio):
     return kl(-log_ratio)
 
 
-def jensen_shannon(log_ratio):
+def scaled_jensen_shannon(log_ratio):
     """Four times Eq. 3.6.2: f(u) = 2 (u log u - (1 + u) log((1 + u) / 2)).
 
     h / 4 is log 2 minus the posterior entropy of whether x was drawn from p or from q.
@@ -129,7 +129,7 @@ def balanced(f):
 GENERATORS = {
     "kl": kl,
     "reverse_kl": reverse_kl,
-    "jensen_shannon": jensen_shannon,
+    "scaled_jensen_shannon": scaled_jensen_shannon,
     "total_variation": total_variation,
     "squared_hellinger": squared_hellinger,
     "chi_squared": chi_squared,

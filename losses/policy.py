@@ -5,6 +5,8 @@ Legend: B steps of experience.
 
 import tensorflow as tf
 
+from .. import arguments
+
 
 def policy_gradient_loss(log_probs, weights):
     r"""Returns the surrogate \(-\langle w \log \pi_\theta(a|s) \rangle\), a scalar (Eqs. 8.2.2 and 8.2.3).
@@ -41,8 +43,12 @@ def clipped_loss(log_probs, old_log_probs, advantages, clip):
         log_probs: Of the actions taken, [B].
         old_log_probs: Under the policy that took them, [B].
         advantages: [B].
-        clip: The epsilon.
+        clip: The epsilon, positive.
+
+    Raises:
+        ValueError: If `clip` is not a positive number.
     """
+    clip = arguments.positive_number("clip", clip)
     ratio = tf.exp(log_probs - old_log_probs)
     clipped = tf.clip_by_value(ratio, 1 - clip, 1 + clip)
     return -tf.reduce_mean(tf.minimum(ratio * advantages, clipped * advantages))
@@ -54,8 +60,12 @@ def clip_fraction(log_probs, old_log_probs, clip):
     Args:
         log_probs: Of the actions taken, [B].
         old_log_probs: Under the policy that took them, [B].
-        clip: The epsilon of Eq. 8.5.3.
+        clip: The epsilon of Eq. 8.5.3, positive.
+
+    Raises:
+        ValueError: If `clip` is not a positive number.
     """
+    clip = arguments.positive_number("clip", clip)
     outside = tf.abs(tf.exp(log_probs - old_log_probs) - 1) > clip
     return tf.reduce_mean(tf.cast(outside, tf.float32))
 
@@ -86,10 +96,14 @@ def value_loss(values, returns, old_values=None, clip=None):
         values: [B].
         returns: [B].
         old_values: Before the update, [B].
-        clip: Largest change of a value; `None` for no limit.
+        clip: Largest change of a value, positive; `None` for no limit.
+
+    Raises:
+        ValueError: If `clip` is not a positive number.
     """
     squares = (values - returns) ** 2
     if clip is not None:
+        clip = arguments.positive_number("clip", clip)
         limited = old_values + tf.clip_by_value(values - old_values, -clip, clip)
         squares = tf.maximum(squares, (limited - returns) ** 2)
     return tf.reduce_mean(squares) / 2

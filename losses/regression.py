@@ -14,11 +14,12 @@ The scale s is one of
     learned    `scale=None` after the layer `layers.GlobalScale`, which appends a trained log-scale to
                each output.
 
-A log-scale a gives s = max(exp(a), min_scale). The exponential turns a change of units into a shift of a. The
-floor bounds the loss, which would otherwise decrease without limit for a model that hits its targets exactly;
-below the floor the gradient with respect to a is zero. The losses compute log s and 1 / s, never s, so that
-a = -1e4 and a = 1e4 give finite losses and gradients. In single precision this holds for |z| up to 1e19,
-whose square is close to the largest number.
+A log-scale a gives s = max(exp(a), min_scale). It is half of a log variance, the default input of
+`layers.GaussianSampling`. The exponential turns a change of units into a shift of a. The floor bounds the
+loss, which would otherwise decrease without limit for a model that hits its targets exactly; below the floor
+the gradient with respect to a is zero. The losses compute log s and 1 / s, never s, so that a = -1e4 and
+a = 1e4 give finite losses and gradients. In single precision this holds for |z| up to 1e19, whose square is
+close to the largest number.
 
 Legend: B batch, D outputs of one example, ... further axes such as positions; L has shape [B, ...].
 """

@@ -38,6 +38,7 @@ from . import rmsprop as rmsprop
 from . import sample_quality as sample_quality
 from . import sampling as sampling
 from . import sequences as sequences
+from . import shortest_path as shortest_path
 from . import sne as sne
 from . import student_teacher as student_teacher
 from . import three_stage as three_stage

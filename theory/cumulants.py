@@ -127,14 +127,14 @@ def moments_from_cumulants(cumulants):
 
 
 def groupings(order):
-    """Yields the partitions of m points into clusters, up to relabeling, and the number of groupings of each.
+    """Returns the partitions of m points into clusters, up to relabeling, and the groupings of each.
 
     Args:
         order: Number m of points.
 
-    Yields:
-        (p, number): a `dict` from n to the number p_n of clusters of n points, with sum_n n p_n = m, and the
-        number of groupings m! / prod_n p_n! (n!)^p_n.
+    Returns:
+        An iterator over pairs (p, number): a `dict` from n to the number p_n of clusters of n points, with
+        sum_n n p_n = m, and the number of groupings m! / prod_n p_n! (n!)^p_n.
 
     Raises:
         ValueError: If `order` is not an integer of at least 0.
@@ -148,9 +148,12 @@ def groupings(order):
             for p in partitions(points - size, size):
                 yield {**p, size: p.get(size, 0) + 1}
 
-    for p in partitions(order, order):
+    def number(p):
         symmetry = math.prod(math.factorial(count) * math.factorial(n) ** count for n, count in p.items())
-        yield p, math.factorial(order) // symmetry
+        return math.factorial(order) // symmetry
+
+    # A function that yields would check its argument only when its first result is taken.
+    return ((p, number(p)) for p in partitions(order, order))
 
 
 def moment_by_groupings(cumulants, order):

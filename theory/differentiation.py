@@ -27,7 +27,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arguments import described, finite, positive, require
+from ..arguments import (
+    boolean,
+    described,
+    finite,
+    has_shape,
+    number,
+    one_of,
+    positive,
+    positive_number,
+    require,
+)
 
 UNIT_ROUNDOFF = 2.0**-53
 """Relative rounding error u of one operation in double precision."""
@@ -103,7 +113,7 @@ def complex_step(function: Scalar, x: np.ndarray, epsilon: float = 1e-20) -> np.
             number.
     """
     x = _finite_array(x)
-    _require_positive_step(epsilon)
+    epsilon = float(positive("epsilon", epsilon, 0))
 
     def quotient(unit, _):
         value = np.asarray(function(x + 1j * epsilon * unit))
@@ -128,9 +138,11 @@ def optimal_step(value: float, derivative: float, *, order: int) -> float:
         2 (u |f| / |f''|)^(1/2) or (3 u |f| / |f'''|)^(1/3).
 
     Raises:
-        ValueError: If `order` is neither 1 nor 2, or `derivative` is zero, in which case there is no optimum.
+        ValueError: If `order` is neither 1 nor 2, an argument is not finite, or `derivative` is zero, in
+            which case there is no optimum.
     """
-    _require_order(order)
+    one_of("order", order, (1, 2))
+    value, derivative = number("value", value), number("derivative", derivative)
     if derivative == 0:
         raise ValueError("derivative must not be zero: without a truncation error there is no optimal step")
     ratio = UNIT_ROUNDOFF * abs(value / derivative)
@@ -150,11 +162,12 @@ def difference_error(epsilon: float, value: float, derivative: float, *, order: 
         epsilon |f''| / 2 + 2 u |f| / epsilon, or epsilon^2 |f'''| / 6 + u |f| / epsilon.
 
     Raises:
-        ValueError: If `order` is neither 1 nor 2, or a step is not positive.
+        ValueError: If `order` is neither 1 nor 2, an argument is not finite, or a step is not positive.
     """
-    _require_order(order)
-    _require_positive_step(epsilon)
-    rounding = UNIT_ROUNDOFF * abs(value) / np.asarray(epsilon)
+    one_of("order", order, (1, 2))
+    epsilon = positive("epsilon", epsilon)[()]
+    value, derivative = number("value", value), number("derivative", derivative)
+    rounding = UNIT_ROUNDOFF * abs(value) / epsilon
     if order == 1:
         return epsilon * abs(derivative) / 2 + 2 * rounding
     return np.square(epsilon) * abs(derivative) / 6 + rounding
@@ -198,7 +211,14 @@ def two_layer_derivatives(x, w1, b1, w2, b2, phi, phi_prime) -> TwoLayerDerivati
 
     Returns:
         A `TwoLayerDerivatives`.
+
+    Raises:
+        ValueError: If an entry is not finite, or the shapes do not match.
     """
+    x, b1, b2 = (finite(*pair, 1) for pair in (("x", x), ("b1", b1), ("b2", b2)))
+    w1, w2 = finite("w1", w1, 2), finite("w2", w2, 2)
+    has_shape("w1", w1, (len(b1), len(x)))
+    has_shape("w2", w2, (len(b2), len(b1)))
     a1 = w1 @ x + b1
     hidden = phi(a1)
     a2 = w2 @ hidden + b2
@@ -290,6 +310,7 @@ def gradient_check(
     """
     x = _finite_array(x)
     require_tolerance(tolerance)
+    boolean("analytic", analytic)
     given = np.asarray(gradient(x), np.float64)
     if given.shape != x.shape:
         raise ValueError(f"gradient must return the shape of x, {x.shape}, got {given.shape}")
@@ -312,14 +333,16 @@ def resolution(value: float, epsilon: np.ndarray) -> np.ndarray:
 
     Returns:
         The errors, in the shape of `epsilon`.
+
+    Raises:
+        ValueError: If the value is not finite or a step is not positive.
     """
-    return _ROUNDINGS * UNIT_ROUNDOFF * abs(value) / np.asarray(epsilon)
+    return _ROUNDINGS * UNIT_ROUNDOFF * abs(number("value", value)) / positive("epsilon", epsilon)
 
 
 def require_tolerance(tolerance: float) -> None:
     """Raises ValueError unless `tolerance` is positive and finite."""
-    if not 0 < tolerance < np.inf:
-        raise ValueError(f"tolerance must be positive and finite, got {tolerance}")
+    positive_number("tolerance", tolerance)
 
 
 def _per_coordinate(x: np.ndarray, quotient: Callable[[np.ndarray, int], float]) -> np.ndarray:
@@ -339,8 +362,7 @@ def _point_and_steps(x, epsilon, relative) -> tuple[np.ndarray, np.ndarray]:
     if epsilon is None:
         nominal = relative * np.maximum(1.0, np.abs(flat))
     else:
-        _require_positive_step(epsilon)
-        nominal = np.full(flat.shape, float(epsilon))
+        nominal = np.full(flat.shape, positive("epsilon", epsilon, 0))
     steps = (flat + nominal) - flat
     if np.any(steps == 0):
         position = flat[steps == 0][0]
@@ -365,12 +387,3 @@ def _finite_number(value: np.ndarray):
         returned = value.item() if value.size == 1 else value
         raise ValueError(f"function must return one finite number, got {described(returned)}")
     return value.item()
-
-
-def _require_positive_step(epsilon) -> None:
-    positive("epsilon", epsilon)
-
-
-def _require_order(order: int) -> None:
-    if order not in (1, 2):
-        raise ValueError(f"order must be 1 (forward difference) or 2 (central difference), got {order!r}")

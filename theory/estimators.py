@@ -45,7 +45,8 @@ def simulate(estimator, sample, truth, n, repeats, rng):
 
     Args:
         estimator: Function from data [R, N, ...] to estimates [R] or [R, A].
-        sample: Function `sample(rng, shape)` that draws independent examples of shape [R, N].
+        sample: Function `sample(shape, rng)` that draws independent examples of shape [R, N]. As everywhere
+            in `theory`, the generator is the last argument; the former order gives a `DeprecationWarning`.
         truth: True value of the estimated quantity, a number or [A].
         n: Number N of examples of one experiment.
         repeats: Number R of experiments; all R N examples are in memory at once.
@@ -61,13 +62,13 @@ def simulate(estimator, sample, truth, n, repeats, rng):
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> normal = lambda rng, shape: rng.normal(size=shape)
+        >>> normal = lambda shape, rng: rng.normal(size=shape)
         >>> result = simulate(lambda x: np.var(x, axis=1), normal, truth=1.0, n=5, repeats=100_000, rng=rng)
         >>> round(float(result.bias), 2)  # -1 / N
         -0.2
     """
     n, repeats = arguments.integer("n", n, 1), arguments.integer("repeats", repeats, 2)
-    estimates = arguments.finite("estimator(data)", estimator(sample(rng, (repeats, n))))
+    estimates = arguments.finite("estimator(data)", estimator(_draw(sample, (repeats, n), rng)))
     if estimates.shape[:1] != (repeats,):
         raise ValueError(
             f"estimator(data) must have shape ({repeats},) or ({repeats}, A), got {estimates.shape}"
@@ -85,6 +86,19 @@ def simulate(estimator, sample, truth, n, repeats, rng):
         mean_error=np.sqrt(variance / repeats),
         variance_error=np.sqrt(_variance_of_variance(variance, fourth, repeats)),
     )
+
+
+def _draw(sample, shape, rng):
+    """Returns sample(shape, rng), or sample(rng, shape) for a function of the former order."""
+    try:
+        return sample(shape, rng)
+    except (AttributeError, TypeError, ValueError) as error:
+        try:
+            data = sample(rng, shape)
+        except Exception:
+            raise error from None
+    warnings.warn("sample(rng, shape) is now called as sample(shape, rng)", DeprecationWarning, stacklevel=3)
+    return data
 
 
 def variance_of_mean(variance, n):

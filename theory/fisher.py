@@ -29,12 +29,13 @@ References:
 """
 
 import itertools
+import numbers
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
-from ..arguments import finite, first_index, integer, interval
+from ..arguments import boolean, described, finite, first_index, integer, interval
 from .differentiation import UNIT_ROUNDOFF
 
 _SHRINKS = 4.0 ** -np.arange(11)
@@ -283,7 +284,9 @@ def jacobian(function, theta, analytic=False, name="function", unit=np.inf):
     """
     theta = _entries("theta", theta, 1)
     units = np.eye(theta.size)
-    if analytic:
+    if not isinstance(unit, numbers.Real) or not unit > 0:
+        raise ValueError(f"unit must be a positive number or inf, got {described(unit)}")
+    if boolean("analytic", analytic):
         tiny = 1e-20
         values = [np.asarray(function(theta + 1j * tiny * unit)) for unit in units]
         if not all(map(np.iscomplexobj, values)):

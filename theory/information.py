@@ -32,8 +32,9 @@ def in_base(nats: ArrayLike, base: float | None = None):
         nats / log(base).
 
     Raises:
-        ValueError: If `base` is not a number above 1.
+        ValueError: If an amount is not a number, or `base` is not a number above 1.
     """
+    nats = arguments.finite_or((-np.inf, np.inf), "nats", nats)[()]
     if base is None:
         return nats
     base = arguments.finite("base", base, ndim=0)

@@ -7,7 +7,8 @@ The notes' 16 log 2 for the addition of two 16-bit numbers (Eq. 2.7.2) is the va
 The exact sum has 17 bits, contains more information about the summands, and erases half a nat less
 (docs/errata.md).
 
-Entropies are in nats, temperatures in kelvin, heat in joules, rates in operations per second, power in watts.
+A word has 32 bits by default in a computation. Entropies are in nats, temperatures in kelvin, heat in joules,
+rates in operations per second, power in watts.
 """
 
 import numbers
@@ -152,11 +153,11 @@ def addition_entropy(bits, wraps=True):
         The entropy in nats.
 
     Raises:
-        ValueError: If `bits` is not an integer of at least 1.
+        ValueError: If `bits` is not an integer of at least 1, or `wraps` is not a Boolean.
     """
     bits = arguments.integer("bits", bits, 1)
     log_words = bits * np.log(2)
-    if wraps:
+    if arguments.boolean("wraps", wraps):
         return float(log_words)
     if bits > _MAX_SUMMED_BITS:
         # The hyperfactorial's asymptotic series; the next term, 1 / (360 M^4), is below rounding.
@@ -165,7 +166,7 @@ def addition_entropy(bits, wraps=True):
     return float(2 * np.sum(j * np.log(j)) * 4.0**-bits + log_words * 2.0**-bits)
 
 
-def add_reversibly(x, y, bits=16):
+def add_reversibly(x, y, bits=None):
     """Maps (x, y) to (x, x + y mod 2^k), which erases no information (Eq. 2.7.7).
 
     The map with the exact sum is reversible as well, but the sum does not fit into the register of y.
@@ -173,7 +174,8 @@ def add_reversibly(x, y, bits=16):
     Args:
         x: First word, integers in 0 ... 2^k - 1.
         y: Second word, integers in 0 ... 2^k - 1, of a shape that broadcasts with that of x.
-        bits: Width k of a word, 1 to 64.
+        bits: Width k of a word, 1 to 64. Without it the width is 16, with a `FutureWarning`: in the next
+            version it will be 32, as in `computation_heat`.
 
     Returns:
         (x, sum), two uint64 arrays.
@@ -182,19 +184,20 @@ def add_reversibly(x, y, bits=16):
         ValueError: If `bits` is out of range, an entry is not a word (the message gives its index), or the
             shapes do not broadcast.
     """
+    bits = arguments.changing_default("bits", bits, 16, 32)
     x, y, mask = _words(bits, x=x, y=y)
     total = np.asarray(x + y)
     total &= mask
     return x, total
 
 
-def undo_addition(x, total, bits=16):
+def undo_addition(x, total, bits=None):
     """Maps (x, x + y mod 2^k) back to (x, y), the inverse of Eq. 2.7.7.
 
     Args:
         x: First word, integers in 0 ... 2^k - 1.
         total: The sum modulo 2^k, integers in 0 ... 2^k - 1.
-        bits: Width k of a word, 1 to 64.
+        bits: As in `add_reversibly`.
 
     Returns:
         (x, y), two uint64 arrays.
@@ -202,6 +205,7 @@ def undo_addition(x, total, bits=16):
     Raises:
         ValueError: As in `add_reversibly`.
     """
+    bits = arguments.changing_default("bits", bits, 16, 32)
     x, total, mask = _words(bits, x=x, total=total)
     return x, (total - x) & mask
 

@@ -60,6 +60,17 @@ class MaximumEntropy:
     residual: float
     support: np.ndarray
 
+    @property
+    def beta(self):
+        """The multiplier of a single constraint, beta of p_i = w_i exp(-beta E_i) / Z, Eq. 2.4.3.
+
+        Raises:
+            ValueError: If there are several constraints.
+        """
+        if len(self.multipliers) != 1:
+            raise ValueError(f"beta needs a single constraint, got {len(self.multipliers)}: see multipliers")
+        return float(self.multipliers[0])
+
 
 @dataclass(frozen=True)
 class Reweighting:
@@ -144,7 +155,7 @@ def boltzmann(energies, mean_energy):
         mean_energy: Mean energy <E>, in units of the energies.
 
     Returns:
-        A `MaximumEntropy` with `multipliers` [beta], in inverse units of the energies.
+        A `MaximumEntropy` with `beta`, in inverse units of the energies, as the only one of `multipliers`.
 
     Raises:
         ValueError: If an argument is not finite, or the mean is not between the lowest and highest energies.

@@ -348,7 +348,11 @@ def measured_ratio(signal, noise):
     Args:
         signal: Estimate of |G|^2, or of another measure of the gradient.
         noise: Estimate of tr Sigma, or of the same measure of the noise.
+
+    Raises:
+        ValueError: If one of them is not a finite number.
     """
+    signal, noise = (float(arguments.finite(*pair, 0)) for pair in (("signal", signal), ("noise", noise)))
     return float(max(noise, 0.0) / signal) if signal > 0 else np.inf
 
 
@@ -361,7 +365,20 @@ def ratio_error(signal, noise, signal_variance, noise_variance, covariance):
         signal_variance: Variance of `signal`.
         noise_variance: Variance of `noise`.
         covariance: Covariance of the two.
+
+    Raises:
+        ValueError: If one of them is not a finite number.
     """
+    named = {
+        "signal": signal,
+        "noise": noise,
+        "signal_variance": signal_variance,
+        "noise_variance": noise_variance,
+        "covariance": covariance,
+    }
+    signal, noise, signal_variance, noise_variance, covariance = (
+        float(arguments.finite(name, value, 0)) for name, value in named.items()
+    )
     if signal <= 0:
         return np.inf
     ratio = noise / signal

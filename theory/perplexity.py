@@ -16,6 +16,8 @@ References:
     van der Maaten and Hinton, "Visualizing data using t-SNE", JMLR 9 (2008) 2579.
 """
 
+import warnings
+
 import numpy as np
 from scipy.spatial.distance import cdist
 
@@ -88,6 +90,10 @@ def conditional_probabilities(x, perplexity):
     N - 1 for wide Gaussians to the number of nearest neighbors for narrow ones, which is one unless there are
     ties. Bisection over log sigma_i finds the width to a relative error of 1e-5 in the perplexity.
 
+    A point with as many equally near neighbors or more, such as duplicates, cannot have the perplexity. It
+    picks each of them with equal probability, which gives it the smallest perplexity that it can have, and a
+    `RuntimeWarning` tells the number of these points.
+
     Args:
         x: Points, [N, D].
         perplexity: Smooth number of neighbors, above 1 and below N - 1.
@@ -97,9 +103,7 @@ def conditional_probabilities(x, perplexity):
         in the convention of Eq. 2.6.1 and units of x.
 
     Raises:
-        ValueError: If a point is not finite, the perplexity is out of range, or a point cannot have it
-            because at least as many others are equally near, for example duplicates; the message names the
-            first one.
+        ValueError: If a point is not finite, or the perplexity is out of range.
     """
     x = check_points("x", x)
     perplexity = float(arguments.finite("perplexity", perplexity, ndim=0))
@@ -109,12 +113,21 @@ def conditional_probabilities(x, perplexity):
             f"got {perplexity:g}"
         )
     x, exponent = near_one(x)
-    p, bandwidths = np.empty((len(x), len(x))), np.empty(len(x))
+    p, bandwidths, ties = np.empty((len(x), len(x))), np.empty(len(x)), np.empty(len(x), int)
     for rows in blocks(len(x)):
         gaps, nearest = _gaps(x, rows)
-        precision = _bisect(gaps, nearest, perplexity, rows)
+        precision, ties[rows] = _bisect(gaps, nearest, perplexity, rows)
         p[rows] = _normalized(gaps, precision[:, None], rows)[0]
         bandwidths[rows] = precision**-0.5
+    crowded = ties >= perplexity
+    if crowded.any():
+        first = int(np.argmax(crowded))
+        warnings.warn(
+            f"perplexity {perplexity:g} cannot be reached at {crowded.sum()} of {len(x)} points, which pick "
+            f"only among equally near neighbors (duplicates?), such as x[{first}] among {ties[first]}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return p, np.ldexp(bandwidths, exponent)
 
 
@@ -201,26 +214,24 @@ def _normalized(gaps, precision, rows):
 
 
 def _bisect(gaps, nearest, perplexity, rows):
-    """Returns 1 / sigma_i^2, [R], that give the rows the perplexity, by bisection of its logarithm."""
+    """Returns 1 / sigma_i^2 that give the rows the perplexity, and their numbers of nearest neighbors, [R].
+
+    The logarithms are bisected. A row with too many nearest neighbors has a width at which it picks no other.
+    """
     # The points have a size near one here, so that distances up to 1e-145 count as zero.
     tied = gaps <= np.maximum(_TIE * nearest[:, None], 1e-290)
     ties = tied.sum(axis=1) - 1  # The point itself is not its neighbor.
-    too_many = ties >= perplexity
-    if too_many.any():
-        first = int(np.argmax(too_many))
-        raise ValueError(
-            f"perplexity {perplexity:g} cannot be reached at x[{rows.start + first}]: it has {ties[first]} "
-            "equally near neighbors (duplicates?), which is its smallest perplexity at any bandwidth"
-        )
+    crowded = ties >= perplexity
+    farther = np.where(tied, np.inf, gaps).min(axis=1)
     # Up to rounding, the perplexity is N - 1 at the low end and the number of ties at the high end.
-    low = np.log(1e-4 / gaps.max(axis=1))
-    high = np.log(50.0 / np.where(tied, np.inf, gaps).min(axis=1))
+    high = np.log(50.0 / np.where(np.isinf(farther), 1.0, farther))
+    low = np.where(crowded, high, np.log(1e-4 / np.where(crowded, 1.0, gaps.max(axis=1))))
     target = np.log(perplexity)
     while True:
         middle = (low + high) / 2
         precision = np.exp(middle)
         _, entropy = _normalized(gaps, precision[:, None], rows)
-        if np.all(np.abs(np.expm1(entropy - target)) <= _TOLERANCE / 2):
-            return precision
+        if np.all(crowded | (np.abs(np.expm1(entropy - target)) <= _TOLERANCE / 2)):
+            return precision, ties
         above = entropy > target
         low, high = np.where(above, middle, low), np.where(above, high, middle)

@@ -75,7 +75,7 @@ def entropy(counts, corrected=True, base=None):
     """
     counts = _counts("counts", counts)
     plain = information.entropy(counts / counts.sum(), axis=None)
-    return information.in_base(plain + corrected * _excess(counts), base)
+    return information.in_base(plain + arguments.boolean("corrected", corrected) * _excess(counts), base)
 
 
 def mutual_information(counts, corrected=True, base=None):
@@ -100,7 +100,7 @@ def mutual_information(counts, corrected=True, base=None):
         raise ValueError(f"counts must have 2 axes, one per variable, got shape {counts.shape}")
     plain = information.mutual_information(counts / counts.sum())
     excess = _excess(counts.sum(axis=1)) + _excess(counts.sum(axis=0)) - _excess(counts)
-    return information.in_base(plain + corrected * excess, base)
+    return information.in_base(plain + arguments.boolean("corrected", corrected) * excess, base)
 
 
 def kl_divergence(counts_p, counts_q, corrected=True, base=None):
@@ -126,7 +126,7 @@ def kl_divergence(counts_p, counts_q, corrected=True, base=None):
     arguments.same_shape(counts_p=counts_p, counts_q=counts_q)
     p, q = counts_p / counts_p.sum(), counts_q / counts_q.sum()
     plain = information.kl_divergence(p, q, axis=None)
-    if not corrected or np.isinf(plain):
+    if not arguments.boolean("corrected", corrected) or np.isinf(plain):
         return information.in_base(plain, base)
     shared = p > 0
     bias = _excess(counts_p) + (np.sum(p[shared] / q[shared]) - 1) / (2 * counts_q.sum())

@@ -36,6 +36,7 @@ def second_moments(gradients, beta, correct=True):
         ValueError: If beta is out of range, a gradient is not finite, or there is no axis of steps.
     """
     gradients, beta = arguments.finite("gradients", gradients), _decay(beta)
+    arguments.boolean("correct", correct)
     if gradients.ndim == 0:
         raise ValueError("gradients must have an axis of steps, got a number")
     moments, moment = np.empty_like(gradients), np.zeros(gradients.shape[1:])
@@ -74,6 +75,7 @@ def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
     """
     epsilon, beta = arguments.positive("learning_rate", learning_rate, 0), _decay(beta)
     theta, steps = arguments.finite("start", start, 1), arguments.integer("steps", steps, 0)
+    arguments.boolean("correct", correct)
     path, moment = np.empty((steps + 1, theta.size)), np.zeros_like(theta)
     path[0] = theta
     for n in range(steps):

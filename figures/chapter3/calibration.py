@@ -18,7 +18,7 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from ...losses.calibration import classification_scores, fit_temperature, reliability_curve, wilson_interval
+from ...losses import classification_scores, fit_temperature, reliability_curve, wilson_interval
 from ...losses.classification import CategoricalNLL
 from ...losses.priors import GaussianPrior
 from ...publishing.page import style

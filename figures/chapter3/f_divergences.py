@@ -12,7 +12,7 @@ from ..figure import Figure
 LABELS = {
     "kl": "KL",
     "reverse_kl": "reverse KL",
-    "jensen_shannon": "Jensen-Shannon",
+    "scaled_jensen_shannon": "Jensen-Shannon",
     "squared_hellinger": "Hellinger",
     "chi_squared": r"$\chi^2$",
     "total_variation": "total variation",

@@ -42,7 +42,7 @@ def simulate(estimator, law, sizes, repeats, seed, truth):
         A `Curve`.
     """
 
-    def sample(rng, shape):
+    def sample(shape, rng):
         return law.rvs(size=shape, random_state=rng)
 
     rng = np.random.default_rng(seed)

@@ -69,13 +69,13 @@ class Classification(Measure):
                 every validation example is classified correctly, since the likelihood has no maximum then.
 
         Returns:
-            The `Evaluation`, with the scores of `losses.calibration.classification_scores`.
+            The `Evaluation`, with the scores of `losses.classification_scores`.
         """
-        from ...losses import calibration
+        from ...losses import classification_scores
         from .predictions import inputs_at, outputs_and_targets
 
         logits, labels = outputs_and_targets(model, splits.test)
-        scores = calibration.classification_scores(logits, labels)
+        scores = classification_scores(logits, labels)
         if temperature:
             scores |= _scaled_scores(outputs_and_targets(model, splits.validation), logits, labels)
         names = splits.spec.labels or tuple(map(str, range(splits.spec.classes)))
@@ -87,13 +87,13 @@ class Classification(Measure):
 
 def _scaled_scores(validation, logits, labels):
     """Returns the scores at the temperature that maximizes the likelihood of the validation labels."""
-    from ...losses import calibration
+    from ...losses import classification_scores, fit_temperature
 
     try:
-        temperature = calibration.fit_temperature(*validation)
+        temperature = fit_temperature(*validation)
     except ValueError:
         return {"temperature": None, **{f"scaled_{key}": None for key in _SCALED_SCORES}}
-    scaled = calibration.classification_scores(logits / temperature, labels)
+    scaled = classification_scores(logits / temperature, labels)
     return {"temperature": temperature, **{f"scaled_{key}": scaled[key] for key in _SCALED_SCORES}}
 
 

@@ -61,7 +61,7 @@ class Translation(Measure):
             ends of its 95 % Wilson interval; `nats_per_token`, the mean of -log p over the target tokens
             after the true ones before them, without padding; `errors`; and `examples`.
         """
-        from ...losses.calibration import wilson_interval
+        from ...losses.classifier_scores import wilson_interval
 
         evidence = evidence_of(model, splits)
         examples = len(evidence.exact)

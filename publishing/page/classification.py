@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from ... import arguments
-from ...losses.calibration import validate_labels, validate_probabilities, wilson_interval
+from ...losses.classifier_scores import wilson_interval
+from ...losses.predictions import validate_labels, validate_probabilities
 from . import style
 from .images import displayable
 

@@ -56,6 +56,19 @@ def test_gaussian_gradients_are_those_of_mean_plus_scale_times_noise():
     np.testing.assert_allclose(log_variance_gradient, (draws - mean) / 2, rtol=1e-4, atol=1e-6)
 
 
+def test_a_log_scale_is_half_a_log_variance():
+    mean, log_scale = rows(count=4), 0.3 * rows(count=4)
+    layer = sampling.GaussianSampling(seed=3, spread="log_scale")
+    draws = layer([mean, log_scale]).numpy()
+    np.testing.assert_array_equal(sampling.GaussianSampling(seed=3)([mean, 2 * log_scale]), draws)
+    np.testing.assert_array_equal(type(layer).from_config(layer.get_config())([mean, log_scale]), draws)
+    # Models saved before the choice existed read a log variance.
+    former = {key: value for key, value in layer.get_config().items() if key != "spread"}
+    assert sampling.GaussianSampling.from_config(former).spread == "log_variance"
+    with pytest.raises(ValueError, match="spread must be one of log_variance, log_scale, got 'variance'"):
+        sampling.GaussianSampling(spread="variance")
+
+
 # GumbelSoftmax
 
 

@@ -327,3 +327,11 @@ def test_bad_settings_are_named(settings, message):
 def test_labels_of_another_shape_are_rejected():
     with pytest.raises(ValueError, match=r"labels of shape \(4,\) for logits of shape \(5, 4\)"):
         BanditQLoss()(LABELS[:4], X @ WEIGHTS)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -0.1, 1.1, 1j, True, None])
+def test_probabilities_of_exploration_outside_of_the_unit_interval_are_named(bad):
+    with pytest.raises(ValueError, match=r"epsilon must be a number in \[0, 1\], got"):
+        bandit.behavior(np.zeros((1, 2)), bad)
+    with pytest.raises(ValueError, match="greedy must be True or False, got 'yes'"):
+        bandit.behavior(np.zeros((1, 2)), 0.5, "yes")

@@ -139,3 +139,15 @@ def test_no_gradient_flows_through_targets():
         probabilities = bellman.categorical_projection(tf.nn.softmax(outputs), ones, zeros, 0.9, support)
         quantile = bellman.quantile_huber_loss(tf.zeros_like(outputs), outputs)
     assert all(tape.gradient(each, outputs) is None for each in (values, probabilities, quantile))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0, 1j, True, "1"])
+def test_settings_that_are_not_numbers_in_range_are_named(bad):
+    ones = tf.ones((2, 3))
+    with pytest.raises(ValueError, match="threshold must be a nonnegative finite number, got"):
+        bellman.huber(ones, bad)
+    with pytest.raises(ValueError, match="kappa must be a nonnegative finite number, got"):
+        bellman.quantile_huber_loss(ones, ones, bad)
+    if not isinstance(bad, str):
+        with pytest.raises(ValueError, match=r"discount must be a number in \[0, 1\], got"):
+            bellman.td_targets(ones[:, 0], ones[:, 0], ones[:, 0], bad)

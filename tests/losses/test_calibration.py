@@ -1,33 +1,15 @@
-"""Oracles: sums by hand, scikit-learn's metrics, and generated data with known calibration."""
+"""Oracles: published examples, sums by hand and by brute force, and generated data with known calibration."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
-from scipy.special import entr, log_softmax, rel_entr, softmax
-from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+from scipy.special import entr, rel_entr, softmax
 
-from curvezoo.losses.calibration import (
-    brier_decomposition,
-    brier_score,
-    classification_scores,
-    expected_calibration_error,
-    fit_temperature,
-    reliability_curve,
-    wilson_interval,
-)
-
-
-def draw_labels(rng, probabilities):
-    """Draws each label from its row of probabilities."""
-    return (rng.random((len(probabilities), 1)) > probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
-
-
-@pytest.fixture(scope="module")
-def calibrated():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(scale=2.0, size=(40_000, 5))
-    return logits, draw_labels(rng, softmax(logits, axis=1))
+from curvezoo.losses import brier_decomposition, brier_score, fit_temperature
+from curvezoo.losses.calibration import expected_calibration_error, reliability_curve
 
 
 def test_curve_error_and_score_of_an_example_equal_sums_by_hand():
@@ -134,134 +116,6 @@ def test_the_likelihood_is_maximal_if_the_probability_is_the_frequency(fraction)
             fit_temperature(logits, labels)
 
 
-@pytest.mark.parametrize("temperature", [0.2, 1.0, 3.0, 1e4])
-def test_a_known_temperature_is_recovered(calibrated, temperature):
-    logits, labels = calibrated
-    assert fit_temperature(temperature * logits, labels) == pytest.approx(temperature, rel=0.01)
-
-
-def test_the_fitted_temperature_is_a_stationary_point_of_the_likelihood(calibrated):
-    logits, labels = 2.5 * calibrated[0][:500], calibrated[1][:500]
-    fitted = fit_temperature(logits, labels)
-    # d NLL / d(1/T) is the mean of E_p[a] - a_y.
-    expected = (softmax(logits / fitted, axis=1) * logits).sum(axis=1)
-    assert np.mean(expected - logits[np.arange(500), labels]) == pytest.approx(0.0, abs=1e-9)
-
-
-@pytest.mark.parametrize("temperature", [1e-6, 1.0, 1e6])
-def test_few_large_mistakes_do_not_mislead_newtons_method(temperature):
-    # One example in 200 is wrong, by margins over six decades.
-    margins = np.geomspace(1e-3, 1e3, 200)
-    logits = temperature * np.stack([margins, np.zeros(200)], axis=1)
-    labels = (np.arange(200) % 200 == 150).astype(int)
-    fitted = fit_temperature(logits, labels)
-    expected = (softmax(logits / fitted, axis=1) * logits).sum(axis=1)
-    slope = np.mean(expected - logits[np.arange(200), labels]) / temperature
-    assert slope == pytest.approx(0.0, abs=1e-8)
-
-
-def test_a_temperature_for_predictions_without_error_is_rejected():
-    with pytest.raises(ValueError, match="logits must misclassify a label"):
-        fit_temperature(np.eye(3), [0, 1, 2])
-
-
-@pytest.mark.equation("1.8.2")
-def test_scores_equal_scikit_learns(calibrated):
-    logits, labels = calibrated[0][:3000], calibrated[1][:3000]
-    probabilities = softmax(logits, axis=1)
-    scores = classification_scores(logits, labels)
-    assert set(scores) == {
-        "accuracy", "accuracy_low", "accuracy_high", "nll", "ece", "brier", "errors", "examples",
-    }  # fmt: skip
-    assert scores["accuracy"] == pytest.approx(accuracy_score(labels, logits.argmax(axis=1)), rel=1e-12)
-    assert scores["nll"] == pytest.approx(log_loss(labels, probabilities), rel=1e-9)
-    assert scores["brier"] == pytest.approx(brier_score_loss(labels, probabilities), rel=1e-9)
-    assert scores["ece"] == pytest.approx(expected_calibration_error(probabilities, labels), rel=1e-9)
-    assert scores["errors"] == np.sum(labels != logits.argmax(axis=1))
-    assert scores["examples"] == 3000
-
-
-def test_huge_logits_have_a_finite_likelihood():
-    scores = classification_scores(np.array([[1e4, 0.0], [0.0, 1e4]]), [0, 0])
-    assert scores["nll"] == pytest.approx(5e3)
-    assert scores["errors"] == 1
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "confidence"), [(990, 1000, 0.95), (10, 10, 0.95), (3, 20, 0.5)]
-)
-def test_the_interval_solves_wilsons_quadratic(successes, trials, confidence):
-    from scipy.stats import norm
-
-    z = norm.ppf(0.5 + confidence / 2)
-    low, high = wilson_interval(successes, trials, confidence)
-    # At each end the observation is z standard deviations away.
-    for end in (low, high):
-        assert (successes / trials - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / trials, abs=1e-12)
-    assert 0.0 <= low < high <= 1.0
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "message"),
-    [
-        (0.7, 1, "successes must be an integer of at least 0, got 0.7"),
-        (-1, 1, "successes must be an integer of at least 0, got -1"),
-        (3, 2, "successes must be from 0 to the 2 trials, got 3"),
-        (1, 2.5, "trials must be an integer of at least 1, got 2.5"),
-        (0, 0, "trials must be an integer of at least 1, got 0"),
-        (0, np.nan, "trials must be finite, got nan"),
-    ],
-)
-def test_counts_that_are_not_whole_numbers_have_no_interval(successes, trials, message):
-    with pytest.raises(ValueError, match=message):
-        wilson_interval(successes, trials)
-
-
-def test_the_interval_widens_with_confidence(calibrated):
-    logits, labels = calibrated[0][:200], calibrated[1][:200]
-    wide, narrow = classification_scores(logits, labels, 0.99), classification_scores(logits, labels, 0.5)
-    assert wide["accuracy_low"] < narrow["accuracy_low"] < narrow["accuracy"]
-    assert wide["accuracy_high"] > narrow["accuracy_high"] > narrow["accuracy"]
-
-
-@pytest.mark.parametrize("bins", [1, 4, 15])
-def test_the_terms_of_the_brier_score_add_up_to_it(calibrated, bins):
-    logits, labels = 2 * calibrated[0][:3000], calibrated[1][:3000]
-    probabilities = softmax(logits, axis=1)
-    terms = brier_decomposition(probabilities, labels, bins)
-    assert terms.score == pytest.approx(brier_score(probabilities, labels), rel=1e-12)
-    frequencies = np.bincount(labels) / 3000
-    assert terms.uncertainty == pytest.approx(np.sum(frequencies * (1 - frequencies)), rel=1e-12)
-    constant = brier_score(np.tile(frequencies, (3000, 1)), labels)
-    assert terms.uncertainty == pytest.approx(constant, rel=1e-12)
-    if bins == 1:
-        assert terms.resolution == pytest.approx(0.0, abs=1e-15)
-
-
-def test_the_brier_terms_of_an_example_equal_murphys_by_hand():
-    # The first class is forecast with 0.9 (correct 3 times of 4) and 0.2 (1 of 2); its frequency is 4/6.
-    first = np.array([0.9, 0.9, 0.9, 0.9, 0.2, 0.2])
-    labels = np.array([0, 0, 0, 1, 0, 1])
-    terms = brier_decomposition(np.column_stack([first, 1 - first]), labels, bins=10)
-    # Both classes have the same terms.
-    assert terms.reliability == pytest.approx(2 * (4 / 6 * 0.15**2 + 2 / 6 * 0.3**2))
-    assert terms.resolution == pytest.approx(
-        2 * (4 / 6 * (3 / 4 - 4 / 6) ** 2 + 2 / 6 * (1 / 2 - 4 / 6) ** 2)
-    )
-    assert terms.uncertainty == pytest.approx(2 * 4 / 6 * 2 / 6)
-    assert terms.within_bins == pytest.approx(0.0, abs=1e-15)
-
-
-def test_sharpening_a_calibrated_model_costs_reliability(calibrated):
-    logits, labels = calibrated
-    good, sharp = (brier_decomposition(softmax(t * logits, axis=1), labels, 15) for t in (1, 3))
-    # With 15 bins and 5 classes; the frequency in a bin of n forecasts varies by at most 1 / (2 sqrt(n)).
-    assert good.reliability < 2 * 15 * 5 / (4 * len(labels))
-    assert sharp.reliability > 0.02
-    assert sharp.uncertainty == good.uncertainty
-    assert sharp.score > good.score
-
-
 GOOD = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
 
 
@@ -278,23 +132,15 @@ GOOD = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
         (np.array([[0.5, 0.5], [0.7, 0.5]]), [0, 1], r"probabilities\[1\] must sum to 1, got 1.2"),
         (np.array([[1.5, -0.5]]), [0], r"probabilities\[0, 0\] must be in \[0, 1\], got 1\.5"),
         (np.array([[0.5, 0.5], [np.nan, 1.0]]), [0, 0], r"probabilities\[1, 0\] must be finite, got nan"),
-        (GOOD[:, :1], [0, 0, 0], r"K >= 2, got \(3, 1\)"),
-        (np.zeros((0, 3)), np.zeros(0, int), r"N >= 1"),
-        (GOOD[0], [0, 0], r"\[N, K\]"),
+        (np.zeros((0, 3)), np.zeros(0, int), r"B >= 1"),
+        (0.5, 1, r"probabilities must have shape \[B, ..., K\] or \[B\]"),
+        (GOOD, [[0, 1], [1, 0], [0, 1]], r"labels must have shape \(3,\), got \(3, 2\)"),
+        (GOOD[:, 0], [0, 1, 2], r"labels\[2\] must be from 0 to 1, got 2"),
     ],
 )
 def test_wrong_probabilities_and_labels_are_rejected(score, probabilities, labels, message):
     with pytest.raises(ValueError, match=message):
         score(probabilities, np.asarray(labels))
-
-
-@pytest.mark.parametrize("score", [classification_scores, fit_temperature])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_logits_that_are_not_finite_are_rejected(score, bad):
-    logits = log_softmax(GOOD, axis=1)
-    logits[1, 0] = bad
-    with pytest.raises(ValueError, match=r"logits\[1, 0\] must be finite"):
-        score(logits, [0, 1, 1])
 
 
 @pytest.mark.parametrize("bins", [0, -3, 2.5, True])
@@ -304,7 +150,111 @@ def test_bins_must_be_a_positive_integer(bins):
             score(GOOD, [0, 1, 1], bins)
 
 
-@pytest.mark.parametrize("confidence", [0.0, 1.0, 95])
-def test_confidence_must_be_a_fraction(confidence):
-    with pytest.raises(ValueError, match=r"confidence must be a number in \(0, 1\), got"):
-        classification_scores(GOOD, [0, 1, 1], confidence)
+# Published examples: TorchMetrics' of two and of three classes, and "Expected Calibration Error (ECE): A
+# step-by-step visual explanation" (Pavlovic, 2023).
+NINE = np.array([0.22, 0.64, 0.92, 0.42, 0.51, 0.15, 0.70, 0.37, 0.83])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "bins", "expected"),
+    [
+        ([0.25, 0.25, 0.55, 0.75, 0.75], [0, 0, 1, 1, 1], 2, 0.29),
+        (
+            [[0.25, 0.20, 0.55], [0.55, 0.05, 0.40], [0.10, 0.30, 0.60], [0.90, 0.05, 0.05]],
+            [0, 1, 2, 0],
+            3,
+            0.2,
+        ),
+        (NINE, [0, 1, 0, 0, 0, 0, 1, 1, 1], 5, 0.10444),
+    ],
+)
+def test_published_examples_are_reproduced(probabilities, labels, bins, expected):
+    assert expected_calibration_error(probabilities, labels, bins) == pytest.approx(expected, abs=5e-6)
+
+
+def brute_force(p, y, weights, bins, quantile):
+    """The error of probabilities p of events y, by a loop over the bins; without ties."""
+    if quantile:
+        order = np.argsort(p)
+        reached = np.searchsorted(np.cumsum(weights[order]) / weights.sum(), np.arange(1, bins) / bins)
+        edges = [0, *p[order][reached], 1]
+    else:
+        edges = np.linspace(0, 1, bins + 1)
+    total = 0.0
+    for low, high in pairwise(edges):
+        inside = (low < p) & (p <= high)
+        if weights[inside].sum():
+            total += abs(weights[inside] @ (y[inside] - p[inside]))
+    return total / weights.sum()
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+@pytest.mark.parametrize("bins", [1, 4, 7])
+def test_errors_equal_sums_over_the_bins(strategy, bins):
+    rng = np.random.default_rng(5)
+    p, y, weights = rng.dirichlet(np.ones(3), 60), rng.integers(0, 3, 60), rng.random(60)
+    quantile = strategy == "quantile"
+    top = brute_force(p.max(axis=1), p.argmax(axis=1) == y, weights, bins, quantile)
+    each = [brute_force(p[:, k], y == k, weights, bins, quantile) for k in range(3)]
+    options = {"strategy": strategy, "sample_weight": weights}
+    assert expected_calibration_error(p, y, bins, **options) == pytest.approx(top, rel=1e-12)
+    classwise = expected_calibration_error(p, y, bins, classwise=True, **options)
+    assert classwise == pytest.approx(np.mean(each), rel=1e-12)
+    curve = reliability_curve(p, y, bins, of_class=1, **options)
+    gaps = curve.count @ np.nan_to_num(np.abs(curve.accuracy - curve.confidence))
+    assert gaps / weights.sum() == pytest.approx(each[1], rel=1e-12)
+
+
+def test_quantile_bins_hold_equally_many_examples_unless_they_tie():
+    p = np.random.default_rng(6).permutation(np.linspace(0.5, 1, 23))
+    curve = reliability_curve(p, np.ones(23, int), 5, strategy="quantile")
+    assert sorted(curve.count) == [4, 4, 5, 5, 5]
+    np.testing.assert_array_equal(curve.edges[[0, -1]], [0, 1])
+    tied = reliability_curve(np.full(23, 0.7), np.ones(23, int), 5, strategy="quantile")
+    assert sorted(tied.count) == [0, 0, 0, 0, 23]
+    # The order of the examples does not matter, because equal probabilities share a bin.
+    p, y = np.repeat([0.6, 0.7, 0.8], [3, 5, 2]), np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1])
+    error = expected_calibration_error(p, y, 3, strategy="quantile")
+    assert expected_calibration_error(p[::-1], y[::-1], 3, strategy="quantile") == pytest.approx(error)
+
+
+@pytest.mark.parametrize("options", [{}, {"classwise": True}, {"strategy": "quantile"}])
+def test_integer_weights_repeat_examples(options):
+    rng = np.random.default_rng(7)
+    p, y, weights = rng.dirichlet(np.ones(3), 50), rng.integers(0, 3, 50), rng.integers(0, 4, 50)
+    repeated = expected_calibration_error(np.repeat(p, weights, axis=0), np.repeat(y, weights), 6, **options)
+    ours = expected_calibration_error(p, y, 6, sample_weight=weights, **options)
+    assert ours == pytest.approx(repeated, rel=1e-12)
+
+
+def test_shapes_of_predictions_do_not_change_the_error():
+    rng = np.random.default_rng(8)
+    p, y, weights = rng.random(24), rng.integers(0, 2, 24), rng.random(24)
+    error = expected_calibration_error(p, y, sample_weight=weights)
+    pairs = np.stack([1 - p, p], axis=-1)
+    assert expected_calibration_error(p[:, None], y, sample_weight=weights) == error
+    assert expected_calibration_error(p[:, None], y[:, None], sample_weight=weights) == error
+    assert expected_calibration_error(pairs, y, sample_weight=weights) == error
+    tall = (array.reshape(4, 6, *array.shape[1:]) for array in (pairs, y, weights))
+    positions, labels, each = tall
+    assert expected_calibration_error(positions, labels, sample_weight=each) == error
+    by_row = expected_calibration_error(positions, labels, sample_weight=weights[:4])
+    assert by_row == expected_calibration_error(pairs, y, sample_weight=np.repeat(weights[:4], 6))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sample_weight": [1.0, -1.0, 1.0]}, r"sample_weight\[1\] must not be negative, got -1"),
+        ({"sample_weight": [1.0, np.nan, 1.0]}, r"sample_weight\[1\] must be finite, got nan"),
+        ({"sample_weight": [0.0, 0.0, 0.0]}, "sample_weight must have a positive entry"),
+        ({"sample_weight": [1.0]}, r"sample_weight must have shape \(3,\)"),
+        ({"strategy": "mass"}, "strategy must be one of uniform, quantile, got 'mass'"),
+        ({"classwise": 1}, "classwise must be True or False, got 1"),
+    ],
+)
+def test_wrong_options_are_rejected(options, message):
+    with pytest.raises(ValueError, match=message):
+        expected_calibration_error(GOOD, [0, 1, 1], **options)
+    with pytest.raises(ValueError, match="of_class must be an integer from 0 to 1, got 2"):
+        reliability_curve(GOOD, [0, 1, 1], of_class=2)

@@ -45,7 +45,7 @@ def test_exact_divergences_equal_scipys_on_batches():
     expected = {
         "kl": rel_entr(p, q).sum(-1),
         "reverse_kl": rel_entr(q, p).sum(-1),
-        "jensen_shannon": 4 * jensenshannon(p, q, axis=-1) ** 2,
+        "scaled_jensen_shannon": 4 * jensenshannon(p, q, axis=-1) ** 2,
         "total_variation": np.abs(p - q).sum(-1) / 2,
         "squared_hellinger": 2 * ((np.sqrt(p) - np.sqrt(q)) ** 2).sum(-1),
         "chi_squared": ((p - q) ** 2 / q).sum(-1) / 2,
@@ -177,7 +177,7 @@ def test_sampled_divergences_agree_with_quadrature(name):
 def test_standard_errors_equal_the_spread_of_repeated_estimates():
     runs = 2000
     p, q = normal(np.zeros(runs), 1.0), tfd.StudentT(float64(3.0), float64(np.full(runs, 0.5)), float64(1.0))
-    for estimate in (kl_estimate, lambda *a: f_divergence_estimate("jensen_shannon", *a)):
+    for estimate in (kl_estimate, lambda *a: f_divergence_estimate("scaled_jensen_shannon", *a)):
         means, errors = estimate(p, q, 100, 0)
         # The spread of 2000 runs has an error of 1.6 %, and more for heavy tails.
         assert np.std(means) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.07)
@@ -310,8 +310,8 @@ def test_wasserstein_equals_scipys(n, m):
     # Copies of a sample do not change its quantile function.
     repeated = np.repeat(x, m, axis=-1), np.repeat(y, n, axis=-1)
     squares = np.mean((np.sort(repeated[0]) - np.sort(repeated[1])) ** 2, axis=-1)
-    np.testing.assert_allclose(wasserstein(x, y, p=2), np.sqrt(squares), rtol=1e-12)
-    np.testing.assert_allclose(wasserstein(x, x + 0.7, p=3), 0.7, rtol=1e-12)
+    np.testing.assert_allclose(wasserstein(x, y, order=2), np.sqrt(squares), rtol=1e-12)
+    np.testing.assert_allclose(wasserstein(x, x + 0.7, order=3), 0.7, rtol=1e-12)
 
 
 def test_the_gradient_of_wasserstein_equals_finite_differences():
@@ -409,8 +409,14 @@ GOOD, BAD = tfd.Categorical(probs=[0.5, 0.5]), tfd.Categorical(probs=[[0.5, 0.5]
         (lambda: mutual_information([1.0]), r"joint must have shape \[..., X, Y\], got \(1,\)"),
         (lambda: mutual_information([[1, 0], [0, 0]]), "joint must have a floating dtype, got int32"),
         (lambda: wasserstein([1.0, np.nan], [1.0, 2.0]), r"x\[1\] must be finite, got nan"),
-        (lambda: wasserstein([1.0], [2.0], p="2"), "p must be a finite number of at least 1, got '2'"),
-        (lambda: wasserstein([1.0], [2.0], p=0.5), "p must be a finite number of at least 1, got 0.5"),
+        (
+            lambda: wasserstein([1.0], [2.0], order="2"),
+            "order must be a finite number of at least 1, got '2'",
+        ),
+        (
+            lambda: wasserstein([1.0], [2.0], order=0.5),
+            "order must be a finite number of at least 1, got 0.5",
+        ),
         (lambda: wasserstein([1.0], tf.zeros([0])), "y must hold at least one sample"),
         (lambda: wasserstein([1], [2.0]), "x must have a floating dtype, got int32"),
         (
@@ -428,3 +434,14 @@ def test_log_probabilities_normalize_logits():
     logits = np.random.default_rng(0).normal(size=(2, 3))
     table = divergences._log_probabilities(categorical(logits))
     np.testing.assert_allclose(table, log_softmax(logits, -1), rtol=1e-12)
+
+
+def test_former_names_and_scales_warn():
+    x, y = tf.constant([0.0, 1.0]), tf.constant([2.0, 5.0])
+    with pytest.warns(DeprecationWarning, match="p is now called order"):
+        assert float(wasserstein(x, y, p=2.0)) == float(wasserstein(x, y, order=2.0))
+    p, q = tfd.Bernoulli(probs=0.2), tfd.Bernoulli(probs=0.7)
+    for estimate in (f_divergence, lambda *a: f_divergence_estimate(*a, samples=10, seed=0).mean):
+        with pytest.warns(FutureWarning, match="4 times jensen_shannon"):
+            assert float(estimate("jensen_shannon", p, q)) == float(estimate("scaled_jensen_shannon", p, q))
+    assert float(f_divergence("scaled_jensen_shannon", p, q)) == 4 * float(jensen_shannon(p, q))

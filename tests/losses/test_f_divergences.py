@@ -20,7 +20,7 @@ SMOOTH = [name for name in GENERATORS if name != "total_variation"]
 CSISZAR = {
     "kl": (1.0, lambda logu: tfp.vi.kl_forward(logu, self_normalized=True)),
     "reverse_kl": (1.0, lambda logu: tfp.vi.kl_reverse(logu, self_normalized=True)),
-    "jensen_shannon": (2.0, lambda logu: tfp.vi.jensen_shannon(logu, self_normalized=True)),
+    "scaled_jensen_shannon": (2.0, lambda logu: tfp.vi.jensen_shannon(logu, self_normalized=True)),
     "total_variation": (1.0, tfp.vi.total_variation),
     "squared_hellinger": (2.0, tfp.vi.squared_hellinger),
     "chi_squared": (0.5, tfp.vi.pearson),
@@ -64,7 +64,7 @@ def test_generators_reach_their_limits_where_p_or_q_is_zero(dtype):
     ends = {
         "kl": (2, np.inf),
         "reverse_kl": (np.inf, 2),
-        "jensen_shannon": (4 * np.log(2),) * 2,
+        "scaled_jensen_shannon": (4 * np.log(2),) * 2,
         "total_variation": (1, 1),
         "squared_hellinger": (4, 4),
         "chi_squared": (1, np.inf),
@@ -131,7 +131,7 @@ def exact(name, log_ratio):
     """Returns h(l) = 2 f(u) / (1 + u) for Jensen-Shannon or an order alpha, computed with 60 digits."""
     with localcontext(prec=60):
         u = Decimal(float(log_ratio)).exp()
-        if name == "jensen_shannon":
+        if name == "scaled_jensen_shannon":
             f = 2 * (u * u.ln() - (1 + u) * ((1 + u) / 2).ln())
         else:
             a = Decimal(name)
@@ -143,7 +143,7 @@ ORDERS = [-30.0, -1.0, 0.3, 0.5, 3.0, 30.0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ["jensen_shannon", *ORDERS])
+@pytest.mark.parametrize("name", ["scaled_jensen_shannon", *ORDERS])
 def test_generators_lose_no_digits_where_p_is_close_to_q(name, dtype):
     generator = GENERATORS.get(name) or alpha_divergence(name)
     scale = max(1.0, abs(name)) if name in ORDERS else 1.0
@@ -162,7 +162,7 @@ def test_alpha_generators_of_order_near_0_or_1_lose_no_digits_for_close_p_and_q(
         np.testing.assert_allclose(alpha_divergence(name)(float64(log_ratio)), expected, rtol=1e-14)
 
 
-@pytest.mark.parametrize("f", ["jensen_shannon", 0.5, -1.0])
+@pytest.mark.parametrize("f", ["scaled_jensen_shannon", 0.5, -1.0])
 def test_close_distributions_have_accurate_divergences_in_single_precision(f):
     f = alpha_divergence(f) if isinstance(f, float) else f
     rng = np.random.default_rng(0)
@@ -182,7 +182,7 @@ def test_divergences_are_exact_for_different_supports():
     assert float(kl_divergence(q, p)) == np.inf
     assert float(f_divergence("reverse_kl", p, q)) == np.inf
     for name, maximum in [
-        ("jensen_shannon", 4 * np.log(2)),
+        ("scaled_jensen_shannon", 4 * np.log(2)),
         ("total_variation", 1.0),
         ("squared_hellinger", 4.0),
     ]:
@@ -200,7 +200,7 @@ def test_divergences_are_nonnegative_and_satisfy_known_inequalities(a, b):
     p, q = categorical(a), categorical(b)
     d = {name: float(f_divergence(name, p, q)) for name in GENERATORS}
     assert all(value >= -1e-12 for value in d.values())
-    for symmetric in ("jensen_shannon", "total_variation", "squared_hellinger"):
+    for symmetric in ("scaled_jensen_shannon", "total_variation", "squared_hellinger"):
         reverse = float(f_divergence(symmetric, q, p))
         assert d[symmetric] == pytest.approx(reverse, rel=1e-9, abs=1e-12)
     # Pinsker's inequality, and bounds on total variation and KL in terms of the Hellinger distance.

@@ -122,3 +122,15 @@ def test_the_value_loss_is_half_the_squared_error_and_its_clip_takes_the_larger(
     clipped = float(policy.value_loss(tf.constant(values), returns, old, 0.3))
     assert clipped == pytest.approx(np.mean(expected), rel=1e-12)
     assert clipped > plain
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, 1j, True, "1"])
+def test_clips_that_are_not_positive_numbers_are_named(bad):
+    ones = tf.ones(3)
+    for call in (
+        lambda: policy.clipped_loss(ones, ones, ones, bad),
+        lambda: policy.clip_fraction(ones, ones, bad),
+        lambda: policy.value_loss(ones, ones, ones, bad),
+    ):
+        with pytest.raises(ValueError, match="clip must be a positive finite number, got"):
+            call()

@@ -179,6 +179,10 @@ def test_the_transform_of_a_sum_is_the_diagonal_of_the_joint_one():
     for law in (dependent, independent):
         np.testing.assert_allclose(sum_transform(law), joint_transform(law, waves, waves), atol=1e-14)
     np.testing.assert_allclose(sum_transform(independent), factors, atol=1e-14)
+    # The transform of a sample in which each pair occurs as often as in ten draws.
+    sums = np.repeat([sum(value) for value in dependent], [round(10 * p) for p in dependent.values()])
+    ours = characteristic.empirical_characteristic_function(sums, waves)
+    np.testing.assert_allclose(ours, joint_transform(dependent, waves, waves), atol=1e-14)
     assert np.abs(sum_transform(dependent) - factors).max() > 0.1
 
 

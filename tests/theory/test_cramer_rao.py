@@ -19,7 +19,7 @@ from curvezoo.theory import cumulants, estimators, fisher
 def simulate(estimator, law, truth, n, repeats=40_000, seed=0):
     """Simulates an estimator on samples of a distribution of SciPy."""
 
-    def sample(rng, shape):
+    def sample(shape, rng):
         return law.rvs(size=shape, random_state=rng)
 
     return estimators.simulate(estimator, sample, truth, n, repeats, np.random.default_rng(seed))

@@ -23,7 +23,7 @@ LAWS = {
 
 def draw(law):
     """Returns a function that draws samples from a distribution of SciPy."""
-    return lambda rng, shape: law.rvs(size=shape, random_state=rng)
+    return lambda shape, rng: law.rvs(size=shape, random_state=rng)
 
 
 def fourth_moment(law):
@@ -160,6 +160,10 @@ def test_the_cross_terms_of_the_naive_variance_have_the_corrected_factor(n):
     assert corrected == pytest.approx(np.var(x), rel=1e-12)
     # The printed 2 / N^2 equals N / N^2 for two examples only.
     assert (printed == pytest.approx(np.var(x), rel=1e-6)) == (n == 2)
+    # Expectations of the squares, N (sigma^2 + mu^2), and of the cross terms, N (N - 1) mu^2, give the bias.
+    variance, mean = 4.0, 1.0
+    expected = (1 - 1 / n) * (variance + mean**2) - (n - 1) / n * mean**2
+    assert estimators.variance_bias(variance, n) == pytest.approx(expected - variance, rel=1e-12)
 
 
 @pytest.mark.equation("3.3.7")
@@ -387,3 +391,16 @@ def test_the_smallest_samples_are_accepted_and_smaller_ones_are_not():
     rng = np.random.default_rng(0)
     simulation = estimators.simulate(lambda x: x[:, 0], draw(norm()), truth=0.0, n=1, repeats=2, rng=rng)
     assert np.isfinite(simulation.bias)
+
+
+def test_samplers_take_the_generator_last_and_the_former_order_warns():
+    def simulated(sample):
+        return estimators.simulate(lambda x: x.mean(axis=1), sample, 0.0, 5, 50, np.random.default_rng(0))
+
+    now = simulated(lambda shape, rng: rng.normal(size=shape))
+    with pytest.warns(DeprecationWarning, match=r"now called as sample\(shape, rng\)"):
+        assert simulated(lambda rng, shape: rng.normal(size=shape)) == now
+    with pytest.warns(DeprecationWarning):
+        assert simulated(lambda rng, shape: norm.rvs(size=shape, random_state=rng)) == now
+    with pytest.raises(ValueError, match="no such luck"):
+        simulated(lambda shape, rng: (_ for _ in ()).throw(ValueError("no such luck")))

@@ -85,6 +85,61 @@ def test_geodesics_between_gaussians_match_closed_forms(start, end):
     np.testing.assert_allclose(geodesic(times), exact, atol=1e-5 * np.ptp(exact, axis=0).max())
 
 
+@pytest.mark.parametrize(
+    "start, end",
+    [
+        ((0.0, 1e-4), (0.0, 1.0)),
+        ((-100.0, 1.0), (100.0, 0.1)),
+        ((3.0, 1e-9), (3.0, 1e9)),
+        ((0.0, 1.0), (1e-9, 1.0)),
+        ((1e8, 1.0), (1e8 + 1, 1.0)),
+        ((2.0, 3.0), (2.0, 3.0)),
+    ],
+)
+def test_distances_of_far_and_near_gaussians_match_closed_forms(start, end):
+    exact = families.gaussian_distance(start, end)
+    geodesic = geometry.geodesic_between(families.gaussian, start, end)
+    assert geodesic.length == pytest.approx(exact, rel=1e-10)
+    path = families.gaussian_geodesic(start, end)
+    apart = [families.gaussian_distance(path(t), geodesic(t)) for t in (0.0, 0.1, 0.5, 0.85, 1.0)]
+    assert max(apart) <= 1e-5 * exact + 1e-8
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_distances_scale_with_the_number_of_examples(scale):
+    start, end = (0.0, 1e-2), (1.0, 1.0)
+    distance = geometry.distance(lambda theta: scale * families.gaussian(theta), start, end)
+    exact = np.sqrt(scale) * families.gaussian_distance(start, end)
+    assert distance == pytest.approx(exact, rel=1e-10)
+
+
+def test_distances_to_rare_events_match_closed_forms():
+    assert geometry.distance(families.exponential, [1e-8], [1.0]) == pytest.approx(np.log(1e8), rel=1e-10)
+    assert geometry.distance(families.poisson, [1e-4], [1e2]) == pytest.approx(20 - 0.02, rel=1e-10)
+    p, q = np.array([1e-3, 0.299, 0.7]), np.array([0.7, 0.299, 1e-3])
+    exact = families.categorical_distance(p, q)
+    assert geometry.distance(families.categorical, p[:2], q[:2]) == pytest.approx(exact, rel=1e-8)
+
+
+def test_independent_gaussians_have_the_distance_of_pythagoras():
+    # The reflection of x_2 is an isometry, so that its fixed points, m_2 = C_12 = 0, are totally geodesic.
+    start, end, ratio = (0.0, 0.3), (1.0, 1.0), 3.0
+    exact = np.hypot(families.gaussian_distance(start, end), np.sqrt(2) * np.log(ratio))
+    points = [start[0], 0, start[1] ** 2, 0, 1], [end[0], 0, end[1] ** 2, 0, ratio**2]
+    assert geometry.distance(families.multivariate_gaussian, *points) == pytest.approx(exact, rel=1e-9)
+
+
+def test_moving_both_means_is_shorter_with_a_correlation():
+    start, end = (0.0, 1.0), (4.0, 1.0)
+    exact = families.gaussian_distance(start, (4 * np.sqrt(2), 1.0))
+    points = [start[0], start[0], 1, 0, 1], [end[0], end[0], 1, 0, 1]
+    # Along the diagonal this is the problem in one dimension, so that only the variance there changes.
+    path = geometry.geodesic_between(families.multivariate_gaussian, *points)
+    assert path.length == pytest.approx(exact, rel=1e-9)
+    assert exact < np.sqrt(2) * families.gaussian_distance(start, end)
+    assert path(0.5)[3] > 0.1
+
+
 def test_a_geodesic_from_an_initial_velocity_has_its_speed_and_length():
     start, velocity = np.array([-2.0, 0.5]), np.array([1.0, 2.0])
     geodesic = geometry.geodesic_from(families.gaussian, start, velocity)
@@ -268,6 +323,10 @@ def test_divergences_of_long_steps_to_narrow_gaussians_are_finite():
         (
             lambda: geometry.geodesic_between(families.gaussian, (0, 1), (0, -1)),
             r"theta\[1\] must be from 1e-150",
+        ),
+        (
+            lambda: geometry.distance(lambda t: families.gaussian([t[0], abs(t[1])]), (0, -1), (0, 1)),
+            r"end must be reached by a geodesic in the domain of metric, got \[0.0, 1.0\]: the straight line",
         ),
         (
             lambda: geometry.geodesic_from(families.gaussian, (0, 1), (1, 0, 0)),

@@ -21,9 +21,17 @@ def all_pairs(bits):
 @pytest.mark.equation("2.7.1")
 @pytest.mark.equation("2.7.8")
 def test_the_notes_sum_is_reversible_if_one_summand_is_kept():
-    x, total = landauer.add_reversibly(58, 23)
+    x, total = landauer.add_reversibly(58, 23, 16)
     assert (int(x), int(total)) == (58, 81)
-    assert tuple(map(int, landauer.undo_addition(58, 81))) == (58, 23)
+    assert tuple(map(int, landauer.undo_addition(58, 81, 16))) == (58, 23)
+
+
+def test_the_default_width_of_a_word_will_be_that_of_computations():
+    with pytest.warns(FutureWarning, match="bits is 16 by default, and will be 32 in the next version"):
+        assert landauer.add_reversibly(2**16 - 1, 1)[1] == 0
+    with pytest.warns(FutureWarning, match="bits is 16"):
+        assert landauer.undo_addition(1, 0)[1] == 2**16 - 1
+    assert landauer.computation_heat(1.0) == landauer.computation_heat(1.0, bits=32)
 
 
 @pytest.mark.equation("2.7.2")
@@ -182,7 +190,7 @@ def test_heat_is_proportional_to_bits_and_temperature():
         (lambda: landauer.add_reversibly(1.0, 1, 4), "x must be an integer in 0 ... 15, got 1.0"),
         (lambda: landauer.undo_addition(1, 4, 2), "total must be an integer in 0 ... 3, got 4"),
         (lambda: landauer.undo_addition(True, 1, 2), "x must be an integer in 0 ... 3, got True"),
-        (lambda: landauer.add_reversibly([1, 2], [1, 2, 3]), r"got x \(2,\), y \(3,\)"),
+        (lambda: landauer.add_reversibly([1, 2], [1, 2, 3], 4), r"got x \(2,\), y \(3,\)"),
         (lambda: landauer.erasure_heat([1, 2], [1, 2, 3]), r"got bits \(2,\), temperature \(3,\)"),
         (
             lambda: landauer.computation_heat([1, 2, 3], [1, 2]),

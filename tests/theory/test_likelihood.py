@@ -223,7 +223,7 @@ def test_maximum_likelihood_is_biased_at_finite_n_and_consistent():
             [maximum_likelihood(gaussian, x, [x.mean(), np.ptp(x)]).parameters[1] ** 2 for x in data]
         )
 
-    def sample(rng, shape):
+    def sample(shape, rng):
         return rng.normal(size=shape)
 
     result = estimators.simulate(variances, sample, 1.0, 5, 100, np.random.default_rng(0))
@@ -244,7 +244,7 @@ def test_the_variance_of_the_mle_approaches_the_cramer_rao_bound_for_cauchy_data
     def cauchy_location(x, p):
         return -np.log1p((x - p[0]) ** 2)
 
-    def sample(rng, shape):
+    def sample(shape, rng):
         return rng.standard_cauchy(shape)
 
     result = estimators.simulate(locations, sample, 0.0, n, 200, np.random.default_rng(2))

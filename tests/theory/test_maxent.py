@@ -313,3 +313,13 @@ def test_a_fixed_mean_distance_gives_the_two_sided_geometric_law():
 def test_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_beta_is_the_multiplier_of_a_single_constraint():
+    result = maxent.boltzmann(FACES, 4.5)
+    assert result.beta == result.multipliers[0] < 0
+    weights = np.exp(-result.beta * FACES)
+    np.testing.assert_allclose(result.probabilities, weights / weights.sum(), rtol=1e-10)
+    two = maxent.maximum_entropy(np.stack([FACES, FACES**2], axis=1), [3.5, 14.0])
+    with pytest.raises(ValueError, match="beta needs a single constraint, got 2"):
+        _ = two.beta

@@ -147,16 +147,30 @@ def test_duplicates_are_equally_probable_and_too_many_are_named():
     np.testing.assert_allclose(np.exp(entropy(p, axis=1)), 3.5, rtol=1e-5)
     np.testing.assert_array_equal(p[10, [11, 12, 13]], p[10, 11])
     assert np.all(np.isfinite(bandwidths))
-    with pytest.raises(ValueError, match=r"perplexity 3 cannot be reached at x\[10\]: it has 3 equally near"):
-        neighbors.conditional_probabilities(x, 3)
-    with pytest.raises(ValueError, match=r"perplexity 4 cannot be reached at x\[0\]: it has 9 equally near"):
-        neighbors.conditional_probabilities(np.ones((10, 2)), 4)
+
+
+def test_points_with_too_many_duplicates_pick_each_with_equal_probability():
+    x = cloud(30)
+    x[10:14] = 100.0
+    _, widths = neighbors.conditional_probabilities(x, 3.5)
+    with pytest.warns(RuntimeWarning, match=r"perplexity 2.5 .* 4 of 30 points.* x\[10\] among 3"):
+        p, bandwidths = neighbors.conditional_probabilities(x, 2.5)
+    duplicates = np.arange(10, 14)
+    np.testing.assert_array_equal(p[np.ix_(duplicates, duplicates)], (1 - np.eye(4)) / 3)
+    others = np.delete(p, duplicates, axis=0)
+    np.testing.assert_allclose(np.exp(entropy(others, axis=1)), 2.5, rtol=1e-5)
+    np.testing.assert_allclose(neighbors.gaussian_probabilities(x, bandwidths), p, rtol=1e-10, atol=1e-300)
+    assert np.all(bandwidths < widths)
+    with pytest.warns(RuntimeWarning, match=r"10 of 10 points.* x\[0\] among 9"):
+        p, bandwidths = neighbors.conditional_probabilities(np.ones((10, 2)), 4)
+    np.testing.assert_allclose(p, (1 - np.eye(10)) / 9, rtol=1e-14)
+    assert np.all(np.isfinite(bandwidths))
 
 
 def test_neighbors_equally_near_up_to_rounding_are_ties():
     angles = np.arange(9) * 2 * np.pi / 9
     ring = 0.1 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    with pytest.raises(ValueError, match=r"at x\[0\]: it has 2 equally near"):
+    with pytest.warns(RuntimeWarning, match=r"9 of 9 points.* x\[0\] among 2"):
         neighbors.conditional_probabilities(ring, 1.5)
     p, _ = neighbors.conditional_probabilities(ring, 2.5)
     np.testing.assert_allclose(np.exp(entropy(p, axis=1)), 2.5, rtol=1e-5)

@@ -29,7 +29,7 @@ def pair(seed, dimension):
 
 @pytest.mark.equation("4.7.14")
 def test_the_gradient_changes_by_the_hessian_times_the_step_to_first_order():
-    start, direction = np.array([-0.7, 1.3]), np.array([0.6, -0.8])
+    start, direction = np.array([-0.7, 0.3]), np.array([0.6, -0.8])
     hessian, slope = scipy.optimize.rosen_hess(start), scipy.optimize.rosen_der(start)
     errors = [
         np.linalg.norm(
@@ -38,6 +38,12 @@ def test_the_gradient_changes_by_the_hessian_times_the_step_to_first_order():
         for size in (1e-2, 1e-3)
     ]
     assert errors[0] / errors[1] == pytest.approx(100, rel=0.05)
+    # The secant equation therefore changes the true Hessian by the size of the step only.
+    changes = []
+    for size in (1e-2, 1e-3):
+        change = scipy.optimize.rosen_der(start + size * direction) - slope
+        changes.append(np.linalg.norm(qn.hessian_update(hessian, size * direction, change) - hessian))
+    assert changes[0] / changes[1] == pytest.approx(10, rel=0.05)
 
 
 @pytest.mark.equation("4.7.15")

@@ -64,7 +64,7 @@ def test_tied_logits_multiply_as_untied_ones_and_have_no_parameters():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: counting.lstm(0, 3), "inputs must be a positive integer, got 0"),
+        (lambda: counting.lstm(0, 3), "inputs must be an integer of at least 1, got 0"),
         (lambda: counting.rnn(3, 2.5), "units"),
         (lambda: counting.lstm(3, 3, length=0), "length"),
         (lambda: counting.embedding(-1, 3), "vocabulary"),

@@ -339,6 +339,17 @@ def test_duplicates_are_embedded_like_other_points(method):
     assert doubled.kl == pytest.approx(kl, rel=0.25)
 
 
+@pytest.mark.parametrize("method", ["sne", "tsne"])
+def test_heavy_duplicates_are_embedded_by_their_groups(method):
+    groups = np.repeat(np.arange(3), 10)
+    x = 10.0 * np.eye(3)[groups]
+    with pytest.warns(RuntimeWarning, match="perplexity 5 cannot be reached at 30 of 30 points"):
+        y = sne.embed(x, method, perplexity=5).points
+    apart = np.linalg.norm(y[:, None] - y, axis=2)
+    same = groups[:, None] == groups
+    assert apart[same].max() < apart[~same].min()
+
+
 def test_few_points_recover_after_exaggeration_collapses_them():
     x = np.random.default_rng(0).standard_normal((30, 3))
     p, _ = neighbors.conditional_probabilities(x, 5)

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from scipy.special import entr
 
-from curvezoo.losses import GaussianNLL
+from curvezoo.layers import DenseBlock
+from curvezoo.losses import CategoricalNLL, GaussianNLL
+from curvezoo.theory import cumulants, information
+from curvezoo.training.parts import Optimizer
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def test_a_dense_layer_is_an_affine_map_followed_by_the_activation(rng):
 @pytest.mark.equation("1.1.2")
 def test_a_multilayer_perceptron_composes_its_dense_layers(rng):
     widths = (5, 8, 6, 3)
-    layers = [keras.layers.Dense(width, activation="relu", dtype="float64") for width in widths[1:]]
+    layers = [DenseBlock(width, dtype="float64") for width in widths[1:]]
     model = keras.Sequential([keras.Input((widths[0],), dtype="float64"), *layers])
     x = rng.standard_normal((11, widths[0]))
     weights = [(rng.standard_normal(shape), rng.standard_normal(shape[1])) for shape in pairwise(widths)]
@@ -70,7 +74,7 @@ def test_sgd_subtracts_the_learning_rate_times_the_batch_gradient(rng):
     theta = keras.Variable(rng.standard_normal(4), dtype="float64")
     batches = rng.standard_normal((3, 6, 4))
     expected = theta.numpy()
-    optimizer = keras.optimizers.SGD(learning_rate=0.125)
+    optimizer = Optimizer("sgd", 0.125, arguments={"momentum": 0.0, "nesterov": False}).make(steps=3)
     for batch in batches:
         # L(theta; X) is the mean of (x . theta)^2 / 2 over the batch.
         with tf.GradientTape() as tape:
@@ -110,6 +114,8 @@ def test_cross_entropy_is_minus_the_log_probability_of_the_label(rng):
     np.testing.assert_allclose(
         keras.ops.categorical_crossentropy(y, logits, from_logits=True), expected, rtol=1e-13
     )
+    ours = CategoricalNLL(reduction=None, dtype="float64")(labels, logits)
+    np.testing.assert_allclose(ours, expected, rtol=1e-13)
     sparse = keras.ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     np.testing.assert_allclose(sparse, expected, rtol=1e-13)
     distribution = tfp.distributions.Categorical(logits=logits)
@@ -133,6 +139,7 @@ def test_marginals_are_sums_of_the_joint_distribution(joint):
     np.testing.assert_allclose(keras.ops.sum(joint, axis=1), sums, rtol=1e-14)
     np.testing.assert_allclose(np.sum(cells, axis=1), sums, rtol=1e-13)
     assert sum(sums) == pytest.approx(1, rel=1e-14)
+    assert information.joint_entropy(joint, 0) == pytest.approx(entr(sums).sum(), rel=1e-14)
 
 
 @pytest.mark.equation("1.10.2")
@@ -143,6 +150,10 @@ def test_conditionals_are_normalized_slices_and_obey_bayes_rule(joint):
     y_given_x = np.stack([joint[i] / np.linalg.norm(joint[i], 1) for i in range(3)])
     np.testing.assert_allclose(x_given_y * p_y, joint, rtol=1e-14)
     np.testing.assert_allclose(y_given_x * p_x[:, None], joint, rtol=1e-14)
+    for given, conditionals in ((1, x_given_y), (0, y_given_x)):
+        weights = (p_x, p_y)[given]
+        mean = weights @ entr(conditionals).sum(axis=1 - given)
+        assert information.conditional_entropy(joint, 1 - given, given) == pytest.approx(mean, rel=1e-13)
     # TFP evaluates Bayes' rule, log p(x|y) = log p(y|x) + log p(x) - log p(y).
     chain = tfp.distributions.JointDistributionSequential(
         [
@@ -167,6 +178,9 @@ def test_averaging_conditionals_gives_the_marginal(joint):
         tfp.distributions.Categorical(probs=p_y), tfp.distributions.Categorical(probs=x_given_y.T)
     )
     np.testing.assert_allclose(mixture.prob(np.arange(3)), p_x, rtol=1e-12)
+    # Knowing y lowers the entropy of x from that of the averaged conditionals to the average entropy.
+    gain = entr(x_given_y @ p_y).sum() - p_y @ entr(x_given_y).sum(axis=0)
+    assert information.mutual_information(joint) == pytest.approx(gain, rel=1e-12)
 
 
 @pytest.mark.equation("1.10.4")
@@ -178,6 +192,12 @@ def test_expectations_add_even_for_dependent_variables(joint, rng):
     # The mean of the product differs from the product of the means only for dependent variables.
     mean_product = sum(joint[i, j] * x[i] * y[j] for i, j in np.ndindex(joint.shape))
     assert abs(mean_product - mean_x * mean_y) > 1e-3
+    pairs = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    ours = cumulants.moments(pairs, 1, joint.ravel())
+    np.testing.assert_allclose(
+        [ours[1, 0], ours[0, 1], ours[1, 1]], [mean_x, mean_y, mean_product], rtol=1e-12
+    )
+    assert cumulants.moments(pairs.sum(axis=1), 1, joint.ravel())[1] == pytest.approx(ours[1, 0] + ours[0, 1])
     independent = np.outer(joint.sum(axis=1), joint.sum(axis=0))
     assert x @ independent @ y == pytest.approx(mean_x * mean_y, rel=1e-13)
     # For a continuous pair, compute <X + Y> of a correlated Gaussian by quadrature.

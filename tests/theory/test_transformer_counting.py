@@ -361,10 +361,10 @@ def test_norms_positions_and_ties_count_parameters_and_no_products():
     [
         (lambda: TransformerShape(2, 10, 3), "heads must divide width=10, got 3; or give head_size"),
         (lambda: TransformerShape(0, 8, 2), "num_layers"),
-        (lambda: TransformerShape(2, 8, 2.5), "heads must be a positive integer, got 2.5"),
-        (lambda: TransformerShape(2, 8, 2, head_size=0), "head_size must be a positive integer, got 0"),
+        (lambda: TransformerShape(2, 8, 2.5), "heads must be an integer of at least 1, got 2.5"),
+        (lambda: TransformerShape(2, 8, 2, head_size=0), "head_size must be an integer of at least 1, got 0"),
         (lambda: TransformerShape(2, 8, 2, 0), "feed_forward"),
-        (lambda: TransformerShape(2, 8, (3, 0)), r"heads\[1\] must be a positive integer, got 0"),
+        (lambda: TransformerShape(2, 8, (3, 0)), r"heads\[1\] must be an integer of at least 1, got 0"),
         (lambda: TransformerShape(2, 8, (3, 5), head_size=4), "head_size must be left out"),
         (lambda: TransformerShape(2, 8, 2, value_sizes=(1, 2, 3)), "value_sizes must have a size for each"),
         (lambda: TransformerShape(2, 8, 2, norm="batch"), "norm"),

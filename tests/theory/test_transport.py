@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linear_sum_assignment
+from scipy.optimize import linear_sum_assignment, linprog
 from scipy.special import rel_entr
 
 from curvezoo.theory import transport
@@ -76,6 +76,57 @@ def test_the_network_simplex_agrees_with_the_linear_program(scale):
     assert fast.marginal_error < 1e-12
 
 
+FORBIDDEN = np.random.default_rng(1).random((12, 9)) < 0.3
+
+
+def with_bounds(a, b, cost, forbidden):
+    """Returns the least cost by the linear program in which forbidden moves are bounded by zero."""
+    n, m = cost.shape
+    sums = np.vstack([np.kron(np.eye(n), np.ones(m)), np.kron(np.ones(n), np.eye(m))])
+    bounds = [(0, 0 if f else None) for f in forbidden.ravel()]
+    return linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([a, b]), bounds=bounds).fun
+
+
+@pytest.mark.parametrize("solver", ["highs", "pot"])
+def test_forbidden_moves_have_no_mass(solver):
+    if solver == "pot":
+        pytest.importorskip("ot")
+    x, y, a, b = clouds(12, 9)
+    finite = transport.cost_matrix(x, y) - 3
+    cost = np.where(FORBIDDEN, np.inf, finite)
+    free = transport.optimal_transport(a, b, finite, solver)
+    assert free.plan[FORBIDDEN].any()
+    result = transport.optimal_transport(a, b, cost, solver)
+    assert not result.plan[FORBIDDEN].any()
+    assert result.cost == pytest.approx(with_bounds(a, b, finite, FORBIDDEN), rel=1e-9)
+    f, g = result.potentials
+    assert np.all(f[:, None] + g <= cost + 1e-9)
+    assert f @ a + g @ b == pytest.approx(result.cost, rel=1e-9)
+    assert result.marginal_error < 1e-9
+
+
+def test_an_assignment_avoids_forbidden_moves():
+    x, y, *_ = clouds(9, 9)
+    weights, forbidden = np.full(9, 1 / 9), FORBIDDEN[:9]
+    finite = transport.cost_matrix(x, y)
+    result = transport.optimal_transport(weights, weights, np.where(forbidden, np.inf, finite))
+    assert result.cost == pytest.approx(with_bounds(weights, weights, finite, forbidden), rel=1e-9)
+    f, g = result.potentials
+    assert np.all(f[:, None] + g <= np.where(forbidden, np.inf, finite) + 1e-12)
+
+
+def test_points_without_weight_need_no_allowed_move():
+    x, y, a, b = clouds()
+    cost = transport.cost_matrix(x, y)
+    wide, heavier = np.insert(cost, 2, np.inf, axis=0), np.insert(a, 2, 0)
+    exact = transport.optimal_transport(heavier, b, wide)
+    assert exact.cost == pytest.approx(transport.optimal_transport(a, b, cost).cost, rel=1e-12)
+    smooth = transport.sinkhorn(heavier, b, wide, 0.3)
+    np.testing.assert_allclose(smooth.plan[2], 0)
+    assert smooth.cost == pytest.approx(transport.sinkhorn(a, b, cost, 0.3).cost, rel=1e-9)
+    assert smooth.potentials[0][2] == np.inf
+
+
 @pytest.mark.parametrize("power", [1, 2])
 def test_an_assignment_has_potentials_that_certify_it(power):
     x, y, *_ = clouds(40, 40)
@@ -95,7 +146,7 @@ def test_the_distance_of_equally_many_points_is_the_best_assignment():
     x, y, *_ = clouds(30, 30)
     cost = transport.cost_matrix(x, y, 2)
     expected = np.sqrt(cost[linear_sum_assignment(cost)].mean())
-    assert transport.wasserstein(x, y) == pytest.approx(expected, rel=1e-14)
+    assert transport.wasserstein(x, y, 2) == pytest.approx(expected, rel=1e-14)
     assert transport.wasserstein(x, y, 2, np.full(30, 1 / 30)) == pytest.approx(expected, rel=1e-12)
 
 
@@ -152,8 +203,17 @@ def test_both_functions_agree_in_one_dimension():
     x, y, p, q = clouds(9, 6, dimensions=1)
     line = transport.wasserstein_1d(x[:, 0], y[:, 0], 2, p, q)
     assert transport.wasserstein(x, y, 2, p, q) == pytest.approx(line, rel=1e-10)
-    assert transport.wasserstein(x, y) == pytest.approx(
+    assert transport.wasserstein(x, y, 2) == pytest.approx(
         transport.wasserstein_1d(x[:, 0], y[:, 0], 2), rel=1e-10
+    )
+
+
+def test_the_default_order_will_be_that_of_the_line():
+    x, y, *_ = clouds(9, 6, dimensions=1)
+    with pytest.warns(FutureWarning, match="order is 2 by default, and will be 1 in the next version"):
+        assert transport.wasserstein(x, y) == transport.wasserstein(x, y, 2)
+    assert transport.wasserstein(x, y, 1) == pytest.approx(
+        transport.wasserstein_1d(x[:, 0], y[:, 0]), rel=1e-10
     )
 
 
@@ -176,6 +236,30 @@ def test_the_plan_matches_the_textbook_iteration(epsilon):
     result = transport.sinkhorn(a, b, cost, epsilon, tolerance=1e-13)
     np.testing.assert_allclose(result.plan, log_domain(a, b, cost, epsilon, 5000), atol=1e-11)
     assert result.cost == pytest.approx(np.sum(result.plan * cost), rel=1e-13)
+
+
+@pytest.mark.parametrize("epsilon", [1.0, 0.1])
+def test_sinkhorn_puts_no_mass_on_forbidden_moves(epsilon):
+    x, y, a, b = clouds(12, 9)
+    cost = np.where(FORBIDDEN, np.inf, transport.cost_matrix(x, y))
+    result = transport.sinkhorn(a, b, cost, epsilon, tolerance=1e-13, max_iterations=100_000)
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(result.plan, log_domain(a, b, cost, epsilon, 5000), atol=1e-10)
+    assert not result.plan[FORBIDDEN].any()
+    exact = transport.optimal_transport(a, b, cost).cost
+    assert exact < result.cost < exact + epsilon * -np.sum(a * np.log(a))
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 2e-4])
+def test_annealing_makes_small_regularization_cheap(epsilon):
+    grid, weights = np.linspace(0, 1, 40)[:, None], np.full(40, 1 / 40)
+    cost = transport.cost_matrix(grid, grid + 0.37)
+    result = transport.sinkhorn(weights, weights, cost, epsilon, tolerance=1e-6)
+    # The exact plan moves every point by 0.37.
+    assert 0.37**2 <= result.cost < 0.37**2 + epsilon * np.log(40)
+    assert result.marginal_error <= 1.1e-6
+    plain = log_domain(weights, weights, cost, epsilon, 2 * result.iterations)
+    assert np.abs(plain.sum(axis=1) - weights).sum() > 1e-5
 
 
 def test_the_plan_between_two_points_has_a_closed_form():
@@ -304,7 +388,16 @@ VALID = {"a": UNIFORM, "b": UNIFORM, "cost": np.ones((5, 5))}
         ({"a": [0.5, np.nan, 0.5, 0, 0]}, r"a\[1\] must be finite"),
         ({"a": np.full((1, 5), 0.2)}, "a must have one axis"),
         ({"cost": np.ones((4, 5))}, r"cost must have shape \(5, 5\)"),
-        ({"cost": np.where(np.eye(5), np.inf, 1)}, r"cost\[0, 0\] must be finite"),
+        ({"cost": np.where(np.eye(5), np.nan, 1)}, r"cost\[0, 0\] must be finite, got nan"),
+        ({"cost": np.where(np.eye(5), -np.inf, 1)}, r"cost\[0, 0\] must be finite, got -inf"),
+        (
+            {"cost": np.where(np.outer(np.ones(5), np.arange(5) == 2), np.inf, 1)},
+            r"points \[0, 1, 2, 3, 4\] of a hold the mass 1, but .* lead only to the mass 0.8 of b",
+        ),
+        (
+            {"cost": np.where(np.outer([1, 0, 0, 1, 1], [1, 1, 1, 0, 0]), np.inf, 1)},
+            r"cost must allow a plan: the points \[0, 3, 4\] of a hold the mass 0.6, but .* mass 0.4 of b",
+        ),
     ],
 )
 def test_invalid_problems_are_named(change, message):

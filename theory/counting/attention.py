@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .count import Count, matrix_product, require_positive
+from ...arguments import integer
+from .count import Count, matrix_product, require_flags, require_positive
 from .feedforward import dense
 
 
@@ -175,6 +176,7 @@ def layer_norm(width: int, *, bias: bool = True) -> Count:
         ValueError: If `width` is not a positive integer.
     """
     require_positive(width=width)
+    require_flags(bias=bias)
     return Count(width + bias * width, 0, 0, 0)
 
 
@@ -197,8 +199,8 @@ def head_sizes(width, heads, head_size=None, value_sizes=None):
 def self_products(width, keys, values, length, cached, count_masked, batch):
     """Returns the `Products` of self-attention, without the feed-forward network."""
     require_positive(length=length, batch=batch)
-    if cached:
-        require_positive(cached=cached)
+    require_flags(count_masked=count_masked)
+    integer("cached", cached, 0)
     pairs = length * cached + (length**2 if count_masked else length * (length + 1) // 2)
     return _products(width, width, keys, values, length, length, pairs, batch)
 
@@ -206,6 +208,7 @@ def self_products(width, keys, values, length, cached, count_masked, batch):
 def cross_products(width, memory_width, keys, values, length, memory_length, cached, batch):
     """Returns the `Products` of cross-attention."""
     require_positive(memory_width=memory_width, length=length, memory_length=memory_length, batch=batch)
+    require_flags(cached=cached)
     projected = 0 if cached else memory_length
     return _products(width, memory_width, keys, values, length, projected, length * memory_length, batch)
 
@@ -222,6 +225,7 @@ def _products(width, memory_width, keys, values, length, projected, pairs, batch
 
 
 def _attention(width, memory_width, keys, values, bias, products):
+    require_flags(bias=bias)
     kernels = width * keys + memory_width * (keys + values) + values * width
     to_inputs = products.queries + products.keys + products.values
     return Count(

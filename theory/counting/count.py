@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
+from ...arguments import boolean, integer
+
 
 @dataclass(frozen=True)
 class Count:
@@ -59,7 +61,12 @@ def matrix_product(rows: int, inner: int, columns: int) -> int:
         rows: Rows of the first matrix, [rows, inner].
         inner: Columns of the first matrix and rows of the second.
         columns: Columns of the second matrix, [inner, columns].
+
+    Raises:
+        ValueError: If a size is not an integer of at least 0.
     """
+    for name, size in (("rows", rows), ("inner", inner), ("columns", columns)):
+        integer(name, size, 0)
     return rows * inner * columns
 
 
@@ -75,8 +82,9 @@ def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
         The sum. Its `backward` is exact, unlike the rule of thumb of twice its `forward`.
 
     Raises:
-        ValueError: If there are no layers.
+        ValueError: If there are no layers, or `data_gradient` is not a Boolean.
     """
+    require_flags(data_gradient=data_gradient)
     if not layers:
         raise ValueError("layers must hold at least one Count, got none")
     total = reduce(add, layers)
@@ -87,5 +95,10 @@ def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
 def require_positive(**sizes: int) -> None:
     """Raises `ValueError` for a size that is not a positive integer."""
     for name, size in sizes.items():
-        if size != int(size) or size < 1:
-            raise ValueError(f"{name} must be a positive integer, got {size!r}")
+        integer(name, size, 1)
+
+
+def require_flags(**flags: bool) -> None:
+    """Raises `ValueError` for a flag that is neither `True` nor `False`."""
+    for name, flag in flags.items():
+        boolean(name, flag)

@@ -6,9 +6,10 @@ Legend: B batch, D features, H height, W width, C channels, R kernel rows, S ker
 from __future__ import annotations
 
 from itertools import pairwise
+from numbers import Number
 
 from ...arguments import one_of
-from .count import Count, matrix_product, network, require_positive
+from .count import Count, matrix_product, network, require_flags, require_positive
 
 
 def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Count:
@@ -28,6 +29,7 @@ def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Co
         ValueError: If a size is not a positive integer.
     """
     require_positive(inputs=inputs, outputs=outputs, batch=batch)
+    require_flags(bias=bias)
     products = matrix_product(batch, inputs, outputs)
     return Count(inputs * outputs + bias * outputs, products, products, products)
 
@@ -75,6 +77,7 @@ def convolution(
     """
     kernel, strides, dilation = (_pair(value) for value in (kernel, strides, dilation))
     require_positive(in_channels=in_channels, out_channels=out_channels, groups=groups, batch=batch)
+    require_flags(bias=bias, count_padding=count_padding)
     if in_channels % groups or out_channels % groups:
         raise ValueError(
             f"groups must divide in_channels and out_channels, got groups={groups}, "
@@ -149,4 +152,4 @@ def _taps(length, kernel, stride, dilation, *, padding, count_padding):
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+    return (value, value) if isinstance(value, Number) else tuple(value)

@@ -8,7 +8,7 @@ Legend: B batch, T tokens, D features, V vocabulary.
 
 from __future__ import annotations
 
-from .count import Count, matrix_product, require_positive
+from .count import Count, matrix_product, require_flags, require_positive
 
 
 def rnn(inputs: int, units: int, *, bias: bool = True, length: int = 1, batch: int = 1) -> Count:
@@ -98,12 +98,14 @@ def unembedding(
         ValueError: If a size is not a positive integer.
     """
     require_positive(vocabulary=vocabulary, width=width, length=length, batch=batch)
+    require_flags(tied=tied, bias=bias)
     products = matrix_product(batch * length, width, vocabulary)
     return Count((not tied) * vocabulary * width + bias * vocabulary, products, products, products)
 
 
 def _recurrent(gates, inputs, units, bias, length, batch):
     require_positive(inputs=inputs, units=units, length=length, batch=batch)
+    require_flags(bias=bias)
     to_inputs = matrix_product(batch, inputs, gates * units)
     to_state = matrix_product(batch, units, gates * units)
     forward = length * (to_inputs + to_state)

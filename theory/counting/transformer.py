@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 
-from ...arguments import one_of
+from ...arguments import boolean, one_of
 from .attention import Products, cross_attention, head_sizes, layer_norm, self_attention, self_products
 from .attention import feed_forward as feed_forward_count
 from .count import Count, require_positive
@@ -103,7 +103,7 @@ class TransformerShape:
         """
         single = self.products(1)
         ratio = single.linear / single.quadratic
-        return ratio if count_masked else 2 * ratio - 1
+        return ratio if boolean("count_masked", count_masked) else 2 * ratio - 1
 
     def feed_forward_ratio(self) -> float:
         """Returns the parameters of the feed-forward network over those of self-attention, Eq. 5.4.13.
@@ -238,7 +238,7 @@ class TransformerShape:
             ValueError: If a size is not a positive integer, `positions` is unknown, or vocabularies of
                 different sizes are shared.
         """
-        if shared and source_vocabulary != target_vocabulary:
+        if boolean("shared", shared) and source_vocabulary != target_vocabulary:
             raise ValueError(
                 "shared must be False for vocabularies of different sizes, got "
                 f"source_vocabulary={source_vocabulary}, target_vocabulary={target_vocabulary}"

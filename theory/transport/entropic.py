@@ -4,10 +4,10 @@ Sinkhorn's plan minimizes <P, C> + epsilon KL(P | a b). It is unique and has the
 
     P_ij = a_i b_j exp((f_i + g_j - C_ij) / epsilon),
 
-so alternately matching the row sums and the column sums converges to it. The entropy introduces a bias:
-<P, C> is above the exact cost, the minimum even more so, and neither is zero between a and itself. This
-offset is removed by subtracting half the minimum from a to itself and half that from b to itself
-(`sinkhorn_divergence`).
+so alternately matching the row sums and the column sums converges to it. An infinite cost forbids a move.
+The entropy introduces a bias: <P, C> is above the exact cost, the minimum even more so, and neither is zero
+between a and itself. This offset is removed by subtracting half the minimum from a to itself and
+half that from b to itself (`sinkhorn_divergence`).
 
 Legend: N points of a, M points of b.
 
@@ -17,13 +17,17 @@ References:
     Schmitzer, "Stabilized Sparse Scaling Algorithms" (2019), arXiv:1610.06519.
 """
 
+import math
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
 from ... import arguments
 from .problem import checked, result
 
+# Iterations before annealing is tried, and the error or the number of iterations that ends one of its stages.
+_TRIAL, _STAGE_TOLERANCE, _STAGE = 100, 1e-2, 1000
 _HUGE = 1e100  # Scalings up to this size are safe for a kernel that underflows at 1e-308.
 
 
@@ -32,13 +36,15 @@ def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_00
 
     An iteration takes two products of a kernel with a vector. Scalings that leave [1e-100, 1e100] are
     absorbed into the potentials by an iteration in the log domain, so that any epsilon is safe. The number of
-    iterations grows at least as 1 / epsilon. The regularizer -epsilon H(P) differs by a constant and gives
-    the same plan.
+    iterations grows as 1 / epsilon. A small epsilon is therefore approached by halving the spread of the
+    costs (annealing): each stage starts from the potentials of the one before it and stops early. A hundred
+    iterations without annealing come first, and continue if those after it do not have a smaller error. The
+    regularizer -epsilon H(P) differs by a constant and gives the same plan.
 
     Args:
         a: Probabilities, [N].
         b: Probabilities, [M].
-        cost: Costs C, [N, M].
+        cost: Costs C, [N, M]; an infinite one forbids the move.
         regularization: Strength epsilon, in units of the cost.
         tolerance: Stop when the column sums differ from b by at most this total mass; the row sums are exact.
         max_iterations: Maximum number of iterations; a `RuntimeWarning` is issued if it is not enough.
@@ -58,23 +64,12 @@ def sinkhorn(a, b, cost, regularization, *, tolerance=1e-9, max_iterations=10_00
     if not (rows.all() and columns.all()):
         settings = {"tolerance": tolerance, "max_iterations": max_iterations}
         return _on_support(rows, columns, a, b, cost, epsilon, **settings)
-    # Start such that the largest entry of each row and of each column of the kernel is one.
-    f = cost.min(axis=1)
-    g = (cost - f[:, None]).min(axis=0)
-    iterations = 0
-    while True:
-        kernel = _kernel(f, g, cost, epsilon)
-        u, v, used, converged = _scale(kernel, a, b, tolerance, max_iterations - iterations)
-        iterations += used
-        f, g = f + epsilon * np.log(u), g + epsilon * np.log(v)
-        if converged or iterations >= max_iterations:
-            break
-        f = _soft_minimum(cost - g, b, epsilon)
-        g = _soft_minimum(cost.T - f, a, epsilon)
-    kernel *= (a * u)[:, None]
-    kernel *= b * v
-    solution = result(kernel, a, b, cost, (f, g), iterations)
-    if not converged:
+    last, iterations = _solve(a, b, cost, epsilon, tolerance, max_iterations)
+    plan = last.kernel
+    plan *= (a * last.u)[:, None]
+    plan *= b * last.v
+    solution = result(plan, a, b, cost, (last.f, last.g), iterations)
+    if last.error > tolerance:
         warnings.warn(
             f"the marginals are off by {solution.marginal_error:.2g} after {iterations} iterations, more "
             f"than tolerance={tolerance:.2g}: increase max_iterations or regularization",
@@ -107,10 +102,63 @@ def sinkhorn_divergence(a, b, cost, cost_a, cost_b, regularization, **settings):
     """
 
     def total(p, q, costs):
-        f, g = sinkhorn(p, q, costs, regularization, **settings).potentials
-        return np.dot(p, f) + np.dot(q, g)
+        potentials = sinkhorn(p, q, costs, regularization, **settings).potentials
+        return sum(w[w > 0] @ f[w > 0] for w, f in zip(map(np.asarray, (p, q)), potentials, strict=True))
 
     return float(total(a, b, cost) - (total(a, a, cost_a) + total(b, b, cost_b)) / 2)
+
+
+class _Iterate(NamedTuple):
+    """Potentials, the last kernel with its scalings, and the error of the column sums."""
+
+    f: np.ndarray
+    g: np.ndarray
+    kernel: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    iterations: int
+    error: float
+
+
+def _solve(a, b, cost, epsilon, tolerance, max_iterations):
+    """Returns the last `_Iterate` and the number of all iterations."""
+    # Start such that the largest entry of each row and of each column of the kernel is one.
+    f = cost.min(axis=1)
+    g = (cost - f[:, None]).min(axis=0)
+    best = _match(f, g, a, b, cost, epsilon, tolerance, min(_TRIAL, max_iterations))
+    used = best.iterations
+    for strength in _stages(cost, epsilon) if best.error > tolerance else ():
+        stage = strength > epsilon
+        budget = min((max_iterations - used) // 2, _STAGE) if stage else min(max_iterations - used, _TRIAL)
+        goal = _STAGE_TOLERANCE if stage else tolerance
+        annealed = _match(f, g, a, b, cost, strength, goal, budget)
+        f, g, used = annealed.f, annealed.g, used + annealed.iterations
+        best = annealed if not stage and annealed.error < best.error else best
+    if best.error > tolerance and used < max_iterations:
+        best = _match(best.f, best.g, a, b, cost, epsilon, tolerance, max_iterations - used)
+        used += best.iterations
+    return best, used
+
+
+def _stages(cost, epsilon):
+    """Returns epsilon times powers of two below the spread of the costs, down to epsilon itself."""
+    costs = cost[np.isfinite(cost)]
+    halvings = math.ceil(math.log2(max(np.ptp(costs), epsilon) / epsilon))
+    return [epsilon * 2.0**k for k in range(halvings - 1, -1, -1)] if halvings > 1 else []
+
+
+def _match(f, g, a, b, cost, epsilon, tolerance, budget):
+    """Returns the `_Iterate` at which the column sums are within the tolerance, or the budget is spent."""
+    iterations = 0
+    while True:
+        kernel = _kernel(f, g, cost, epsilon)
+        u, v, used, error = _scale(kernel, a, b, tolerance, budget - iterations)
+        iterations += used
+        f, g = f + epsilon * np.log(u), g + epsilon * np.log(v)
+        if error <= tolerance or iterations >= budget:
+            return _Iterate(f, g, kernel, u, v, iterations, error)
+        f = _soft_minimum(cost - g, b, epsilon)
+        g = _soft_minimum(cost.T - f, a, epsilon)
 
 
 def _on_support(rows, columns, a, b, cost, epsilon, **settings):
@@ -128,26 +176,28 @@ def _kernel(f, g, cost, epsilon):
     kernel = f[:, None] + g
     kernel -= cost
     kernel /= epsilon
-    return np.exp(kernel, out=kernel)
+    with np.errstate(over="ignore"):
+        return np.exp(kernel, out=kernel)
 
 
 def _scale(kernel, a, b, tolerance, budget):
-    """Scales rows and columns alternately and returns (u, v, iterations, converged)."""
-    u, v = np.ones(len(a)), np.ones(len(b))
+    """Scales rows and columns alternately and returns (u, v, iterations, error of the column sums)."""
+    u, v, error = np.ones(len(a)), np.ones(len(b)), np.inf
     for iteration in range(1, budget + 1):
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             rows = kernel @ (b * v)
             next_u = 1 / rows
             columns = (a * next_u) @ kernel
         if not (_is_safe(rows) and _is_safe(columns)):
-            return u, v, iteration, False
+            return u, v, iteration, np.inf
         u = next_u
         # The next iteration needs this product anyway, so computing the error costs nothing.
-        if b @ np.abs(v * columns - 1) <= tolerance:
-            return u, v, iteration, True
+        error = b @ np.abs(v * columns - 1)
+        if error <= tolerance:
+            return u, v, iteration, error
         if iteration < budget:
             v = 1 / columns
-    return u, v, budget, False
+    return u, v, budget, error
 
 
 def _is_safe(values):
@@ -157,4 +207,7 @@ def _is_safe(values):
 def _soft_minimum(values, weights, epsilon):
     """Returns -epsilon log sum_j w_j exp(-values_ij / epsilon) for each row."""
     least = values.min(axis=1)
-    return least - epsilon * np.log(np.exp((least[:, None] - values) / epsilon) @ weights)
+    # A point without any allowed move has weight zero and an infinite potential.
+    shift = np.where(np.isinf(least), 0.0, least)
+    with np.errstate(divide="ignore"):
+        return shift - epsilon * np.log(np.exp((shift[:, None] - values) / epsilon) @ weights)

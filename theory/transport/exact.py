@@ -26,15 +26,15 @@ def optimal_transport(a, b, cost, solver="highs"):
     Args:
         a: Probabilities, [N].
         b: Probabilities, [M].
-        cost: Costs C, [N, M], of any sign.
+        cost: Costs C, [N, M], of any sign; an infinite one forbids the move.
         solver: `highs`, or `pot` for the network simplex of POT (`pip install POT`).
 
     Returns:
         A `Transport`.
 
     Raises:
-        ValueError: If `a` or `b` is not a distribution, `cost` is not finite or has the wrong shape, or
-            `solver` is unknown.
+        ValueError: If `a` or `b` is not a distribution, `cost` has the wrong shape or an entry that is
+            neither finite nor inf, no plan avoids the forbidden moves, or `solver` is unknown.
         ImportError: If `solver` is `pot` and POT is not installed.
         RuntimeError: If the solver fails.
     """
@@ -43,18 +43,19 @@ def optimal_transport(a, b, cost, solver="highs"):
     if len(a) == len(b) and np.ptp(a) == 0 and np.ptp(b) == 0:
         return _assignment(a, b, cost)
     # The tolerances of the solvers are absolute, so costs are scaled to order one.
-    scale = float(np.abs(cost).max()) or 1.0
+    scale = float(np.abs(cost, where=np.isfinite(cost), out=np.zeros_like(cost)).max()) or 1.0
     plan, f, g, iterations = solve(a, b, cost / scale)
     return result(plan, a, b, cost, (f * scale, g * scale), iterations)
 
 
-def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
+def wasserstein(x, y, order=None, x_weights=None, y_weights=None):
     """Returns the exact W_p between weighted sets of points, by `optimal_transport` with C = |x_i - y_j|^p.
 
     Args:
         x: Points, [N, D].
         y: Points, [M, D].
-        order: Order p, finite and at least 1.
+        order: Order p, finite and at least 1. Without it the order is 2, with a `FutureWarning`: in the next
+            version it will be 1, as in `wasserstein_1d` and `curvezoo.losses.wasserstein`.
         x_weights: Probabilities of `x`, [N]; equal ones by default.
         y_weights: Probabilities of `y`, [M]; equal ones by default.
 
@@ -65,7 +66,7 @@ def wasserstein(x, y, order=2.0, x_weights=None, y_weights=None):
         ValueError: As in `cost_matrix` and `optimal_transport`, or if there are no points, or `order` is
             below 1 or infinite.
     """
-    order = order_of(order)
+    order = order_of(arguments.changing_default("order", order, 2, 1))
     if math.isinf(order):
         raise ValueError("order must be finite, got inf; on a line, use `wasserstein_1d`")
     distances = cost_matrix(x, y, power=1)
@@ -102,16 +103,18 @@ def _linear_program(a, b, cost):
     rows = kron(eye_array(n), np.ones((1, m)))
     columns = kron(np.ones((1, n)), eye_array(m))
     mass = max(n, m)
+    allowed = np.isfinite(cost)
     solution = linprog(
-        cost.ravel(),
-        A_eq=vstack([rows, columns], format="csr"),
+        cost[allowed],
+        A_eq=vstack([rows, columns], format="csc")[:, allowed.ravel()],
         b_eq=np.concatenate([a, b]) * mass,
         method="highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if not solution.success:
         raise RuntimeError(f"the linear program of {n} x {m} points was not solved: {solution.message}")
-    plan = np.maximum(solution.x, 0.0).reshape(n, m) / mass
+    plan = np.zeros_like(cost)
+    plan[allowed] = np.maximum(solution.x, 0.0) / mass
     return plan, *np.split(solution.eqlin.marginals, [n]), int(solution.nit)
 
 
@@ -121,15 +124,18 @@ def _network_simplex(a, b, cost):
 
     # The potentials of points without weight are not determined by the solver.
     inside = np.ix_(a > 0, b > 0)
-    moved, log = ot.emd(a[a > 0], b[b > 0], cost[inside], numItermax=10_000_000, log=True)
+    # The costs are of order one. A forbidden move costs more than any detour through all points.
+    finite = np.where(np.isfinite(cost), cost, 2.0 * (len(a) + len(b)))
+    moved, log = ot.emd(a[a > 0], b[b > 0], finite[inside], numItermax=10_000_000, log=True)
     if log["warning"]:
         raise RuntimeError(f"the network simplex of {len(a)} x {len(b)} points failed: {log['warning']}")
     plan = np.zeros_like(cost)
     plan[inside] = moved
+    plan[np.isinf(cost)] = 0.0
     g = np.empty(len(b))
     g[b > 0] = log["v"]
-    f = (cost[:, b > 0] - log["v"]).min(axis=1)
-    g[b == 0] = (cost[:, b == 0] - f[:, None]).min(axis=0)
+    f = (finite[:, b > 0] - log["v"]).min(axis=1)
+    g[b == 0] = (finite[:, b == 0] - f[:, None]).min(axis=0)
     return plan, f, g, 0
 
 

@@ -3,10 +3,13 @@
 Legend: N points of a, M points of b, D coordinates.
 """
 
+import math
 import numbers
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 from scipy.spatial.distance import cdist
 
 from ... import arguments
@@ -55,15 +58,59 @@ def cost_matrix(x, y, power=2.0):
 def result(plan, a, b, cost, potentials, iterations):
     """Returns the `Transport` of a plan, with its cost and the error of its marginals."""
     error = np.abs(plan.sum(axis=1) - a).sum() + np.abs(plan.sum(axis=0) - b).sum()
-    return Transport(plan, float(np.vdot(plan, cost)), potentials, iterations, float(error))
+    total = np.vdot(plan, np.where(np.isinf(cost), 0.0, cost))
+    return Transport(plan, float(total), potentials, iterations, float(error))
 
 
 def checked(a, b, cost):
-    """Returns normalized weights and the costs as arrays after checking them."""
-    a, b, cost = weights_of("a", a), weights_of("b", b), arguments.finite("cost", cost, ndim=2)
+    """Returns normalized weights and the costs as arrays after checking them and that a plan exists.
+
+    Args:
+        a: Probabilities, [N].
+        b: Probabilities, [M].
+        cost: Costs, [N, M]; an infinite one forbids the move.
+
+    Raises:
+        ValueError: If weights or costs are not valid, or no plan avoids the forbidden moves.
+    """
+    a, b, cost = (
+        weights_of("a", a),
+        weights_of("b", b),
+        arguments.finite_or((math.inf,), "cost", cost, ndim=2),
+    )
     if cost.shape != (len(a), len(b)):
         raise ValueError(f"cost must have shape ({len(a)}, {len(b)}) for these a and b, got {cost.shape}")
+    allowed = np.isfinite(cost)
+    if not allowed.all():
+        _check_feasible(a, b, allowed)
     return a, b, cost
+
+
+def _check_feasible(a, b, allowed):
+    """Raises an error that names points of a which hold more mass than they can move.
+
+    They are the side of a minimum cut with the source (Hall's theorem). Masses are multiples of 2^-29.
+    """
+    n, m = allowed.shape
+    source, sink, unit = n + m, n + m + 1, 2.0**29
+    leaving, arriving = np.floor(a * unit).astype(int), np.ceil(b * unit).astype(int)
+    rows, columns = np.nonzero(allowed)
+    tails = np.concatenate([np.full(n, source), rows, n + np.arange(m)])
+    heads = np.concatenate([np.arange(n), n + columns, np.full(m, sink)])
+    widths = np.concatenate([leaving, np.full(len(rows), int(unit)), arriving]).astype(np.int32)
+    network = coo_array((widths, (tails, heads)), shape=(n + m + 2,) * 2).tocsr()
+    flow = maximum_flow(network, source, sink)
+    if flow.flow_value >= leaving.sum():
+        return
+    residual = network - flow.flow
+    residual.eliminate_zeros()
+    reached = np.zeros(n + m + 2, bool)
+    reached[breadth_first_order(residual, source, return_predecessors=False)] = True
+    stuck, targets = np.flatnonzero(reached[:n]), np.flatnonzero(reached[n : n + m])
+    raise ValueError(
+        f"cost must allow a plan: the points {arguments.described(stuck.tolist())} of a hold the mass "
+        f"{a[stuck].sum():.9g}, but finite costs lead only to the mass {b[targets].sum():.9g} of b"
+    )
 
 
 def order_of(order):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from curvezoo.figures.chapter3 import calibration
-from curvezoo.losses.calibration import brier_decomposition, reliability_curve
+from curvezoo.losses import brier_decomposition, reliability_curve
 
 
 @pytest.fixture(scope="module")

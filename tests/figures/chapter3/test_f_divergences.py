@@ -14,7 +14,7 @@ def test_generators_follow_their_formulas():
     expected = {
         "kl": u * np.log(u) - u + 1,
         "reverse_kl": -np.log(u) + u - 1,
-        "jensen_shannon": 2 * (u * np.log(u) - (1 + u) * np.log((1 + u) / 2)),
+        "scaled_jensen_shannon": 2 * (u * np.log(u) - (1 + u) * np.log((1 + u) / 2)),
         "squared_hellinger": 2 * (np.sqrt(u) - 1) ** 2,
         "chi_squared": (u - 1) ** 2 / 2,
         "total_variation": np.abs(u - 1) / 2,
@@ -38,7 +38,7 @@ def test_divergences_of_shifted_gaussians_have_their_closed_forms():
     expected = {
         "kl": d**2 / 2,
         "reverse_kl": d**2 / 2,
-        "jensen_shannon": 4 * np.array([jensen_shannon(x) for x in d]),
+        "scaled_jensen_shannon": 4 * np.array([jensen_shannon(x) for x in d]),
         "squared_hellinger": 4 * (1 - np.exp(-(d**2) / 8)),
         "chi_squared": np.expm1(d**2) / 2,
     }
