@@ -61,7 +61,8 @@ def natural(optimizer, gradient, damping):
     """(A + pi sqrt(lambda))^-1 M (G + sqrt(lambda) / pi)^-1 of the dense layers, by dense inverses."""
     pieces = []
     for state, kernel, bias in zip(factors(optimizer), gradient[::2], gradient[1::2], strict=True):
-        a, g, root = state["A"], state["G"], np.sqrt(damping)
+        a, g = (np.diag(factor) if factor.ndim == 1 else factor for factor in (state["A"], state["G"]))
+        root = np.sqrt(damping)
         balance = np.sqrt(np.trace(a) / len(a) / (np.trace(g) / len(g)))
         left = np.linalg.inv(a + balance * root * np.eye(len(a)))
         right = np.linalg.inv(g + root / balance * np.eye(len(g)))
@@ -79,6 +80,8 @@ STEPS = {
     "sum": {"curvature_examples": 10, "damping": 20.0},
     "momentum": {"momentum": 0.9, "learning_rate": 0.1},
     "momentum, clipped": {"momentum": 0.9, "kl_clip": 1e-3},
+    "wide inputs": {"max_factor_size": 5},
+    "wide outputs": {"max_factor_size": 3},
 }
 
 
@@ -364,6 +367,8 @@ def test_the_config_rebuilds_it():
         "noise_memory": None,
         "kl_clip": 0.1,
         "fallback": "raise",
+        "max_factor_size": None,
+        "skip_layers": ["head"],
         "seed": 5,
         "name": "k",
     }
@@ -387,6 +392,8 @@ INVALID = {
     "noise_memory": 1,
     "kl_clip": 0,
     "fallback": "none",
+    "max_factor_size": 0,
+    "skip_layers": "head",
     "seed": -1,
 }
 
@@ -395,6 +402,20 @@ INVALID = {
 def test_invalid_arguments_are_named(argument):
     with pytest.raises(ValueError, match=argument):
         KFAC(**{argument: INVALID[argument]})
+
+
+def test_wide_and_skipped_layers_are_named_in_the_log_once(caplog, compiled):
+    names = [layers.Dense(6, name="wide"), layers.Dense(3, name="head"), layers.PReLU(name="slope")]
+    model = compiled(KFAC(max_factor_size=5, skip_layers=["head"]), keras.Sequential(names))
+    model.train_on_batch(X, Y)
+    model.train_on_batch(X, Y)
+    assert [record.getMessage() for record in caplog.records if "kfac" in record.name] == [
+        "kfac replaces factors by their diagonals, see max_factor_size: "
+        "A of 'wide' (6 rows), G of 'wide' (6 rows)",
+        "kfac uses a diagonal Fisher matrix for the layers 'head' (Dense), 'slope' (PReLU)",
+    ]
+    with pytest.raises(ValueError, match=r"skip_layers\[0\] must be one of .*wide.*got 'other'"):
+        compiled(KFAC(skip_layers=("other",)), model)
 
 
 def test_the_first_damping_is_a_tenth_of_the_mean_eigenvalue(compiled):
