@@ -63,7 +63,7 @@ class DiagonalPreconditioner:
         """Names of the tensors that are averaged over replicas; the others follow from them."""
         return list(self.block.shapes)
 
-    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
+    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0, counted=None):
         """Returns the state after a batch.
 
         Args:
@@ -73,8 +73,9 @@ class DiagonalPreconditioner:
             weight: The weight of the new batch in the averages; zero if its statistics are not finite.
             replicas: The number of replicas, each of which sees a share of the batch.
             share: The weight of this replica's means; the mean of all replicas' weights is 1.
+            counted: As in `Block.statistics`.
         """
-        fresh = self.block.statistics(calls, gradients)
+        fresh = self.block.statistics(calls, gradients, counted)
         return {**state, **self._average(state, fresh, weight, replicas, share)}
 
     def refresh(self, state, damping):
@@ -196,13 +197,13 @@ class EigenbasisPreconditioner(KroneckerPreconditioner):
         """Names of the tensors that are averaged over replicas; the others follow from them."""
         return [*self.block.shapes, "S"]
 
-    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
+    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0, counted=None):
         """Returns the state after a batch; second moments are averaged since the last new basis."""
         bases = state.get("A_basis"), state.get("G_basis")
         moments = {"S": self.block.second_moments(calls, gradients, *bases)}
         batches = state["batches"] + 1
         moments = self._average(state, moments, 1 / (batches + 1), replicas, share)
-        averages = super().observe(state, calls, gradients, weight, replicas, share)
+        averages = super().observe(state, calls, gradients, weight, replicas, share, counted)
         return {**averages, **moments, "batches": batches}
 
     def refresh(self, state, damping):

@@ -41,17 +41,19 @@ class EmbeddingBlock(KroneckerBlock):
         # Keras counts negative indices from the end.
         return tf.math.floormod(indices, self.inputs), positions(gradient)
 
-    def statistics(self, calls, gradients):
+    def statistics(self, calls, gradients, counted=None):
         """Returns the counts, and G."""
         rows = self._rows(calls, gradients)
-        examples = tf.cast(tf.maximum(tf.shape(rows[0][0])[0], 1), self.dtype)
+        flags = [self.flags(indices, counted) for indices, _ in rows]
+        examples = tf.maximum(tf.reduce_sum(flags[0]), 1)
+        flags = [tf.repeat(f, tf.shape(indices)[1]) for f, (indices, _) in zip(flags, rows, strict=True)]
         indices = tf.concat([tf.reshape(i, (-1,)) for i, _ in rows], 0)
         g = tf.concat([tf.reshape(g, (-1, self.outputs)) for _, g in rows], 0)
-        counted = tf.ones_like(g[:, 0])
+        flags = tf.concat(flags, 0)
         if self.layer.mask_zero:
-            counted = tf.cast((indices != 0) | tf.reduce_any(g != 0, 1), self.dtype)
-        counts = tf.math.unsorted_segment_sum(counted, indices, self.inputs)
-        mean_positions = tf.maximum(tf.reduce_sum(counted) / examples, 1)
+            flags *= tf.cast((indices != 0) | tf.reduce_any(g != 0, 1), self.dtype)
+        counts = tf.math.unsorted_segment_sum(flags, indices, self.inputs)
+        mean_positions = tf.maximum(tf.reduce_sum(flags) / examples, 1)
         return {"A": counts / examples, "G": self._sum_of_squares("G", g) / mean_positions}
 
     def per_example(self, calls, gradients):

@@ -82,13 +82,18 @@ class KroneckerBlock(Block):
         """Returns a row of the matrix in the bias's shape."""
         return tf.reshape(row, self.variables[1].shape)
 
-    def statistics(self, calls, gradients):
+    def statistics(self, calls, gradients, counted=None):
         """Returns A and G, by a matrix product each, or their diagonals."""
         rows = self._rows(calls, gradients)
-        examples = tf.cast(tf.maximum(tf.shape(rows[0][0])[0], 1), self.dtype)
+        flags = [self.flags(a, counted) for a, _ in rows]
+        examples = tf.maximum(tf.reduce_sum(flags[0]), 1)
+        count = sum(
+            tf.reduce_sum(f) * tf.cast(tf.shape(a)[1], f.dtype) for f, (a, _) in zip(flags, rows, strict=True)
+        )
+        if counted is not None:
+            rows = [(a * f[:, tf.newaxis, tf.newaxis], g) for f, (a, g) in zip(flags, rows, strict=True)]
         a = concatenated([tf.reshape(a, (-1, self.inputs)) for a, _ in rows])
         g = concatenated([tf.reshape(g, (-1, self.outputs)) for _, g in rows])
-        count = tf.cast(tf.shape(a)[0], self.dtype)
         inputs = self._sum_of_squares("A", a)
         if self.has_bias and "A" in self.diagonal:
             inputs = tf.concat([inputs, [count]], 0)
@@ -147,6 +152,23 @@ class KroneckerBlock(Block):
         if basis is None:
             return tf.pad(a, [(0, 0), (0, 0), (0, 1)], constant_values=1) if self.has_bias else a
         return a @ basis[: self.inputs] + basis[self.inputs] if self.has_bias else a @ basis
+
+    def flags(self, rows, counted):
+        """Returns 1 for the examples that are in A and 0 for others, [B].
+
+        Args:
+            rows: A tensor [B, ...] of a call.
+            counted: As in `statistics`.
+        """
+        ones = tf.ones(tf.shape(rows)[:1], self.dtype)
+        if counted is None:
+            return ones
+        counted = tf.cast(counted, self.dtype)
+        # The first axis of a layer's inputs may be another than the examples of the batch.
+        if not counted.shape.is_compatible_with(ones.shape):
+            return ones
+        same = tf.size(counted) == tf.size(ones)
+        return tf.cond(same, lambda: tf.reshape(counted, tf.shape(ones)), lambda: ones)
 
     def _sum_of_squares(self, name, rows):
         """Returns the sum of the outer products of rows, or its diagonal."""

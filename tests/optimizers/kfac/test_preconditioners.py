@@ -20,7 +20,7 @@ M = RNG.normal(size=(3, 2))
 def block(kind, **statistics):
     """A block whose statistics are its calls."""
     shapes = {name: np.shape(value) for name, value in statistics.items()}
-    return types.SimpleNamespace(kind=kind, shapes=shapes, statistics=lambda calls, gradients: calls)
+    return types.SimpleNamespace(kind=kind, shapes=shapes, statistics=lambda calls, *_: calls)
 
 
 def observed(preconditioner, *batches, replicas=1):
