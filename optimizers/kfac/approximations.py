@@ -21,7 +21,9 @@ def log_approximations(name, blocks):
         for factor in sorted(block.diagonal)
     ]
     if wide:
-        _LOGGER.warning("%s replaces factors by their diagonals, see max_factor_size: %s", name, ", ".join(wide))
+        _LOGGER.warning(
+            "%s replaces factors by their diagonals, see max_factor_size: %s", name, ", ".join(wide)
+        )
     layers = dict.fromkeys(block.layer for block in blocks if isinstance(block, FallbackBlock))
     if layers:
         names = ", ".join(f"{layer.name!r} ({type(layer).__name__})" for layer in layers)

@@ -4,6 +4,7 @@ import keras
 
 from ... import arguments
 from ..keras_bridge.internals import all_layers, own_variables, recomputes_activations, sublayers
+from ..keras_bridge.unrecorded import unrecorded_layers
 from .convolution import convolution_blocks
 from .dense import dense_blocks
 from .diagonal import FallbackBlock
@@ -79,6 +80,33 @@ def blocks_of(model, fallback="diagonal", max_factor_size=None, skip_layers=()):
         if block.kind == "kronecker":
             block.max_factor_size = max_factor_size
     return sorted(blocks, key=lambda block: min(order[id(v)] for v in block.variables))
+
+
+def recordable_blocks(model, blocks, fallback="diagonal"):
+    """Returns blocks with a `FallbackBlock` for each layer whose calls cannot be recorded.
+
+    These are layers that the model never calls, or calls inside a TensorFlow loop, condition or function.
+
+    Args:
+        model: The model.
+        blocks: Its blocks.
+        fallback: As in `blocks_of`.
+
+    Raises:
+        ValueError: If there is such a layer and `fallback` is `raise`.
+    """
+    tapped = dict.fromkeys(block.layer for block in blocks if block.differentiates == "calls")
+    layers = unrecorded_layers(model, tapped)
+    if layers and fallback == "raise":
+        raise ValueError(
+            f"The layer {layers[0].name!r} ({type(layers[0]).__name__}) is never called, or only inside a "
+            "TensorFlow loop, condition or function: it needs fallback='diagonal'"
+        )
+    missing = set(map(id, layers))
+    return [
+        FallbackBlock(block.layer, block.variables) if id(block.layer) in missing else block
+        for block in blocks
+    ]
 
 
 def rule_blocks(layer):

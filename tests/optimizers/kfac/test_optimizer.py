@@ -428,3 +428,42 @@ def test_the_first_damping_is_a_tenth_of_the_mean_eigenvalue(compiled):
     model.train_on_batch(X, Y)
     mean = sum(np.trace(s["A"]) * np.trace(s["G"]) for s in factors(optimizer)) / model.count_params()
     np.testing.assert_allclose(optimizer.damping.numpy(), 0.1 * mean, rtol=1e-12)
+
+
+class Looped(keras.Model):
+    """Calls its second layer twice in a loop, and has a layer that it never calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.looped = layers.Dense(4, "tanh"), layers.Dense(4, "tanh", name="looped")
+        self.last, self.idle = layers.Dense(3), layers.Dense(2, name="idle")
+
+    def build(self, shape):
+        for layer, width in ((self.first, 5), (self.looped, 4), (self.last, 4), (self.idle, 4)):
+            layer.build((None, width))
+
+    def call(self, x):
+        x = self.first(x)
+        _, x = tf.while_loop(lambda i, x: i < 2, lambda i, x: (i + 1, self.looped(x)), (0, x))
+        return self.last(x)
+
+
+def test_layers_that_cannot_be_recorded_get_a_diagonal(caplog, compiled):
+    """Its entries are squares of the batch gradient, which is zero for the layer that is never called."""
+    model = compiled(KFAC(curvature_examples=64), Looped(), run_eagerly=False)
+    model.build((None, 5))
+    before = [layer.get_weights() for layer in (model.looped, model.idle)]
+    losses = [model.train_on_batch(X, Y) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    after = [layer.get_weights() for layer in (model.looped, model.idle)]
+    moved = [[np.any(w != v) for w, v in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)]
+    assert moved == [[True, True], [False, False]]
+    preconditioners = model.optimizer._statistics.preconditioners
+    kinds = {p.block.layer.name: p.block.kind for p in preconditioners}
+    assert kinds["looped"] == kinds["idle"] == "diagonal" and kinds[model.first.name] == "kronecker"
+    [message] = [record.getMessage() for record in caplog.records if "diagonal" in record.getMessage()]
+    assert message == "kfac uses a diagonal Fisher matrix for the layers 'looped' (Dense), 'idle' (Dense)"
+    strict = compiled(KFAC(fallback="raise"), Looped(), run_eagerly=False)
+    strict.build((None, 5))
+    with pytest.raises(ValueError, match=r"'looped'.*inside a TensorFlow loop.*needs fallback='diagonal'"):
+        strict.optimizer.build(strict.trainable_variables)
