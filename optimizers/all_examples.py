@@ -41,6 +41,11 @@ def checked(data, ordered=False):
             )
         _check_constant(data, ordered)
         return data
+    if hasattr(data, "__next__"):
+        raise ValueError(
+            f"data must be readable several times, got a {type(data).__name__}, which gives each batch once: "
+            "join its batches into arrays, such as by numpy.concatenate, or write a keras.utils.PyDataset"
+        )
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise ValueError(
             "data must be (x, y), (x, y, sample_weight) or a tf.data.Dataset or PyDataset of such batches, "
