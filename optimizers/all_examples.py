@@ -61,6 +61,25 @@ def checked(data, ordered=False):
     return data
 
 
+def microbatches(data, batch_size):
+    """Yields microbatches (x, y, sample_weight) of tensors.
+
+    Args:
+        data: Data that `checked` returned.
+        batch_size: Number of examples in a microbatch, for arrays.
+    """
+    if isinstance(data, tf.data.Dataset):
+        for batch in data:
+            yield keras.utils.unpack_x_y_sample_weight(batch)
+        return
+    data = (*data, None)[:3]
+    for start in range(0, len(keras.tree.flatten(data[0])[0]), batch_size):
+        part = slice(start, start + batch_size)
+        yield keras.tree.map_structure(
+            lambda array, part=part: None if array is None else tf.convert_to_tensor(array[part]), data
+        )
+
+
 def _hint(data):
     lists = any(isinstance(part, list) and part and not hasattr(part[0], "shape") for part in data)
     return ": convert lists of numbers with numpy.asarray" if lists else ""

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from ... import arguments
-from ..all_examples import checked
+from ..all_examples import checked, microbatches
 from ..keras_bridge.compiled_objective import CompiledObjective
 from ..keras_bridge.model_objective import position_weights
 from ..vectors import flat, unflat
@@ -56,6 +56,7 @@ class CurvatureOperator:
 
     # Whether the matrix depends on labels that are drawn by the position of an example in the data.
     draws_labels = False
+    needs_distribution = False
 
     def __init__(self, model, data, loss=None, *, variables=None, batch_size=256, jit_compile=False):
         self.model, self.data = model, checked(data, ordered=self.draws_labels)
@@ -63,8 +64,10 @@ class CurvatureOperator:
         if not model.built or not model.trainable_variables:
             raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
         self._trainable = list(model.trainable_variables)
-        self._variables = self._trainable if variables is None else _checked(variables, self._trainable)
-        self._stand_in = stand_in(model, loss, self._variables)
+        self._stand_in = stand_in(model, loss, variables)
+        self._variables = self._stand_in.trainable_variables
+        if self.needs_distribution:
+            CompiledObjective(self._stand_in, None).require_distribution()
         self._factors = None
         self._step = tf.function(self._microbatch, jit_compile=jit_compile)
         self._divisor = tf.function(self._microbatch_divisor, jit_compile=jit_compile)
@@ -103,10 +106,8 @@ class CurvatureOperator:
         if vector.shape != (self.dimension,):
             raise ValueError(f"vector must have shape {(self.dimension,)}, got shape {vector.shape}")
         vector = tf.constant(vector, self.dtype)
-        total = sum(
-            self._step(*batch, vector, self._seed(index), self._loss_factors())
-            for index, batch in enumerate(self._batches())
-        )
+        batches = enumerate(microbatches(self.data, self.batch_size))
+        total = sum(self._step(*batch, vector, self._seed(i), self._loss_factors()) for i, batch in batches)
         return self._with_penalty(total, vector).numpy()
 
     def __matmul__(self, other):
@@ -158,16 +159,15 @@ class CurvatureOperator:
     def _loss_factors(self):
         """Returns the factor of each loss's sum over all data; it does not depend on the trainable values."""
         if self._factors is None:
-            batches = self._batches()
+            batches = microbatches(self.data, self.batch_size)
             first = next(batches)
             example = keras.tree.map_structure(lambda t: None if t is None else t[:1], first)
             losses = [term.loss for term in CompiledObjective(self._stand_in, *example).terms]
             is_mean = np.array([loss.reduction != "sum" for loss in losses])
             totals = np.ones(len(losses))
             if is_mean.any():
-                totals = sum(
-                    (self._divisor(*batch).numpy() for batch in batches), self._divisor(*first).numpy()
-                )
+                others = (self._divisor(*batch).numpy() for batch in batches)
+                totals = sum(others, self._divisor(*first).numpy())
                 totals[~is_mean] = 1
             if not (totals > 0).all():
                 raise ValueError(
@@ -183,20 +183,6 @@ class CurvatureOperator:
     @staticmethod
     def _seed(index):
         return tf.constant([0, index])
-
-    def _batches(self):
-        """Yields microbatches (x, y, sample_weight) of tensors."""
-        if isinstance(self.data, tf.data.Dataset):
-            for batch in self.data:
-                yield keras.utils.unpack_x_y_sample_weight(batch)
-            return
-        x, y, sample_weight = (*self.data, None)[:3]
-        for start in range(0, len(keras.tree.flatten(x)[0]), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            yield keras.tree.map_structure(
-                lambda array, part=part: None if array is None else tf.convert_to_tensor(array[part]),
-                (x, y, sample_weight),
-            )
 
 
 class Hessian(CurvatureOperator):
@@ -329,6 +315,8 @@ class Fisher(CurvatureOperator):
         Martens, "New insights and perspectives on the natural gradient method" (2014), section 5.
     """
 
+    needs_distribution = True
+
     def __init__(
         self,
         model,
@@ -346,7 +334,6 @@ class Fisher(CurvatureOperator):
         options = {"variables": variables, "batch_size": batch_size, "jit_compile": jit_compile}
         super().__init__(model, data, loss, **options)
         self.seed = arguments.integer("seed", seed, 0)
-        CompiledObjective(self._stand_in, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the Fisher matrix of a microbatch's summed loss times a vector."""
@@ -402,27 +389,11 @@ class EmpiricalFisher(CurvatureOperator):
         Descent" (2019).
     """
 
-    def __init__(self, model, data, loss=None, *, variables=None, batch_size=256, jit_compile=False):
-        options = {"variables": variables, "batch_size": batch_size, "jit_compile": jit_compile}
-        super().__init__(model, data, loss, **options)
-        CompiledObjective(self._stand_in, None).require_distribution()
+    needs_distribution = True
 
     def product(self, objective, values, tangents, seed):
         """Returns the empirical Fisher matrix of a microbatch's summed loss times a vector."""
         return products.empirical_fisher_product(objective, values, tangents)
-
-
-def _checked(variables, trainable):
-    """Returns a subset of trainable variables as a list after checking that it is one."""
-    variables = list(variables)
-    known = {id(v) for v in trainable}
-    others = [v for v in variables if id(v) not in known]
-    if others or not variables or len({id(v) for v in variables}) < len(variables):
-        names = [getattr(v, "path", v) for v in others or variables]
-        raise ValueError(
-            f"variables must be distinct trainable variables of the model, got {arguments.described(names)}"
-        )
-    return variables
 
 
 def _regularizers(variables):

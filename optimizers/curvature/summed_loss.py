@@ -5,6 +5,7 @@ import types
 import keras
 import tensorflow as tf
 
+from ... import arguments
 from ..keras_bridge import internals
 from ..keras_bridge.compiled_objective import CompiledObjective
 from ..keras_bridge.model_objective import Term, valid_positions
@@ -82,11 +83,12 @@ def stand_in(model, loss, variables):
     Args:
         model: The model.
         loss: The loss, as accepted by `compile`; None for the compiled one.
-        variables: The trainable variables of the stand-in, some of the model's.
+        variables: The trainable variables of the stand-in, some of the model's; None for all.
 
     Raises:
-        ValueError: If there is no loss, or it is not reduced to a scalar.
+        ValueError: If there is no loss, it is not reduced to a scalar, or there are other variables.
     """
+    variables = _checked(variables, model.trainable_variables)
     if loss is not None:
         compiled = keras.Sequential()
         compiled.compile(loss=keras.tree.map_structure(_loss_object, loss))
@@ -115,6 +117,21 @@ def stand_in(model, loss, variables):
         non_trainable_variables=constant,
         stateless_call=call,
     )
+
+
+def _checked(variables, trainable):
+    """Returns a subset of trainable variables as a list after checking that it is one."""
+    if variables is None:
+        return list(trainable)
+    variables = list(variables)
+    known = {id(v) for v in trainable}
+    others = [v for v in variables if id(v) not in known]
+    if others or not variables or len({id(v) for v in variables}) < len(variables):
+        names = [getattr(v, "path", v) for v in others or variables]
+        raise ValueError(
+            f"variables must be distinct trainable variables of the model, got {arguments.described(names)}"
+        )
+    return variables
 
 
 def _loss_object(loss):

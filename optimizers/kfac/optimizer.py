@@ -102,8 +102,8 @@ class KFAC(TrialOptimizer):
             part of the step.
         fallback: `diagonal`, or `raise` to reject layers without a block of their own.
         max_factor_size: A factor A or G with more rows than this is replaced by its diagonal, whose inverse
-            is free; None for no limit. At 2,000 units both reach the same loss in the same time, measured in
-            docs/results.md.
+            is free; None for no limit. At 2,000 units both reach the same loss in about the same time
+            (docs/results.md).
         skip_layers: Names of layers that get a diagonal block, with the layers inside them, although they
             have a rule.
         seed: Seed of the drawn labels, an integer in [0, 2^31).
