@@ -31,12 +31,14 @@ class CategoricalNLL(Likelihood):
 
     Args:
         label_smoothing: Fraction s of the probability that is spread over all classes, in [0, 1).
+        ignore_class: A label, any integer, whose examples or positions are left out of the loss, of its mean
+            and of its curvature, such as -1 for unknown labels; None to use all.
         reduction: As in `keras.losses.Loss`. Weights are [B] or, for labels [B, T], also [B, T].
         name: Name of the loss.
         dtype: As in `losses.likelihood.Likelihood`.
 
     Raises:
-        ValueError: If `label_smoothing` or `dtype` is not valid.
+        ValueError: If `label_smoothing`, `ignore_class` or `dtype` is not valid.
 
     Example:
         >>> loss = CategoricalNLL()
@@ -54,13 +56,17 @@ class CategoricalNLL(Likelihood):
         reduction="sum_over_batch_size",
         name="categorical_nll",
         dtype=None,
+        ignore_class=None,
     ):
         super().__init__(reduction, name, dtype)
+        if ignore_class is not None:
+            ignore_class = arguments.integer("ignore_class", ignore_class, -(2**31))
+        self.ignore_class = ignore_class
         self.label_smoothing = arguments.number("label_smoothing", label_smoothing, 0, 1, bounds="[)")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """Returns the reduced loss; labels that are NumPy arrays, numbers or lists are checked first."""
-        check_labels(y_true, y_pred)
+        check_labels(y_true, y_pred, self.ignore_class)
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
@@ -74,6 +80,27 @@ class CategoricalNLL(Likelihood):
             ValueError: If the shapes do not match these.
         """
         labels, logits = labels_and_logits(y_true, y_pred, self.dtype)
+        if self.ignore_class is None:
+            return self._nll(labels, logits)
+        valid = ops.not_equal(labels, ops.cast(self.ignore_class, labels.dtype))
+        # Logits that do not count may be infinite, and must not reach the gradient.
+        logits = ops.where(valid[..., None], logits, ops.zeros_like(logits))
+        nll = self._nll(ops.where(valid, labels, ops.zeros_like(labels)), logits)
+        return ops.where(valid, nll, ops.zeros_like(nll))
+
+    def valid(self, y_true, losses):
+        """Returns which labels are not `ignore_class`, in the shape of the losses; None if it is not set.
+
+        Args:
+            y_true: Labels.
+            losses: The value of `call`.
+        """
+        if self.ignore_class is None:
+            return None
+        labels = ops.reshape(y_true, ops.shape(losses))
+        return ops.not_equal(labels, ops.cast(self.ignore_class, labels.dtype))
+
+    def _nll(self, labels, logits):
         nll = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if not self.label_smoothing:
             return nll
@@ -98,21 +125,27 @@ class CategoricalNLL(Likelihood):
 
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        config = {**super().get_config(), "label_smoothing": self.label_smoothing}
+        # Configurations of earlier versions, and of subclasses, have no `ignore_class`.
+        return config if self.ignore_class is None else {**config, "ignore_class": self.ignore_class}
 
 
-def check_labels(y_true, y_pred):
+def check_labels(y_true, y_pred, ignore_class=None):
     """Checks labels that are NumPy arrays, numbers or lists; tensors may not be known yet.
 
     Args:
         y_true: Labels of any shape.
         y_pred: Logits, [..., K].
+        ignore_class: A label that is valid, too, or None.
 
     Raises:
         ValueError: If a label is not an integer in 0 ... K-1; the message has its index.
     """
     if isinstance(y_true, np.ndarray | list | tuple | numbers.Number):
-        labels = arguments.integers("y_true", y_true, 0)
+        labels = np.asarray(y_true)
+        if ignore_class is not None and np.issubdtype(labels.dtype, np.number):
+            labels = np.where(labels == ignore_class, 0, labels)
+        labels = arguments.integers("y_true", labels, 0)
         classes = np.shape(y_pred)[-1] if np.ndim(y_pred) else None
         if classes is not None:
             arguments.require("y_true", labels, labels < classes, f"be below the {classes} classes")

@@ -57,11 +57,33 @@ class Likelihood(keras.losses.Loss):
             if sample_weight is not None:
                 weights = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
                 sample_weight = _match_weights(weights, losses)
+            valid = self.valid(tensors[0], losses)
+            if valid is not None:
+                sample_weight = self._weights_of_valid(valid, sample_weight, y_pred)
             return _Reduction("reduction", self.reduction, self.dtype)(losses, y_pred, sample_weight)
+
+    def valid(self, y_true, losses):
+        """Returns which losses count, a boolean tensor of their shape, or None for all.
+
+        Args:
+            y_true: The targets.
+            losses: The value of `call`.
+        """
+        return None
 
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         return {**super().get_config(), "dtype": self.dtype}
+
+    def _weights_of_valid(self, valid, sample_weight, y_pred):
+        """Returns weights by which a mean over all unmasked losses becomes one over the valid ones."""
+        valid = ops.cast(valid, self.dtype)
+        weights = valid if sample_weight is None else sample_weight * valid
+        if self.reduction in ("sum", "mean_with_sample_weight", "none", None):
+            return weights
+        mask = getattr(y_pred, "_keras_mask", None)
+        counted = ops.ones_like(valid) if mask is None else ops.cast(mask, self.dtype)
+        return weights * ops.divide_no_nan(ops.sum(counted), ops.sum(counted * valid))
 
 
 class _Reduction(keras.losses.Loss):

@@ -74,7 +74,7 @@ class MaskedCategoricalNLL(CategoricalNLL):
         """Raises a ValueError: curvature matrices would count the padding."""
         raise ValueError(
             f"{self.name} must not be used where the curvature of the loss is needed, since its padding has "
-            "none; use CategoricalNLL with sample weights"
+            f"none; use CategoricalNLL(ignore_class={self.padding})"
         )
 
     def get_config(self):

@@ -41,6 +41,11 @@ def checked(data, ordered=False):
             )
         _check_constant(data, ordered)
         return data
+    if hasattr(data, "__next__"):
+        raise ValueError(
+            f"data must be readable several times, got a {type(data).__name__}, which gives each batch once: "
+            "join its batches into arrays, such as by numpy.concatenate, or write a keras.utils.PyDataset"
+        )
     if not isinstance(data, tuple | list) or len(data) not in (2, 3):
         raise ValueError(
             "data must be (x, y), (x, y, sample_weight) or a tf.data.Dataset or PyDataset of such batches, "
@@ -54,6 +59,25 @@ def checked(data, ordered=False):
             f"{arguments.described(lengths)}{_hint(data)}"
         )
     return data
+
+
+def microbatches(data, batch_size):
+    """Yields microbatches (x, y, sample_weight) of tensors.
+
+    Args:
+        data: Data that `checked` returned.
+        batch_size: Number of examples in a microbatch, for arrays.
+    """
+    if isinstance(data, tf.data.Dataset):
+        for batch in data:
+            yield keras.utils.unpack_x_y_sample_weight(batch)
+        return
+    data = (*data, None)[:3]
+    for start in range(0, len(keras.tree.flatten(data[0])[0]), batch_size):
+        part = slice(start, start + batch_size)
+        yield keras.tree.map_structure(
+            lambda array, part=part: None if array is None else tf.convert_to_tensor(array[part]), data
+        )
 
 
 def _hint(data):

@@ -5,7 +5,8 @@ for any compiled Keras model (`CompiledObjective`), and offers a base class (`Mo
 compute their loss themselves.
 
 Legend: B examples of a batch, ... further axes with a loss each, such as positions, D parameters of the
-predictive distribution at one position.
+predictive distribution at one position. For several outputs with a likelihood each, targets, predictions and
+weights are lists.
 """
 
 from typing import Protocol
@@ -28,7 +29,6 @@ class Objective(Protocol):
         state: Values of the variables that are not trained, among them the seeds of dropout; None for the
             current ones.
         share: The fraction of the batch's examples that this objective was reduced to by `subsample`.
-        likelihood: The loss of the outputs as accepted by `compile`, or None.
     """
 
     model: object
@@ -38,7 +38,6 @@ class Objective(Protocol):
     training: bool
     state: list | None
     share: float
-    likelihood: object
 
     @property
     def values(self):
@@ -58,7 +57,11 @@ class Objective(Protocol):
 
     @property
     def distribution(self):
-        """The predictive `OutputDistribution`; raises ValueError if the loss has none."""
+        """The predictive `OutputDistribution`, or `JointDistribution`; raises ValueError if there is none."""
+
+    @property
+    def terms(self):
+        """The likelihoods that the Fisher matrix belongs to, with `loss`, `weight` and `sample_weight`."""
 
     def subsample(self, count):
         """Returns the objective of at most `count` evenly spaced examples of the batch."""
@@ -71,6 +74,9 @@ class Objective(Protocol):
 
     def outputs(self, values):
         """Returns the model's outputs, a tensor or a nest of tensors."""
+
+    def output_losses(self, outputs):
+        """Returns the loss of each flattened output as accepted by `compile`, or None where not known."""
 
     def data_loss(self, outputs):
         """Returns the loss as a function of the outputs, without regularization, a scalar."""

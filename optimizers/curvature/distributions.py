@@ -22,7 +22,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from ..keras_bridge.internals import wrapped_function
+from ..keras_bridge.internals import ignored_class, wrapped_function
 from .derivatives import second_derivative
 
 DRAW_LABELS = "draw labels instead, by samples=n of an operator or fisher='sampled' of an optimizer"
@@ -38,12 +38,14 @@ class OutputDistribution:
             batch shape [B, ...].
         factor: The ratio of the loss of a position to -log p, or D times that ratio if `averaged`.
         averaged: Whether the loss is a mean over the last axis.
+        ignored_class: Positions with this class as their target do not count; None for none.
     """
 
     name: str
     make: Callable
     factor: float = 1.0
     averaged: bool = False
+    ignored_class: int | None = None
 
     def distribution(self, outputs):
         """Returns the distribution of the targets.
@@ -95,6 +97,19 @@ class OutputDistribution:
                 f"targets must have shape {shape} to match the outputs of {self.name}, got {target_shape}"
             )
         return -distribution.log_prob(targets)
+
+    def valid_targets(self, targets):
+        """Returns the targets of data with class 0 for ignored ones, whose weights in the loss are 0.
+
+        Args:
+            targets: Targets in the form that the loss expects.
+        """
+        if self.ignored_class is None:
+            return targets
+        targets = tf.convert_to_tensor(targets)
+        return tf.where(
+            targets == tf.cast(self.ignored_class, targets.dtype), tf.zeros_like(targets), targets
+        )
 
     def fisher_product(self, outputs, tangents, weights=None):
         r"""Returns the Fisher matrix of the outputs times a vector, a divergence's Hessian (Eq. 4.6.15).
@@ -169,7 +184,8 @@ def output_distribution(loss):
     if isinstance(loss, str) or (callable(loss) and not isinstance(loss, keras.losses.Loss)):
         loss = keras.losses.get(loss)
     if hasattr(loss, "distribution"):
-        return OutputDistribution(getattr(loss, "name", type(loss).__name__), loss.distribution)
+        name = getattr(loss, "name", type(loss).__name__)
+        return OutputDistribution(name, loss.distribution, ignored_class=ignored_class(loss))
     function, options = wrapped_function(loss)
     for supported, build in _KERAS_LOSSES.items():
         if function is supported:
@@ -190,9 +206,8 @@ def _base(distribution):
 
 
 def _check_options(name, options):
-    for option, valid in (("axis", -1), ("ignore_class", None)):
-        if options.get(option, valid) != valid:
-            raise ValueError(f"{option} of {name} must be {valid} for curvature, got {options[option]!r}")
+    if options.get("axis", -1) != -1:
+        raise ValueError(f"axis of {name} must be -1 for curvature, got {options['axis']!r}")
 
 
 def _clipped(probabilities):
@@ -206,11 +221,13 @@ def _categorical(distribution):
 
     def build(name, options):
         _check_options(name, options)
-        if options.get("from_logits", False):
-            return OutputDistribution(name, lambda outputs: distribution(logits=outputs))
 
-        # TensorFlow Probability normalizes logits as Keras normalizes probabilities.
-        return OutputDistribution(name, lambda outputs: distribution(logits=tf.math.log(_clipped(outputs))))
+        def make(outputs):
+            # TensorFlow Probability normalizes logits as Keras normalizes probabilities.
+            from_logits = options.get("from_logits", False)
+            return distribution(logits=outputs if from_logits else tf.math.log(_clipped(outputs)))
+
+        return OutputDistribution(name, make, ignored_class=options.get("ignore_class"))
 
     return build
 

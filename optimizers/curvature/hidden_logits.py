@@ -13,37 +13,48 @@ Gauss-Newton matrix of a cross-entropy does not depend on how the model computes
 import keras
 import tensorflow as tf
 
-from ..keras_bridge.internals import wrapped_function
+from ..keras_bridge.internals import ignored_class, wrapped_function
 
 
-def expose(outputs, loss):
+def expose(outputs, losses):
     """Returns the logits behind a model's outputs, by their index among the flattened outputs.
 
     Args:
         outputs: The model's outputs, a tensor or a nest of tensors.
-        loss: The loss of the outputs, in any form accepted by `compile`, or None if it is not known.
+        losses: The loss of each of the flattened outputs, in any form accepted by `compile`, or None where it
+            is not known.
     """
-    flat = keras.tree.flatten(outputs)
-    logits = {i: _attached(output) for i, output in enumerate(flat)}
-    if len(flat) == 1 and (inverse := _inverse_of(loss)):
-        # Keras casts the outputs to the type of the loss, which drops the logits of another type.
-        dtype = getattr(loss, "dtype", None) or flat[0].dtype
-        if logits[0] is None or logits[0].dtype != dtype:
-            logits[0] = inverse(_clipped(tf.cast(flat[0], dtype)))
-    return {i: tensor for i, tensor in logits.items() if tensor is not None}
+    logits = {}
+    for index, (output, loss) in enumerate(zip(keras.tree.flatten(outputs), losses, strict=True)):
+        found = _attached(output)
+        if inverse := _inverse_of(loss):
+            # Keras casts the outputs to the type of the loss, which drops the logits of another type.
+            dtype = getattr(loss, "dtype", None) or output.dtype
+            if found is None or found.dtype != dtype:
+                found = inverse(_clipped(tf.cast(output, dtype)))
+        if found is not None:
+            logits[index] = found
+    return logits
 
 
-def attach(outputs, logits):
+def attach(outputs, logits, losses):
     """Returns outputs that carry the given logits, where Keras's cross-entropies look for them.
+
+    A cross-entropy that ignores a class reads a copy of the probabilities, which has no logits. It gets the
+    softmax of the logits.
 
     Args:
         outputs: The model's outputs, a tensor or a nest of tensors.
         logits: The value of `expose`.
+        losses: As in `expose`.
     """
     flat = keras.tree.flatten(outputs)
     for i, tensor in logits.items():
-        copy = tf.cast(tf.identity(flat[i]), tensor.dtype)
-        copy._keras_logits = tensor
+        if _inverse_of(losses[i]) and ignored_class(losses[i]) is not None:
+            copy = tf.nn.softmax(tensor)
+        else:
+            copy = tf.cast(tf.identity(flat[i]), tensor.dtype)
+            copy._keras_logits = tensor
         if hasattr(flat[i], "_keras_mask"):
             copy._keras_mask = flat[i]._keras_mask
         flat[i] = copy

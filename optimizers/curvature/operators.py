@@ -5,7 +5,8 @@ r"""Curvature matrices of a model's loss over data as linear operators on flat v
     lanczos_spectrum(hessian, steps=20).values   # extreme eigenvalues
     conjugate_gradients(hessian.matvec, b)       # linear system
 
-A flat vector concatenates the trainable variables in the order of `model.trainable_variables`. The matrix is
+A flat vector concatenates the trainable variables in the order of `model.trainable_variables`, or those of
+`variables`, for which the matrix is the block of the whole one, at the cost of their share. The matrix is
 that of the loss over ALL examples, equal to that of one large batch. The data are processed in microbatches,
 so that memory depends on `batch_size` and not on the data. Each microbatch is weighted by the divisor of the
 loss's `reduction`: its number of examples, of unmasked positions, or its sample weights. The model runs in
@@ -24,12 +25,13 @@ import numpy as np
 import tensorflow as tf
 
 from ... import arguments
-from ..all_examples import checked
+from ..all_examples import checked, microbatches
 from ..keras_bridge.compiled_objective import CompiledObjective
+from ..keras_bridge.model_objective import position_weights
 from ..vectors import flat, unflat
 from . import products
 from .derivatives import second_derivative
-from .summed_loss import Count, compiled_loss, summed
+from .summed_loss import Count, SummedObjective, stand_in
 
 LARGEST_DENSE = 5000
 
@@ -38,32 +40,35 @@ class CurvatureOperator:
     """Base class of the curvature matrices of a loss. Subclasses implement the product on a microbatch.
 
     Args:
-        model: A built `keras.Model` with one output.
+        model: A built `keras.Model`.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
             `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss as accepted by `compile`; None for the compiled one.
+        variables: The trainable variables that the matrix belongs to, in the order of its rows, such as
+            `model.layers[-1].trainable_variables`; None for all. The others are constant.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
     Raises:
-        ValueError: If the model has no trainable variables or is not built, there is no loss or more than
-            one, or the data have any other form or change from pass to pass.
+        ValueError: If the model has no trainable variables or is not built, there is no loss, `variables` are
+            not trainable variables of the model, or the data have any other form or change from pass to pass.
     """
 
     # Whether the matrix depends on labels that are drawn by the position of an example in the data.
     draws_labels = False
+    needs_distribution = False
 
-    def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
+    def __init__(self, model, data, loss=None, *, variables=None, batch_size=256, jit_compile=False):
         self.model, self.data = model, checked(data, ordered=self.draws_labels)
         self.batch_size = arguments.integer("batch_size", batch_size, 1)
         if not model.built or not model.trainable_variables:
             raise ValueError(f"model must be built and have trainable variables, got {model.name!r}")
-        loss = compiled_loss(model) if loss is None else loss
-        self._is_mean = getattr(loss, "reduction", "mean") != "sum"
-        self._weighted = getattr(loss, "reduction", None) == "mean_with_sample_weight"
-        self._summed_model = summed(model, loss)
-        self._variables = list(model.trainable_variables)
-        self._total = None
+        self._trainable = list(model.trainable_variables)
+        self._stand_in = stand_in(model, loss, variables)
+        self._variables = self._stand_in.trainable_variables
+        if self.needs_distribution:
+            CompiledObjective(self._stand_in, None).require_distribution()
+        self._factors = None
         self._step = tf.function(self._microbatch, jit_compile=jit_compile)
         self._divisor = tf.function(self._microbatch_divisor, jit_compile=jit_compile)
 
@@ -92,7 +97,7 @@ class CurvatureOperator:
             ValueError: If its shape is wrong, it is not finite, or the trainable variables of the model have
                 changed since the operator was created.
         """
-        if [*map(id, self.model.trainable_variables)] != [*map(id, self._variables)]:
+        if [*map(id, self.model.trainable_variables)] != [*map(id, self._trainable)]:
             raise ValueError(
                 f"the trainable variables of {self.model.name!r} are no longer those that the operator was "
                 "made for: create a new operator"
@@ -101,10 +106,9 @@ class CurvatureOperator:
         if vector.shape != (self.dimension,):
             raise ValueError(f"vector must have shape {(self.dimension,)}, got shape {vector.shape}")
         vector = tf.constant(vector, self.dtype)
-        total = sum(
-            self._step(*batch, vector, self._seed(index)) for index, batch in enumerate(self._batches())
-        )
-        return self._with_penalty(total / self._normalizer(), vector).numpy()
+        batches = enumerate(microbatches(self.data, self.batch_size))
+        total = sum(self._step(*batch, vector, self._seed(i), self._loss_factors()) for i, batch in batches)
+        return self._with_penalty(total, vector).numpy()
 
     def __matmul__(self, other):
         """Returns the matrix times a vector [d] or, column by column, a matrix [d, k]."""
@@ -138,30 +142,39 @@ class CurvatureOperator:
         """
         raise NotImplementedError
 
-    def _microbatch(self, x, y, sample_weight, vector, seed):
+    def _microbatch(self, x, y, sample_weight, vector, seed, factors):
         """Returns the product of a microbatch as a flat vector."""
-        objective = CompiledObjective(self._summed_model, x, y, sample_weight)
+        objective = SummedObjective(self._stand_in, x, y, sample_weight, factors)
         values = objective.values
         return tf.cast(flat(self.product(objective, values, unflat(vector, values), seed)), vector.dtype)
 
     def _microbatch_divisor(self, x, y, sample_weight):
-        """Returns a microbatch's contribution to the divisor of the loss: its number of losses or weights."""
-        objective = CompiledObjective(self._summed_model, x, y, sample_weight if self._weighted else None)
-        return self._count(objective, objective.outputs(objective.values))
+        """Returns a microbatch's part of the divisor of each loss, its number of values or their weights."""
+        objective = SummedObjective(self._stand_in, x, y, sample_weight)
+        return objective.counts(objective.outputs(objective.values), self._count)
 
-    def _count(self, objective, outputs):
-        return Count(self._summed_model.loss)(objective.y, outputs, objective.sample_weight)
+    def _count(self, term, output):
+        return Count(term.loss)(term.targets, output, term.sample_weight)
 
-    def _normalizer(self):
-        """Returns the divisor of the loss over all data; it does not depend on the trainable values."""
-        if self._total is None:
-            total = sum(float(self._divisor(*batch)) for batch in self._batches()) if self._is_mean else 1.0
-            if not total > 0:
+    def _loss_factors(self):
+        """Returns the factor of each loss's sum over all data; it does not depend on the trainable values."""
+        if self._factors is None:
+            batches = microbatches(self.data, self.batch_size)
+            first = next(batches)
+            example = keras.tree.map_structure(lambda t: None if t is None else t[:1], first)
+            losses = [term.loss for term in CompiledObjective(self._stand_in, *example).terms]
+            is_mean = np.array([loss.reduction != "sum" for loss in losses])
+            totals = np.ones(len(losses))
+            if is_mean.any():
+                others = (self._divisor(*batch).numpy() for batch in batches)
+                totals = sum(others, self._divisor(*first).numpy())
+                totals[~is_mean] = 1
+            if not (totals > 0).all():
                 raise ValueError(
                     "data must have at least one unmasked example with positive weight, got none"
                 )
-            self._total = total
-        return tf.constant(self._total, self.dtype)
+            self._factors = tf.constant(1 / totals, self.dtype)
+        return self._factors
 
     def _with_penalty(self, product, vector):
         """Returns the product with the terms added that do not depend on the data."""
@@ -171,20 +184,6 @@ class CurvatureOperator:
     def _seed(index):
         return tf.constant([0, index])
 
-    def _batches(self):
-        """Yields microbatches (x, y, sample_weight) of tensors."""
-        if isinstance(self.data, tf.data.Dataset):
-            for batch in self.data:
-                yield keras.utils.unpack_x_y_sample_weight(batch)
-            return
-        x, y, sample_weight = (*self.data, None)[:3]
-        for start in range(0, len(keras.tree.flatten(x)[0]), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            yield keras.tree.map_structure(
-                lambda array, part=part: None if array is None else tf.convert_to_tensor(array[part]),
-                (x, y, sample_weight),
-            )
-
 
 class Hessian(CurvatureOperator):
     """The Hessian of the loss, including weight regularizers (Eq. 4.7.1).
@@ -193,10 +192,12 @@ class Hessian(CurvatureOperator):
     layers are not supported, as their dependence on the batch is unknown.
 
     Args:
-        model: A built `keras.Model` with one output.
+        model: A built `keras.Model`.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
             `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss as accepted by `compile`; None for the compiled one.
+        variables: The trainable variables that the matrix belongs to, in the order of its rows, such as
+            `model.layers[-1].trainable_variables`; None for all. The others are constant.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
@@ -215,31 +216,26 @@ class Hessian(CurvatureOperator):
 
         def loss(values):
             outputs, losses = objective.outputs_and_losses(values)
-            if len(losses) > len(self._regularized()):
+            others = len(losses) - len(_regularizers(self._trainable))
+            if others > 0:
                 raise ValueError(
-                    "model must have no losses besides weight regularizers for a Hessian, got "
-                    f"{len(losses) - len(self._regularized())}"
+                    f"model must have no losses besides weight regularizers for a Hessian, got {others}"
                 )
             return objective.data_loss(outputs)
 
         return second_derivative(loss, values, tangents)
 
     def _with_penalty(self, product, vector):
-        regularized = self._regularized()
+        regularized = _regularizers(self._variables)
         if not regularized:
             return product
 
         def loss(values):
             return tf.add_n([tf.reduce_sum(regularizer(values[i])) for i, regularizer in regularized])
 
-        values = [tf.convert_to_tensor(v.value) for v in self.model.trainable_variables]
+        values = [tf.convert_to_tensor(v.value) for v in self._variables]
         penalty = flat(second_derivative(loss, values, unflat(vector, values)))
         return product + tf.cast(penalty, vector.dtype)
-
-    def _regularized(self):
-        """Returns (index, regularizer) of the trainable variables that have one."""
-        pairs = ((i, v.regularizer) for i, v in enumerate(self.model.trainable_variables))
-        return [(i, regularizer) for i, regularizer in pairs if regularizer is not None]
 
 
 class GaussNewton(CurvatureOperator):
@@ -250,10 +246,12 @@ class GaussNewton(CurvatureOperator):
     For a cross-entropy of probabilities, f are the logits behind them. Regularizers do not enter.
 
     Args:
-        model: A built `keras.Model` with one output.
+        model: A built `keras.Model`.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
             `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss as accepted by `compile`; None for the compiled one.
+        variables: The trainable variables that the matrix belongs to, in the order of its rows, such as
+            `model.layers[-1].trainable_variables`; None for all. The others are constant.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
@@ -287,7 +285,7 @@ class Fisher(CurvatureOperator):
     the loss, 1/N for a mean over examples. The labels y of the data are not used. Regularizers do not enter.
 
     Args:
-        model: A built `keras.Model` with one output.
+        model: A built `keras.Model`.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
             `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss with a distribution, as accepted by `compile`; None for the compiled one.
@@ -295,6 +293,8 @@ class Fisher(CurvatureOperator):
             position. The seeds are fixed, so that all products use the same matrix, provided that the
             data keep their order.
         seed: Seed of the labels.
+        variables: The trainable variables that the matrix belongs to, in the order of its rows, such as
+            `model.layers[-1].trainable_variables`; None for all. The others are constant.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
@@ -315,12 +315,25 @@ class Fisher(CurvatureOperator):
         Martens, "New insights and perspectives on the natural gradient method" (2014), section 5.
     """
 
-    def __init__(self, model, data, loss=None, *, samples=None, seed=0, batch_size=256, jit_compile=False):
+    needs_distribution = True
+
+    def __init__(
+        self,
+        model,
+        data,
+        loss=None,
+        *,
+        variables=None,
+        samples=None,
+        seed=0,
+        batch_size=256,
+        jit_compile=False,
+    ):
         self.samples = None if samples is None else arguments.integer("samples", samples, 1)
         self.draws_labels = samples is not None
-        super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
+        options = {"variables": variables, "batch_size": batch_size, "jit_compile": jit_compile}
+        super().__init__(model, data, loss, **options)
         self.seed = arguments.integer("seed", seed, 0)
-        CompiledObjective(self._summed_model, None).require_distribution()
 
     def product(self, objective, values, tangents, seed):
         """Returns the Fisher matrix of a microbatch's summed loss times a vector."""
@@ -328,9 +341,9 @@ class Fisher(CurvatureOperator):
             return products.fisher_product(objective, values, tangents)
         return products.sampled_fisher_product(objective, values, tangents, seed, self.samples)
 
-    def _count(self, objective, outputs):
+    def _count(self, term, output):
         # The Fisher matrix must not depend on the targets.
-        return tf.reduce_sum(objective.position_weights(outputs))
+        return tf.reduce_sum(position_weights(term, output))
 
     def _seed(self, index):
         return tf.constant([self.seed, index])
@@ -349,10 +362,12 @@ class EmpiricalFisher(CurvatureOperator):
     matrix in expectation only if the labels come from the model. `Fisher(samples=1)` costs the same.
 
     Args:
-        model: A built `keras.Model` with one output.
+        model: A built `keras.Model`.
         data: Arrays `(x, y)` or `(x, y, sample_weight)` of N examples; or a `tf.data.Dataset` or
             `keras.utils.PyDataset` of batches of these, with the same examples in every pass.
         loss: A loss with a distribution, as accepted by `compile`; None for the compiled one.
+        variables: The trainable variables that the matrix belongs to, in the order of its rows, such as
+            `model.layers[-1].trainable_variables`; None for all. The others are constant.
         batch_size: Number of examples in a microbatch, for arrays.
         jit_compile: Whether XLA compiles the products.
 
@@ -374,10 +389,13 @@ class EmpiricalFisher(CurvatureOperator):
         Descent" (2019).
     """
 
-    def __init__(self, model, data, loss=None, *, batch_size=256, jit_compile=False):
-        super().__init__(model, data, loss, batch_size=batch_size, jit_compile=jit_compile)
-        CompiledObjective(self._summed_model, None).require_distribution()
+    needs_distribution = True
 
     def product(self, objective, values, tangents, seed):
         """Returns the empirical Fisher matrix of a microbatch's summed loss times a vector."""
         return products.empirical_fisher_product(objective, values, tangents)
+
+
+def _regularizers(variables):
+    """Returns (index, regularizer) of the variables that have one."""
+    return [(i, v.regularizer) for i, v in enumerate(variables) if v.regularizer is not None]

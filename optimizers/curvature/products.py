@@ -23,6 +23,7 @@ Legend: B batch, T positions of an example, D outputs of a position.
 
 import tensorflow as tf
 
+from ..vectors import scaled, shifted
 from . import hidden_logits
 from .derivatives import pull_back, push_forward, second_derivative
 
@@ -58,12 +59,15 @@ def gauss_newton_product(objective, values, tangents):
         The product, a list of tensors.
     """
 
+    losses = []
+
     def outputs_and_logits(values):
         outputs = objective.outputs(values)
-        return outputs, hidden_logits.expose(outputs, objective.likelihood)
+        losses[:] = objective.output_losses(outputs)
+        return outputs, hidden_logits.expose(outputs, losses)
 
     def data_loss(outputs_and_logits):
-        return objective.data_loss(hidden_logits.attach(*outputs_and_logits))
+        return objective.data_loss(hidden_logits.attach(*outputs_and_logits, losses))
 
     def output_product(outputs, output_tangents):
         return second_derivative(data_loss, outputs, output_tangents)
@@ -115,7 +119,7 @@ def sampled_fisher_product(objective, values, tangents, seed, samples=1):
     distribution = objective.distribution
 
     def output_product(outputs, output_tangents):
-        weights = objective.nll_weights(outputs) / samples
+        weights = scaled(1 / samples, objective.nll_weights(outputs))
 
         def draw(seed):
             targets = distribution.sample(outputs, seed)
@@ -127,9 +131,9 @@ def sampled_fisher_product(objective, values, tangents, seed, samples=1):
             lambda index, total: index < samples,
             lambda index, total: (
                 index + 1,
-                total + draw(tf.random.experimental.stateless_fold_in(seed, index)),
+                shifted(total, 1.0, draw(tf.random.experimental.stateless_fold_in(seed, index))),
             ),
-            (tf.constant(0), tf.zeros_like(outputs)),
+            (tf.constant(0), tf.nest.map_structure(tf.zeros_like, outputs)),
         )
         return total
 
@@ -157,11 +161,13 @@ def empirical_fisher_product(objective, values, tangents):
     distribution = objective.distribution
 
     def output_product(outputs, output_tangents):
-        roots = tf.sqrt(objective.nll_weights(outputs))
+        weights = tf.nest.flatten(objective.nll_weights(outputs))
+        targets = distribution.valid_targets(objective.targets)
 
         def examples(f):
-            losses = roots * distribution.nll(objective.targets, f)
-            return tf.reduce_sum(losses, axis=list(range(1, losses.shape.rank)))
+            losses = tf.nest.flatten(distribution.nll(targets, f))
+            losses = [tf.sqrt(w) * loss for w, loss in zip(weights, losses, strict=True)]
+            return tf.add_n([tf.reduce_sum(loss, list(range(1, loss.shape.rank))) for loss in losses])
 
         return _outer_product(examples, outputs, output_tangents)
 
@@ -196,4 +202,6 @@ def _outer_product(losses, outputs, tangents, weights=None):
         tape.watch(outputs)
         results = losses(outputs)
     slopes = push_forward(tape, results, outputs, tangents)
-    return pull_back(tape, results, outputs, slopes if weights is None else weights * slopes)
+    if weights is not None:
+        slopes = tf.nest.map_structure(tf.multiply, weights, slopes)
+    return pull_back(tape, results, outputs, slopes)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ... import arguments
 from ..all_examples import checked
 from ..keras_bridge.compiled_objective import CompiledObjective
+from ..keras_bridge.internals import ignored_class
 from ..keras_bridge.model_objective import loss_resolution
 from ..vectors import flat, resolution, unflat
 
@@ -23,7 +24,7 @@ class FullBatchLoss:
     Microbatches are combined such that the loss equals that of one batch of all N examples. Losses with
     Keras's default reduction are weighted by their number of examples, those with "mean_with_sample_weight"
     by their sum of weights, and sums are added. Regularization is counted once. Masked positions count as
-    they do for Keras in a single microbatch.
+    they do for Keras in a single microbatch. Targets of an `ignore_class` do not count.
 
     Args:
         model: A Keras model.
@@ -36,7 +37,7 @@ class FullBatchLoss:
     Raises:
         ValueError: If the data have any other form, are infinite or empty, or change from pass to pass, the
             model has no trainable weights or no loss, or the losses of several outputs have different
-            reductions.
+            reductions or ignore a class.
     """
 
     def __init__(self, model, data, loss, batch_size, training):
@@ -58,9 +59,10 @@ class FullBatchLoss:
             raise ValueError(f"trainable weights must all be float32 or all float64, got {sorted(kinds)}")
         self.dtype = tf.as_dtype(kinds.pop())
         self.reduction = _reduction(model.loss if loss is None else loss)
+        self.ignored = _ignored_class(model.loss if loss is None else loss)
         self.loss = None if loss is None else _loss_object(loss, self.dtype.name)
         self.resolution = max(resolution(self.dtype), loss_resolution(self.loss or model.loss))
-        self.examples, self.weight = _totals(self.data)
+        self.examples, self.counted, self.weight = _totals(self.data, self.ignored)
         # The initial values, which include dropout seeds, so that each evaluation drops the same units.
         self.state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
         self._compiled = tf.function(self._evaluate)
@@ -112,11 +114,10 @@ class FullBatchLoss:
         """Returns a microbatch's contributions to the loss and its gradient."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
         objective = CompiledObjective(self.model, x, y, sample_weight, self.training, self.state)
-        count, weight = _sizes(batch)
-        fraction = tf.cast(count, self.dtype) / self.examples
-        factor = {SUM: 1.0, MEAN: fraction, WEIGHTED_MEAN: tf.cast(weight, self.dtype) / self.weight}[
-            self.reduction
-        ]
+        sizes = [tf.cast(size, self.dtype) for size in _sizes(batch, self.ignored)]
+        totals = self.examples, self.counted, self.weight
+        fraction, *factors = [size / total for size, total in zip(sizes, totals, strict=True)]
+        factor = {SUM: 1.0, MEAN: factors[0], WEIGHTED_MEAN: factors[1]}[self.reduction]
         with tf.GradientTape() as tape:
             tape.watch(position)
             outputs, penalties = objective.outputs_and_losses(unflat(position, self.variables))
@@ -142,30 +143,38 @@ def _slice(arrays, first, size):
     return tf.nest.map_structure(lambda array: array[first : first + size], arrays)
 
 
-def _sizes(batch):
-    """Returns the number of examples in a microbatch, and the sum of their weights."""
-    x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    count = tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float64)
-    if sample_weight is None:
-        return count, count
-    return count, tf.reduce_sum(tf.cast(tf.nest.flatten(sample_weight)[0], tf.float64))
+def _sizes(batch, ignored):
+    """Returns the number of examples in a microbatch, the number that counts, and the sum of their weights.
+
+    If a class is ignored, the second is the number of targets of other classes.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    size = count = tf.cast(tf.shape(tf.nest.flatten(x)[0])[0], tf.float64)
+    weights = None if sample_weight is None else tf.cast(tf.nest.flatten(sample_weight)[0], tf.float64)
+    if ignored is not None:
+        targets = tf.convert_to_tensor(tf.nest.flatten(y)[0])
+        valid = tf.cast(targets != tf.cast(ignored, targets.dtype), tf.float64)
+        count = tf.reduce_sum(valid)
+        if weights is not None:
+            further = tf.ones([max(valid.shape.rank - weights.shape.rank, 0)], tf.int32)
+            weights = valid * tf.reshape(weights, tf.concat([tf.shape(weights), further], 0))
+    return size, count, count if weights is None else tf.reduce_sum(weights)
 
 
-def _totals(data):
-    """Returns the total number of examples, and the sum of all weights."""
+def _totals(data, ignored):
+    """Returns the sums of `_sizes` over all data."""
 
     def add(totals, batch):
-        count, weight = _sizes(batch)
-        return totals[0] + count, totals[1] + weight
+        return tuple(map(tf.add, totals, _sizes(batch, ignored)))
 
     zero = tf.zeros((), tf.float64)
-    totals = data.reduce((zero, zero), add) if isinstance(data, tf.data.Dataset) else _sizes(data)
-    examples, weight = (float(total) for total in totals)
+    totals = data.reduce((zero,) * 3, add) if isinstance(data, tf.data.Dataset) else _sizes(data, ignored)
+    examples, counted, weight = (float(total) for total in totals)
     if not examples:
         raise ValueError("data must have at least one example, got an empty dataset")
     if not weight > 0:
         raise ValueError(f"sample weights must have a positive sum, got {weight:g}")
-    return examples, weight
+    return examples, counted, weight
 
 
 def _reduction(loss):
@@ -178,6 +187,17 @@ def _reduction(loss):
             f"got {sorted(map(str, kinds))}"
         )
     return kinds.pop()
+
+
+def _ignored_class(loss):
+    """Returns the class that a loss ignores, or None."""
+    classes = [ignored_class(part) for part in tf.nest.flatten(loss)]
+    if len(classes) > 1 and any(number is not None for number in classes):
+        raise ValueError(
+            "the losses of several outputs must not ignore a class where all examples are averaged, got "
+            f"ignore_class={next(number for number in classes if number is not None)}"
+        )
+    return classes[0]
 
 
 def _loss_object(loss, dtype):

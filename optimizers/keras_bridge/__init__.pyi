@@ -9,5 +9,6 @@ from . import patches as patches
 from . import requirements as requirements
 from . import stateless as stateless
 from . import taps as taps
+from . import unrecorded as unrecorded
 from .moments import twice_differentiable_moments as twice_differentiable_moments
 from .patches import unpatched as unpatched

@@ -73,7 +73,11 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """
         model = None if self._model is None else self._model()
         if model is None:
-            raise ValueError(f"{type(self).__name__} needs a model: pass it to compile(optimizer=...)")
+            raise ValueError(
+                f"{type(self).__name__} needs a model: pass it to compile(optimizer=...). A model that "
+                "trains others, such as a GAN, compiles each of them with an optimizer of its own and calls "
+                "its train_step (docs/optimizers.md, Several outputs, several optimizers)"
+            )
         return model
 
     def build(self, variables):

@@ -5,7 +5,7 @@ import functools
 import keras
 
 from ..vectors import resolution
-from .internals import compiled_loss, compiled_loss_weights
+from .internals import build_loss, compiled_loss, compiled_loss_weights, matched_losses, reads_one_tensor
 from .model_objective import ModelObjective, loss_resolution
 
 OWN_OBJECTIVE = "curvature_objective"
@@ -28,12 +28,6 @@ class CompiledObjective(ModelObjective):
     """
 
     @property
-    def likelihood(self):
-        """The loss that the model is compiled with; None for a model with several."""
-        losses = keras.tree.flatten(self.model.loss)
-        return losses[0] if len(losses) == 1 else None
-
-    @property
     def resolution(self):
         """The relative rounding error of `loss`, which Keras computes in the type of the loss object."""
         types = {v.dtype for v in self.model.trainable_variables}
@@ -48,9 +42,7 @@ class CompiledObjective(ModelObjective):
         Raises:
             ValueError: If the model is not compiled with a loss, or the loss is not a scalar.
         """
-        function = self._loss_function()
-        if not function.built:
-            function.build(self.y, outputs)
+        function = self._loss_function(outputs)
         # With several outputs, Keras records each one's loss in a metric.
         with keras.StatelessScope():
             loss = function(self.y, outputs, self.sample_weight)
@@ -58,33 +50,82 @@ class CompiledObjective(ModelObjective):
             raise ValueError(f"the compiled loss must be a scalar, got shape {tuple(loss.shape)}")
         return loss
 
-    @functools.cached_property
-    def distribution(self):
-        """The `OutputDistribution` whose negative log-likelihood the compiled loss is.
+    @property
+    def terms(self):
+        """The losses that the model is compiled with, a list of `MatchedLoss`es.
 
         Raises:
-            ValueError: If there are several outputs or loss weights, or the loss has no distribution.
+            ValueError: If the model is not compiled with a loss, an output has several, or a loss is not
+                reduced to a scalar.
+        """
+        return self._matched(self._output_structure)
+
+    def select_predictions(self, outputs):
+        """Returns the output that has a loss, or a list of those that have one.
+
+        Args:
+            outputs: The model's outputs.
+        """
+        selected = [term.outputs for term in self._matched(outputs)]
+        if len({id(output) for output in selected}) < len(selected):
+            raise ValueError(f"each output must have one loss for curvature, got {self.model.loss!r}")
+        return selected[0] if len(selected) == 1 else selected
+
+    @property
+    def targets(self):
+        """The targets of the output that has a loss, or a list of those of all that have one."""
+        targets = [term.targets for term in self.terms]
+        return targets[0] if len(targets) == 1 else targets
+
+    def output_losses(self, outputs):
+        """Returns the loss of each output, in the order of the flattened outputs; None where it has none.
+
+        Args:
+            outputs: The model's outputs.
+        """
+        losses = {id(term.outputs): term.loss for term in self._matched(outputs)}
+        return [losses.get(id(output)) for output in keras.tree.flatten(outputs)]
+
+    def require_distribution(self):
+        """Checks the losses before the model's outputs are known.
+
+        Raises:
+            ValueError: If there is no loss, one is not the negative log-likelihood of a distribution or not
+                reduced to a scalar, or one has a negative weight.
         """
         from ..curvature.distributions import output_distribution
 
-        self._loss_function()
-        loss, weights = self.model.loss, compiled_loss_weights(self.model)
-        if isinstance(loss, dict | list | tuple):
-            if len(loss) != 1:
-                raise ValueError(f"the model must have one output with one loss, got {len(loss)} losses")
-            (loss,) = loss.values() if isinstance(loss, dict) else loss
-        if weights is not None:
-            raise ValueError(
-                f"loss_weights must be None, got {weights!r}: scale the one loss by the learning rate"
-            )
-        if getattr(loss, "reduction", "sum") in (None, "none"):
-            raise ValueError(f"the compiled loss must be a scalar, got reduction={loss.reduction!r}")
-        return output_distribution(loss)
+        if compiled_loss(self.model) is None:
+            raise ValueError("model must be compiled with a loss, got loss=None")
+        for loss in keras.tree.flatten(self.model.loss):
+            if loss is not None:
+                if getattr(loss, "reduction", "sum") in (None, "none"):
+                    raise ValueError(f"the compiled loss must be a scalar, got reduction={loss.reduction!r}")
+                output_distribution(loss)
+        for weight in compiled_loss_weights(self.model):
+            if not weight >= 0:
+                raise ValueError(f"loss_weights must be at least 0 for a Fisher matrix, got {weight!r}")
 
-    def _loss_function(self):
+    @functools.cached_property
+    def _output_structure(self):
+        """The structure of the model's outputs, with a number in the place of each."""
+        if reads_one_tensor(compiled_loss(self.model)):
+            return 0
+        # The graph of this call is pruned, as its values are not used.
+        outputs = self.outputs(self.values)
+        # Keras chooses some losses by the shapes of real outputs.
+        self._loss_function(outputs)
+        return keras.tree.pack_sequence_as(outputs, list(range(len(keras.tree.flatten(outputs)))))
+
+    def _matched(self, outputs):
+        """Returns the losses with their arguments."""
+        return matched_losses(self._loss_function(outputs), self.y, outputs, self.sample_weight)
+
+    def _loss_function(self, outputs):
         function = compiled_loss(self.model)
         if function is None:
             raise ValueError("model must be compiled with a loss, got loss=None")
+        build_loss(function, self.y, outputs)
         return function
 
 

@@ -3,6 +3,9 @@
 `requirements.check` verifies on import that they exist.
 """
 
+import dataclasses
+
+import keras
 import tensorflow as tf
 
 
@@ -12,8 +15,79 @@ def compiled_loss(model):
 
 
 def compiled_loss_weights(model):
-    """Returns the `loss_weights` that the model was compiled with; it must be compiled with a loss."""
-    return model._compile_loss._user_loss_weights
+    """Returns the list of `loss_weights` that a model was compiled with; it must be compiled with a loss."""
+    return [w for w in keras.tree.flatten(model._compile_loss._user_loss_weights) if w is not None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MatchedLoss:
+    """One of the losses that a model is compiled with, and its arguments.
+
+    Attributes:
+        loss: The loss.
+        weight: Its weight in the sum of the losses.
+        targets: Its targets.
+        outputs: The output of the model that it reads.
+        sample_weight: Its sample weights, or None.
+    """
+
+    loss: object
+    weight: float
+    targets: object
+    outputs: object
+    sample_weight: object
+
+
+def matched_losses(function, targets, outputs, sample_weight):
+    """Returns the losses of a compiled loss with the arguments that Keras calls them with, without a call.
+
+    Args:
+        function: The function that `compile` made, built.
+        targets: Targets in any form that Keras accepts.
+        outputs: The model's outputs, or any nest of their structure.
+        sample_weight: Weights, or None.
+    """
+    matched = []
+
+    def recorder(entry):
+        def record(*arguments):
+            weight = 1.0 if entry.loss_weights is None else entry.loss_weights
+            matched.append(MatchedLoss(entry.loss, weight, *arguments))
+            return tf.zeros(())
+
+        return entry._replace(loss=record, loss_weights=None)
+
+    recording = shallow_copy(function)
+    recording._flat_losses = [recorder(entry) for entry in function._flat_losses]
+    # Keras updates a metric for each loss, unless it is None.
+    recording._metrics = [None] * len(function._flat_losses)
+    recording.call(targets, outputs, sample_weight)
+    return matched
+
+
+def reads_one_tensor(function):
+    """Returns whether a compiled loss is built for a model whose output is one tensor with one loss.
+
+    Args:
+        function: The function that `compile` made, or None.
+    """
+    return function is not None and function.built and [loss.path for loss in function._flat_losses] == [()]
+
+
+def build_loss(function, targets, outputs):
+    """Builds a compiled loss for targets and outputs, unless it is built.
+
+    Args:
+        function: The function that `compile` made.
+        targets: Targets.
+        outputs: The model's outputs.
+    """
+    if function.built:
+        return
+    names = function.output_names or ()
+    if isinstance(outputs, list | tuple) and isinstance(targets, dict) and set(targets) == set(names):
+        targets = [targets[name] for name in names]
+    function.build(targets, outputs)
 
 
 def training_option(model, training):
@@ -54,9 +128,30 @@ def recomputes_activations(layer):
     return getattr(layer, "_remat_mode", None) is not None or getattr(layer, "remat", False) is True
 
 
+def shallow_copy(loss):
+    """Returns a shallow copy; `copy.copy` serializes a Keras loss, which fails for unregistered classes.
+
+    Args:
+        loss: A Keras loss, or the function that `compile` made.
+    """
+    copied = object.__new__(type(loss))
+    vars(copied).update(vars(loss))
+    return copied
+
+
 def wrapped_function(loss):
     """Returns the function that a Keras loss wraps and its options; the loss itself where it wraps none."""
     return getattr(loss, "fn", loss), getattr(loss, "_fn_kwargs", {})
+
+
+def ignored_class(loss):
+    """Returns the class whose positions a loss ignores, its `ignore_class`, or None.
+
+    Args:
+        loss: A loss as accepted by `compile`.
+    """
+    options = wrapped_function(loss)[1]
+    return options["ignore_class"] if "ignore_class" in options else getattr(loss, "ignore_class", None)
 
 
 def batches_seen(optimizer):

@@ -5,14 +5,33 @@ predictive distribution at one position.
 """
 
 import copy
+import dataclasses
 import functools
 
 import keras
 import tensorflow as tf
 
 from .. import replicas
-from ..vectors import precision, resolution
+from ..vectors import precision, resolution, scaled
+from .internals import ignored_class
 from .stateless import stateless_call, trainable_values
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Term:
+    """A likelihood that a loss is made of; the loss of a model with several outputs has several.
+
+    Attributes:
+        loss: The loss whose negative log-likelihood it is.
+        weight: Its weight in the sum of the losses.
+        targets: The data that it models.
+        sample_weight: Weights of the examples, or None.
+    """
+
+    loss: object
+    weight: object = 1.0
+    targets: object = None
+    sample_weight: object = None
 
 
 class ModelObjective:
@@ -45,7 +64,9 @@ class ModelObjective:
 
     Attributes:
         likelihood: The loss whose negative log-likelihood defines the Fisher matrix: a Keras loss, its name,
-            or a likelihood of `curvezoo.losses`. Its reduction gives the weights of the positions.
+            or a likelihood of `curvezoo.losses`. Its reduction gives the weights of the positions. A tuple in
+            a model with several outputs, which are taken to be independent given the inputs.
+        likelihood_weights: The weights of several likelihoods in the loss, a tuple; None for 1.
 
     Example:
         The mean squared error with a penalty on large outputs.
@@ -61,6 +82,7 @@ class ModelObjective:
     """
 
     likelihood = None
+    likelihood_weights = None
 
     def __init__(self, model, x, y=None, sample_weight=None, training=False, state=None, share=1.0):
         self.model, self.training, self.state, self.share = model, training, state, share
@@ -78,7 +100,7 @@ class ModelObjective:
         raise NotImplementedError
 
     def select_predictions(self, outputs):
-        """Returns the tensor [B, ..., D] among the outputs that parametrizes the likelihood.
+        """Returns the output [B, ..., D] that parametrizes the likelihood, or a list for several likelihoods.
 
         Args:
             outputs: The model's outputs.
@@ -87,7 +109,10 @@ class ModelObjective:
 
     @property
     def targets(self):
-        """The data that the likelihood models, by default `y`; only the empirical Fisher matrix needs it."""
+        """The data that the likelihood models, by default `y`, or a list for a list of likelihoods.
+
+        Only the empirical Fisher matrix and losses that ignore a class need it.
+        """
         return self.y
 
     @property
@@ -165,71 +190,105 @@ class ModelObjective:
         """
         return _sum_per_replica(self.outputs_and_losses(values)[1], precision(values))
 
-    @functools.cached_property
-    def distribution(self):
-        """The `OutputDistribution` whose negative log-likelihood `likelihood` is.
+    @property
+    def terms(self):
+        """The likelihoods that define the Fisher matrix, a list of `Term`s.
 
         Raises:
-            ValueError: If there is no likelihood, or it is not the negative log-likelihood of a distribution.
+            ValueError: If there is none, or the lists differ in length.
         """
-        from ..curvature.distributions import output_distribution
-
         if self.likelihood is None:
             raise ValueError(
                 f"{type(self).__name__} has no Fisher matrix: set its `likelihood` to a loss that is the "
                 "negative log-likelihood of a distribution"
             )
-        return output_distribution(self.likelihood)
+        if not isinstance(self.likelihood, list | tuple):
+            return [Term(self.likelihood, 1.0, self.targets, self.sample_weight)]
+        count = len(self.likelihood)
+        weights = self.likelihood_weights or [1.0] * count
+        targets = [None] * count if self.targets is None else self.targets
+        if not len(weights) == len(targets) == count:
+            raise ValueError(
+                f"likelihood, likelihood_weights and targets of {type(self).__name__} must have one length, "
+                f"got {count}, {len(weights)} and {len(targets)}"
+            )
+        terms = zip(self.likelihood, weights, targets, strict=True)
+        return [Term(*term, self.sample_weight) for term in terms]
+
+    @functools.cached_property
+    def distribution(self):
+        """The `OutputDistribution` whose negative log-likelihood the loss is, or a `JointDistribution`.
+
+        Raises:
+            ValueError: If there is no likelihood, or it is not the negative log-likelihood of a distribution.
+        """
+        from ..curvature.distributions import output_distribution
+        from ..curvature.joint import JointDistribution
+
+        parts = [output_distribution(term.loss) for term in self.terms]
+        return parts[0] if len(parts) == 1 else JointDistribution(parts)
 
     def require_distribution(self):
         """Raises ValueError if there is no predictive distribution."""
         self.distribution  # noqa: B018
 
+    def output_losses(self, outputs):
+        """Returns the loss of each output, in the order of the flattened outputs; None where it is not known.
+
+        Args:
+            outputs: The model's outputs.
+        """
+        count = len(keras.tree.flatten(outputs))
+        losses = self.likelihood if isinstance(self.likelihood, list | tuple) else [self.likelihood]
+        return list(losses) if len(losses) == count else [None] * count
+
     def predictions(self, values):
-        """Returns the parameters of the predictive distribution, [B, ..., D].
+        """Returns the parameters of the predictive distribution, [B, ..., D], or a list for several outputs.
 
         Args:
             values: A tensor for each trainable variable.
         """
-        return self.select_predictions(self.outputs(values))
+        predictions = self.select_predictions(self.outputs(values))
+        return list(predictions) if isinstance(predictions, tuple) else predictions
 
     def position_weights(self, predictions):
-        """Returns d(loss) / d(loss of one position), [B, ...], from the reduction, weights and masks.
+        """Returns d(loss of an output) / d(loss of one position), [B, ...], or a list for several outputs.
 
-        In a subsample they are scaled such that sums over it estimate sums over the whole batch.
+        They follow from the reduction, the sample weights, masks and ignored classes, and do not include the
+        weights of the outputs. In a subsample they are scaled such that sums over it estimate sums over the
+        whole batch.
 
         Args:
-            predictions: The parameters of the predictive distribution, [B, ..., D].
+            predictions: The parameters of the predictive distribution, [B, ..., D], or a list.
 
         Raises:
-            ValueError: If the predictions are not one tensor with an axis for the batch and one for the
-                parameters.
+            ValueError: If the predictions of an output are not one tensor with an axis for the batch and one
+                for the parameters.
         """
-        if not tf.is_tensor(predictions) or len(predictions.shape) < 2:
+        terms, single = self.terms, not isinstance(predictions, list)
+        if not single and len(predictions) != len(terms):
             raise ValueError(
-                f"the model must have one output tensor of shape [B, ..., D], got {predictions!r}"
+                f"the model must have one output for each likelihood, got {len(predictions)} outputs and "
+                f"{len(terms)} likelihoods: override select_predictions"
             )
-        reduction = getattr(self.likelihood, "reduction", "sum_over_batch_size")
-        losses = tf.ones(tf.shape(predictions)[:-1], predictions.dtype)
-        losses = tf.ensure_shape(losses, predictions.shape[:-1])
-        with tf.GradientTape() as tape:
-            tape.watch(losses)
-            total = _Reduction(reduction, dtype=predictions.dtype)(losses, predictions, self.sample_weight)
-        weights = tape.gradient(total, losses)
-        if reduction == "sum":
-            weights /= tf.cast(self.share, weights.dtype)
-        return tf.stop_gradient(weights)
+        pairs = zip(terms, [predictions] if single else predictions, strict=True)
+        weights = [position_weights(term, output, self.share) for term, output in pairs]
+        return weights[0] if single else weights
 
     def nll_weights(self, predictions):
-        """Returns d(loss) / d(negative log-likelihood of one position), [B, ...].
+        """Returns d(loss) / d(negative log-likelihood of one position), [B, ...], or a list.
 
         Args:
-            predictions: The parameters of the predictive distribution, [B, ..., D].
+            predictions: The parameters of the predictive distribution, [B, ..., D], or a list.
 
         Raises:
             ValueError: As `distribution` and `position_weights`.
         """
-        return self.distribution.scale(predictions) * self.position_weights(predictions)
+        weights, scales = self.position_weights(predictions), self.distribution.scale(predictions)
+        if not isinstance(predictions, list):
+            return scaled(self.terms[0].weight, scales * weights)
+        triples = zip(self.terms, scales, weights, strict=True)
+        return [scaled(term.weight, scale * weight) for term, scale, weight in triples]
 
     def _call(self, values, **kwargs):
         state = self.state
@@ -257,11 +316,68 @@ def _sum_per_replica(losses, dtype):
     return total / replicas.number()
 
 
-class _Reduction(keras.losses.Loss):
-    """Keras's weighting and reduction of given losses, with the mask of the predictions."""
+def position_weights(term, predictions, share=1.0):
+    """Returns d(loss) / d(loss of one position) of a term without its weight, [B, ...].
 
-    def __init__(self, reduction, dtype):
+    Args:
+        term: A `Term`.
+        predictions: The parameters of its distribution, [B, ..., D].
+        share: The fraction of a batch that the examples make up, by which weights in a sum are divided.
+
+    Raises:
+        ValueError: If the predictions are not a tensor with an axis for the batch and one for the parameters.
+    """
+    if not tf.is_tensor(predictions) or len(predictions.shape) < 2:
+        raise ValueError(
+            f"each output with a loss must be one tensor of shape [B, ..., D], got {predictions!r}"
+        )
+    reduction = getattr(term.loss, "reduction", "sum_over_batch_size")
+    losses = tf.ones(tf.shape(predictions)[:-1], predictions.dtype)
+    losses = tf.ensure_shape(losses, predictions.shape[:-1])
+    with tf.GradientTape() as tape:
+        tape.watch(losses)
+        reduce = _Reduction(
+            reduction, predictions.dtype, valid_positions(term.loss, term.targets, losses.shape.rank)
+        )
+        total = reduce(losses, predictions, term.sample_weight)
+    weights = tape.gradient(total, losses)
+    if reduction == "sum":
+        weights /= tf.cast(share, weights.dtype)
+    return tf.stop_gradient(weights)
+
+
+def valid_positions(loss, targets, rank):
+    """Returns which positions do not have the class that a loss ignores, [B, ...]; None if it ignores none.
+
+    Args:
+        loss: The loss, as accepted by `compile`.
+        targets: Its targets, which may have a last axis of 1.
+        rank: The number of axes of the losses.
+    """
+    ignored = ignored_class(loss)
+    if ignored is None:
+        return None
+    targets = tf.convert_to_tensor(targets)
+    if targets.shape.rank == rank + 1:
+        targets = tf.squeeze(targets, -1)
+    return targets != tf.cast(ignored, targets.dtype)
+
+
+class _Reduction(keras.losses.Loss):
+    """Keras's weighting and reduction of given losses, with the mask of the predictions.
+
+    Args:
+        reduction: The reduction.
+        dtype: The type of the losses.
+        valid: Which losses count, [B, ...], or None for all.
+    """
+
+    def __init__(self, reduction, dtype, valid=None):
         super().__init__(name="reduction", reduction=reduction, dtype=dtype)
+        self.valid = valid
 
     def call(self, losses, outputs):
+        if self.valid is not None:
+            losses = tf.identity(losses)
+            losses._keras_mask = self.valid
         return losses

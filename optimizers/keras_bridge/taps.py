@@ -84,11 +84,30 @@ def record(layers, tape=None):
         >>> call.preactivation.numpy().tolist(), tape.gradient(loss, call.preactivation).numpy().tolist()
         ([[-2.0, -2.0]], [[0.0, 0.0]])
     """
-    records = {layer: [] for layer in layers}
+    layers = list(layers)
     if tape is None:
-        for layer in records:
+        for layer in layers:
             if recurrent_cell(layer) is not None:
                 raise ValueError(f"tape must be given to record the recurrent layer {layer.name!r}, got None")
+    with recording(layers, tape) as records:
+        yield records
+    for layer, calls in records.items():
+        if is_inaccessible(calls):
+            raise ValueError(
+                f"layer {layer.name!r} must not be called inside a TensorFlow loop, condition or function, "
+                "where it cannot be recorded; KFAC can skip it by skip_layers"
+            )
+
+
+@contextlib.contextmanager
+def recording(layers, tape):
+    """Records the calls of layers as `record` does, without checking that they can be used.
+
+    Args:
+        layers: As in `record`.
+        tape: As in `record`.
+    """
+    records = {layer: [] for layer in layers}
     listeners = _thread_list("listeners")
     with contextlib.ExitStack() as stack:
         for layer in records:
@@ -96,7 +115,17 @@ def record(layers, tape=None):
         listeners.append((records, tape))
         stack.callback(listeners.pop)
         yield records
-    _check_graphs(records)
+
+
+def is_inaccessible(calls):
+    """Returns whether a call was made inside a loop, a condition or a function, outside the current graph.
+
+    Args:
+        calls: The `Call`s of a layer.
+    """
+    current = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    tensors = [x for call in calls for x in keras.tree.flatten(call.preactivation) if tf.is_tensor(x)]
+    return any(getattr(x, "graph", None) is not current for x in tensors)
 
 
 def recurrent_cell(layer):
@@ -126,17 +155,6 @@ def recurrent_cell(layer):
     separate_gates = getattr(cell, "implementation", 2) != 2 or not getattr(cell, "reset_after", True)
     recomputed = recomputes_activations(layer) or recomputes_activations(cell)
     return None if separate_gates or recomputed else cell
-
-
-def _check_graphs(records):
-    current = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-    for layer, calls in records.items():
-        tensors = [x for call in calls for x in keras.tree.flatten(call.preactivation) if tf.is_tensor(x)]
-        if any(getattr(x, "graph", None) is not current for x in tensors):
-            raise ValueError(
-                f"layer {layer.name!r} must not be called inside a TensorFlow loop, condition or function, "
-                "where it cannot be recorded"
-            )
 
 
 def _thread_list(name):

@@ -11,7 +11,8 @@ the Frobenius norm, which is at least F's largest eigenvalue. This value works f
 sizes.
 
 Where positions have weights w in the loss, F is the sum of w F_i, and the noise has the variance
-sum w^2 F_i. In units of the sum of w this is the above with B = (sum w)^2 / sum w^2.
+sum w^2 F_i. In units of the sum of w this is the above with B = (sum w)^2 / sum w^2. For several outputs with
+sums W_h of their weights, B = sum_h W_h^2 / sum w^2: outputs of equal weight do not count as more examples.
 """
 
 import math
@@ -29,11 +30,11 @@ def averaged_positions(positions, weights, weight):
 
     Args:
         positions: The average before.
-        weights: The sums of w and of w^2, [2].
+        weights: The sums of w and of w^2 for each output, [..., 2].
         weight: The weight of the new batch in the average.
     """
-    total, squares = tf.unstack(tf.cast(weights, positions.dtype))
-    count = tf.math.divide_no_nan(total**2, squares)
+    totals, squares = tf.unstack(tf.cast(weights, positions.dtype), axis=-1)
+    count = tf.math.divide_no_nan(tf.reduce_sum(totals**2), tf.reduce_sum(squares))
     usable = tf.math.is_finite(count) & (count > 0)
     return tf.where(usable, positions + weight * (count - positions), positions)
 

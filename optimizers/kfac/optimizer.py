@@ -10,11 +10,12 @@ import keras
 import tensorflow as tf
 
 from ... import arguments
-from ..layer_rules.blocks import FALLBACKS, blocks_of
+from ..layer_rules.blocks import FALLBACKS, blocks_of, recordable_blocks
 from ..schedules import LearningRate
 from ..trials import TrialOptimizer
 from ..vectors import finite, scaled, select
 from .acceptance import Acceptance
+from .approximations import log_approximations
 from .batch import Batch
 from .observation import draw
 from .preconditioners import preconditioner_of
@@ -63,8 +64,10 @@ class KFAC(TrialOptimizer):
 
     Layers: Dense, EinsumDense (and so MultiHeadAttention), Conv1D to Conv3D, Embedding, SimpleRNN, LSTM and
     GRU have Kronecker products; scales and shifts of normalizations have full blocks, or diagonal ones above
-    512 entries; all other variables are treated according to `fallback`. The block of a layer that is called
-    twice includes both calls; a variable shared by two layers is not supported.
+    512 entries; all other variables are treated according to `fallback`, as are layers that the model never
+    calls, or calls inside a TensorFlow loop or condition. In a very wide layer, the factor of the wide axis
+    is diagonal (`max_factor_size`). The log names all layers with a coarser block. The block of a layer that
+    is called twice includes both calls; a variable shared by two layers is not supported.
 
     A step costs a forward and backward pass of `curvature_examples` every `statistics_every` steps, two
     forward derivatives of them at each step, inverses of O(m^3 + n^3) every `inverse_every` steps, and
@@ -98,6 +101,11 @@ class KFAC(TrialOptimizer):
             for no limit. With `momentum` it bounds eps^2 d^T g / 2, approximately the divergence of the new
             part of the step.
         fallback: `diagonal`, or `raise` to reject layers without a block of their own.
+        max_factor_size: A factor A or G with more rows than this is replaced by its diagonal, whose inverse
+            is free; None for no limit. At 2,000 units both reach the same loss in about the same time
+            (docs/results.md).
+        skip_layers: Names of layers that get a diagonal block, with the layers inside them, although they
+            have a rule.
         seed: Seed of the drawn labels, an integer in [0, 2^31).
         name: Name of the optimizer.
         **kwargs: As in `keras.optimizers.Optimizer`. Clipping acts on the step s; weight decay is part of the
@@ -141,6 +149,8 @@ class KFAC(TrialOptimizer):
         noise_memory: float | None = 0.95,
         kl_clip: float | None = None,
         fallback: Literal["diagonal", "raise"] = "diagonal",
+        max_factor_size: int | None = 2048,
+        skip_layers: tuple[str, ...] = (),
         seed: int = 0,
         name: str = "kfac",
         **kwargs,
@@ -163,6 +173,11 @@ class KFAC(TrialOptimizer):
         self.noise_memory = None if noise_memory is None else arguments.fraction("noise_memory", noise_memory)
         self.kl_clip = None if kl_clip is None else float(arguments.positive("kl_clip", kl_clip, 0))
         self.fallback, self.seed = fallback, arguments.seed("seed", seed)
+        if max_factor_size is not None:
+            max_factor_size = arguments.integer("max_factor_size", max_factor_size, 1)
+        if not isinstance(skip_layers, tuple | list) or not all(isinstance(n, str) for n in skip_layers):
+            raise ValueError(f"skip_layers must be a tuple of names of layers, got {skip_layers!r}")
+        self.max_factor_size, self.skip_layers = max_factor_size, tuple(skip_layers)
 
     def attach(self, model):
         """Binds the optimizer to a model; `compile` calls it.
@@ -175,7 +190,7 @@ class KFAC(TrialOptimizer):
         """
         super().attach(model)
         if model.built:
-            blocks_of(model, self.fallback)
+            self._blocks(model)
 
     def build(self, variables):
         """Creates the variables of the three parts of a step.
@@ -186,7 +201,9 @@ class KFAC(TrialOptimizer):
         if self.built:
             return
         super().build(variables)
-        blocks = blocks_of(self.compiled_model(), self.fallback)
+        model = self.compiled_model()
+        blocks = recordable_blocks(model, self._blocks(model), self.fallback)
+        log_approximations(self.name, blocks)
         self._statistics = Statistics(
             [preconditioner_of(block, self.eigenbasis) for block in blocks],
             self.decay,
@@ -263,8 +280,13 @@ class KFAC(TrialOptimizer):
             "noise_memory": self.noise_memory,
             "kl_clip": self.kl_clip,
             "fallback": self.fallback,
+            "max_factor_size": self.max_factor_size,
+            "skip_layers": list(self.skip_layers),
             "seed": self.seed,
         }
+
+    def _blocks(self, model):
+        return blocks_of(model, self.fallback, self.max_factor_size, self.skip_layers)
 
     def _draw(self, distribution, predictions):
         return draw(distribution, predictions, [tf.cast(self.iterations, tf.int32), self.seed])

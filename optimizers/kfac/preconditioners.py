@@ -63,7 +63,7 @@ class DiagonalPreconditioner:
         """Names of the tensors that are averaged over replicas; the others follow from them."""
         return list(self.block.shapes)
 
-    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
+    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0, counted=None):
         """Returns the state after a batch.
 
         Args:
@@ -73,8 +73,9 @@ class DiagonalPreconditioner:
             weight: The weight of the new batch in the averages; zero if its statistics are not finite.
             replicas: The number of replicas, each of which sees a share of the batch.
             share: The weight of this replica's means; the mean of all replicas' weights is 1.
+            counted: As in `Block.statistics`.
         """
-        fresh = self.block.statistics(calls, gradients)
+        fresh = self.block.statistics(calls, gradients, counted)
         return {**state, **self._average(state, fresh, weight, replicas, share)}
 
     def refresh(self, state, damping):
@@ -176,20 +177,19 @@ class KroneckerPreconditioner(DiagonalPreconditioner):
 
     def precondition(self, matrix, state, damping):
         """Returns the matrix between the two inverses."""
-        return _times(state["A_inverse"], matrix) @ state["G_inverse"]
+        matrix, columns = _times(state["A_inverse"], matrix), state["G_inverse"]
+        return matrix * columns if columns.shape.rank == 1 else matrix @ columns
 
 
 class EigenbasisPreconditioner(KroneckerPreconditioner):
-    """F ~ U S U^T in the eigenbasis of A (x) G; a diagonal A needs no basis."""
+    """F ~ U S U^T in the eigenbasis of A (x) G; a diagonal factor needs no basis."""
 
     @property
     def shapes(self):
         """The shape of each tensor of the state by name."""
         shapes = self.block.shapes
         rows, columns = shapes["A"][0], shapes["G"][0]
-        bases = {"G_basis": shapes["G"]}
-        if len(shapes["A"]) == 2:
-            bases["A_basis"] = shapes["A"]
+        bases = {f"{name}_basis": shapes[name] for name in "GA" if len(shapes[name]) == 2}
         return {**shapes, **bases, "S": (rows, columns), "batches": ()}
 
     @property
@@ -197,31 +197,37 @@ class EigenbasisPreconditioner(KroneckerPreconditioner):
         """Names of the tensors that are averaged over replicas; the others follow from them."""
         return [*self.block.shapes, "S"]
 
-    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0):
+    def observe(self, state, calls, gradients, weight, replicas=1, share=1.0, counted=None):
         """Returns the state after a batch; second moments are averaged since the last new basis."""
-        bases = state.get("A_basis"), state["G_basis"]
+        bases = state.get("A_basis"), state.get("G_basis")
         moments = {"S": self.block.second_moments(calls, gradients, *bases)}
         batches = state["batches"] + 1
         moments = self._average(state, moments, 1 / (batches + 1), replicas, share)
-        averages = super().observe(state, calls, gradients, weight, replicas, share)
+        averages = super().observe(state, calls, gradients, weight, replicas, share, counted)
         return {**averages, **moments, "batches": batches}
 
     def refresh(self, state, damping):
         """Returns the state in the eigenbasis of the current factors."""
-        a, g = state["A"], state["G"]
-        values, basis = tf.linalg.eigh(g)
-        fresh = {"G_basis": basis, "batches": tf.zeros_like(state["batches"])}
-        if "A_basis" in state:
-            a, fresh["A_basis"] = tf.linalg.eigh(a)
-        # Rounding may make eigenvalues of semidefinite matrices negative.
-        fresh["S"] = tf.nn.relu(a)[:, None] * tf.nn.relu(values)
+        fresh, eigenvalues = {"batches": tf.zeros_like(state["batches"])}, []
+        for name in "AG":
+            values = state[name]
+            if f"{name}_basis" in state:
+                values, fresh[f"{name}_basis"] = tf.linalg.eigh(values)
+            # Rounding may make eigenvalues of semidefinite matrices negative.
+            eigenvalues.append(tf.nn.relu(values))
+        fresh["S"] = eigenvalues[0][:, None] * eigenvalues[1]
         return {**state, **fresh}
 
     def precondition(self, matrix, state, damping):
         """Returns the matrix divided by S and the damping in the eigenbasis."""
-        rows, columns = state.get("A_basis"), state["G_basis"]
-        matrix = matrix @ columns if rows is None else tf.matmul(rows, matrix, transpose_a=True) @ columns
-        matrix = tf.matmul(matrix / (state["S"] + damping), columns, transpose_b=True)
+        rows, columns = state.get("A_basis"), state.get("G_basis")
+        if rows is not None:
+            matrix = tf.matmul(rows, matrix, transpose_a=True)
+        if columns is not None:
+            matrix = matrix @ columns
+        matrix = matrix / (state["S"] + damping)
+        if columns is not None:
+            matrix = tf.matmul(matrix, columns, transpose_b=True)
         return matrix if rows is None else rows @ matrix
 
 
@@ -230,7 +236,7 @@ def factor_balance(a, g):
 
     Args:
         a: The factor A, [m, m], or its diagonal [m].
-        g: The factor G, [n, n].
+        g: The factor G, [n, n], or its diagonal [n].
     """
     mean_a, mean_g = (_trace(factor) / factor.shape[0] for factor in (a, g))
     usable = (mean_a > 0) & (mean_g > 0)

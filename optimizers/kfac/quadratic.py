@@ -44,7 +44,7 @@ def fisher_forms(objective, values, vectors, draw):
         labels = draw(distribution, predictions)
         products = [score_product(distribution, labels, predictions, t, weights) for t in tangents]
     dtype = precision(values)
-    return tf.stack([tf.stack([tf.reduce_sum(tf.cast(u * f, dtype)) for f in products]) for u in tangents])
+    return tf.stack([tf.stack([tf.cast(dot(u, f), dtype) for f in products]) for u in tangents])
 
 
 def best_coefficients(gradient, direction, velocity, forms, damping):

@@ -53,7 +53,9 @@ class Statistics:
         def updated():
             return observe(self.preconditioners, batch.examples, labels, states, weight, share)
 
-        states, weights = tf.cond(due, updated, lambda: (states, tf.zeros([2], precision(batch.values))))
+        outputs = len(batch.examples.terms)
+        unchanged = states, tf.zeros([outputs, 2], precision(batch.values))
+        states, weights = tf.cond(due, updated, lambda: unchanged)
         self.updates.assign_add(tf.cast(due, self.updates.dtype))
         if replicas.number() > 1:
             # Once per step and outside of the condition, where collectives are not allowed.

@@ -59,7 +59,7 @@ class Block:
         """Returns the shape of each statistic, a dict by name."""
         raise NotImplementedError
 
-    def statistics(self, calls, gradients):
+    def statistics(self, calls, gradients, counted=None):
         """Returns the statistics of this replica's share of the batch, a dict of tensors.
 
         Over replicas, A is averaged and G, F and d are summed.
@@ -68,6 +68,8 @@ class Block:
             calls: The layer's `taps.Call`s.
             gradients: The gradient with respect to each call's pre-activation, `None` for a call that the
                 loss does not depend on; or with respect to each variable, see `differentiates`.
+            counted: Which examples are in A, [B], those that the loss depends on; None for all. The others
+                have a gradient of zero, and so no part in G, F and d.
 
         Raises:
             ValueError: If the layer was not called.
@@ -122,7 +124,7 @@ class Block:
         if not pairs:
             raise ValueError(
                 f"The layer {self.layer.name!r} ({type(self.layer).__name__}) has trainable weights, but the "
-                "model did not call it: set its `trainable = False` or remove it"
+                "model did not call it: set its `trainable = False`, remove it, or name it in skip_layers"
             )
         return pairs
 

@@ -26,13 +26,14 @@ class FallbackBlock(VectorBlock):
         super().__init__(layer, variables)
         self.kind = "diagonal"
 
-    def statistics(self, calls, gradients):
+    def statistics(self, calls, gradients, counted=None):
         """Returns d.
 
         Args:
             calls: Ignored.
             gradients: The gradient with respect to each variable, `None` where the loss does not depend on
                 it.
+            counted: Ignored.
         """
         pairs = zip(gradients, self.variables, strict=True)
         dense = [tf.zeros(v.shape, self.dtype) if g is None else g for g, v in pairs]

@@ -24,8 +24,13 @@ class EmbeddingBlock(KroneckerBlock):
 
     @property
     def shapes(self):
-        """Returns the shapes of A and G."""
-        return {"A": (self.inputs,), "G": (self.outputs, self.outputs)}
+        """Returns the shapes of A, a vector, and G."""
+        return {"A": (self.inputs,), **super().shapes}
+
+    @property
+    def factor_sizes(self):
+        """Returns the number of rows of G, the only matrix."""
+        return {"G": self.outputs}
 
     def rows(self, call, gradient):
         """Returns indices [B, T] and gradients [B, T, n]."""
@@ -36,18 +41,20 @@ class EmbeddingBlock(KroneckerBlock):
         # Keras counts negative indices from the end.
         return tf.math.floormod(indices, self.inputs), positions(gradient)
 
-    def statistics(self, calls, gradients):
+    def statistics(self, calls, gradients, counted=None):
         """Returns the counts, and G."""
         rows = self._rows(calls, gradients)
-        examples = tf.cast(tf.maximum(tf.shape(rows[0][0])[0], 1), self.dtype)
+        flags = [self.flags(indices, counted) for indices, _ in rows]
+        examples = tf.maximum(tf.reduce_sum(flags[0]), 1)
+        flags = [tf.repeat(f, tf.shape(indices)[1]) for f, (indices, _) in zip(flags, rows, strict=True)]
         indices = tf.concat([tf.reshape(i, (-1,)) for i, _ in rows], 0)
         g = tf.concat([tf.reshape(g, (-1, self.outputs)) for _, g in rows], 0)
-        counted = tf.ones_like(g[:, 0])
+        flags = tf.concat(flags, 0)
         if self.layer.mask_zero:
-            counted = tf.cast((indices != 0) | tf.reduce_any(g != 0, 1), self.dtype)
-        counts = tf.math.unsorted_segment_sum(counted, indices, self.inputs)
-        mean_positions = tf.maximum(tf.reduce_sum(counted) / examples, 1)
-        return {"A": counts / examples, "G": tf.matmul(g, g, transpose_a=True) / mean_positions}
+            flags *= tf.cast((indices != 0) | tf.reduce_any(g != 0, 1), self.dtype)
+        counts = tf.math.unsorted_segment_sum(flags, indices, self.inputs)
+        mean_positions = tf.maximum(tf.reduce_sum(flags) / examples, 1)
+        return {"A": counts / examples, "G": self._sum_of_squares("G", g) / mean_positions}
 
     def per_example(self, calls, gradients):
         """Returns the sum of g over the positions of each index, [B, m, n]."""
@@ -69,11 +76,12 @@ class EmbeddingBlock(KroneckerBlock):
             calls: As in `statistics`.
             gradients: As in `statistics`.
             row_basis: `None`, as A is diagonal.
-            column_basis: U_G [n, n].
+            column_basis: U_G [n, n], or `None` for the identity.
         """
         indices, g = self._all_rows(calls, gradients)
         same = self._same(indices)
-        squares = (same @ (g @ column_basis)) ** 2 / tf.reduce_sum(same, 2, keepdims=True)
+        g = g if column_basis is None else g @ column_basis
+        squares = (same @ g) ** 2 / tf.reduce_sum(same, 2, keepdims=True)
         return tf.math.unsorted_segment_sum(squares, indices, self.inputs)
 
     def _same(self, indices):

@@ -32,9 +32,13 @@ class KroneckerBlock(Block):
         bias: Its bias, or `None` if there is none or it is not a row of the matrix.
         shape: Number of rows (without the bias) and columns of the kernel's matrix.
         role: Role of the calls that the kernel belongs to.
+
+    Attributes:
+        max_factor_size: A factor with more rows is replaced by its diagonal; None for no limit.
     """
 
     kind = "kronecker"
+    max_factor_size = None
 
     def __init__(self, layer, kernel, bias, shape, role=taps.KERNEL):
         super().__init__(layer, [kernel] if bias is None else [kernel, bias])
@@ -43,9 +47,20 @@ class KroneckerBlock(Block):
 
     @property
     def shapes(self):
-        """Returns the shapes of A and G."""
-        rows = self.inputs + self.has_bias
-        return {"A": (rows, rows), "G": (self.outputs, self.outputs)}
+        """Returns the shapes of A and G; a diagonal has one axis."""
+        sizes = self.factor_sizes.items()
+        return {name: (size,) if name in self.diagonal else (size, size) for name, size in sizes}
+
+    @property
+    def factor_sizes(self):
+        """Returns the number of rows of each factor, a dict by name."""
+        return {"A": self.inputs + self.has_bias, "G": self.outputs}
+
+    @property
+    def diagonal(self):
+        """Returns the names of the factors that are replaced by their diagonals."""
+        limit = self.max_factor_size
+        return {name for name, size in self.factor_sizes.items() if limit is not None and size > limit}
 
     def rows(self, call, gradient):
         """Returns a [B, T, m], without the 1 that belongs to a bias, and g [B, T, n] of one call."""
@@ -67,20 +82,27 @@ class KroneckerBlock(Block):
         """Returns a row of the matrix in the bias's shape."""
         return tf.reshape(row, self.variables[1].shape)
 
-    def statistics(self, calls, gradients):
-        """Returns A and G, by two matrix products."""
+    def statistics(self, calls, gradients, counted=None):
+        """Returns A and G, by a matrix product each, or their diagonals."""
         rows = self._rows(calls, gradients)
-        examples = tf.cast(tf.maximum(tf.shape(rows[0][0])[0], 1), self.dtype)
+        flags = [self.flags(a, counted) for a, _ in rows]
+        examples = tf.maximum(tf.reduce_sum(flags[0]), 1)
+        count = sum(
+            tf.reduce_sum(f) * tf.cast(tf.shape(a)[1], f.dtype) for f, (a, _) in zip(flags, rows, strict=True)
+        )
+        if counted is not None:
+            rows = [(a * f[:, tf.newaxis, tf.newaxis], g) for f, (a, g) in zip(flags, rows, strict=True)]
         a = concatenated([tf.reshape(a, (-1, self.inputs)) for a, _ in rows])
         g = concatenated([tf.reshape(g, (-1, self.outputs)) for _, g in rows])
-        count = tf.cast(tf.shape(a)[0], self.dtype)
-        inputs = tf.matmul(a, a, transpose_a=True)
-        if self.has_bias:
+        inputs = self._sum_of_squares("A", a)
+        if self.has_bias and "A" in self.diagonal:
+            inputs = tf.concat([inputs, [count]], 0)
+        elif self.has_bias:
             total = tf.reduce_sum(a, 0)[tf.newaxis]
             right = tf.concat([tf.transpose(total), tf.reshape(count, (1, 1))], 0)
             inputs = tf.concat([tf.concat([inputs, total], 0), right], 1)
         mean_positions = tf.maximum(count / examples, 1)
-        return {"A": inputs / examples, "G": tf.matmul(g, g, transpose_a=True) / mean_positions}
+        return {"A": inputs / examples, "G": self._sum_of_squares("G", g) / mean_positions}
 
     def matrix(self, gradients):
         """Returns the gradient [m, n], with that of the bias in the last row."""
@@ -115,11 +137,11 @@ class KroneckerBlock(Block):
             calls: As in `statistics`.
             gradients: As in `statistics`.
             row_basis: U_A [m, m], or `None` for the identity.
-            column_basis: U_G [n, n].
+            column_basis: U_G [n, n], or `None` for the identity.
         """
         rows = self._rows(calls, gradients)
         a = concatenated([self._in_basis(a, row_basis) for a, _ in rows], 1)
-        g = concatenated([g @ column_basis for _, g in rows], 1)
+        g = concatenated([g if column_basis is None else g @ column_basis for _, g in rows], 1)
         if a.shape[1] == 1:
             return tf.matmul(a[:, 0] ** 2, g[:, 0] ** 2, transpose_a=True)
         zeros = tf.zeros((a.shape[-1], self.outputs), self.dtype)
@@ -130,6 +152,29 @@ class KroneckerBlock(Block):
         if basis is None:
             return tf.pad(a, [(0, 0), (0, 0), (0, 1)], constant_values=1) if self.has_bias else a
         return a @ basis[: self.inputs] + basis[self.inputs] if self.has_bias else a @ basis
+
+    def flags(self, rows, counted):
+        """Returns 1 for the examples that are in A and 0 for others, [B].
+
+        Args:
+            rows: A tensor [B, ...] of a call.
+            counted: As in `statistics`.
+        """
+        ones = tf.ones(tf.shape(rows)[:1], self.dtype)
+        if counted is None:
+            return ones
+        counted = tf.cast(counted, self.dtype)
+        # The first axis of a layer's inputs may be another than the examples of the batch.
+        if not counted.shape.is_compatible_with(ones.shape):
+            return ones
+        same = tf.size(counted) == tf.size(ones)
+        return tf.cond(same, lambda: tf.reshape(counted, tf.shape(ones)), lambda: ones)
+
+    def _sum_of_squares(self, name, rows):
+        """Returns the sum of the outer products of rows, or its diagonal."""
+        if name in self.diagonal:
+            return tf.reduce_sum(rows**2, 0)
+        return tf.matmul(rows, rows, transpose_a=True)
 
     def _rows(self, calls, gradients):
         """Returns a and g of each call."""

@@ -35,7 +35,7 @@ class VectorBlock(Block):
         """Returns for each call a list of the per-example gradients [B, ...] of the variables."""
         raise NotImplementedError
 
-    def statistics(self, calls, gradients):
+    def statistics(self, calls, gradients, counted=None):
         """Returns F, or d."""
         p = self.per_example(calls, gradients)
         if self.kind == "full":

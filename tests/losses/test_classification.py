@@ -137,6 +137,50 @@ def test_sample_weights_multiply_each_example(batch):
     assert as_numpy(zeroed) == 0.0
 
 
+@pytest.mark.parametrize("ignored", [-1, 3, 255])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_ignored_labels_leave_the_loss_and_its_mean(batch, ignored, smoothing):
+    labels, logits = batch
+    labels = np.where(np.arange(32) % 3 == 0, ignored, np.where(labels == ignored, 0, labels))
+    used, weights = labels != ignored, np.linspace(0.1, 2.0, 32)
+    logits[~used] = np.inf
+    for reduction in ("sum_over_batch_size", "sum", "mean_with_sample_weight"):
+        plain = CategoricalNLL(smoothing, reduction, dtype="float64")
+        ignoring = CategoricalNLL(smoothing, reduction, dtype="float64", ignore_class=ignored)
+        for w in (None, weights):
+            expected = plain(labels[used], logits[used], None if w is None else w[used])
+            actual = ignoring(labels[:, None], logits, w)
+            np.testing.assert_allclose(as_numpy(actual), as_numpy(expected), rtol=EXACT)
+    unreduced = CategoricalNLL(smoothing, None, ignore_class=ignored)
+    assert np.all(as_numpy(unreduced(labels, logits))[~used] == 0)
+    assert float(CategoricalNLL(ignore_class=ignored)(labels[~used], logits[~used])) == 0.0
+    np.testing.assert_array_equal(
+        as_numpy(type(unreduced).from_config(unreduced.get_config())(labels, logits)),
+        as_numpy(unreduced(labels, logits)),
+    )
+
+
+def test_ignored_labels_add_to_a_mask():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("masks of arrays of other backends are private")
+    rng = np.random.default_rng(1)
+    labels, logits = rng.integers(0, 5, (3, 4)), keras.ops.convert_to_tensor(rng.normal(size=(3, 4, 5)))
+    labels[0, :2], mask = 9, np.ones((3, 4), bool)
+    mask[0, 1], mask[2] = False, False
+    logits._keras_mask = keras.ops.convert_to_tensor(mask)
+    used = mask & (labels != 9)
+    nll = -log_softmax(as_numpy(logits), axis=-1)[used, labels[used]]
+    actual = CategoricalNLL(dtype="float64", ignore_class=9)(labels, logits)
+    np.testing.assert_allclose(float(actual), nll.mean(), rtol=1e-12)
+
+
+def test_the_ignored_label_is_an_integer():
+    with pytest.raises(ValueError, match="ignore_class must be an integer"):
+        CategoricalNLL(ignore_class=0.5)
+    with pytest.raises(ValueError, match=r"y_true\[1\] must be an integer of at least 0, got -2"):
+        CategoricalNLL(ignore_class=-1)([-1, -2], np.zeros((2, 3)))
+
+
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
 def test_half_precision_logits_are_summed_in_float32(half):
     labels = np.array([300, 1])

@@ -59,6 +59,13 @@ def test_ragged_examples_are_compared_to_their_last_entry():
         checked(tf.data.Dataset.from_generator(batches, output_signature=signature))
 
 
+def test_a_generator_is_refused_with_what_to_do():
+    for once in ((batch for batch in [(X, Y)]), iter([(X, Y)])):
+        message = "data must be readable several times, got a (list_iterator|generator).* join its batches"
+        with pytest.raises(ValueError, match=message):
+            checked(once)
+
+
 def model():
     keras.utils.set_random_seed(0)
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])

@@ -436,13 +436,10 @@ def test_bad_input_is_refused(eager_functions):
     plain = keras.Sequential([keras.Input((3,)), L.Dense(CLASSES)])
     wide = keras.Sequential([keras.Input((100,)), L.Dense(60)])
     active = keras.Sequential([keras.Input((3,)), L.Dense(CLASSES, activity_regularizer="l2")])
-    double = mlp()
-    double.compile(loss=CategoricalNLL(), loss_weights=0.5)
     endless = tf.data.Dataset.from_tensor_slices((x, y)).batch(4).repeat()
     for call, message in (
         (lambda: Hessian(plain, (x, y)), "loss must be given"),
         (lambda: Hessian(keras.Sequential([L.Dense(3)]), (x, y), "mse"), "model must be built"),
-        (lambda: Hessian(double, (x, y)), "one loss without loss_weights"),
         (lambda: Hessian(model, x), "data must be"),
         (lambda: Hessian(model, endless), "data must be finite, got a dataset that repeats forever"),
         (
@@ -469,3 +466,27 @@ def test_bad_input_is_refused(eager_functions):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_matrix_of_some_variables_is_a_block_of_the_whole_one(kind, eager_functions):
+    """In the order in which the variables are given, with a regularizer on each side."""
+    x, y = data()
+    layers = [L.Dense(2, "tanh", kernel_regularizer="l2"), L.Dense(CLASSES, kernel_regularizer="l2")]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    whole = ALL[kind](model, (x, y), CategoricalNLL()).dense()
+    variables = model.trainable_variables
+    ends = np.cumsum([int(np.prod(v.shape)) for v in variables])
+    rows = [np.arange(end - int(np.prod(v.shape)), end) for v, end in zip(variables, ends, strict=True)]
+    chosen = [3, 0]
+    rows = np.concatenate([rows[i] for i in chosen])
+    operator = ALL[kind](model, (x, y), CategoricalNLL(), variables=[variables[i] for i in chosen])
+    assert operator.shape == (len(rows), len(rows))
+    np.testing.assert_allclose(operator.dense(), whole[np.ix_(rows, rows)], atol=1e-13)
+
+
+def test_variables_of_another_model_are_refused():
+    (x, y), model = data(), mlp()
+    for variables in (mlp().trainable_variables[:1], [], [model.trainable_variables[0]] * 2):
+        with pytest.raises(ValueError, match="variables must be distinct trainable variables of the model"):
+            Hessian(model, (x, y), variables=variables)

@@ -66,6 +66,20 @@ def test_microbatches_equal_one_batch_and_count_regularization_once(reduction, d
         np.testing.assert_allclose(gradient, slopes, atol=2e-6 * np.abs(slopes).max() + 1e-7)
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+def test_ignored_labels_do_not_count_in_microbatches(reduction, eager_functions):
+    """The loss of one batch and of microbatches with different numbers of ignored labels."""
+    labels = np.where(np.arange(23) < 9, -1, Y)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction, ignore_class=-1)
+    model = network(loss=loss)
+    for data in ((X, labels), (X, labels, W)):
+        expected, slopes = whole(model, *data)
+        objective = FullBatchLoss(model, data, None, 5, False)
+        value, gradient = objective(objective.start())
+        np.testing.assert_allclose(value, expected, rtol=2e-6)
+        np.testing.assert_allclose(gradient, slopes, atol=2e-6 * np.abs(slopes).max() + 1e-7)
+
+
 def test_a_loss_argument_replaces_the_compiled_loss(eager_functions):
     model, targets = network(), np.eye(3, dtype="float32")[Y]
     penalty = sum(map(float, (model(X), model.losses)[1]))

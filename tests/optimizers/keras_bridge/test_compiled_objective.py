@@ -165,7 +165,7 @@ def two_heads():
     return keras.Model(inputs, [layers.Dense(3, name="a")(inputs), layers.Dense(3, name="b")(inputs)])
 
 
-def test_several_outputs_have_a_loss_but_no_distribution():
+def test_several_outputs_have_a_loss_without_side_effects():
     model = compiled(two_heads, [LOSS(from_logits=True), LOSS(from_logits=True)])
     objective = CompiledObjective(model, X, [Y, Y])
     actual = objective.loss(objective.values)
@@ -175,10 +175,35 @@ def test_several_outputs_have_a_loss_but_no_distribution():
     objective.loss([v + 1 for v in objective.values])
     for variable, value in zip(model.metrics_variables, noted, strict=True):
         np.testing.assert_array_equal(variable, value)
-    with pytest.raises(ValueError, match="one output with one loss, got 2 losses"):
-        objective.require_distribution()
-    with pytest.raises(ValueError, match="one output tensor"):
-        objective.position_weights(objective.outputs(objective.values))
+    for weights in objective.position_weights(objective.predictions(objective.values)):
+        np.testing.assert_allclose(weights, np.full(12, 1 / 12), rtol=1e-12)
+
+
+@pytest.mark.parametrize("names", [True, False])
+def test_losses_match_targets_by_name_or_place(names):
+    """The losses of an objective are those of Keras's `evaluate`, whatever their form."""
+    model = two_heads()
+    losses = {"b": LOSS(from_logits=True), "a": "mse"} if names else ["mse", LOSS(from_logits=True)]
+    weights = {"b": 3.0, "a": 0.5} if names else [0.5, 3.0]
+    targets = {"b": Y, "a": np.eye(3)[Y]} if names else [np.eye(3)[Y], Y]
+    model.compile("sgd", losses, loss_weights=weights)
+    objective = CompiledObjective(model, X, targets)
+    assert [term.weight for term in objective.terms] == [0.5, 3.0]
+    a, b = objective.predictions(objective.values)
+    np.testing.assert_array_equal(a, model(X)[0])
+    np.testing.assert_array_equal(b, model(X)[1])
+    values = [np.mean((np.eye(3)[Y] - a) ** 2), float(LOSS(from_logits=True)(Y, b))]
+    np.testing.assert_allclose(objective.loss(objective.values), 0.5 * values[0] + 3 * values[1], rtol=1e-12)
+    weights = objective.nll_weights([a, b])
+    np.testing.assert_allclose(weights[0], np.full(12, 0.5 * (2 / 3) / 12), rtol=1e-12)
+    np.testing.assert_allclose(weights[1], np.full(12, 3 / 12), rtol=1e-12)
+
+
+def test_two_losses_of_one_output_have_no_distribution():
+    model = compiled(functional, [LOSS(from_logits=True), LOSS(from_logits=True)])
+    objective = CompiledObjective(model, X, Y)
+    with pytest.raises(ValueError, match="each output must have one loss for curvature"):
+        objective.predictions(objective.values)
 
 
 def test_unsupported_losses_are_refused():
@@ -194,6 +219,5 @@ def test_unsupported_losses_are_refused():
     objective = CompiledObjective(model, X, Y)
     with pytest.raises(ValueError, match=r"must be a scalar, got shape \(12,\)"):
         objective.loss(objective.values)
-    model = compiled(functional, loss_weights=[2.0])
-    with pytest.raises(ValueError, match="loss_weights must be None"):
-        CompiledObjective(model, X, Y).require_distribution()
+    with pytest.raises(ValueError, match="loss_weights must be at least 0"):
+        CompiledObjective(compiled(functional, loss_weights=[-2.0]), X, Y).require_distribution()

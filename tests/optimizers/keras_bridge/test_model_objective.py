@@ -17,7 +17,7 @@ from curvezoo.optimizers import (
 )
 from curvezoo.optimizers.curvature import products
 from curvezoo.optimizers.keras_bridge.attachment import ModelOptimizer
-from curvezoo.optimizers.keras_bridge.compiled_objective import objective_of
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective, objective_of
 from curvezoo.optimizers.noise_scale import estimators
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
@@ -261,3 +261,34 @@ def test_a_fisher_matrix_needs_a_likelihood():
     with pytest.raises(ValueError, match="RepeatedLoss has no Fisher matrix: set its `likelihood`"):
         model.train_on_batch(X, Y)
     classifier(Unlikely, HessianFree(steps=2)).train_on_batch(X, Y)
+
+
+def test_a_list_of_likelihoods_belongs_to_several_outputs():
+    """The same Fisher and Gauss-Newton products as with the compiled losses and weights."""
+
+    class TwoLosses(ModelObjective):
+        likelihood = ("mse", CROSS_ENTROPY)
+        likelihood_weights = (0.5, 2.0)
+
+        def data_loss(self, outputs):
+            parts = zip(self.likelihood_weights, self.likelihood, self.y, outputs, strict=True)
+            return sum(w * keras.losses.get(loss)(y, out) for w, loss, y, out in parts)
+
+    inputs = keras.Input((5,))
+    hidden = layers.Dense(3, "tanh")(inputs)
+    model = keras.Model(inputs, [layers.Dense(2)(hidden), layers.Dense(3)(hidden)])
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 5)), [rng.normal(size=(8, 2)), rng.integers(0, 3, 8)]
+    model.compile("sgd", ["mse", CROSS_ENTROPY], loss_weights=[0.5, 2.0])
+    own, compiled = TwoLosses(model, x, y), CompiledObjective(model, x, y)
+    vector = [tf.constant(rng.normal(size=v.shape), v.dtype) for v in model.trainable_variables]
+    for product in (products.fisher_product, products.empirical_fisher_product):
+        pairs = zip(*(product(o, o.values, vector) for o in (own, compiled)), strict=True)
+        for actual, expected in pairs:
+            np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-7)
+    own.likelihood_weights = (1.0,)
+    with pytest.raises(ValueError, match="must have one length, got 2, 1 and 2"):
+        own.terms  # noqa: B018
+    own.likelihood = CROSS_ENTROPY
+    with pytest.raises(ValueError, match="one output for each likelihood, got 2 outputs and 1 likelihoods"):
+        own.position_weights(own.predictions(own.values))

@@ -61,7 +61,8 @@ def natural(optimizer, gradient, damping):
     """(A + pi sqrt(lambda))^-1 M (G + sqrt(lambda) / pi)^-1 of the dense layers, by dense inverses."""
     pieces = []
     for state, kernel, bias in zip(factors(optimizer), gradient[::2], gradient[1::2], strict=True):
-        a, g, root = state["A"], state["G"], np.sqrt(damping)
+        a, g = (np.diag(factor) if factor.ndim == 1 else factor for factor in (state["A"], state["G"]))
+        root = np.sqrt(damping)
         balance = np.sqrt(np.trace(a) / len(a) / (np.trace(g) / len(g)))
         left = np.linalg.inv(a + balance * root * np.eye(len(a)))
         right = np.linalg.inv(g + root / balance * np.eye(len(g)))
@@ -79,6 +80,8 @@ STEPS = {
     "sum": {"curvature_examples": 10, "damping": 20.0},
     "momentum": {"momentum": 0.9, "learning_rate": 0.1},
     "momentum, clipped": {"momentum": 0.9, "kl_clip": 1e-3},
+    "wide inputs": {"max_factor_size": 5},
+    "wide outputs": {"max_factor_size": 3},
 }
 
 
@@ -364,6 +367,8 @@ def test_the_config_rebuilds_it():
         "noise_memory": None,
         "kl_clip": 0.1,
         "fallback": "raise",
+        "max_factor_size": None,
+        "skip_layers": ["head"],
         "seed": 5,
         "name": "k",
     }
@@ -387,6 +392,8 @@ INVALID = {
     "noise_memory": 1,
     "kl_clip": 0,
     "fallback": "none",
+    "max_factor_size": 0,
+    "skip_layers": "head",
     "seed": -1,
 }
 
@@ -395,6 +402,20 @@ INVALID = {
 def test_invalid_arguments_are_named(argument):
     with pytest.raises(ValueError, match=argument):
         KFAC(**{argument: INVALID[argument]})
+
+
+def test_wide_and_skipped_layers_are_named_in_the_log_once(caplog, compiled):
+    names = [layers.Dense(6, name="wide"), layers.Dense(3, name="head"), layers.PReLU(name="slope")]
+    model = compiled(KFAC(max_factor_size=5, skip_layers=["head"]), keras.Sequential(names))
+    model.train_on_batch(X, Y)
+    model.train_on_batch(X, Y)
+    assert [record.getMessage() for record in caplog.records if "kfac" in record.name] == [
+        "kfac replaces factors by their diagonals, see max_factor_size: "
+        "A of 'wide' (6 rows), G of 'wide' (6 rows)",
+        "kfac uses a diagonal Fisher matrix for the layers 'head' (Dense), 'slope' (PReLU)",
+    ]
+    with pytest.raises(ValueError, match=r"skip_layers\[0\] must be one of .*wide.*got 'other'"):
+        compiled(KFAC(skip_layers=("other",)), model)
 
 
 def test_the_first_damping_is_a_tenth_of_the_mean_eigenvalue(compiled):
@@ -407,3 +428,42 @@ def test_the_first_damping_is_a_tenth_of_the_mean_eigenvalue(compiled):
     model.train_on_batch(X, Y)
     mean = sum(np.trace(s["A"]) * np.trace(s["G"]) for s in factors(optimizer)) / model.count_params()
     np.testing.assert_allclose(optimizer.damping.numpy(), 0.1 * mean, rtol=1e-12)
+
+
+class Looped(keras.Model):
+    """Calls its second layer twice in a loop, and has a layer that it never calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.looped = layers.Dense(4, "tanh"), layers.Dense(4, "tanh", name="looped")
+        self.last, self.idle = layers.Dense(3), layers.Dense(2, name="idle")
+
+    def build(self, shape):
+        for layer, width in ((self.first, 5), (self.looped, 4), (self.last, 4), (self.idle, 4)):
+            layer.build((None, width))
+
+    def call(self, x):
+        x = self.first(x)
+        _, x = tf.while_loop(lambda i, x: i < 2, lambda i, x: (i + 1, self.looped(x)), (0, x))
+        return self.last(x)
+
+
+def test_layers_that_cannot_be_recorded_get_a_diagonal(caplog, compiled):
+    """Its entries are squares of the batch gradient, which is zero for the layer that is never called."""
+    model = compiled(KFAC(curvature_examples=64), Looped(), run_eagerly=False)
+    model.build((None, 5))
+    before = [layer.get_weights() for layer in (model.looped, model.idle)]
+    losses = [model.train_on_batch(X, Y) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    after = [layer.get_weights() for layer in (model.looped, model.idle)]
+    moved = [[np.any(w != v) for w, v in zip(*pair, strict=True)] for pair in zip(before, after, strict=True)]
+    assert moved == [[True, True], [False, False]]
+    preconditioners = model.optimizer._statistics.preconditioners
+    kinds = {p.block.layer.name: p.block.kind for p in preconditioners}
+    assert kinds["looped"] == kinds["idle"] == "diagonal" and kinds[model.first.name] == "kronecker"
+    [message] = [record.getMessage() for record in caplog.records if "diagonal" in record.getMessage()]
+    assert message == "kfac uses a diagonal Fisher matrix for the layers 'looped' (Dense), 'idle' (Dense)"
+    strict = compiled(KFAC(fallback="raise"), Looped(), run_eagerly=False)
+    strict.build((None, 5))
+    with pytest.raises(ValueError, match=r"'looped'.*inside a TensorFlow loop.*needs fallback='diagonal'"):
+        strict.optimizer.build(strict.trainable_variables)

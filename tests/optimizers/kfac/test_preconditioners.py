@@ -20,7 +20,7 @@ M = RNG.normal(size=(3, 2))
 def block(kind, **statistics):
     """A block whose statistics are its calls."""
     shapes = {name: np.shape(value) for name, value in statistics.items()}
-    return types.SimpleNamespace(kind=kind, shapes=shapes, statistics=lambda calls, gradients: calls)
+    return types.SimpleNamespace(kind=kind, shapes=shapes, statistics=lambda calls, *_: calls)
 
 
 def observed(preconditioner, *batches, replicas=1):
@@ -46,18 +46,27 @@ def test_a_full_block_is_inverted():
     np.testing.assert_allclose(actual, np.linalg.solve(A + 0.3 * np.eye(3), gradient), rtol=1e-12)
 
 
-@pytest.mark.parametrize("a", [A, np.diag(A)], ids=["full", "diagonal"])
-def test_a_kronecker_block_is_inverted_factor_by_factor(a):
+def squared(factor):
+    """A factor as a matrix, if it is given as its diagonal."""
+    return np.diag(factor) if factor.ndim == 1 else factor
+
+
+@pytest.mark.parametrize("a", [A, np.diag(A)], ids=["full A", "diagonal A"])
+@pytest.mark.parametrize("g", [G, np.diag(G)], ids=["full G", "diagonal G"])
+def test_a_kronecker_block_is_inverted_factor_by_factor(a, g):
     """The dense matrix is the product of the damped factors, which exceeds F + damping by the cross terms."""
-    preconditioner = preconditioner_of(block("kronecker", A=a, G=G))
-    state = observed(preconditioner, {"A": a, "G": G})
-    full = a if a.ndim == 2 else np.diag(a)
-    balance = np.sqrt(np.trace(full) / 3 / (np.trace(G) / 2))
+    preconditioner = preconditioner_of(block("kronecker", A=a, G=g))
+    state = observed(preconditioner, {"A": a, "G": g})
+    rows, columns = squared(a), squared(g)
+    balance = np.sqrt(np.trace(rows) / 3 / (np.trace(columns) / 2))
     np.testing.assert_allclose(factor_balance(state["A"], state["G"]), balance, rtol=1e-12)
+    fisher = np.kron(rows, columns)
+    np.testing.assert_allclose(preconditioner.trace(state), np.trace(fisher), rtol=1e-12)
+    np.testing.assert_allclose(preconditioner.norm(state), np.linalg.norm(fisher), rtol=1e-12)
     root = np.sqrt(0.3)
-    dense = np.kron(full + balance * root * np.eye(3), G + root / balance * np.eye(2))
-    cross = dense - np.kron(full, G) - 0.3 * np.eye(6)
-    expected = balance * root * np.kron(np.eye(3), G) + root / balance * np.kron(full, np.eye(2))
+    dense = np.kron(rows + balance * root * np.eye(3), columns + root / balance * np.eye(2))
+    cross = dense - fisher - 0.3 * np.eye(6)
+    expected = balance * root * np.kron(np.eye(3), columns) + root / balance * np.kron(rows, np.eye(2))
     np.testing.assert_allclose(cross, expected, atol=1e-12)
     actual = preconditioner.precondition(M, state, DAMPING)
     np.testing.assert_allclose(np.ravel(actual), np.linalg.solve(dense, M.ravel()), rtol=1e-11)
@@ -120,14 +129,15 @@ def test_averages_skip_batches_that_are_not_finite(replicas):
             np.testing.assert_array_equal(after[name], state[name])
 
 
-def dense_batch(positions, seed):
+def dense_batch(positions, seed, max_factor_size=None):
     """A dense layer's block with a call on random inputs, and random gradients."""
     rng = np.random.default_rng(seed)
     shape = (6,) if positions == 1 else (6, positions)
     layer = keras.layers.Dense(2)
     layer.build((None, 2))
     inputs, gradient = (tf.constant(rng.normal(size=(*shape, n))) for n in (2, 2))
-    return blocks_of(layer)[0], [taps.Call(layer, inputs, gradient, True)], [gradient]
+    [made] = blocks_of(layer, max_factor_size=max_factor_size)
+    return made, [taps.Call(layer, inputs, gradient, True)], [gradient]
 
 
 def embedding_batch(seed):
@@ -141,6 +151,8 @@ def embedding_batch(seed):
 CASES = {
     "vectors": lambda seed: dense_batch(1, seed),
     "positions": lambda seed: dense_batch(4, seed),
+    "diagonal A": lambda seed: dense_batch(4, seed, 2),
+    "diagonal A and G": lambda seed: dense_batch(4, seed, 1),
     "embedding": embedding_batch,
 }
 
@@ -153,9 +165,8 @@ def test_the_eigenbasis_measures_second_moments(case):
     state = {name: tf.zeros(shape, tf.float64) for name, shape in preconditioner.shapes.items()}
     state = preconditioner.observe(state, *actual[0][1:], 1.0)
     state = preconditioner.refresh(state, DAMPING)
-    a, g = np.array(state["A"]), np.array(state["G"])
-    a = a if a.ndim == 2 else np.diag(a)
-    rows, columns = np.array(state.get("A_basis", np.eye(len(a)))), np.array(state["G_basis"])
+    a, g = squared(np.array(state["A"])), squared(np.array(state["G"]))
+    rows, columns = (np.array(state.get(f"{n}_basis", np.eye(len(f)))) for n, f in (("A", a), ("G", g)))
     products = np.outer(np.diag(rows.T @ a @ rows), np.diag(columns.T @ g @ columns))
     np.testing.assert_allclose(state["S"], products, rtol=1e-10, atol=1e-14)
     moments = [products]
@@ -164,7 +175,7 @@ def test_the_eigenbasis_measures_second_moments(case):
         each = np.array(actual[0][0].per_example(calls, gradients))
         moments.append(((rows.T @ each @ columns) ** 2).sum(0))
         np.testing.assert_allclose(state["S"], np.mean(moments, 0), rtol=1e-10, atol=1e-14)
-        np.testing.assert_array_equal(state["G_basis"], columns)
+        np.testing.assert_array_equal(state.get("G_basis", columns), columns)
     matrix = np.random.default_rng(9).normal(size=moments[0].shape)
     basis = np.kron(rows, columns)
     dense = basis @ np.diag(np.ravel(state["S"])) @ basis.T + 0.3 * np.eye(basis.shape[0])
