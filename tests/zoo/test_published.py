@@ -49,6 +49,7 @@ EXPECTED_IMAGES = {
     "realnvp_mnist": {"bits_per_dim": 1.5},
     # A third of the error of principal components.
     "autoencoder_mnist": {"reconstruction": 4.6},
+    "infogan_mnist": {"code_error": 0.1, "kid": 0.05},
 }
 # Mean returns over all episodes of all agents that trained agents reach.
 EXPECTED_RETURNS = {
