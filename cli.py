@@ -1,7 +1,6 @@
 """The command line: `curvezoo list, train, evaluate, sample, noise-scale, export, reproduce, ...`."""
 
 import argparse
-import itertools
 import json
 import logging
 import os
@@ -214,6 +213,7 @@ def _evaluate(arguments):
 
 def _add_sample(commands):
     from .studies.style_transfer import command
+    from .zoo import sample_command
 
     sample = commands.add_parser(
         "sample",
@@ -222,19 +222,7 @@ def _add_sample(commands):
     sample.add_argument(
         "name", help="a published model, the folder of a run or of a model, or `style` for style transfer"
     )
-    sample.add_argument("--prompt", help="the text to continue or to translate")
-    sample.add_argument("--max-new-tokens", help="largest number of new tokens (default 200)")
-    sample.add_argument("--temperature", help="divisor of the logits; 0: most probable token (default 1)")
-    sample.add_argument("--top-k", help="draw from the k most probable tokens only")
-    sample.add_argument("--top-p", help="draw from the most probable tokens of this total probability only")
-    sample.add_argument("--beam", help="number of beams of a beam search in place of drawing")
-    sample.add_argument("--stop", help="a text after which the continuation ends")
-    sample.add_argument("--seed", help="seed of the draws (default 0)")
-    sample.add_argument("--no-stream", action="store_true", help="print the text when it is complete")
-    sample.add_argument("--grid", metavar="FILE", help="the picture of the images that the model draws")
-    sample.add_argument("--count", help="number of images (default 64)")
-    for name, kind in (("labels", "a class-conditional model"), ("category", "InfoGAN")):
-        sample.add_argument(f"--{name}", help=f"of {kind}: one for each image in turn, such as 0,1,2")
+    sample_command.add_arguments(sample)
     command.add_arguments(sample)
     sample.set_defaults(run=_sample)
 
@@ -245,73 +233,12 @@ def _is_style_transfer(arguments):
 
 def _sample(arguments):
     from .studies.style_transfer import command
+    from .zoo import sample_command
 
     if _is_style_transfer(arguments):
         return command.run(arguments, _load_tensorflow)
     command.reject(arguments)
-    from .zoo import drawing
-
-    if arguments.grid is not None or drawing.draws(arguments.name):
-        return _draw(arguments)
-    return _write(arguments)
-
-
-_OF_TEXT = {
-    "max_new_tokens": int,
-    "temperature": float,
-    "top_k": int,
-    "top_p": float,
-    "beam": int,
-    "stop": str,
-}
-_CONDITIONS = {"labels": tuple[int, ...], "category": tuple[int, ...]}
-_OF_IMAGES = {"count": int, **_CONDITIONS}
-
-
-def _options(arguments, kinds):
-    """Returns the given options of a sample, read as their kinds."""
-    from .training.settings import read_value
-
-    given = {key: getattr(arguments, key) for key in kinds}
-    return {key: read_value(key, value, kinds[key]) for key, value in given.items() if value is not None}
-
-
-def _reject_options(arguments, keys, where):
-    for key in keys:
-        if getattr(arguments, key) is not None:
-            raise ValueError(f"--{key.replace('_', '-')} applies to models of {where} only")
-
-
-def _draw(arguments):
-    from .zoo import drawing
-
-    _reject_options(arguments, ("prompt", *_OF_TEXT), "text")
-    options = _options(arguments, {**_OF_IMAGES, "seed": int})
-    drawing.check(arguments.name, **{key: options[key] for key in ("count", "seed") if key in options})
-    if arguments.grid is None:
-        raise ValueError("--grid must be given: the picture to write, such as samples.png")
-    path = drawing.check_picture(arguments.grid)
-    count = options.get("count", drawing.COUNT)
-    for key in _CONDITIONS.keys() & options.keys():
-        options[key] = list(itertools.islice(itertools.cycle(options[key]), count))
-    _load_tensorflow()
-    print(drawing.write_picture(drawing.draw(arguments.name, **options), path))
-
-
-def _write(arguments):
-    from .zoo import writing
-
-    _reject_options(arguments, _OF_IMAGES, "images")
-    if arguments.prompt is None:
-        raise ValueError("--prompt must be given: the text to continue or to translate")
-    pieces = writing.stream(
-        arguments.name, arguments.prompt, **_options(arguments, {**_OF_TEXT, "seed": int})
-    )
-    if arguments.no_stream:
-        pieces = ["".join(pieces)]
-    for piece in pieces:
-        print(piece, end="", flush=True)
-    print()
+    return sample_command.run(arguments, _load_tensorflow)
 
 
 def _add_noise_scale(commands):
@@ -348,6 +275,7 @@ def _add_play(commands):
 
 def _play(arguments):
     from .publishing import cards
+    from .training.settings import given_options
     from .zoo import match_command, matches, playing
 
     if cards.read(cards.folder_of(arguments.name))["measure"] == matches.MEASURE:
@@ -358,7 +286,7 @@ def _play(arguments):
     if arguments.out is None and not playing.has_screen():
         raise ValueError("--out must be given where there is no screen: the animation, such as play.gif")
     _load_tensorflow()
-    options = _options(arguments, {"episodes": int, "seed": int, "agent": int})
+    options = given_options(arguments, {"episodes": int, "seed": int, "agent": int})
     for number, value in enumerate(playing.play(arguments.name, out=arguments.out, **options)):
         print(f"episode {number}  return {value:g}")
     if arguments.out is not None:

@@ -5,6 +5,7 @@ from . import causal_conv as causal_conv
 from . import conv as conv
 from . import coupling as coupling
 from . import dense as dense
+from . import dot_product_attention as dot_product_attention
 from . import feed_forward as feed_forward
 from . import initializers as initializers
 from . import invertible_convolution as invertible_convolution
@@ -23,9 +24,6 @@ from . import transformer as transformer
 from . import unit_variance as unit_variance
 from . import weight_norm as weight_norm
 from .attention import MultiHeadAttention as MultiHeadAttention
-from .attention import attention_weights as attention_weights
-from .attention import causal_mask as causal_mask
-from .attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .bijection import Bijection as Bijection
 from .block import AffineBlock as AffineBlock
 from .causal_conv import CausalConv2D as CausalConv2D
@@ -34,6 +32,9 @@ from .conv import ConvBlock as ConvBlock
 from .coupling import AffineCoupling as AffineCoupling
 from .coupling import CouplingNetwork as CouplingNetwork
 from .dense import DenseBlock as DenseBlock
+from .dot_product_attention import attention_weights as attention_weights
+from .dot_product_attention import causal_mask as causal_mask
+from .dot_product_attention import scaled_dot_product_attention as scaled_dot_product_attention
 from .feed_forward import FeedForward as FeedForward
 from .initializers import fan_avg as fan_avg
 from .initializers import fan_in as fan_in

@@ -179,6 +179,20 @@ def shortest(full, dotted):
     return full
 
 
+def given_options(arguments, kinds):
+    """Returns the options of a command that were given, read as their types.
+
+    Args:
+        arguments: The parsed arguments; an option that was not given is `None`.
+        kinds: Type of each option by name, as for `read_value`.
+
+    Raises:
+        ValueError: If a value can't be converted to its type.
+    """
+    given = {key: getattr(arguments, key) for key in kinds}
+    return {key: read_value(key, value, kinds[key]) for key, value in given.items() if value is not None}
+
+
 def read_value(key, value, kind):
     """Converts the value of a setting to its type.
 

@@ -43,12 +43,11 @@ def run(arguments):
     Raises:
         ValueError: As `duel` and `match`, or if an option does not apply.
     """
-    from ..training.settings import read_value
+    from ..training.settings import given_options
     from .terminal import duel
 
     _reject(arguments, ("out", "episodes", "agent"), "to agents only")
-    numbers = {key: getattr(arguments, key) for key in ("simulations", "games", "opening", "seed")}
-    options = {key: read_value(key, value, int) for key, value in numbers.items() if value is not None}
+    options = given_options(arguments, dict.fromkeys(("simulations", "games", "opening", "seed"), int))
     if arguments.against is None:
         _reject(arguments, _OF_MATCHES, "to matches only, which need --against")
         duel(arguments.name, first=not arguments.second, **options)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from curvezoo.layers import attention
+from curvezoo.layers import attention_weights, scaled_dot_product_attention
 from curvezoo.layers.attention import MultiHeadAttention
 
 B, T, S, D = 2, 5, 4, 6
@@ -50,8 +50,8 @@ def test_queries_average_the_values_with_softmax_weights(allowed):
     q, k, v = normal(T, 3), normal(S, 3, seed=1), normal(S, 2, seed=2)
     weights, outputs = averaged(q, k, v, allowed)
     tensors = [tf.constant(x) for x in (q, k, v)]
-    np.testing.assert_allclose(attention.attention_weights(*tensors[:2], allowed), weights, rtol=1e-12)
-    np.testing.assert_allclose(attention.scaled_dot_product_attention(*tensors, allowed), outputs, rtol=1e-12)
+    np.testing.assert_allclose(attention_weights(*tensors[:2], allowed), weights, rtol=1e-12)
+    np.testing.assert_allclose(scaled_dot_product_attention(*tensors, allowed), outputs, rtol=1e-12)
 
 
 @pytest.mark.equation("5.4.1")
@@ -60,12 +60,12 @@ def test_weights_in_the_unit_interval_highlight_the_values_whose_keys_match():
     """With one-hot values, an output is the list of the factors sigma(Q, K) of the values."""
     k = tf.constant(5 * np.eye(3))
     query = tf.constant([[0.0, 2.0, 0.0]], tf.float64)
-    sigma = attention.scaled_dot_product_attention(query, k, tf.eye(3, dtype=tf.float64))[0].numpy()
+    sigma = scaled_dot_product_attention(query, k, tf.eye(3, dtype=tf.float64))[0].numpy()
     assert np.all((sigma >= 0) & (sigma <= 1)) and sigma.argmax() == 1
     np.testing.assert_allclose(sigma.sum(), 1, rtol=1e-12)
     np.testing.assert_allclose(sigma[1] / sigma[0], np.exp(10 / np.sqrt(3)), rtol=1e-12)
     v = tf.constant(normal(3, 4))
-    outputs = attention.scaled_dot_product_attention(query, k, v)
+    outputs = scaled_dot_product_attention(query, k, v)
     np.testing.assert_allclose(outputs[0], sum(sigma[s] * v[s] for s in range(3)), rtol=1e-12)
 
 
@@ -253,7 +253,7 @@ def test_a_mask_that_does_not_broadcast_to_queries_by_keys_is_rejected(shape):
     q, k = np.zeros((2, 1, T, 2)), np.zeros((2, 1, S, 2))
     message = re.escape(f"a shape that broadcasts to [..., T, S], here {(2, 1, T, S)}, got {shape}")
     with pytest.raises(ValueError, match=message):
-        attention.scaled_dot_product_attention(q, k, k, np.ones(shape, bool))
+        scaled_dot_product_attention(q, k, k, np.ones(shape, bool))
 
 
 def test_a_causal_layer_in_a_graph_of_unknown_length_equals_the_eager_one():

@@ -1,11 +1,6 @@
 """Adversarial runs: killed and resumed, exported, measured, and on other data."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -38,27 +33,9 @@ def state(folder):
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
+def killed(kill_training, tmp_path_factory):
     """A run in a process of its own, killed after its first checkpoint."""
-    folder = tmp_path_factory.mktemp("killed") / "run"
-    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={_written(value)}")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "curvezoo", "train", "infogan_digits", "--out", str(folder), *settings],
-        env=os.environ,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    limit = time.time() + 300
-    while not checkpoints.every(folder / "checkpoints") and process.poll() is None:
-        assert time.time() < limit
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return folder
-
-
-def _written(value):
-    return ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return kill_training("infogan_digits", SMALL, tmp_path_factory.mktemp("killed") / "run")
 
 
 @pytest.fixture(scope="module")

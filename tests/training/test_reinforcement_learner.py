@@ -1,10 +1,6 @@
 """Runs of agents: killed and resumed, measured, exported and played."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -17,11 +13,6 @@ from curvezoo.training.learner import Resources
 from curvezoo.training.parts import Algorithm, Environment
 from curvezoo.zoo import playing
 
-PROGRAM = """
-import sys
-from curvezoo import zoo
-zoo.train("ppo_cartpole", sys.argv[1], progress=False, **{settings})
-"""
 SETTINGS = {"steps": 768, "reports": 3, "agents": 2, "rollout": 32, "hidden": (8,), "epochs": 2}
 Q_LEARNER = {
     "prioritized": 0.6,
@@ -51,17 +42,8 @@ def run(tmp_path_factory):
     return zoo.train("ppo_cartpole", folder, progress=False, **SETTINGS)
 
 
-def test_a_killed_run_resumes_to_the_agents_of_an_uninterrupted_one(run, tmp_path):
-    folder = tmp_path / "killed"
-    program = PROGRAM.replace("{settings}", repr(SETTINGS))
-    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], stderr=subprocess.DEVNULL)
-    limit = time.time() + 240
-    while len(checkpoints.every(folder / "checkpoints")) < 2 and process.poll() is None:
-        assert time.time() < limit
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (folder / "metrics.json").exists()
+def test_a_killed_run_resumes_to_the_agents_of_an_uninterrupted_one(run, kill_training, tmp_path):
+    folder = kill_training("ppo_cartpole", SETTINGS, tmp_path / "killed", after=2)
     again = zoo.train("ppo_cartpole", folder, resume=True, progress=False)
     one, other = (checkpoints.read(checkpoints.latest(f / "checkpoints"))[0] for f in (run.folder, folder))
     assert one.keys() == other.keys()

@@ -1,10 +1,6 @@
 """Runs of self-play: killed and resumed, measured and exported."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,11 +11,6 @@ from curvezoo.agents import Game
 from curvezoo.publishing import cards, saved_model
 from curvezoo.training import checkpoints
 
-PROGRAM = """
-import sys
-from curvezoo import zoo
-zoo.train("alphazero_tic_tac_toe", sys.argv[1], progress=False, **{settings})
-"""
 SETTINGS = {
     "iterations": 4,
     "units": 8,
@@ -52,17 +43,8 @@ def run(tmp_path_factory):
     return zoo.train("alphazero_tic_tac_toe", folder, progress=False, **SETTINGS)
 
 
-def test_a_killed_run_resumes_to_the_network_of_an_uninterrupted_one(run, tmp_path):
-    folder = tmp_path / "killed"
-    program = PROGRAM.replace("{settings}", repr(SETTINGS))
-    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], stderr=subprocess.DEVNULL)
-    limit = time.time() + 240
-    while len(checkpoints.every(folder / "checkpoints")) < 2 and process.poll() is None:
-        assert time.time() < limit
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (folder / "metrics.json").exists()
+def test_a_killed_run_resumes_to_the_network_of_an_uninterrupted_one(run, kill_training, tmp_path):
+    folder = kill_training("alphazero_tic_tac_toe", SETTINGS, tmp_path / "killed", after=2)
     again = zoo.train("alphazero_tic_tac_toe", folder, resume=True, progress=False)
     one, other = (checkpoints.read(checkpoints.latest(f / "checkpoints"))[0] for f in (run.folder, folder))
     assert one.keys() == other.keys()
