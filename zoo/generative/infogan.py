@@ -251,7 +251,7 @@ class InfoGAN(GAN):
         super().compile(*args, **kwargs)
 
     def critic_loss(self, images, outputs, latents, key):
-        """Returns the information term, that of the category from distorted images if there is a distortion."""
+        """Returns the information term, in which the category is read from distorted images."""
         if self._distortion:
             key = tf.random.fold_in(key, 1)
             draws = own_draws(lambda whole: distortion.draw(whole, key), tf.shape(images)[0])
