@@ -32,7 +32,7 @@ class Adversarial(Measure):
 
     name = "adversarial"
     columns = {  # noqa: RUF012
-        "code error": lambda scores: f"{scores['code_error']:.1%}" if "code_error" in scores else "",
+        "code error": lambda scores: f"{100 * scores['code_error']:.1f} %" if "code_error" in scores else "",
         **sample_quality.COLUMNS,
     }
 

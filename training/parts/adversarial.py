@@ -98,8 +98,8 @@ class InformationLoss(AdversarialLoss):
         code_information: That of the continuous codes' term.
         information_delay: Number of epochs without the information term, which may be a fraction.
         information_warmup: Number of epochs after them in which both factors rise linearly.
-        distortion: Strength of the distortions of the images from which the critic learns to read the codes;
-            0 for none.
+        distortion: Strength of the distortions of the images from which the critic learns to read the
+            category; 0 for none.
 
     Raises:
         ValueError: If a value is not valid.

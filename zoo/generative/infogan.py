@@ -200,9 +200,9 @@ class InfoGAN(GAN):
     The term can rise from 0 after a delay, so that the generator first learns to draw from noise alone. The
     other order binds each category to the first images that the generator finds, before it draws all kinds.
 
-    With a `distortion` the critic learns to read the codes from turned, sheared, scaled and shifted images
+    With a `distortion` the critic learns to read the category from turned, sheared, scaled and shifted images
     T(x). The bound still holds, because I(c, T(x)) <= I(c, x), and a category can no longer stand for a
-    slant or a width, which T changes.
+    slant or a width, which T changes. These are left to the continuous codes.
 
     The logs also have `category_information` and `code_information`, the lower bounds of Eq. 7.5.1 in nats
     for the category and for the continuous codes.
@@ -251,12 +251,13 @@ class InfoGAN(GAN):
         super().compile(*args, **kwargs)
 
     def critic_loss(self, images, outputs, latents, key):
-        """Returns the information term of the images, or of distorted ones."""
+        """Returns the information term, in which the category is read from distorted images."""
         if self._distortion:
             key = tf.random.fold_in(key, 1)
             draws = own_draws(lambda whole: distortion.draw(whole, key), tf.shape(images)[0])
             maps = distortion.matrices(draws, self._distortion, *self.generator.image_shape[:2])
-            outputs = self.discriminator(distortion.warp(images, maps), training=True)
+            distorted = self.discriminator(distortion.warp(images, maps), training=True)
+            outputs = [outputs[0], distorted[1], *outputs[2:]]
         return self.extra_losses(outputs, latents)[0]
 
     def information_share(self, step):
