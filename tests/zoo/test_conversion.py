@@ -10,7 +10,7 @@ from curvezoo.publishing import cards, saved_model
 PUBLISHED = [name for name in zoo.names() if zoo.describe(name)["trained"]]
 # A generator of images has no forward pass, but a decoder. These endpoints draw nothing at random; those that
 # sample, write or act stay with TensorFlow.
-ENDPOINTS = {name: "serve" for name in PUBLISHED} | {"dcgan_mnist": "decode"}
+ENDPOINTS = {name: "serve" for name in PUBLISHED} | dict.fromkeys(("dcgan_mnist", "infogan_mnist"), "decode")
 ERFC = "the exact GELU is TensorFlow's Erfc"
 LOOPS = "a recurrent layer is a loop over a list of tensors"
 NATS = "the log-likelihood is TensorFlow's SparseSoftmaxCrossEntropyWithLogits"
