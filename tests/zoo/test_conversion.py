@@ -1,5 +1,7 @@
 """Published models run in ONNX Runtime and LiteRT with the golden outputs of their SavedModels."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -42,9 +44,8 @@ def test_only_published_models_are_listed_as_unsupported():
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in UNSUPPORTED_ONNX])
 def test_onnx_runtime_reproduces_the_golden_outputs(name):
     session = onnx_session(name)
-    inputs, outputs = golden(name)
-    assert len(session.get_inputs()) == len(inputs)
-    feeds = {node.name: array for node, array in zip(session.get_inputs(), inputs, strict=True)}
+    feeds, outputs = golden(name)
+    assert {node.name for node in session.get_inputs()} == feeds.keys()
     found = dict(zip([node.name for node in session.get_outputs()], session.run(None, feeds), strict=True))
     compare(found, outputs)
 
@@ -58,11 +59,9 @@ def test_models_listed_as_unsupported_do_not_convert_to_onnx(name):
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name not in UNSUPPORTED_LITERT])
 def test_litert_reproduces_the_golden_outputs(name):
     runner = litert_runner(name)
-    inputs, outputs = golden(name)
-    names = list(runner.get_input_details())
-    assert len(names) == len(inputs)
-    found = runner(**dict(zip(names, inputs, strict=True)))
-    compare(found, outputs)
+    feeds, outputs = golden(name)
+    assert runner.get_input_details().keys() == feeds.keys()
+    compare(runner(**feeds), outputs)
 
 
 @pytest.mark.parametrize("name", REFUSED_BY_LITERT)
@@ -72,7 +71,17 @@ def test_models_listed_as_unsupported_do_not_convert_to_litert(name):
 
 
 def golden(name):
-    return saved_model.golden(cards.folder_of(name), ENDPOINTS[name])
+    """Returns the golden inputs by name, and the outputs."""
+    inputs, outputs = saved_model.golden(cards.folder_of(name), ENDPOINTS[name])
+    [endpoint] = getattr(plain(name), ENDPOINTS[name]).concrete_functions
+    names = [spec.name for spec in endpoint.structured_input_signature[0]]
+    return dict(zip(names, inputs, strict=True)), outputs
+
+
+@functools.cache
+def plain(name):
+    """The SavedModel as plain TensorFlow reads it."""
+    return tf.saved_model.load(str(cards.folder_of(name)))
 
 
 def compare(found, outputs):
@@ -86,8 +95,7 @@ def compare(found, outputs):
 def onnx_session(name):
     tf2onnx = pytest.importorskip("tf2onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
-    plain = tf.saved_model.load(str(cards.folder_of(name)))
-    function = plain.signatures[ENDPOINTS[name]]
+    function = plain(name).signatures[ENDPOINTS[name]]
     specs = function.structured_input_signature[1]
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=key) for key, spec in specs.items()]
     call = tf.function(lambda *inputs: function(**dict(zip(specs, inputs, strict=True))))
