@@ -16,7 +16,6 @@ import numbers
 import os
 import pathlib
 import reprlib
-import warnings
 
 import numpy as np
 
@@ -212,25 +211,6 @@ def known_name(kind, name, valid):
     return name
 
 
-def changing_default(name, value, old, new):
-    """Returns `value`, or for `None` the `old` default of the caller's argument, with a `FutureWarning`.
-
-    Args:
-        name: The argument's name, for the message.
-        value: The value; `None` if the argument was left out.
-        old: The default for now.
-        new: The default of the next version.
-    """
-    if value is not None:
-        return value
-    warnings.warn(
-        f"{name} is {old} by default, and will be {new} in the next version: pass {name}={old} or {new}",
-        FutureWarning,
-        stacklevel=3,
-    )
-    return old
-
-
 def folder(name, value):
     """Returns the path of an existing folder as a `pathlib.Path`, with a leading `~` expanded."""
     if not isinstance(value, str | os.PathLike):
@@ -276,17 +256,7 @@ def finite(name, value, ndim=None):
 
 
 def finite_or(infinities, name, value, ndim=None):
-    """Returns `value` as a float64 array after checking that every entry is finite or an allowed infinity.
-
-    Args:
-        infinities: Those allowed: a tuple of `math.inf`, `-math.inf` or both.
-        name: The argument's name, for the message.
-        value: A number or an array.
-        ndim: The required number of axes; `None` for any.
-
-    Raises:
-        ValueError: As `finite`, except for allowed infinities.
-    """
+    """Returns `value` as `finite` does; entries equal to one of the `infinities`, a tuple, are valid, too."""
     try:
         given = np.asarray(value)
     except ValueError:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.constants import Boltzmann
 
 from .. import arguments
+from ..deprecation import changing_default
 
 # 1/12 - zeta'(-1)
 _LOG_GLAISHER = 0.24875447703378425
@@ -184,7 +185,7 @@ def add_reversibly(x, y, bits=None):
         ValueError: If `bits` is out of range, an entry is not a word (the message gives its index), or the
             shapes do not broadcast.
     """
-    bits = arguments.changing_default("bits", bits, 16, 32)
+    bits = changing_default("bits", bits, 16, 32)
     x, y, mask = _words(bits, x=x, y=y)
     total = np.asarray(x + y)
     total &= mask
@@ -205,7 +206,7 @@ def undo_addition(x, total, bits=None):
     Raises:
         ValueError: As in `add_reversibly`.
     """
-    bits = arguments.changing_default("bits", bits, 16, 32)
+    bits = changing_default("bits", bits, 16, 32)
     x, total, mask = _words(bits, x=x, total=total)
     return x, (total - x) & mask
 

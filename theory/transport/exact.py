@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment, linprog
 from scipy.sparse import eye_array, kron, vstack
 
 from ... import arguments
+from ...deprecation import changing_default
 from .problem import checked, cost_matrix, order_of, result, sample_weights
 
 
@@ -66,7 +67,7 @@ def wasserstein(x, y, order=None, x_weights=None, y_weights=None):
         ValueError: As in `cost_matrix` and `optimal_transport`, or if there are no points, or `order` is
             below 1 or infinite.
     """
-    order = order_of(arguments.changing_default("order", order, 2, 1))
+    order = order_of(changing_default("order", order, 2, 1))
     if math.isinf(order):
         raise ValueError("order must be finite, got inf; on a line, use `wasserstein_1d`")
     distances = cost_matrix(x, y, power=1)
