@@ -102,7 +102,7 @@ def expected_calibration_error(
         ValueError: As `reliability_curve`.
 
     Example:
-        >>> expected_calibration_error([0.25, 0.25, 0.55, 0.75, 0.75], [0, 0, 1, 1, 1], bins=2)
+        >>> round(expected_calibration_error([0.25, 0.25, 0.55, 0.75, 0.75], [0, 0, 1, 1, 1], bins=2), 12)
         0.29
     """
     p, y, weights = validate_predictions(probabilities, labels, sample_weight)

@@ -174,7 +174,8 @@ def saved(tmp_path_factory):
     images = np.random.default_rng(0).normal(size=(4, 4, 4, 2)).astype("float32")
     save(folder / "layers" / "layered.keras", layered(), images)
     bandits = [losses.BanditPolicyGradient(baseline="batch"), losses.BanditQLoss(0.2, seed=1)]
-    others = [*FULL_BATCH, *generative(), *policies(), *bandits, losses.MaskedCategoricalNLL(padding=1)]
+    classes = [losses.MaskedCategoricalNLL(padding=1), losses.ExpectedCalibrationError(bins=5)]
+    others = [*FULL_BATCH, *generative(), *policies(), *bandits, *classes]
     configs = [keras.saving.serialize_keras_object(other) for other in others]
     (folder / "configs.json").write_text(json.dumps(configs))
     (folder / "layers" / "configs.json").write_text("[]")

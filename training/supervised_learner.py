@@ -44,8 +44,7 @@ class SupervisedLearner(FittedLearner):
             for name, value in functions.items()
         }
         data, spec = self.recipe.data, self.splits.spec
-        free = any(None in part.shape[1:].as_list() for part in signature)
-        example = data.example(spec) if free else ""
+        example = data.example(spec, any(None in part.shape[1:].as_list() for part in signature))
         return [Export(self.model, endpoints, files=data.files(spec), example=example)]
 
     def _variables(self):

@@ -109,7 +109,7 @@ LANGUAGE_MODELS = {
     "lstm_text": {"width": 4},
     "seq2seq_dates": {"num_layers": 1, "width": 8, "heads": 2},
 }
-TOKENS, LENGTH = 7, 6
+TOKENS, LENGTH, SIDE = 7, 6, 8
 
 
 def names():
@@ -141,8 +141,10 @@ def batch(model):
         x = [tokens, tokens[::-1]] if len(model.inputs) > 1 else tokens
         return x, rng.normal(size=(8, LENGTH, TOKENS)).astype("float32")
     draw = rng.uniform if hasattr(model, "log_prob") else rng.normal
-    x = draw(size=(8, *model.input_shape[1:])).astype("float32")
-    return x, rng.normal(size=(8, *model.output_shape[1:])).astype("float32")
+    # Fully convolutional models leave the size of an image open.
+    shapes = [[size or SIDE for size in shape[1:]] for shape in (model.input_shape, model.output_shape)]
+    x = draw(size=(8, *shapes[0])).astype("float32")
+    return x, rng.normal(size=(8, *shapes[1])).astype("float32")
 
 
 def run(model):

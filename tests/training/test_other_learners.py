@@ -52,12 +52,13 @@ def killed(tmp_path_factory):
         for name, folder in folders.items()
     }
     limit = time.time() + 120
-    for name, process in processes.items():
-        while len(checkpoints.every(folders[name] / "checkpoints")) < 2 and process.poll() is None:
-            assert time.time() < limit
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    while processes:
+        assert time.time() < limit
+        time.sleep(0.01)
+        for name, process in list(processes.items()):
+            if len(checkpoints.every(folders[name] / "checkpoints")) >= 2 or process.poll() is not None:
+                process.send_signal(signal.SIGKILL)
+                assert processes.pop(name).wait() == -signal.SIGKILL
     return folders
 
 

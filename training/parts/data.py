@@ -116,11 +116,12 @@ class Data(Part):
         """
         return {}
 
-    def example(self, spec):
-        """Returns what one example is, in words, for a model that takes examples of any length or size.
+    def example(self, spec, any_size):
+        """Returns what one example is, in words, where the data alone set its length or size; else nothing.
 
         Args:
             spec: The `Spec`.
+            any_size: Whether the model takes examples of other sizes, too.
         """
         return ""
 

@@ -119,9 +119,9 @@ class Images(Data):
             "test": spec.test,
         }
 
-    def example(self, spec):
-        """Returns the size of an image in words."""
-        return f"an image of {'x'.join(map(str, spec.shape[:-1]))} pixels"
+    def example(self, spec, any_size):
+        """Returns the size of an image in words, for a model that takes images of any size."""
+        return f"an image of {'x'.join(map(str, spec.shape[:-1]))} pixels" if any_size else ""
 
     def _batches(self):
         return {"batch_size": self.batch_size, "subset": self.subset, "augment": self.augment}

@@ -125,8 +125,9 @@ class Text(Data):
         """Returns the tokenizer's file, if there is a tokenizer."""
         return {} if spec.tokenizer is None else {"tokenizer.json": spec.tokenizer.to_json()}
 
-    def example(self, spec):
+    def example(self, spec, any_size):
         """Returns the length of a window in words."""
+        del any_size
         return f"a window of {spec.context} tokens"
 
     def _reading(self, model=None):
@@ -234,8 +235,9 @@ class Pairs(Data):
         tokenizers = {"source": spec.source_tokenizer, "target": spec.target_tokenizer}
         return {f"{side}.tokenizer.json": t.to_json() for side, t in tokenizers.items() if t is not None}
 
-    def example(self, spec):
+    def example(self, spec, any_size):
         """Returns the lengths of a pair in words."""
+        del any_size
         return f"a source of {spec.source_length} tokens and a target of {spec.target_length}"
 
     def _sizes(self):
