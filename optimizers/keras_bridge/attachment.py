@@ -145,7 +145,26 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         try:
             return type(model).train_step(model, data)
         finally:
-            self._batches.data = None
+            self._batches.data = self._batches.loss = None
+
+    def scale_loss(self, loss):
+        """Returns the loss unchanged, and keeps it for `batch_loss`; Keras's train step calls it.
+
+        Args:
+            loss: This replica's share of the loss of the batch, with regularization.
+        """
+        self._batches.loss = loss
+        return super().scale_loss(loss)
+
+    def batch_loss(self, objective):
+        """Returns the loss at the current values: that of Keras's train step, or evaluated for another one.
+
+        Args:
+            objective: The `Objective` of this replica's batch.
+        """
+        loss = getattr(self._batches, "loss", None)
+        known = loss is not None and type(objective.model).train_step is keras.Model.train_step
+        return loss if known else objective.loss(objective.values)
 
     def apply(self, grads, trainable_variables=None):
         """Turns gradients into a direction and applies it.

@@ -16,7 +16,7 @@ LOWERED = 0.95
 TRIED_EVERY = 10
 # A step is also tried if its divergence or linear loss change exceeds this fraction of the loss at the last
 # trial.
-RISKY = 0.1
+RISKY = 0.5
 
 
 class Acceptance:
@@ -27,11 +27,16 @@ class Acceptance:
         initial_damping: The initial damping, or None if it is measured.
         bounds: The smallest and the largest damping.
         adapt_every: Number of steps between trials that adapt the damping; None for constant damping.
+        divergence_is_exact: Whether the divergences that `judge` receives are s^T F s / 2 of the whole step.
+        batch_loss: Function of the `Objective` that returns its loss at the current weights.
         add_state: Function of a name that returns a new variable.
     """
 
-    def __init__(self, damping, initial_damping, bounds, adapt_every, add_state):
+    def __init__(
+        self, damping, initial_damping, bounds, adapt_every, divergence_is_exact, batch_loss, add_state
+    ):
         self.damping, self.bounds, self.adapt_every = damping, bounds, adapt_every
+        self.divergence_is_exact, self.batch_loss = divergence_is_exact, batch_loss
         # A constant damping that was given is exempt from the noise floor.
         self.has_noise_floor = adapt_every is not None or initial_damping is None
         self.last_loss, self.first_damping = add_state("last_trial_loss"), add_state("first_damping")
@@ -72,14 +77,21 @@ class Acceptance:
         risky = RISKY * tf.abs(tf.cast(self.last_loss, dtype))
         tried = due | (tf.maximum(divergence, tf.abs(linear_change)) > risky)
 
-        def measured():
-            form = fisher_forms(batch.examples, batch.values, [step], batch.draw)[0, 0]
-            losses = objective.loss(batch.values), objective.loss(shifted(batch.values, 1.0, step))
-            return [tf.cast(number, dtype) for number in (*losses, form, dot(step, step))]
+        def losses():
+            pair = self.batch_loss(objective), objective.loss(shifted(batch.values, 1.0, step))
+            return [tf.cast(loss, dtype) for loss in pair]
 
-        *shares, squared = tf.cond(tried, measured, lambda: [tf.zeros([], dtype)] * 4)
+        def form():
+            return tf.cast(fisher_forms(batch.examples, batch.values, [step], batch.draw)[0, 0], dtype)
+
+        zero = tf.zeros([], dtype)
+        shares = tf.cond(tried, losses, lambda: [zero, zero])
+        # Only the adaptation of the damping compares the change of the loss with the quadratic model.
+        measures_form = self.adapt_every is not None and not self.divergence_is_exact
+        shares.append(tf.cond(due, form, lambda: zero) if measures_form else zero)
         before, after, form = replicas.total(shares)
-        predicted = linear_change + form / 2 + damping * squared / 2
+        form = form if measures_form else 2 * divergence
+        predicted = linear_change + form / 2 + damping * dot(step, step) / 2
         trial = Trial(before, after, predicted, objective.resolution)
         accepted = finite(step) & (~tried | (trial.is_finite & trial.not_raised))
         loss_known = tried & batch.grads_finite & trial.is_finite

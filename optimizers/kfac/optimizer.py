@@ -23,6 +23,8 @@ from .statistics import Statistics
 from .step import StepRule
 
 FISHERS = ("sampled", "empirical")
+# By default F is measured on every fourth example, but at least and at most on these numbers of examples.
+EVERY, FEWEST, MOST = 4, 32, 256
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -43,8 +45,8 @@ class KFAC(TrialOptimizer):
 
     The damping follows the Levenberg-Marquardt rule: every `adapt_every` steps, the change of the batch's
     loss under the step is evaluated and compared with the model's prediction (a trial). Large steps are also
-    tried: those whose divergence or linear loss change exceeds a tenth of the loss at the last trial. A step
-    that raises the loss in a trial is rejected, as is any non-finite step: the weights keep their values, and
+    tried: those whose divergence or linear loss change exceeds half the loss at the last trial. A step that
+    raises the loss in a trial is rejected, as is any non-finite step: the weights keep their values, and
     the damping rises. A batch whose gradient is not finite is ignored.
 
     In small batches, much of a step's slope g^T s is noise of its own batch. The gradients of the next
@@ -70,9 +72,9 @@ class KFAC(TrialOptimizer):
     is called twice includes both calls; a variable shared by two layers is not supported.
 
     A step costs a forward and backward pass of `curvature_examples` every `statistics_every` steps, two
-    forward derivatives of them at each step, inverses of O(m^3 + n^3) every `inverse_every` steps, and
-    products of O(m n (m + n)) at each step, which are small if batches are at least as large as the layers
-    are wide.
+    forward derivatives of them at each step, a forward pass of the batch for each trial, inverses of
+    O(m^3 + n^3) every `inverse_every` steps, and products of O(m n (m + n)) at each step, which are small if
+    batches are at least as large as the layers are wide.
 
     Args:
         learning_rate: The eps above, dimensionless: a number of at least 0, a schedule or a callable.
@@ -85,11 +87,11 @@ class KFAC(TrialOptimizer):
             the Fisher matrix (Eq. 4.6.18).
         eigenbasis: Whether to measure F's diagonal in the eigenbasis of A (x) G (EKFAC).
         curvature_examples: The maximum number of examples for statistics and forward derivatives, evenly
-            spaced in the batch.
+            spaced in the batch; None for a quarter of the batch, but at least 32 and at most 256.
         statistics_every: Number of steps between updates of the averages; each of the first 20 steps also
             updates them.
-        inverse_every: Number of steps between inversions; inverses are also updated after 1, 2, 4, 8 and 16
-            steps, and after a rejected step.
+        inverse_every: Number of steps between inversions, for each 1,024 rows of a layer's wider factor or
+            part of them; inverses are also updated after 1, 2, 4, 8 and 16 steps, and after a rejected step.
         adapt_every: Number of steps between trials that adapt the damping; or None for constant damping with
             a trial every ten steps. A rejected step raises a constant damping temporarily. The noise bound
             does not apply to a constant damping that is given.
@@ -141,7 +143,7 @@ class KFAC(TrialOptimizer):
         decay: float = 0.95,
         fisher: Literal["sampled", "empirical"] = "sampled",
         eigenbasis: bool = False,
-        curvature_examples: int = 256,
+        curvature_examples: int | None = None,
         statistics_every: int = 4,
         inverse_every: int = 20,
         adapt_every: int | None = 10,
@@ -166,7 +168,9 @@ class KFAC(TrialOptimizer):
         self.momentum = None if momentum is None else arguments.fraction("momentum", momentum)
         self.decay = arguments.fraction("decay", decay)
         self.fisher, self.eigenbasis = fisher, bool(eigenbasis)
-        self.curvature_examples = arguments.integer("curvature_examples", curvature_examples, 1)
+        if curvature_examples is not None:
+            curvature_examples = arguments.integer("curvature_examples", curvature_examples, 1)
+        self.curvature_examples = curvature_examples
         self.statistics_every = arguments.integer("statistics_every", statistics_every, 1)
         self.inverse_every = arguments.integer("inverse_every", inverse_every, 1)
         self.adapt_every = None if adapt_every is None else arguments.integer("adapt_every", adapt_every, 1)
@@ -214,12 +218,19 @@ class KFAC(TrialOptimizer):
         )
         # s^T F s, and so the signal, is known only for steps that minimize the quadratic model.
         modified = self.momentum, self.clipnorm, self.clipvalue, self.global_clipnorm
-        signal_memory = self.noise_memory if all(value is None for value in modified) else None
+        divergence_is_exact = all(value is None for value in modified)
+        signal_memory = self.noise_memory if divergence_is_exact else None
         self._step_rule = StepRule(
             self._trainable_variables, self.momentum, self.kl_clip, signal_memory, self
         )
         self._acceptance = Acceptance(
-            self._damping, self.initial_damping, self.damping_bounds, self.adapt_every, self.add_state
+            self._damping,
+            self.initial_damping,
+            self.damping_bounds,
+            self.adapt_every,
+            divergence_is_exact and self.weight_decay is None,
+            self.batch_loss,
+            self.add_state,
         )
 
     def direction(self, objective, gradients):
@@ -233,7 +244,7 @@ class KFAC(TrialOptimizer):
         grads_finite = finite(gradients)
         batch = Batch(
             objective,
-            examples=objective.subsample(math.ceil(self.curvature_examples / self.replicas())),
+            examples=objective.subsample(self._count_of_examples(objective.size)),
             values=objective.values,
             gradients=select(grads_finite, gradients),
             grads_finite=grads_finite,
@@ -287,6 +298,20 @@ class KFAC(TrialOptimizer):
 
     def _blocks(self, model):
         return blocks_of(model, self.fallback, self.max_factor_size, self.skip_layers)
+
+    def _count_of_examples(self, size):
+        """The maximum number of this replica's examples for the curvature.
+
+        Args:
+            size: The number of this replica's examples, an integer or a tensor.
+        """
+        if self.curvature_examples is not None:
+            return math.ceil(self.curvature_examples / self.replicas())
+        fewest, most = (math.ceil(count / self.replicas()) for count in (FEWEST, MOST))
+        count = -(-size // EVERY)
+        if tf.is_tensor(size):
+            return tf.clip_by_value(count, fewest, most)
+        return min(max(count, fewest), most)
 
     def _draw(self, distribution, predictions):
         return draw(distribution, predictions, [tf.cast(self.iterations, tf.int32), self.seed])

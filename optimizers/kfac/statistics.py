@@ -1,5 +1,7 @@
 """First part of a K-FAC step: running averages of the factors of F, their inverses, and when each is due."""
 
+import math
+
 import tensorflow as tf
 
 from .. import replicas
@@ -10,6 +12,9 @@ from .observation import observe
 # The first statistics come from few examples, and their inverses soon become stale. Each of the first EARLY
 # steps therefore updates the averages, and those whose number is a power of two also update the inverses.
 EARLY = 20
+# An inversion costs the third power of a factor's width, and a step's other operations at most the second.
+# The interval of wider factors is therefore longer in proportion to their width.
+WIDE = 1024
 
 
 class Statistics:
@@ -19,7 +24,7 @@ class Statistics:
         preconditioners: The `Preconditioner`s, one for each block of F.
         decay: Decay rate of the averages at each update. The first updates are averaged with equal weights.
         update_every: Number of steps between updates of the averages.
-        inverse_every: Number of steps between inversions.
+        inverse_every: Number of steps between inversions of factors of up to `WIDE` rows.
         counts_positions: Whether to average the number of positions of a batch.
         add_state: Function of a name, a shape and a type that returns a new variable.
     """
@@ -36,6 +41,11 @@ class Statistics:
         ]
         self.updates, self.inverses_stale = add_state("statistics_updates"), add_state("inverses_stale")
         self.positions = add_state("positions") if counts_positions else None
+        # Indices of the preconditioners by the interval of their inversions.
+        self._inverted_together = {}
+        for index, preconditioner in enumerate(preconditioners):
+            interval = inverse_every * _multiple_of_interval(preconditioner.shapes)
+            self._inverted_together.setdefault(interval, []).append(index)
 
     def update(self, batch, labels):
         """Returns the states as tensors, with this batch in the averages if an update is due.
@@ -76,13 +86,21 @@ class Statistics:
             iteration: The number of steps before this one.
         """
 
-        def inverted():
-            pairs = zip(self.preconditioners, states, strict=True)
-            return [p.refresh(s, tf.cast(damping, p.block.dtype)) for p, s in pairs]
-
         early = (iteration < EARLY) & (tf.bitwise.bitwise_and(iteration, iteration - 1) == 0)
-        due = (iteration % self.inverse_every == 0) | early | (self.inverses_stale > 0)
-        states = tf.cond(due, inverted, lambda: states)
+        unscheduled = early | (self.inverses_stale > 0)
+        states = list(states)
+        for interval, indices in self._inverted_together.items():
+
+            def inverted(indices=indices):
+                chosen = [(self.preconditioners[i], states[i]) for i in indices]
+                return [p.refresh(s, tf.cast(damping, p.block.dtype)) for p, s in chosen]
+
+            def kept(indices=indices):
+                return [states[i] for i in indices]
+
+            due = (iteration % interval == 0) | unscheduled
+            for i, state in zip(indices, tf.cond(due, inverted, kept), strict=True):
+                states[i] = state
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self.states, states)
         return states
 
@@ -105,6 +123,12 @@ class Statistics:
             natural = p.precondition(matrix, state, tf.cast(damping, matrix.dtype))
             gradient_of.update(zip(map(id, p.block.variables), p.block.unmatrix(natural), strict=True))
         return [tf.cast(gradient_of[id(v)], v.dtype) for v in variables]
+
+
+def _multiple_of_interval(shapes):
+    """The width of the widest matrix in units of `WIDE`, rounded up."""
+    widths = [shape[0] for shape in shapes.values() if len(shape) == 2 and shape[0] == shape[1]]
+    return max(math.ceil(width / WIDE) for width in [*widths, 1])
 
 
 def _share_of_inputs(examples):

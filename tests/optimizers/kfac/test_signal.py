@@ -77,9 +77,8 @@ def test_without_noise_steps_are_not_shortened(compiled):
     for memory in (None, 0.9):
         keras.utils.set_random_seed(0)
         network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
-        model = compiled(
-            KFAC(0.7, damping=0.5, adapt_every=None, noise_memory=memory), network, GaussianNLL(scale=1.0)
-        )
+        optimizer = KFAC(0.7, damping=0.5, curvature_examples=64, adapt_every=None, noise_memory=memory)
+        model = compiled(optimizer, network, GaussianNLL(scale=1.0))
         model.fit(x, y, batch_size=64, epochs=5, verbose=0)
         weights.append(np.concatenate([np.ravel(w) for w in model.get_weights()]))
     np.testing.assert_allclose(weights[1], weights[0], rtol=1e-10)
