@@ -24,7 +24,7 @@ from .step import StepRule
 
 FISHERS = ("sampled", "empirical")
 # By default F is measured on every fourth example, but at least and at most on these numbers of examples.
-EVERY, FEWEST, MOST = 4, 32, 256
+EVERY, FEWEST, MOST = 4, 64, 256
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -87,7 +87,7 @@ class KFAC(TrialOptimizer):
             the Fisher matrix (Eq. 4.6.18).
         eigenbasis: Whether to measure F's diagonal in the eigenbasis of A (x) G (EKFAC).
         curvature_examples: The maximum number of examples for statistics and forward derivatives, evenly
-            spaced in the batch; None for a quarter of the batch, but at least 32 and at most 256.
+            spaced in the batch; None for a quarter of the batch, but at least 64 and at most 256.
         statistics_every: Number of steps between updates of the averages; each of the first 20 steps also
             updates them.
         inverse_every: Number of steps between inversions, for each 1,024 rows of a layer's wider factor or

@@ -17,9 +17,9 @@ X, Y = RNG.normal(size=(2048, 5)), RNG.integers(0, 3, 2048)
 
 
 @pytest.mark.parametrize("eager", [True, False])
-@pytest.mark.parametrize(("size", "every"), [(24, 1), (100, 4), (128, 4), (2048, 8)])
+@pytest.mark.parametrize(("size", "every"), [(24, 1), (128, 2), (256, 4), (2048, 8)])
 def test_by_default_f_is_measured_on_a_quarter_of_the_batch(size, every, eager, compiled):
-    """These are at least 32 examples and at most 256, evenly spaced, for known and unknown batch sizes."""
+    """These are at least 64 examples and at most 256, evenly spaced, for known and unknown batch sizes."""
     model = compiled(KFAC(), run_eagerly=eager)
     model.fit(X[:size], Y[:size], batch_size=size, shuffle=False, verbose=0)
     a = np.append(X[:size:every], np.ones((-(-size // every), 1)), 1)
