@@ -41,6 +41,10 @@ def test_the_root_of_the_divergence_needs_a_factor_of_root_two_to_be_a_length():
     printed = np.sqrt(families.gaussian_kl(theta, theta + epsilon * direction)) / epsilon
     assert np.sqrt(2) * printed == pytest.approx(speed, rel=3e-5)
     assert printed / speed == pytest.approx(1 / np.sqrt(2), rel=3e-5)
+    # The length of a finite step has a relative error of its own size.
+    end = theta + 1e-3 * direction
+    step = geometry.length(families.gaussian, line(theta, end))
+    assert step == pytest.approx(np.sqrt(2 * families.gaussian_kl(theta, end)), rel=3e-3)
 
 
 @pytest.mark.equation("2.3.9")

@@ -438,7 +438,7 @@ def test_other_invalid_arguments_are_named():
     with pytest.raises(ValueError, match="x must contain at least one point, got none"):
         transport.wasserstein_1d([], line)
     with pytest.raises(ValueError, match="y must contain at least one point, got none"):
-        transport.wasserstein(x, np.zeros((0, 2)))
+        transport.wasserstein(x, np.zeros((0, 2)), 2)
     with pytest.raises(ValueError, match=r"y_weights must have shape \(5,\), got shape \(1,\)"):
         transport.wasserstein(x, y, 2, None, [1.0])
     with pytest.raises(ValueError, match=r"covariance_a must be a square matrix, got shape \(0, 0\)"):
