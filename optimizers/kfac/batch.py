@@ -20,6 +20,7 @@ class Batch:
         grads_finite: Whether the gradient is finite. Otherwise the batch is ignored.
         iteration: The number of steps before this one.
         draw: Function of the predictive distribution and its parameters that returns labels.
+        relative_size: The number of examples in units of the average over recent batches.
     """
 
     objective: Objective
@@ -29,3 +30,4 @@ class Batch:
     grads_finite: tf.Tensor
     iteration: tf.Tensor
     draw: Callable
+    relative_size: tf.Tensor | float = 1.0

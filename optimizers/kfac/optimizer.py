@@ -25,6 +25,8 @@ from .step import StepRule
 FISHERS = ("sampled", "empirical")
 # By default F is measured on every fourth example, but at least and at most on these numbers of examples.
 EVERY, FEWEST, MOST = 4, 64, 256
+# The weight of a new batch in the average batch size.
+SIZE_WEIGHT = 0.05
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -54,9 +56,11 @@ class KFAC(TrialOptimizer):
 
         c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
-    and steps are multiplied by c, which is optimal under such noise (Eq. 4.5.6 with eps_max = 1). If F is
-    measured on a few examples, it is larger along their own step than the F of all examples, and c
-    overestimates the fraction. As the gradient shrinks, c decreases, which replaces a learning-rate schedule.
+    and steps are multiplied by c, which is optimal under such noise (Eq. 4.5.6 with eps_max = 1). A batch of
+    another size than the average, such as the last one of an epoch, has its own c, with the same B_noise, and
+    counts less in the statistics if it is shorter. If F is measured on a few examples, it is larger along
+    their own step than the F of all examples, and c overestimates the fraction. As the gradient shrinks, c
+    decreases, which replaces a learning-rate schedule.
     A step fits the noise of its own batch as well as the signal, so that trials on this batch alone would let
     the damping fall too far. The damping is therefore bounded from below:
 
@@ -216,6 +220,7 @@ class KFAC(TrialOptimizer):
             counts_positions=self.noise_memory is not None,
             add_state=self.add_state,
         )
+        self._mean_size = self.add_state("mean_batch_size")
         # s^T F s, and so the signal, is known only for steps that minimize the quadratic model.
         modified = self.momentum, self.clipnorm, self.clipvalue, self.global_clipnorm
         divergence_is_exact = all(value is None for value in modified)
@@ -250,6 +255,7 @@ class KFAC(TrialOptimizer):
             grads_finite=grads_finite,
             iteration=self.iterations,
             draw=self._draw,
+            relative_size=self._relative_size(objective.size, grads_finite),
         )
         statistics, variables = self._statistics, self._trainable_variables
 
@@ -312,6 +318,14 @@ class KFAC(TrialOptimizer):
         if tf.is_tensor(size):
             return tf.clip_by_value(count, fewest, most)
         return min(max(count, fewest), most)
+
+    def _relative_size(self, size, grads_finite):
+        """The number of examples of all replicas in units of its running average, which it also updates."""
+        size = self.total(tf.cast(size, self._mean_size.dtype))
+        mean = tf.where(self._mean_size > 0, self._mean_size, size)
+        updated = mean + SIZE_WEIGHT * (size - mean)
+        self._mean_size.assign(tf.where(grads_finite, updated, self._mean_size))
+        return tf.math.divide_no_nan(size, mean)
 
     def _draw(self, distribution, predictions):
         return draw(distribution, predictions, [tf.cast(self.iterations, tf.int32), self.seed])

@@ -7,9 +7,10 @@ step fits. The noise of the next gradient g', at \(\theta + s\), is independent,
 
     c = <g'^T s - s^T F s> / <g^T s> = 1 / (1 + B_noise / B)
 
-in the steps' own metric. The step that lowers the expected loss most is c times the one that would be best
-without noise: Eq. 4.5.6 with eps_max = 1. If F is measured on a few examples, it is larger along their
-own step than the F of all examples, and c overestimates the fraction.
+in the steps' own metric. B_noise gives the fraction of a batch of any other size. The step that lowers the
+expected loss most is c times the one that would be best without noise: Eq. 4.5.6 with eps_max = 1. If F is
+measured on a few examples, it is larger along their own step than the F of all examples, and c overestimates
+the fraction.
 """
 
 import tensorflow as tf
@@ -35,13 +36,14 @@ class SignalFraction:
         self._slope, self._curvature = add_state("last_slope"), add_state("last_curvature")
         self._slopes, self._signals = add_state("slopes"), add_state("signals")
 
-    def measure(self, gradients, step, grads_finite):
-        """Adds the last step's measurement to the averages and returns c; 1 at first.
+    def measure(self, gradients, step, grads_finite, relative_size=1.0):
+        """Adds the last step's measurement to the averages and returns c of this batch; 1 at first.
 
         Args:
             gradients: The gradient g' of the batch after the step.
             step: The last step s.
             grads_finite: Whether g' is finite.
+            relative_size: B in units of the average batch size, at which c is measured.
         """
         signal = tf.cast(dot(gradients, step), self._slope.dtype) - self._curvature
         measured = grads_finite & (self._slope < 0) & ~tf.math.is_nan(signal)
@@ -49,7 +51,9 @@ class SignalFraction:
         for average, value in ((self._slopes, self._slope), (self._signals, signal)):
             average.assign(tf.where(measured, self.memory * average + value, average))
         fraction = tf.clip_by_value(tf.math.divide_no_nan(self._signals, self._slopes), SMALLEST, 1.0)
-        return tf.where(self._slopes < 0, fraction, tf.ones_like(fraction))
+        fraction = tf.where(self._slopes < 0, fraction, tf.ones_like(fraction))
+        signal = fraction * tf.cast(relative_size, fraction.dtype)
+        return tf.math.divide_no_nan(signal, signal + 1 - fraction)
 
     def note(self, slope, curvature, taken, grads_finite):
         """Stores a step's quantities for the next measurement.

@@ -58,6 +58,8 @@ class Statistics:
         scheduled = (batch.iteration % self.update_every == 0) | (batch.iteration < EARLY)
         due = batch.grads_finite & scheduled
         weight = tf.maximum(1 / (self.updates + 1), 1 - self.decay)
+        # The few examples of a short last batch count as so many of another batch's.
+        weight *= tf.cast(tf.minimum(batch.relative_size, 1), weight.dtype)
         share = _share_of_inputs(batch.examples)
 
         def updated():

@@ -53,7 +53,8 @@ class StepRule:
         last = [tf.convert_to_tensor(v) for v in self.last_step]
         fraction = 1.0
         if self.signal is not None:
-            fraction = tf.cast(self.signal.measure(batch.gradients, last, batch.grads_finite), damping.dtype)
+            measured = self.signal.measure(batch.gradients, last, batch.grads_finite, batch.relative_size)
+            fraction = tf.cast(measured, damping.dtype)
         rate = fraction * tf.cast(learning_rate, damping.dtype)
         if self.momentum is None:
             forms = fisher_forms(batch.examples, batch.values, [natural, last], batch.draw)
