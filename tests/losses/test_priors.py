@@ -145,6 +145,7 @@ def test_the_default_penalty_is_the_square():
     assert float(PowerPenalty(0.3)(w)) == pytest.approx(0.3 * np.sum(w**2), rel=1e-6)
 
 
+@pytest.mark.equation("3.4.21")
 @pytest.mark.parametrize("exponent", [1, 1.5, 2, 3])
 def test_powers_are_summed_over_the_entries(exponent):
     w = np.random.default_rng(1).normal(size=(3, 4))
