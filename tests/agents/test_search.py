@@ -168,37 +168,40 @@ def test_without_visits_every_bonus_is_zero_and_the_search_takes_the_largest_pri
 
 @pytest.mark.equation("8.6.4")
 def test_each_simulation_takes_the_action_of_largest_q_plus_u():
-    values = {(0,): 0.4, (1,): -0.2, (1, 0): -0.6}
+    values = {(0,): 0.07, (1,): -0.1, (1, 0): -0.6}
 
     def evaluator(states):
         priors = np.tile([0.5, 0.3, 0.2, 0, 0, 0, 0], (len(states), 1))
         return priors, np.array([values.get(tuple(state.history()), 0.0) for state in states])
 
     search = Search(CONNECT_FOUR, evaluator, c=1.0)
-    # First the largest prior: Q(0) = -0.4. Then Q + U = -0.4 + 0.5 / 2, 0.3, 0.2: action 1, Q(1) = 0.2. Then
-    # -0.046, 0.2 + 0.3 sqrt(2) / 2 = 0.412, 0.283: action 1 again and 0 after it, Q(1) = (0.2 - 0.6) / 2.
-    # At last -0.4 + 0.5 sqrt(3) / 2 = 0.033, -0.2 + 0.3 sqrt(3) / 3 = -0.027, 0.2 sqrt(3) = 0.346: action 2.
-    expected = [((1, 0, 0), (-0.4, 0, 0)), ((1, 1, 0), (-0.4, 0.2, 0)), ((1, 2, 0), (-0.4, -0.2, 0))]
-    for visits, means in [*expected, ((1, 2, 1), (-0.4, -0.2, 0))]:
+    # First the largest prior: Q(0) = -0.07. Then Q + U = -0.07 + 0.5 / 2, 0.3, 0.2: action 1, Q(1) = 0.1.
+    # Then -0.07 + 0.5 sqrt(2) / 2 = 0.284, 0.1 + 0.3 sqrt(2) / 2 = 0.312, 0.2 sqrt(2) = 0.283: action 1
+    # again, and 0 after it, Q(1) = (0.1 - 0.6) / 2. At last -0.07 + 0.5 sqrt(3) / 2 = 0.363,
+    # -0.25 + 0.3 sqrt(3) / 3 < 0, 0.2 sqrt(3) = 0.346: action 0 again. Half or twice Q takes other actions.
+    expected = [((1, 0, 0), (-0.07, 0, 0)), ((1, 1, 0), (-0.07, 0.1, 0)), ((1, 2, 0), (-0.07, -0.25, 0))]
+    for visits, means in [*expected, ((2, 2, 0), (-0.035, -0.25, 0))]:
         search.run(1)
         assert search.visits[0, :3].tolist() == list(visits)
         np.testing.assert_allclose(search.values[0, :3], means, atol=1e-15)
 
 
 @pytest.mark.equation("8.6.3")
-def test_q_is_the_mean_value_of_all_states_evaluated_below_an_action():
+@pytest.mark.parametrize("played", [(), (3,)], ids=["first player", "second player"])
+def test_q_is_the_mean_value_of_all_states_evaluated_below_an_action(played):
     below = {action: [] for action in range(7)}
 
     def evaluator(states):
         priors, values = pseudo_random(states)
         for state, value in zip(states, values, strict=True):
-            if state.history():
-                # The first player moves after an even number of moves.
-                below[state.history()[0]].append(value * (-1) ** len(state.history()))
+            moves = state.history()[len(played) :]
+            if moves:
+                # The player at the root moves again after an even number of moves.
+                below[moves[0]].append(value * (-1) ** len(moves))
         return priors, values
 
-    search = Search(CONNECT_FOUR, evaluator)
-    search.run(120)
+    search = Search(CONNECT_FOUR, evaluator, [CONNECT_FOUR.after(*played)])
+    search.run(300)
     assert search.visits[0].tolist() == [len(below[action]) for action in range(7)]
     assert min(search.visits[0]) > 0
     np.testing.assert_allclose(search.values[0], [np.mean(below[action]) for action in range(7)], rtol=1e-12)

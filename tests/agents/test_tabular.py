@@ -154,13 +154,18 @@ def test_a_sweep_is_the_bellman_sum_with_the_maximum_for_each_next_state():
 def test_the_bellman_operator_is_a_contraction_by_gamma_in_the_maximum_norm(seed, discount, scale):
     mdp = random_mdp(seed, discount=discount)
     x, y = scale * np.random.default_rng(seed).standard_cauchy(size=(2, 4, 3))
-    distance = np.abs(x - y).max()
-    assert np.abs(mdp.bellman(x) - mdp.bellman(y)).max() <= discount * distance * (1 + 1e-12) + 1e-9 * scale
+    distance, change = np.abs(x - y).max(), np.abs(mdp.bellman(x) - mdp.bellman(y))
+    assert change.max() <= discount * distance * (1 + 1e-12) + 1e-9 * scale
     # The two steps of Eq. 8.3.5: a mean is at most the maximum, and maxima differ at most as their arguments.
     gaps = np.abs(x.max(axis=1) - y.max(axis=1))
     means = mdp.transitions @ gaps
+    assert np.all(change <= discount * means * (1 + 1e-12) + 1e-9 * scale)
     assert means.max() <= gaps.max() * (1 + 1e-12)
     assert gaps.max() <= distance
+    # No smaller factor is a bound: where no episode ends, a constant is multiplied by gamma.
+    endless = random_mdp(seed, discount=discount, ending=0.0)
+    shifted = endless.bellman(x + scale) - endless.bellman(x)
+    np.testing.assert_allclose(shifted, discount * scale, atol=1e-13 * np.abs(x).max() + 1e-12 * scale)
 
 
 @pytest.mark.equation("8.3.6")
@@ -170,8 +175,12 @@ def test_maxima_differ_by_at_most_the_largest_difference(pairs):
     f, g = np.transpose(pairs)
     if f.max() < g.max():
         f, g = g, f
-    at_best = f[f.argmax()] - g[f.argmax()]
-    assert f.max() - g.max() <= at_best <= np.abs(f - g).max()
+    # In a loop without reward the Bellman operator is the maximum over actions.
+    loop = FiniteMDP(np.ones((1, len(f), 1)), np.zeros((1, len(f))), 1.0)
+    best_f, best_g = (loop.bellman(values[None])[0, 0] for values in (f, g))
+    [at] = loop.greedy(f[None])
+    assert best_f == f[at]
+    assert best_f - best_g <= f[at] - g[at] <= np.abs(f - g).max()
 
 
 def test_the_last_step_of_the_proof_is_an_inequality_and_not_the_printed_equation():

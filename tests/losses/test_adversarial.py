@@ -164,18 +164,18 @@ def test_the_bound_of_ten_equal_categories_tops_at_log_10():
 
 
 @pytest.mark.equation("7.5.2")
-@pytest.mark.equation("7.5.3")
 def test_codes_of_the_generator_replace_codes_of_the_posterior():
-    f = np.random.default_rng(2).normal(size=JOINT.shape)
-    marginal = JOINT.sum(axis=0)
-    # E over c, x from G(c), and then c' from the posterior of x, against the same codes c.
-    drawn = np.einsum("c,cx,xd,dx->", PRIOR, MADE, POSTERIOR, f)
-    assert drawn == pytest.approx(np.einsum("c,cx,cx->", PRIOR, MADE, f), abs=1e-15)
-    assert drawn == pytest.approx(np.einsum("x,xc,cx->", marginal, POSTERIOR, f), abs=1e-15)
-    # The middle steps of the notes: a factor of one, the sum over x' of p(x'|c), and x renamed x'.
-    middle = np.einsum("c,cx,cx,cy->", PRIOR, MADE, f, MADE)
-    assert middle == pytest.approx(np.einsum("c,cx,cy,cy->", PRIOR, MADE, f, MADE), abs=1e-15)
-    assert drawn == pytest.approx(middle, abs=1e-15)
+    logits = np.random.default_rng(2).normal(size=POSTERIOR.shape)
+    # The mean of log Q(c'|x) over x from G(c) and c' from the posterior of x, against the same codes c.
+    redrawn = np.einsum("c,cx,xd,xd->", PRIOR, MADE, POSTERIOR, log_softmax(logits, axis=1))
+    loss = bound(logits) - information.entropy(PRIOR)
+    assert loss == pytest.approx(redrawn, abs=1e-14)
+    # Codes that the image was not made from do not replace them.
+    others = np.einsum("x,c,xc->", JOINT.sum(axis=0), PRIOR, log_softmax(logits, axis=1))
+    assert abs(loss - others) > 0.01
+    # The middle step of Eq. 7.5.3: a factor of one, the sum over x' of p(x'|c).
+    f = log_softmax(logits, axis=1).T
+    assert loss == pytest.approx(np.einsum("c,cx,cx,cy->", PRIOR, MADE, f, MADE), abs=1e-14)
 
 
 @pytest.mark.equation("7.5.4")

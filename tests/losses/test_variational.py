@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 from scipy.stats import norm
 
+from curvezoo.layers import GaussianSampling
 from curvezoo.losses import variational
 from curvezoo.losses.regression import GaussianNLL
 from curvezoo.theory.probabilistic_pca import ProbabilisticPCA
@@ -92,6 +93,23 @@ def test_the_loss_is_the_elbo_of_the_linear_gaussian_model(model):
     assert np.abs(z).max() * np.sqrt(len(values)) < 4.5
 
 
+@pytest.mark.equation("7.3.2")
+@pytest.mark.parametrize("beta", [0.5, 1.0, 4.0])
+def test_the_loss_is_the_reconstruction_error_plus_beta_times_the_divergence(beta):
+    latents = draws(1)[0]
+    nll = GaussianNLL(scale=NOISE, dtype="float64")
+    log_likelihood = -np.asarray(nll.call(POINTS, latents @ LOADING.T + OFFSET))
+    terms = np.concatenate([log_likelihood[:, None], variational.gaussian_kl(MEAN, LOG_VARIANCE)], axis=1)
+    error = -norm(latents @ LOADING.T + OFFSET, NOISE).logpdf(POINTS).sum(axis=1)
+    # log q - log p is quadratic in the latents, and two nodes average it exactly.
+    nodes = MEAN + np.exp(LOG_VARIANCE / 2) * np.array([-1.0, 1.0])[:, None, None]
+    divergence = log_density_ratio(nodes).mean(axis=0).sum(axis=1)
+    loss = variational.NegativeELBO(beta, dtype="float64")
+    assert float(loss(np.zeros((6, 5)), terms)) == pytest.approx(
+        np.mean(error + beta * divergence), rel=1e-12
+    )
+
+
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_the_loss_sums_over_latents_and_averages_over_images(beta):
     terms = np.random.default_rng(3).uniform(size=(6, 4))
@@ -127,14 +145,16 @@ def test_a_variable_beta_may_change_after_compilation():
 
 
 @pytest.mark.equation("7.3.11")
-def test_the_gradient_through_the_draws_is_that_of_the_closed_form(model):
-    # The noise at the nodes of a quadrature that is exact for polynomials of degree 3.
+def test_the_gradient_through_the_draws_is_that_of_the_closed_form(model, monkeypatch):
+    # The layer draws the noise at the nodes of a quadrature that is exact for polynomials of degree 3.
     nodes, _ = np.polynomial.hermite_e.hermegauss(2)
     noise = np.stack(np.meshgrid(nodes, nodes, nodes), axis=-1).reshape(8, 1, 3)
+    monkeypatch.setattr(keras.random, "normal", lambda shape, **_: tf.broadcast_to(noise, shape))
     mean, log_variance = tf.constant(MEAN), tf.constant(LOG_VARIANCE[:1])
     with tf.GradientTape() as tape:
         tape.watch([mean, log_variance])
-        latents = mean + tf.exp(log_variance / 2) * noise
+        encoded = [tf.broadcast_to(x, (8, 6, 3)) for x in (mean, log_variance)]
+        latents = GaussianSampling(dtype="float64")(encoded)
         locations = tf.einsum("kbz,dz->kbd", latents, LOADING) + OFFSET
         nll = GaussianNLL(scale=NOISE, dtype="float64")
         reconstruction = -nll.call(np.broadcast_to(POINTS, (8, 6, 5)), locations)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, logit, softmax
+from scipy.stats import norm
 
 from curvezoo.theory import families, fisher, geometry, natural_gradient
 from curvezoo.theory.likelihood import negative_log_likelihood
@@ -123,12 +124,16 @@ def test_the_loss_depends_on_the_model_but_euclidean_distance_on_the_parameters(
         return -0.5 * (targets - np.maximum(inputs @ w.T, 0) @ v) ** 2 - 0.5 * np.log(2 * np.pi)
 
     theta = rng.normal(size=16)
+    # The loss is a function of the model's predictions alone.
+    predictions = np.maximum(x @ theta[:12].reshape(4, 3).T, 0) @ theta[12:]
+    model_loss = -norm.logpdf(y, predictions).mean()
     # Scale the inputs of the ReLU units up and their outputs down, or exchange two units.
     scaled = theta * np.concatenate([np.full(12, 4.0), np.full(4, 0.25)])
     swapped = theta[np.r_[3:6, 0:3, 6:12, 13, 12, 14, 15]]
     for same in (scaled, swapped):
         losses = [negative_log_likelihood(log_density, (x, y), t) for t in (theta, same)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+        assert losses[0] == pytest.approx(model_loss, rel=1e-12)
         assert natural_gradient.parameter_distance(theta, same) > 1
 
 
@@ -148,6 +153,9 @@ def test_the_fisher_distance_is_a_metric_on_models(seed):
     assert distance(p, q) == pytest.approx(distance(q, p), rel=1e-12)
     assert distance(p, q) + distance(q, t) >= distance(p, t) - 1e-12
     assert (distance(p, q) > 1e-6) == (not np.allclose(p, q, atol=1e-8))
+    # Their chord is a metric, too. The Fisher distance is the arc on the sphere of radius 2.
+    angle = np.arccos(min(np.sqrt(p) @ np.sqrt(q), 1.0))
+    assert distance(p, q) == pytest.approx(2 * angle, abs=1e-7)
 
 
 @pytest.mark.equation("4.6.9")

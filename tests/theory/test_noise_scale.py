@@ -44,6 +44,10 @@ def test_batch_gradients_have_the_mean_and_one_bth_of_the_covariance(size):
     np.testing.assert_allclose(np.cov(batches.T, ddof=0), covariance / size, rtol=1e-12, atol=1e-15)
     second = np.mean([np.outer(g, g) for g in gradients], axis=0)
     np.testing.assert_allclose(covariance, second - np.outer(mean, mean), rtol=1e-10, atol=1e-14)
+    if size > 1:
+        norms = (np.mean(np.sum(each**2, axis=1)) for each in (gradients, batches))
+        estimates = noise_scale.two_batch_estimates(*norms, 1, size)
+        np.testing.assert_allclose(estimates, (mean @ mean, np.trace(covariance)), rtol=1e-11)
 
 
 @pytest.mark.equation("4.5.2")

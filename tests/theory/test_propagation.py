@@ -1,6 +1,6 @@
 """Oracles: exact sums, quadrature, and averages over random networks."""
 
-from itertools import pairwise
+import itertools
 
 import numpy as np
 import pytest
@@ -43,10 +43,27 @@ def test_relu_does_not_halve_the_variance():
     assert mean**2 / (law.var() / 2) == pytest.approx(1 / np.pi, rel=1e-9)
 
 
+@pytest.mark.equation("5.1.9")
+def test_the_moments_over_all_signs_of_the_weights_obey_the_corrected_recursion():
+    # Two inputs, two hidden units and one output. Each weight and bias has a fixed size and a random sign.
+    x, sizes, bias = np.array([1.3, -0.4]), (0.7, 1.1), 0.6
+    signs = np.array(list(itertools.product((-1, 1), repeat=9)))
+    sums = signs[:, :4].reshape(-1, 2, 2) @ x
+    hidden = np.maximum(0, sizes[0] * sums + bias * signs[:, 4:6])
+    output = np.maximum(0, sizes[1] * np.sum(signs[:, 6:8] * hidden, axis=1) + bias * signs[:, 8])
+    exact = [np.mean(units**2) for units in (x, hidden, output)]
+    variances = np.square(sizes)
+    moments = propagation.forward_second_moment((2, 2, 1), variances, np.mean(x**2), bias**2)
+    np.testing.assert_allclose(moments, exact, rtol=1e-13)
+    # The printed recursion, with variances in place of second moments, does not hold.
+    printed = (2 * variances[1] * np.var(hidden) + bias**2) / 2
+    assert abs(printed / np.var(output) - 1) > 0.03
+
+
 def draw_layers(widths, networks, seed=0):
     """Returns standard normal weights [networks, L_{n-1}, L_n] and biases [networks, L_n] of each layer."""
     rng = np.random.default_rng(seed)
-    shapes = [(networks, fan_in + 1, fan_out) for fan_in, fan_out in pairwise(widths)]
+    shapes = [(networks, fan_in + 1, fan_out) for fan_in, fan_out in itertools.pairwise(widths)]
     draws = [rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
     return [(draw[:, 1:], draw[:, 0]) for draw in draws]
 

@@ -35,6 +35,8 @@ def test_eigenvalues_of_a_random_matrix_follow_the_law(examples, normalization):
     empirical = law.mass_at_zero + (np.arange(len(positive)) + 0.5) / p
     # Eigenvalues repel each other, so that the deviation is of the order of 1/P and not of 1/sqrt(P).
     np.testing.assert_allclose(law.cdf(positive), empirical, atol=0.01)
+    for low in np.quantile(positive, [0.2, 0.5, 0.8]):
+        assert integral(law, np.ones_like, low) == pytest.approx(np.mean(values > low), abs=0.01)
     scale = law.support[1]
     assert law.support[0] - 0.03 * scale < positive[0] and positive[-1] < 1.03 * scale
 

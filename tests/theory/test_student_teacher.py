@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 from curvezoo.theory import student_teacher
 
@@ -147,8 +148,13 @@ def test_each_mode_moves_by_itself_to_the_teacher_and_its_noise(regression, weig
 
 @pytest.mark.equation("6.0.13")
 def test_mode_errors_are_those_of_the_weights(regression, weights):
-    times = np.array([0.0, 0.2, 1.0, 30.0])
-    exact = (regression.teacher - regression.flow(weights, times)) @ regression.modes.vectors
+    times, p = np.array([0.0, 0.2, 1.0, 30.0]), len(weights)
+    x, labels = regression.inputs, regression.teacher @ regression.inputs + regression.noise
+    # dw/dt = X y - X X^T w, with a constant 1 as a further component of w.
+    rate = np.zeros((p + 1, p + 1))
+    rate[:p, :p], rate[:p, p] = -x @ x.T, x @ labels
+    solution = np.array([(expm(t * rate) @ np.append(weights, 1.0))[:p] for t in times])
+    exact = (regression.teacher - solution) @ regression.modes.vectors
     np.testing.assert_allclose(regression.mode_errors(weights, times), exact, atol=1e-10)
 
 

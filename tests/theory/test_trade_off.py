@@ -29,7 +29,10 @@ def test_a_path_of_many_noise_scales_costs_the_sum_over_its_steps():
     scales = np.geomspace(20, 900, 50)
     costs = trade_off.trade_off_of_path(scales)
     for size in (1, 64, 10**5):
-        assert costs.steps(size) == pytest.approx(np.sum(1 + scales / size), rel=1e-12)
+        steps, examples = costs.steps(size), costs.examples(size)
+        assert steps == pytest.approx(np.sum(1 + scales / size), rel=1e-12)
+        assert examples == pytest.approx(size * steps, rel=1e-12)
+        assert (steps / 50 - 1) * (examples / scales.sum() - 1) == pytest.approx(1, rel=1e-9)
     assert costs.critical_batch_size == pytest.approx(scales.mean(), rel=1e-12)
 
 

@@ -1,10 +1,13 @@
 """Oracles: products and sums written out, powers of transition matrices, and complex-step derivatives."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from curvezoo.losses.policy import policy_gradient_loss
 from curvezoo.theory import trajectories
 
 STATES, ACTIONS, STEPS, DISCOUNT = 2, 2, 3, 0.8
@@ -109,33 +112,47 @@ def test_the_score_of_a_single_step_does_not_give_the_policy_gradient(paths):
     np.testing.assert_allclose(np.sum(single, axis=0), exact, rtol=1e-12)
 
 
+def surrogate(paths, returns, logits=LOGITS):
+    """Returns the mean over paths of the loss of policy gradients, summed over steps, and its gradient."""
+    logits, places = tf.constant(logits), np.stack([paths.states[:, :-1], paths.actions], axis=-1)
+    # The loss is a mean over all N T steps.
+    weights = places[..., 0].size * (paths.probabilities * returns)[:, None]
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        log_probs = tf.gather_nd(tf.nn.log_softmax(logits), places)
+        loss = policy_gradient_loss(log_probs, tf.constant(weights))
+    return float(loss), tape.gradient(loss, logits).numpy()
+
+
 @pytest.mark.equation("8.2.2")
 def test_the_surrogate_has_the_gradient_of_minus_j_and_another_second_derivative(paths):
-    weights = paths.probabilities * paths.returns(DISCOUNT)
-    visited = paths.states[:, :-1]
-
-    def surrogate(logits):
-        return -np.sum(weights[:, None] * np.log(softmax(logits))[visited, paths.actions])
-
-    exact = derivative(expected_return)
-    np.testing.assert_allclose(derivative(surrogate), -exact, rtol=1e-12)
-    # Central differences of exact gradients, in one direction.
+    returns = paths.returns(DISCOUNT)
+    value, gradient = surrogate(paths, returns)
+    log_probs = np.log(softmax(LOGITS))[paths.states[:, :-1], paths.actions].sum(axis=1)
+    assert value == pytest.approx(-paths.mean(returns * log_probs), rel=1e-12)
+    np.testing.assert_allclose(gradient, -derivative(expected_return), rtol=1e-12)
+    # Central differences of exact gradients, in one direction. The paths are those of the old logits.
     shift = 1e-4 * np.eye(STATES * ACTIONS)[0].reshape(STATES, ACTIONS)
     second_j, second_surrogate = (
-        (derivative(function, LOGITS + shift) - derivative(function, LOGITS - shift)) / 2e-4
-        for function in (expected_return, surrogate)
+        (function(LOGITS + shift) - function(LOGITS - shift)) / 2e-4
+        for function in (
+            lambda logits: derivative(expected_return, logits),
+            lambda logits: surrogate(paths, returns, logits)[1],
+        )
     )
     assert np.abs(second_surrogate + second_j).max() > 0.1 * np.abs(second_j).max()
 
 
 @pytest.mark.equation("8.2.3")
 def test_the_mean_over_a_batch_of_paths_estimates_the_policy_gradient(paths):
-    batch = 50_000
+    batch, exact = 50_000, derivative(expected_return)
     returns = np.repeat(paths.returns(DISCOUNT)[:, None], STEPS, axis=1)
-    exact, variance = paths.gradient(returns)
+    variance = paths.gradient(returns).variance
     counts = np.random.default_rng(0).multinomial(batch, paths.probabilities)
-    estimates = np.einsum("nt,ntsa->nsa", returns, paths.scores())
-    error = np.sum((np.tensordot(counts, estimates, 1) / batch - exact) ** 2)
+    drawn = dataclasses.replace(paths, probabilities=counts / batch)
+    estimate = drawn.gradient(returns).mean
+    np.testing.assert_allclose(surrogate(drawn, returns[:, 0])[1], -estimate, rtol=1e-11, atol=1e-13)
+    error = np.sum((estimate - exact) ** 2)
     # The squared error has the mean variance / batch.
     assert 0 < error < 10 * variance / batch
     assert np.sum(exact**2) > 100 * variance / batch
@@ -162,8 +179,24 @@ def conditional_scores(paths, t, earlier):
         yield weights.sum(), REWARDS[s, a, following], np.tensordot(weights / weights.sum(), scores, 1)
 
 
+def joint_probabilities(t, earlier):
+    """Returns P(S_t') P(S_t|S_t') for t' < t by powers of the transition matrix, [s', a', s'', s, a]."""
+    policy = softmax(LOGITS)
+    chain = np.einsum("sa,sat->st", policy, TRANSITIONS)
+    state = INITIAL @ np.linalg.matrix_power(chain, earlier)
+    first = (state[:, None] * policy)[..., None] * TRANSITIONS
+    following = np.linalg.matrix_power(chain, t - earlier - 1)[..., None] * policy
+    return first[..., None, None] * following
+
+
 @pytest.mark.equation("8.2.5")
 def test_the_mean_factors_into_conditional_means_in_either_order_of_time(paths):
+    states, actions = paths.states, paths.actions
+    for t, earlier in ((1, 0), (2, 0), (2, 1)):
+        joint = np.zeros((STATES, ACTIONS, STATES, STATES, ACTIONS))
+        place = states[:, earlier], actions[:, earlier], states[:, earlier + 1], states[:, t], actions[:, t]
+        np.add.at(joint, place, paths.probabilities)
+        np.testing.assert_allclose(joint, joint_probabilities(t, earlier), rtol=1e-12)
     for t, earlier in itertools.product(range(STEPS), range(STEPS)):
         direct = paths.mean(paths.scores()[:, t] * paths.rewards[:, earlier, None, None])
         factored = sum(p * reward * score for p, reward, score in conditional_scores(paths, t, earlier))
@@ -246,8 +279,9 @@ def test_advantages_give_the_policy_gradient_with_less_variance_than_returns(pat
     returns = paths.gradient(paths.rewards_to_go())
     advantages = paths.gradient(q[times, visited, paths.actions] - v[times, visited])
     sampled = paths.gradient(paths.rewards_to_go() - v[times, visited])
-    np.testing.assert_allclose(advantages.mean, returns.mean, rtol=1e-11)
-    np.testing.assert_allclose(sampled.mean, returns.mean, rtol=1e-11)
+    exact = derivative(lambda logits: expected_return(logits, discount=1.0))
+    for estimate in (advantages, sampled, returns):
+        np.testing.assert_allclose(estimate.mean, exact, rtol=1e-11)
     assert advantages.variance < sampled.variance < returns.variance
 
 

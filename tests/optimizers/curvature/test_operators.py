@@ -157,11 +157,12 @@ def test_the_fisher_matrix_is_the_expected_outer_product_of_scores():
 def test_the_fisher_matrix_is_the_hessian_of_the_divergence():
     x, _ = data()
     model = mlp()
-    p = tf.stop_gradient(tf.nn.softmax(model(x)))
+    log_p = tf.stop_gradient(tf.nn.log_softmax(model(x)))
 
     def divergence():
-        log_ratio = tf.math.log(p) - tf.nn.log_softmax(model(x, training=False))
-        return tf.reduce_mean(tf.reduce_sum(p * log_ratio, axis=-1))
+        """As in the notes, the model that moves comes first; the operator differentiates the other order."""
+        log_moved = tf.nn.log_softmax(model(x, training=False))
+        return tf.reduce_mean(tf.reduce_sum(tf.exp(log_moved) * (log_moved - log_p), axis=-1))
 
     fisher = Fisher(model, (x, np.zeros(N, int))).dense()
     np.testing.assert_allclose(fisher, brute_force_hessian(model, divergence), atol=1e-13)
