@@ -54,7 +54,12 @@ def axes(name, tensor, legend):
 
 
 def agree(shape, other):
-    """Returns whether two shapes can be equal once all lengths are known."""
+    """Returns whether two shapes can be equal once all lengths are known.
+
+    Args:
+        shape: A tuple or a `tf.TensorShape`, with `None` for a length that is not known.
+        other: Another one.
+    """
     if not _known(shape) or not _known(other):
         return True
     return len(shape) == len(other) and all(
