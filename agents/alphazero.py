@@ -39,8 +39,9 @@ from .games import Game, require_game
 from .players import SearchPlayer
 from .self_play_settings import SelfPlaySettings
 
-# Separates the random draws of self-play from those of the arena.
-_PLAY, _ARENA = 0, 1
+# Separates the random draws of self-play, the arena and learning. NumPy pads seeds with zeros, so a seed
+# without one of these would be that of self-play.
+_PLAY, _ARENA, _LEARN = 0, 1, 2
 
 
 class AlphaZero:
@@ -287,7 +288,7 @@ class AlphaZero:
 
     def _learn(self):
         """Learns from the window; returns the mean losses."""
-        random = np.random.default_rng((self.seed, self.iteration))
+        random = np.random.default_rng((self.seed, self.iteration, _LEARN))
         sums = np.zeros(2)
         for _ in range(self.settings.updates):
             batch = self.window.sample(random, self.settings.batch_size)
