@@ -4,55 +4,24 @@
   return the plain Python value and make no array.
 - For arrays: `finite`, `positive`, `distributions`, `covariance`, ... They return float64 arrays, and their
   messages name the first bad entry: `sigma[2] must be positive, got 0`.
-- For other messages in the same style: `require`, `described`, `did_you_mean`, `first_index`.
+- For other messages in the same style: `require`, and from `wording` `described`, `did_you_mean` and
+  `first_index`.
 
 The first argument `name` is the name of the caller's argument, for the message. Every check raises
-`ValueError`. A message never prints a whole array or a long value.
+`ValueError`.
 """
 
-import difflib
 import math
 import numbers
 import os
 import pathlib
-import reprlib
 
 import numpy as np
 
+from .wording import described, did_you_mean, first_index, kind_of, listed, range_rule
+
 # Tolerance on sums of probabilities, which a network may have computed in single precision.
 ROUNDING = 1e-5
-
-_ABBREVIATED = reprlib.Repr()
-_ABBREVIATED.maxstring = _ABBREVIATED.maxother = _ABBREVIATED.maxlong = 120
-
-
-def described(value):
-    """Returns a value as messages show it: its abbreviated `repr`, or the shape of an array or tensor."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    shape = getattr(value, "shape", None)
-    if shape is None or callable(shape):
-        return _ABBREVIATED.repr(value)
-    return f"{type(value).__name__} of shape {shape}"
-
-
-def did_you_mean(value, valid, count=1):
-    """Returns `"; did you mean 'adam'?"` for the strings in `valid` nearest to `value`, or an empty string.
-
-    Args:
-        value: The value that was not valid.
-        valid: The valid values; those that are not strings are ignored.
-        count: The largest number of suggestions.
-    """
-    names = [choice for choice in valid if isinstance(choice, str)]
-    near = difflib.get_close_matches(value, names, count) if isinstance(value, str) else []
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def first_index(bad):
-    """Returns the index of the first true entry as text, such as `[2, 0]`; an empty string for a number."""
-    index = np.unravel_index(np.argmax(bad), np.shape(bad))
-    return f"[{', '.join(map(str, index))}]" if index else ""
 
 
 def require(name, array, valid, rule):
@@ -103,7 +72,7 @@ def number(name, value, low=-math.inf, high=math.inf, bounds="[]"):
     above = real and (value >= low if bounds[0] == "[" else value > low)
     below = real and (value <= high if bounds[1] == "]" else value < high)
     if not above or not below:
-        raise ValueError(f"{name} must be {_range_rule(low, high, bounds)}, got {described(value)}")
+        raise ValueError(f"{name} must be {range_rule(low, high, bounds)}, got {described(value)}")
     return float(value)
 
 
@@ -166,7 +135,7 @@ def one_of(name, value, valid):
             if value == choice and isinstance(value, bool) == isinstance(choice, bool):
                 return choice
     raise ValueError(
-        f"{name} must be one of {_listed(valid)}, got {described(value)}{did_you_mean(value, valid)}"
+        f"{name} must be one of {listed(valid)}, got {described(value)}{did_you_mean(value, valid)}"
     )
 
 
@@ -183,7 +152,7 @@ def distinct_names(name, values, valid):
     """
     valid = tuple(valid)
     if not isinstance(values, tuple | list):
-        raise ValueError(f"{name} must be a tuple of names among {_listed(valid)}, got {described(values)}")
+        raise ValueError(f"{name} must be a tuple of names among {listed(valid)}, got {described(values)}")
     for index, value in enumerate(values):
         one_of(f"{name}[{index}]", value, valid)
     if len(set(values)) < len(values):
@@ -207,7 +176,7 @@ def known_name(kind, name, valid):
     valid = tuple(valid)
     if not isinstance(name, str) or name not in valid:
         hint = did_you_mean(name, valid) or "."
-        raise ValueError(f"Unknown {kind} {described(name)}{hint} Valid names: {_listed(valid)}")
+        raise ValueError(f"Unknown {kind} {described(name)}{hint} Valid names: {listed(valid)}")
     return name
 
 
@@ -247,7 +216,7 @@ def finite(name, value, ndim=None):
     except OverflowError:
         raise ValueError(f"{name} must hold numbers of magnitude below 1.8e308") from None
     if array is None:
-        raise ValueError(f"{name} must hold real numbers in rows of one length, got {_kind_of(value)}")
+        raise ValueError(f"{name} must hold real numbers in rows of one length, got {kind_of(value)}")
     if ndim is not None and array.ndim != ndim:
         axes = {0: "be a number", 1: "have 1 axis"}.get(ndim, f"have {ndim} axes")
         raise ValueError(f"{name} must {axes}, got shape {array.shape}")
@@ -388,29 +357,3 @@ def broadcastable(**arrays):
     except ValueError:
         shapes = ", ".join(f"{name} {np.shape(array)}" for name, array in arrays.items())
         raise ValueError(f"shapes must broadcast to one, got {shapes}") from None
-
-
-def _range_rule(low, high, bounds):
-    """Returns the rule of `number` in words."""
-    at_least = bounds[0] == "["
-    if low == 0 and high == math.inf:
-        return f"a {'nonnegative' if at_least else 'positive'} finite number"
-    if low > -math.inf and high < math.inf:
-        return f"a number in {bounds[0]}{low:.9g}, {high:.9g}{bounds[1]}"
-    if low > -math.inf:
-        return f"a finite number {'of at least' if at_least else 'above'} {low:.9g}"
-    if high < math.inf:
-        return f"a finite number {'of at most' if bounds[1] == ']' else 'below'} {high:.9g}"
-    return "a finite number"
-
-
-def _listed(valid):
-    """Returns the list of valid values for a message: strings without quotes, the others as their `repr`."""
-    return ", ".join(choice if isinstance(choice, str) else repr(choice) for choice in valid)
-
-
-def _kind_of(value):
-    """Returns the text for a value that holds no real numbers: None, the dtype of an array, or the type."""
-    if value is None:
-        return "None"
-    return f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__

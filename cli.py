@@ -176,10 +176,12 @@ def _pairs(words):
 
 
 def _start_again(error, words):
-    """Replaces this process by one that waits for the lost worker and resumes with it."""
+    """Replaces this process by one that waits for the lost worker and trains on with it."""
     print(f"curvezoo train: {error}; waiting for it to come back", file=sys.stderr, flush=True)
     words = [word for word in words if word != "--resume"]
-    os.execv(sys.executable, [sys.executable, "-m", __package__, *words, "--resume"])
+    if error.resumable:
+        words.append("--resume")
+    os.execv(sys.executable, [sys.executable, "-m", __package__, *words])
 
 
 def _add_evaluate(commands):

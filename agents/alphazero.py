@@ -28,18 +28,20 @@ import tensorflow as tf
 
 from .. import arguments
 from ..losses.self_play import self_play_loss
+from ..optimizers import replicas
 from ..progress import Progress
 from ..variables import assign, named_variables, state_of
 from . import actors, agent_files, arena, elo, self_play, workers
-from .descent import descend, own_part
+from .descent import descend
 from .evaluators import from_model
 from .game_window import GameWindow, pack, unpack
 from .games import Game, require_game
 from .players import SearchPlayer
 from .self_play_settings import SelfPlaySettings
 
-# Separates the random draws of self-play from those of the arena.
-_PLAY, _ARENA = 0, 1
+# Separates the random draws of self-play, the arena and learning. NumPy pads seeds with zeros, so a seed
+# without one of these would be that of self-play.
+_PLAY, _ARENA, _LEARN = 0, 1, 2
 
 
 class AlphaZero:
@@ -83,11 +85,7 @@ class AlphaZero:
         self._evaluator = from_model(game, network)
         self.seed = arguments.seed("seed", seed)
         self.strategy = strategy or tf.distribute.get_strategy()
-        replicas = self.strategy.num_replicas_in_sync
-        if self.settings.batch_size % replicas:
-            raise ValueError(
-                f"batch_size must be a multiple of the {replicas} replicas, got {self.settings.batch_size}"
-            )
+        replicas.check_divisible("batch_size", self.settings.batch_size, self.strategy)
         with self.strategy.scope():
             self.optimizer = keras.optimizers.Adam() if optimizer is None else optimizer
             self.optimizer.build(network.trainable_variables)
@@ -290,7 +288,7 @@ class AlphaZero:
 
     def _learn(self):
         """Learns from the window; returns the mean losses."""
-        random = np.random.default_rng((self.seed, self.iteration))
+        random = np.random.default_rng((self.seed, self.iteration, _LEARN))
         sums = np.zeros(2)
         for _ in range(self.settings.updates):
             batch = self.window.sample(random, self.settings.batch_size)
@@ -304,7 +302,9 @@ class AlphaZero:
         return self.strategy.reduce("MEAN", self.strategy.run(self._step, batch), axis=None)
 
     def _step(self, *batch):
-        observations, policies, returns = own_part(batch, self.settings.batch_size)
+        observations, policies, returns = replicas.own_rows(
+            batch, self.settings.batch_size // replicas.number()
+        )
         weights = self.network.trainable_variables
         with tf.GradientTape() as tape:
             logits, values = self.network(observations, training=True)

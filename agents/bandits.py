@@ -376,7 +376,15 @@ def play(bandit, strategy, steps, runs=1, seed=0):
 
 
 def largest(values, rng):
-    """Returns the index of the largest value in each row of [R, K], at random among equal ones."""
+    """Returns the index of the largest value in each row, at random among equal ones.
+
+    Args:
+        values: Values of the arms in each run, [R, K].
+        rng: A `numpy.random.Generator`.
+
+    Returns:
+        Indices, [R].
+    """
     ties = values == values.max(axis=1, keepdims=True)
     return np.argmax(ties * rng.uniform(0.5, 1.0, values.shape), axis=1)
 

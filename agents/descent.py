@@ -15,21 +15,6 @@ def adam(rate):
     return keras.optimizers.Adam(rate, epsilon=1e-5)
 
 
-def own_part(tensors, size):
-    """Returns this replica's equal part of tensors, along their first axis.
-
-    Args:
-        tensors: A list of tensors with the same first axis.
-        size: Length of that axis, a multiple of the number of replicas.
-    """
-    number = replicas.number()
-    if number == 1:
-        return list(tensors)
-    size //= number
-    begin = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32) * size
-    return [tensor[begin : begin + size] for tensor in tensors]
-
-
 def descend(optimizer, gradients, weights, limit=None):
     """Applies the mean of the replicas' gradients.
 

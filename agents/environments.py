@@ -41,7 +41,7 @@ class Environments:
         parallel: Whether each copy runs in a process of its own. Such copies have no `state`.
 
     Raises:
-        ValueError: If there is no such environment, or a package that it needs is missing.
+        ValueError: If the environment does not exist, or a package that it needs is missing.
     """
 
     def __init__(self, environment, copies=1, seed=0, parallel=False):
@@ -202,7 +202,7 @@ def packages_of(name):
         name: A Gymnasium id.
 
     Raises:
-        ValueError: If there is no such environment.
+        ValueError: If the environment does not exist.
     """
     import gymnasium
 
@@ -226,7 +226,7 @@ def maker(environment, learning=True, **settings):
         **settings: Arguments of `gymnasium.make`, such as `render_mode`.
 
     Raises:
-        ValueError: If there is no such environment.
+        ValueError: If the environment does not exist.
     """
     import copy
 

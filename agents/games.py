@@ -119,7 +119,16 @@ def require_game(game):
 
 
 def require_legal(name, action, state):
-    """Checks that an action, given by the argument `name`, is legal in a state."""
+    """Checks that an action is legal in a state.
+
+    Args:
+        name: The name of the action's argument, for the message.
+        action: The action.
+        state: The `Game`'s state.
+
+    Raises:
+        ValueError: If it is not; the message lists the legal actions.
+    """
     legal = state.legal_actions()
     if isinstance(action, bool | np.bool_) or action not in legal:
         rule = f"one of the legal actions {', '.join(map(str, legal))}" if legal else "in a game under way"

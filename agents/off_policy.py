@@ -7,8 +7,9 @@ A the shape of an action.
 import numpy as np
 import tensorflow as tf
 
+from ..optimizers import replicas
 from .agent import Agent
-from .descent import descend, own_part
+from .descent import descend
 from .multi_step import MultiStep
 from .policies import Policy
 from .replay import Batch, PrioritizedReplay, Replay
@@ -27,11 +28,7 @@ class OffPolicy(Agent):
 
     def _build(self, policy):
         settings = self.settings
-        count = self.strategy.num_replicas_in_sync
-        if settings.batch_size % count:
-            raise ValueError(
-                f"batch_size must be a multiple of the {count} replicas, got {settings.batch_size}"
-            )
+        replicas.check_divisible("batch_size", settings.batch_size, self.strategy)
         if settings.capacity < self.copies:
             raise ValueError(f"capacity must be at least the {self.copies} copies, got {settings.capacity}")
         self._build_networks(policy)
@@ -49,7 +46,7 @@ class OffPolicy(Agent):
         self._greedy = self._program(
             lambda observations: self._acted(self.policy(observations)), [batch]
         ).get_concrete_function()
-        if count > 1:
+        if self.strategy.num_replicas_in_sync > 1:
             self._update = self._distributed_steps
             self._distributed = tf.function(
                 lambda batch: self.strategy.run(self._learned, (batch,)), autograph=False
@@ -130,7 +127,7 @@ class OffPolicy(Agent):
 
     def _part(self, batch):
         """Returns this replica's part of a batch."""
-        return Batch(*own_part(batch, self.settings.batch_size))
+        return replicas.own_rows(batch, self.settings.batch_size // replicas.number())
 
     def _descend(self, optimizer, gradients, weights):
         """Applies the mean of the replicas' gradients, clipped to the largest norm."""

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..losses import policy as objectives
-from .descent import adam, descend, own_part
+from ..optimizers import replicas
+from .descent import adam, descend
 from .on_policy import Batch, OnPolicy, normalized
 from .settings import PPOSettings
 
@@ -50,11 +51,7 @@ class PPO(OnPolicy):
         super()._build(policy)
         settings, size = self.settings, self.settings.minibatch
         self._check_minibatch(size)
-        if size % self.strategy.num_replicas_in_sync:
-            raise ValueError(
-                f"minibatch must be a multiple of the number of replicas, "
-                f"{self.strategy.num_replicas_in_sync}, got {size}"
-            )
+        replicas.check_divisible("minibatch", size, self.strategy)
         self.optimizer = adam(settings.learning_rate)
         self.optimizer.build(self.policy.trainable_variables + self.value.trainable_variables)
         self.kl_weight = settings.kl_weight
@@ -116,7 +113,9 @@ class PPO(OnPolicy):
         if settings.normalize_advantages:
             # Over the whole minibatch, which every replica holds.
             advantages = normalized(advantages)
-        indices, advantages = own_part([indices, advantages], settings.minibatch)
+        indices, advantages = replicas.own_rows(
+            [indices, advantages], settings.minibatch // replicas.number()
+        )
         old = Batch(*(tf.gather(array, indices) for array in batch))
         weights = self.policy.trainable_variables + self.value.trainable_variables
         with tf.GradientTape() as tape:

@@ -64,8 +64,8 @@ class FiniteMDP:
     """A Markov decision process with finitely many states and actions, known completely.
 
     Args:
-        transitions: Probabilities P(s'|s, a) that the episode goes on in state s', [S, A, S]. A sum over s'
-            below 1 leaves the rest for the end of the episode, after which there are no rewards.
+        transitions: Probabilities P(s'|s, a) that the episode goes on in state s', [S, A, S]. If their sum
+            over s' is below 1, the episode ends with the remaining probability.
         rewards: Expected rewards R(s, a), [S, A].
         discount: Discount factor gamma in [0, 1].
         initial: Probabilities rho_0 of the first state, [S]; uniform by default.
@@ -148,7 +148,7 @@ class FiniteMDP:
         """Returns T Q, Eq. 8.3.3 with the maximum inside the mean: one sweep of value iteration.
 
         Args:
-            q: State-action values, [S, A]. Those of actions that are not allowed are ignored.
+            q: State-action values, [S, A]. Values of actions that are not allowed do not count.
 
         Returns:
             The new values, [S, A]; minus infinity for actions that are not allowed.
@@ -162,7 +162,7 @@ class FiniteMDP:
 
         Args:
             policy: Probabilities pi(a|s), [S, A], or one action for each state, [S].
-            q: State-action values, [S, A]. Those of actions that are not allowed are ignored.
+            q: State-action values, [S, A]. Values of actions that are not allowed do not count.
 
         Returns:
             The new values, [S, A]; minus infinity for actions that are not allowed.

@@ -21,6 +21,7 @@ import math
 import tensorflow as tf
 
 from .. import arguments
+from . import tensors
 
 GENERATOR_LOSSES = ("non_saturating", "saturating")
 GRADIENT_PENALTIES = ("zero_centered", "unit_norm")
@@ -44,8 +45,9 @@ def discriminator_loss(real_logits, fake_logits, label_smoothing=0.0):
         A scalar, in nats.
 
     Raises:
-        ValueError: If `label_smoothing` is not in [0, 1).
+        ValueError: If the logits are not floating-point, or `label_smoothing` is not in [0, 1).
     """
+    real_logits, fake_logits = tensors.floating(real_logits=real_logits, fake_logits=fake_logits)
     label_smoothing = arguments.fraction("label_smoothing", label_smoothing)
     # -(1 - s) log D - s log(1 - D) = softplus(-a) + s a
     real = tf.reduce_mean(tf.nn.softplus(-real_logits) + label_smoothing * real_logits)
@@ -66,8 +68,9 @@ def generator_loss(fake_logits, kind="non_saturating"):
         A scalar, in nats.
 
     Raises:
-        ValueError: If `kind` is neither.
+        ValueError: If the logits are not floating-point, or `kind` is neither.
     """
+    fake_logits = tensors.floating(fake_logits=fake_logits)
     if arguments.one_of("kind", kind, GENERATOR_LOSSES) == "saturating":
         return -tf.reduce_mean(tf.nn.softplus(fake_logits))
     return tf.reduce_mean(tf.nn.softplus(-fake_logits))
@@ -83,10 +86,14 @@ def zero_centered_penalty(critic, images):
     Returns:
         A scalar.
 
+    Raises:
+        ValueError: If the images are not floating-point.
+
     References:
         Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do actually Converge?" (2018),
         arXiv:1801.04406.
     """
+    images = tensors.floating(images=images)
     return tf.reduce_mean(_squared_gradients(critic, images))
 
 
@@ -102,9 +109,15 @@ def unit_norm_penalty(critic, real, fake, shares):
     Returns:
         A scalar.
 
+    Raises:
+        ValueError: If a tensor is not floating-point, or the shapes do not match.
+
     References:
         Gulrajani et al., "Improved Training of Wasserstein GANs" (2017), arXiv:1704.00028.
     """
+    real, fake = tensors.alike(real=real, fake=fake)
+    shares = tensors.floating(shares=shares)
+    tensors.axes("shares", shares, "[B]")
     shares = tf.reshape(shares, [-1, *[1] * (len(real.shape) - 1)])
     squares = _squared_gradients(critic, fake + shares * (real - fake))
     # The derivative of the root is infinite at zero.
@@ -117,7 +130,11 @@ def categorical_log_likelihood(codes, logits):
     Args:
         codes: Codes as one-hot vectors, [B, K].
         logits: Logits of Q, [B, K].
+
+    Raises:
+        ValueError: If a tensor is not floating-point, or the shapes differ.
     """
+    codes, logits = tensors.alike(codes=codes, logits=logits)
     return tf.reduce_sum(codes * tf.nn.log_softmax(logits), axis=-1)
 
 
@@ -128,7 +145,11 @@ def gaussian_log_likelihood(codes, mean, log_std):
         codes: Codes, [B, C].
         mean: Means of Q, [B, C].
         log_std: Logarithms of the standard deviations of Q, [B, C].
+
+    Raises:
+        ValueError: If a tensor is not floating-point, or the shapes differ.
     """
+    codes, mean, log_std = tensors.alike(codes=codes, mean=mean, log_std=log_std)
     scaled = (codes - mean) * tf.exp(-log_std)
     return -tf.reduce_sum(0.5 * scaled**2 + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
 
@@ -146,7 +167,11 @@ def information_bound(entropy, log_likelihood):
 
     Returns:
         A scalar, in nats; negative where Q is worse than the prior.
+
+    Raises:
+        ValueError: If `log_likelihood` is not floating-point.
     """
+    log_likelihood = tensors.floating(log_likelihood=log_likelihood)
     return entropy + tf.reduce_mean(log_likelihood)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import arguments
+from . import tensors
 
 
 def td_targets(rewards, next_values, terminated, discount):
@@ -35,8 +36,14 @@ def td_targets(rewards, next_values, terminated, discount):
         The targets, of the shape of `next_values`, without gradient.
 
     Raises:
-        ValueError: If `discount` is a number outside [0, 1].
+        ValueError: If `next_values` are not floating-point, the shapes do not match, or `discount` is a
+            number outside [0, 1].
     """
+    next_values = tensors.floating(next_values=next_values)
+    steps = next_values.shape[:1]
+    for name, value in (("rewards", rewards), ("terminated", terminated)):
+        if not tensors.agree(tf.convert_to_tensor(value).shape, steps):
+            raise ValueError(f"{name} must have shape {tuple(steps)}, got {tuple(value.shape)}")
     extra = len(next_values.shape) - 1
     column = [-1, *[1] * extra]
     if isinstance(discount, numbers.Number):
@@ -58,7 +65,11 @@ def of_actions(outputs, actions):
 
     Returns:
         [B] or [B, K].
+
+    Raises:
+        ValueError: If `actions` do not have one axis.
     """
+    tensors.axes("actions", tf.convert_to_tensor(actions), "[B]")
     return tf.gather(outputs, actions, axis=1, batch_dims=1)
 
 
@@ -74,7 +85,11 @@ def double_values(online, target):
 
     Returns:
         [B].
+
+    Raises:
+        ValueError: If a tensor is not floating-point, or the shapes differ.
     """
+    online, target = tensors.alike(online=online, target=target)
     return of_actions(target, tf.argmax(online, axis=1))
 
 
@@ -133,7 +148,11 @@ def categorical_loss(logits, targets):
     Args:
         logits: [B, K].
         targets: Probabilities, [B, K].
+
+    Raises:
+        ValueError: If a tensor is not floating-point, or the shapes differ.
     """
+    logits, targets = tensors.alike(logits=logits, targets=targets)
     return -tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=-1)
 
 
@@ -153,8 +172,17 @@ def quantile_huber_loss(quantiles, targets, kappa=1.0):
         [B].
 
     Raises:
-        ValueError: If `kappa` is not a number of at least 0.
+        ValueError: If a tensor is not floating-point or does not have two axes, the numbers of rows differ,
+            or `kappa` is not a number of at least 0.
     """
+    quantiles, targets = tensors.floating(quantiles=quantiles, targets=targets)
+    for name, tensor in (("quantiles", quantiles), ("targets", targets)):
+        tensors.axes(name, tensor, "[B, K]")
+    if not tensors.agree(quantiles.shape[:1], targets.shape[:1]):
+        raise ValueError(
+            f"quantiles and targets must have one number of rows, got {quantiles.shape[0]} and "
+            f"{targets.shape[0]}"
+        )
     kappa = arguments.nonnegative_number("kappa", kappa)
     count = quantiles.shape[1]
     levels = (2 * tf.range(count, dtype=quantiles.dtype) + 1) / (2 * count)

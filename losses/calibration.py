@@ -113,7 +113,15 @@ def expected_calibration_error(
 
 
 def bin_index(probabilities, bins):
-    """Returns the bin of each probability among M bins of equal width, 0 ... M-1, closed on the right."""
+    """Returns the bin of each probability among bins of equal width that are closed on the right.
+
+    Args:
+        probabilities: Probabilities, [N].
+        bins: Number M of bins.
+
+    Returns:
+        Integers in 0 ... M-1, [N].
+    """
     return _index(probabilities, uniform_edges(bins))
 
 

@@ -11,6 +11,7 @@ from keras import ops
 
 from .. import arguments
 from .likelihood import Likelihood
+from .tensors import agree
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -126,7 +127,7 @@ class CategoricalNLL(Likelihood):
     def get_config(self):
         """Returns the arguments that rebuild this loss."""
         config = {**super().get_config(), "label_smoothing": self.label_smoothing}
-        # Configurations of earlier versions, and of subclasses, have no `ignore_class`.
+        # Configurations of earlier versions have no `ignore_class`.
         return config if self.ignore_class is None else {**config, "ignore_class": self.ignore_class}
 
 
@@ -176,10 +177,7 @@ def _check_shapes(labels, logits):
         raise ValueError(
             f"y_pred must hold logits [B, K] or [B, T, K] with K >= 2, got shape {tuple(logits)}"
         )
-    agree = len(labels) == len(logits) - 1 and all(
-        a is None or b is None or a == b for a, b in zip(labels, logits[:-1], strict=True)
-    )
-    if not agree:
+    if not agree(labels, logits[:-1]):
         raise ValueError(
             "y_true must hold an integer class label for each row of logits, "
             f"got labels of shape {tuple(labels)} for logits of shape {tuple(logits)}"

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from .. import arguments
+from .tensors import agree
 
 
 class Likelihood(keras.losses.Loss):
@@ -219,7 +220,7 @@ def match_targets(targets, shape):
         targets = ops.expand_dims(targets, -1)
     elif len(given) == len(shape) + 1 and given[-1] == 1:
         targets = ops.squeeze(targets, -1)
-    if not _agree(targets.shape, shape):
+    if not agree(targets.shape, shape):
         raise ValueError(f"y_true must have shape {shape} to match y_pred, got shape {given}")
     return targets
 
@@ -234,7 +235,7 @@ def _match_weights(weights, losses):
         weights = ops.reshape(weights, (-1,) + (1,) * (len(shape) - 1))
     # After the first axis, a length of 1 stands for one weight for all positions.
     repeated = [shape[axis] if axis and n == 1 else n for axis, n in enumerate(weights.shape[: len(shape)])]
-    if len(weights.shape) != len(shape) or not _agree(repeated, shape):
+    if len(weights.shape) != len(shape) or not agree(repeated, shape):
         valid = f"{shape} or {shape[:1]}" if len(shape) > 1 else f"{shape}"
         raise ValueError(f"sample_weight must have shape {valid} to match the losses, got shape {given}")
     return ops.broadcast_to(weights, ops.shape(losses))
@@ -254,10 +255,3 @@ def _check_rank(name, tensor):
     # Only TensorFlow has tensors whose rank is unknown.
     if getattr(tensor.shape, "rank", 0) is None:
         raise ValueError(f"{name} must have a known number of axes, got shape {tensor.shape}")
-
-
-def _agree(shape, other):
-    """Returns whether two shapes can be equal once all lengths are known."""
-    return len(shape) == len(other) and all(
-        a is None or b is None or a == b for a, b in zip(shape, other, strict=True)
-    )

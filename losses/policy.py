@@ -1,11 +1,14 @@
 """Objectives of policy gradients (Secs. 8.2 and 8.5), as functions of log-probabilities.
 
+All take floating-point tensors of one shape, and raise a ValueError for others.
+
 Legend: B steps of experience.
 """
 
 import tensorflow as tf
 
 from .. import arguments
+from . import tensors
 
 
 def policy_gradient_loss(log_probs, weights):
@@ -17,6 +20,7 @@ def policy_gradient_loss(log_probs, weights):
         log_probs: Of the actions taken, [B].
         weights: The return of the episode, the return to go, or the advantage, [B].
     """
+    log_probs, weights = tensors.alike(log_probs=log_probs, weights=weights)
     return -tf.reduce_mean(log_probs * tf.stop_gradient(weights))
 
 
@@ -30,6 +34,9 @@ def ratio_loss(log_probs, old_log_probs, advantages):
         old_log_probs: Under the policy that took them, [B].
         advantages: [B].
     """
+    log_probs, old_log_probs, advantages = tensors.alike(
+        log_probs=log_probs, old_log_probs=old_log_probs, advantages=advantages
+    )
     return -tf.reduce_mean(tf.exp(log_probs - old_log_probs) * advantages)
 
 
@@ -49,6 +56,9 @@ def clipped_loss(log_probs, old_log_probs, advantages, clip):
         ValueError: If `clip` is not a positive number.
     """
     clip = arguments.positive_number("clip", clip)
+    log_probs, old_log_probs, advantages = tensors.alike(
+        log_probs=log_probs, old_log_probs=old_log_probs, advantages=advantages
+    )
     ratio = tf.exp(log_probs - old_log_probs)
     clipped = tf.clip_by_value(ratio, 1 - clip, 1 + clip)
     return -tf.reduce_mean(tf.minimum(ratio * advantages, clipped * advantages))
@@ -66,6 +76,7 @@ def clip_fraction(log_probs, old_log_probs, clip):
         ValueError: If `clip` is not a positive number.
     """
     clip = arguments.positive_number("clip", clip)
+    log_probs, old_log_probs = tensors.alike(log_probs=log_probs, old_log_probs=old_log_probs)
     outside = tf.abs(tf.exp(log_probs - old_log_probs) - 1) > clip
     return tf.reduce_mean(tf.cast(outside, tf.float32))
 
@@ -83,6 +94,7 @@ def approximate_divergence(log_probs, old_log_probs):
     References:
         Schulman, "Approximating KL Divergence" (2020).
     """
+    log_probs, old_log_probs = tensors.alike(log_probs=log_probs, old_log_probs=old_log_probs)
     log_ratio = log_probs - old_log_probs
     return tf.reduce_mean(tf.math.expm1(log_ratio) - log_ratio)
 
@@ -101,9 +113,11 @@ def value_loss(values, returns, old_values=None, clip=None):
     Raises:
         ValueError: If `clip` is not a positive number.
     """
+    values, returns = tensors.alike(values=values, returns=returns)
     squares = (values - returns) ** 2
     if clip is not None:
         clip = arguments.positive_number("clip", clip)
+        _, old_values = tensors.alike(values=values, old_values=old_values)
         limited = old_values + tf.clip_by_value(values - old_values, -clip, clip)
         squares = tf.maximum(squares, (limited - returns) ** 2)
     return tf.reduce_mean(squares) / 2

@@ -12,6 +12,7 @@ Symbols: Gatys et al. have features F^l_ik with the channel i first and the posi
 from keras import ops
 
 from .. import arguments
+from . import tensors
 
 
 def gram(features):
@@ -31,7 +32,7 @@ def gram(features):
         Symmetric, positive semidefinite matrices, [B, C, C].
 
     Raises:
-        ValueError: If `features` do not have four axes.
+        ValueError: If `features` are not floating-point or do not have four axes.
 
     Example:
         >>> gram([[[[1.0, 2.0]], [[3.0, 4.0]]]]).numpy().tolist()  # 2 positions, 2 channels
@@ -63,18 +64,19 @@ def style_loss(features, target):
         The loss of each picture, [B].
 
     Raises:
-        ValueError: If the shapes do not match.
+        ValueError: If a tensor is not floating-point, or the shapes do not match.
 
     References:
         Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015), arXiv:1508.06576, Eq. 4.
     """
-    features, target = _four_axes("features", features), ops.convert_to_tensor(target)
+    features, target = _four_axes("features", features), tensors.floating(target=target)
     channels = features.shape[-1]
     if tuple(target.shape[1:]) != (channels, channels):
         raise ValueError(
             f"target must have shape [B, {channels}, {channels}] for features of {channels} channels, got "
             f"{tuple(target.shape)}"
         )
+    _check_pairs(features, target)
     return ops.sum(ops.square(gram(features) - target), axis=(1, 2)) / (4 * channels**2)
 
 
@@ -91,7 +93,7 @@ def content_loss(features, target):
         The loss of each picture, [B].
 
     Raises:
-        ValueError: If the shapes do not match.
+        ValueError: If a tensor is not floating-point, or the shapes do not match.
 
     References:
         Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015), arXiv:1508.06576, Eq. 1.
@@ -102,6 +104,7 @@ def content_loss(features, target):
             f"features and target must have the same shape, got {tuple(features.shape)} and "
             f"{tuple(target.shape)}"
         )
+    _check_pairs(features, target)
     return ops.sum(ops.square(features - target), axis=(1, 2, 3)) / 2
 
 
@@ -119,7 +122,8 @@ def total_variation(images, power=2.0):
         The total variation of each image, [B].
 
     Raises:
-        ValueError: If `images` do not have four axes or are too small, or `power` is below 1.
+        ValueError: If `images` are not floating-point, do not have four axes or are too small, or `power` is
+            below 1.
 
     References:
         Mahendran and Vedaldi, "Understanding deep image representations by inverting them" (2015), Eq. 3.
@@ -138,7 +142,13 @@ def _magnitude(differences, power):
 
 
 def _four_axes(name, value):
-    value = ops.convert_to_tensor(value)
-    if len(value.shape) != 4:
-        raise ValueError(f"{name} must have shape [B, H, W, C], got {tuple(value.shape)}")
+    value = tensors.floating(**{name: value})
+    tensors.axes(name, value, "[B, H, W, C]")
     return value
+
+
+def _check_pairs(features, target):
+    """Checks that there is one target for each picture or for all; one picture would repeat itself."""
+    given, wanted = features.shape[0], target.shape[0]
+    if given is not None and wanted is not None and wanted not in (1, given):
+        raise ValueError(f"target must have a first axis of length 1 or {given}, got {wanted}")

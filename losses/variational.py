@@ -19,6 +19,7 @@ from keras import ops
 
 from .. import arguments
 from .likelihood import Likelihood
+from .tensors import alike, floating
 
 
 def gaussian_kl(mean, log_variance):
@@ -35,11 +36,14 @@ def gaussian_kl(mean, log_variance):
     Returns:
         Nats, [..., Z], at least 0.
 
+    Raises:
+        ValueError: If a tensor is not floating-point, or the shapes differ.
+
     Example:
         >>> gaussian_kl([[0.0, 2.0]], [[0.0, 0.0]]).numpy().tolist()
         [[0.0, 2.0]]
     """
-    mean, log_variance = ops.convert_to_tensor(mean), ops.convert_to_tensor(log_variance)
+    mean, log_variance = alike(mean=mean, log_variance=log_variance)
     # expm1 keeps the digits of a small divergence, where sigma^2 - 1 would cancel against log sigma^2.
     return 0.5 * (ops.square(mean) + (ops.expm1(log_variance) - log_variance))
 
@@ -53,12 +57,15 @@ def sampled_gaussian_kl(latents, mean, log_variance):
     Args:
         latents: Draws z from q, [..., Z].
         mean: Mean of q; its shape broadcasts against that of `latents`.
-        log_variance: Logarithm of the variance of q, of the shape of `mean`.
+        log_variance: Logarithm of the variance of q; its shape broadcasts likewise.
 
     Returns:
         Nats, [..., Z].
+
+    Raises:
+        ValueError: If a tensor is not floating-point.
     """
-    latents, log_variance = ops.convert_to_tensor(latents), ops.convert_to_tensor(log_variance)
+    latents, mean, log_variance = floating(latents=latents, mean=mean, log_variance=log_variance)
     noise = (latents - mean) * ops.exp(-0.5 * log_variance)
     return 0.5 * (ops.square(latents) - ops.square(noise) - log_variance)
 

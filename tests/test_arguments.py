@@ -135,14 +135,6 @@ def test_the_error_for_an_unknown_name_suggests_the_nearest_and_lists_all():
         assert message_of(arguments.known_name, "data set", name, names) == message
 
 
-def test_suggestions_come_nearest_first_and_ignore_values_that_are_not_strings():
-    valid = [None, 20, "resnet20", "resnet56", "mlp"]
-    assert arguments.did_you_mean("resnet2", valid, 3) == "; did you mean 'resnet20' or 'resnet56'?"
-    assert arguments.did_you_mean("resnet2", valid) == "; did you mean 'resnet20'?"
-    assert arguments.did_you_mean("gpt", valid) == ""
-    assert arguments.did_you_mean(20, valid) == ""
-
-
 def test_a_folder_must_exist_and_a_tilde_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "sets").mkdir()
@@ -156,35 +148,6 @@ def test_a_folder_must_exist_and_a_tilde_is_expanded(tmp_path, monkeypatch):
         (None, "data_dir must be the path of a folder, got None"),
     ):
         assert message_of(arguments.folder, "data_dir", value) == message
-
-
-class WithShapeMethod:
-    """An object whose `shape` is not that of an array."""
-
-    def shape(self):
-        """Returns nothing of interest."""
-
-    def __repr__(self):
-        return "WithShapeMethod()"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (np.zeros((1000, 3)), "ndarray of shape (1000, 3)"),
-        (np.float64(0.5), "0.5"),
-        (list(range(10**6)), "[0, 1, 2, 3, 4, 5, ...]"),
-        ((1, "a", None), "(1, 'a', None)"),
-        (np.zeros, repr(np.zeros)),
-        (WithShapeMethod(), "WithShapeMethod()"),
-    ],
-)
-def test_values_in_messages_are_abbreviated(value, text):
-    assert arguments.described(value) == text
-
-
-def test_a_long_string_in_a_message_is_cut_in_the_middle():
-    assert re.fullmatch(r"'x{30,80}\.\.\.x{30,80}'", arguments.described("x" * 10**6))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from . import differentiation as differentiation
 from . import edgeworth as edgeworth
 from . import estimators as estimators
 from . import families as families
+from . import feasibility as feasibility
 from . import fisher as fisher
 from . import gaussian_information as gaussian_information
 from . import generalization as generalization

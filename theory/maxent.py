@@ -25,17 +25,16 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linprog, minimize
+from scipy.optimize import minimize
 from scipy.special import logsumexp, rel_entr, softmax
 
 from ..arguments import distributions, finite, positive, same_shape
+from .feasibility import ON_BOUNDARY, infeasible, supporting_plane
 from .tilting import tilt
 
-# Tolerances relative to the spread of the features. HiGHS works to 1e-10.
-_ON_BOUNDARY = 1e-9
+# Tolerances relative to the spread of the features.
 _REDUNDANT = 1e-10
 _CONVERGED = 1e-8
-_LINEAR_PROGRAM = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
 @dataclass(frozen=True)
@@ -126,13 +125,13 @@ def maximum_entropy(features, targets, weights=None):
     rounding = 10 * np.finfo(float).eps * (np.abs(features).max(axis=0) / scale).max()
     axes, back = _whiten((features - targets) / scale, max(_REDUNDANT, rounding))
     while True:
-        normal, lowest = _supporting_plane(axes)
-        if lowest > _ON_BOUNDARY:
-            raise ValueError(_infeasible(features, targets))
-        if lowest < -_ON_BOUNDARY:
+        normal, lowest = supporting_plane(axes)
+        if lowest > ON_BOUNDARY:
+            raise ValueError(infeasible(features, targets))
+        if lowest < -ON_BOUNDARY:
             break
         heights = axes @ normal
-        face = heights <= 2 * _ON_BOUNDARY
+        face = heights <= 2 * ON_BOUNDARY
         support[support] = face
         # Remove the normal: the states of the face lie on the plane only up to rounding errors.
         axes, rotation = _whiten((axes - np.outer(heights, normal) / (normal @ normal))[face], _REDUNDANT)
@@ -324,65 +323,6 @@ def _whiten(deviations, tolerance):
     root = np.sqrt(len(deviations))
     significant = singular > tolerance * root
     return left[:, significant] * root, right[significant].T * root / singular[significant]
-
-
-def _supporting_plane(axes):
-    """Returns the normal of a plane through the origin and the height of the lowest state above it.
-
-    The plane maximizes this height at a mean height of 1. The height is positive if the origin is outside the
-    hull, zero on its boundary, and negative inside.
-    """
-    rank = axes.shape[1]
-    center = axes.mean(axis=0)
-    # Few states matter: start from the extreme ones and add the lowest state until it is already included.
-    active = [*axes.argmin(axis=0), *axes.argmax(axis=0)]
-    while True:
-        solution = linprog(
-            np.append(np.zeros(rank), -1.0),
-            A_ub=np.column_stack([-axes[active], np.ones(len(active))]),
-            b_ub=np.zeros(len(active)),
-            A_eq=np.append(center, 0.0)[None],
-            b_eq=[1.0],
-            bounds=[(-1 / _ON_BOUNDARY, 1 / _ON_BOUNDARY)] * rank + [(None, None)],
-            options=_LINEAR_PROGRAM,
-        )
-        if not solution.success:
-            # There is no plane within the bounds if the origin is the center of the states.
-            return None, -np.inf
-        normal, bound = solution.x[:-1], solution.x[-1]
-        heights = axes @ normal
-        lowest = int(heights.argmin())
-        if bound < -_ON_BOUNDARY or heights[lowest] >= bound - _ON_BOUNDARY / 10 or lowest in active:
-            return normal, bound
-        active.append(lowest)
-
-
-def _infeasible(features, targets):
-    """Returns a message that names the first target that is infeasible given those before it."""
-    scale = np.maximum(np.abs(features).max(axis=0), np.finfo(float).tiny)
-    scaled, scaled_targets = features / scale, targets / scale
-    for j, target in enumerate(scaled_targets):
-        conditions = np.column_stack([np.ones(len(scaled)), scaled[:, :j]]).T
-        ends = [
-            linprog(
-                sign * scaled[:, j],
-                A_eq=conditions,
-                b_eq=np.append(1.0, scaled_targets[:j]),
-                method="highs-ipm",
-                options=_LINEAR_PROGRAM,
-            )
-            for sign in (1, -1)
-        ]
-        # If a target passed only because of rounding, the next program is infeasible.
-        if not all(end.success for end in ends):
-            break
-        low, high = ends[0].fun, -ends[1].fun
-        condition = " given the targets before it" if j else ""
-        interval = f"between {low * scale[j]:.10g} and {high * scale[j]:.10g}"
-        message = f"targets[{j}] must be {interval}{condition}, got {targets[j]:.10g}"
-        if not low - _ON_BOUNDARY <= target <= high + _ON_BOUNDARY:
-            break
-    return message
 
 
 def _minimize_dual(axes, log_weights):

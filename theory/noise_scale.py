@@ -369,15 +369,10 @@ def ratio_error(signal, noise, signal_variance, noise_variance, covariance):
     Raises:
         ValueError: If one of them is not a finite number.
     """
-    named = {
-        "signal": signal,
-        "noise": noise,
-        "signal_variance": signal_variance,
-        "noise_variance": noise_variance,
-        "covariance": covariance,
-    }
+    names = "signal", "noise", "signal_variance", "noise_variance", "covariance"
+    values = signal, noise, signal_variance, noise_variance, covariance
     signal, noise, signal_variance, noise_variance, covariance = (
-        float(arguments.finite(name, value, 0)) for name, value in named.items()
+        float(arguments.finite(name, value, 0)) for name, value in zip(names, values, strict=True)
     )
     if signal <= 0:
         return np.inf

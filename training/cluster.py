@@ -2,7 +2,8 @@
 
 TensorFlow waits for missing workers in silence and for ever, and trains on if workers have other settings. So
 the workers first meet at the address of worker 0: each sends its settings, and worker 0 answers once all are
-there. This module does not import TensorFlow.
+there. The connections stay open, so that `liveness` can notice a worker that dies next. This module does not
+import TensorFlow.
 """
 
 import contextlib
@@ -86,6 +87,10 @@ def meet(cluster, settings, wait, report_every=REPORT_EVERY):
         wait: Seconds after which to give up.
         report_every: Seconds between the lines on stderr that say who is missing.
 
+    Returns:
+        The open connections by the names of the workers at the other end: all others for worker 0, and
+        worker 0 for the others.
+
     Raises:
         WorkersMissing: If a worker did not come.
         ValueError: If a worker has other settings, or the name of its host is unknown.
@@ -93,12 +98,16 @@ def meet(cluster, settings, wait, report_every=REPORT_EVERY):
     arguments.positive_number("wait", wait)
     settings = json.loads(json.dumps(settings))
     patience = _Patience(cluster, wait, report_every)
-    if len(cluster.addresses) > 1:
-        (_receive if cluster.index == 0 else _send)(cluster, settings, patience)
-    for index, (host, _) in enumerate(cluster.addresses):
-        reason = _unknown(host)
-        if reason:
-            raise ValueError(f"the host of {cluster.name(index)} is unknown: {reason}")
+    with contextlib.ExitStack() as stack:
+        links = {}
+        if len(cluster.addresses) > 1:
+            links = (_receive if cluster.index == 0 else _send)(cluster, settings, patience, stack)
+        for index, (host, _) in enumerate(cluster.addresses):
+            reason = _unknown(host)
+            if reason:
+                raise ValueError(f"the host of {cluster.name(index)} is unknown: {reason}")
+        stack.pop_all()
+    return links
 
 
 class WorkersMissing(TimeoutError):
@@ -127,17 +136,21 @@ class _Patience:
             print(f"waiting for {who}", file=sys.stderr, flush=True)
 
 
-def _receive(cluster, settings, patience):
+def _receive(cluster, settings, patience, stack):
     """The part of worker 0: collects the settings of all others, and answers them."""
     port, others = cluster.addresses[0][1], {}
     missing = set(range(1, len(cluster.addresses)))
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(socket.create_server(("", port), backlog=len(missing) + 8))
-        except OSError as error:
-            raise OSError(error.errno, f"port {port} of worker 0 can't be used: {error.strerror}") from None
+    try:
+        server = socket.create_server(("", port), backlog=len(missing) + 8)
+    except OSError as error:
+        raise OSError(error.errno, f"port {port} of worker 0 can't be used: {error.strerror}") from None
+    with server:
         server.settimeout(_RETRY)
         while missing:
+            gone = [index for index, (connection, _) in others.items() if _closed(connection)]
+            missing.update(gone)
+            for index in gone:
+                del others[index]
             patience.check(sorted(missing))
             with contextlib.suppress(TimeoutError):
                 connection = stack.enter_context(server.accept()[0])
@@ -147,32 +160,54 @@ def _receive(cluster, settings, patience):
                     # A worker that was restarted comes again.
                     others[index] = connection, theirs
                     missing.discard(index)
-        problem = _difference(cluster, settings, {index: theirs for index, (_, theirs) in others.items()})
-        for connection, _ in others.values():
-            with contextlib.suppress(OSError):
-                _write(connection, {"problem": problem})
-                # The other side closes first, so that the port is free at once.
-                connection.recv(1)
+                else:
+                    connection.close()
+    problem = _difference(cluster, settings, {index: theirs for index, (_, theirs) in others.items()})
+    for connection, _ in others.values():
+        with contextlib.suppress(OSError):
+            _write(connection, {"problem": problem})
     if problem:
         raise ValueError(problem)
+    return {cluster.name(index): connection for index, (connection, _) in sorted(others.items())}
 
 
-def _send(cluster, settings, patience):
+def _closed(connection):
+    """Returns whether the other side, which waits for an answer, is gone."""
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.settimeout(5)
+
+
+def _send(cluster, settings, patience, stack):
     """The part of the others: greets worker 0 until it answers."""
     while True:
         patience.check([0])
         try:
-            with socket.create_connection(cluster.addresses[0], timeout=5) as connection:
-                _write(connection, {"index": cluster.index, "settings": settings})
-                problem = _answer(connection, patience)["problem"]
+            connection = socket.create_connection(cluster.addresses[0], timeout=5)
+        except OSError:
+            # Worker 0 is not there yet.
+            time.sleep(_RETRY)
+            continue
+        stack.enter_context(connection)
+        try:
+            _write(connection, {"index": cluster.index, "settings": settings})
+            problem = _answer(connection, patience)["problem"]
             break
         except WorkersMissing:
             raise
         except (OSError, ValueError, KeyError, TypeError):
-            # Worker 0 is not there yet, or TensorFlow still listens in its place.
+            # TensorFlow still listens in worker 0's place.
+            connection.close()
             time.sleep(_RETRY)
     if problem:
         raise ValueError(problem)
+    return {cluster.name(0): connection}
 
 
 def _answer(connection, patience):
@@ -181,7 +216,8 @@ def _answer(connection, patience):
     text = b""
     while not text.endswith(b"\n"):
         try:
-            part = connection.recv(_LONGEST)
+            # One byte at a time, because the connection may carry more after this line.
+            part = connection.recv(1)
         except TimeoutError:
             _check_others(patience)
             continue

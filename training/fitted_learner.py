@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from ..layers.normalization import BatchNormalization
 from ..optimizers.keras_bridge.fused_batch_norm import fused_batch_norm
+from ..optimizers.replicas import check_divisible
 from ..publishing import measures
 from ..publishing.tokenizers import attach
 from ..variables import assign, state_of
@@ -36,10 +37,7 @@ class FittedLearner(Learner):
         splits = recipe.data.load(recipe.seed, resources.data_dir, resources.data)
         self.splits = recipe.objective.prepare(splits, recipe.seed)
         self.replicas = resources.strategy.num_replicas_in_sync
-        if self.splits.batch_size % self.replicas:
-            raise ValueError(
-                f"batch_size must be a multiple of the {self.replicas} replicas, got {self.splits.batch_size}"
-            )
+        check_divisible("batch_size", self.splits.batch_size, resources.strategy)
         keras.utils.set_random_seed(recipe.seed)
         with resources.strategy.scope():
             self.model = self._compiled(distributed=not _is_single(resources.strategy))

@@ -16,7 +16,7 @@ from ..progress import Progress
 from ..publishing import accounting, cards, saved_model
 from ..publishing.page.curves import loss_curves
 from ..publishing.page.report import Section, write_report
-from . import checkpoints
+from . import checkpoints, liveness
 from .cluster import Cluster, meet
 from .folders import check_free, check_same, saved_settings
 from .learner import Resources
@@ -27,7 +27,16 @@ from .watch import Watch
 
 
 class WorkerLost(RuntimeError):
-    """Another worker of the cluster stopped; all workers must restart from the last checkpoint."""
+    """Another worker of the cluster stopped; all workers must restart from the last checkpoint.
+
+    Args:
+        message: The message.
+        resumable: Whether the run's folder holds a run to resume.
+    """
+
+    def __init__(self, message, resumable):
+        super().__init__(message)
+        self.resumable = resumable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +118,13 @@ def train(
     _check_folder(out, recipe, resume)
     if executor is not None and not recipe.has_actors:
         raise ValueError(f"executor must be None for a model of kind {recipe.kind!r}, which has no actors")
+    links = {}
     if strategy == "multiworker":
         settings = {"model": recipe.name, **flatten(recipe.settings())}
         settings["units that are done"] = _units_done(out) if resume else 0
-        meet(Cluster.of_environment(), settings, wait)
-    scope = make_strategy(strategy)
+        links = meet(Cluster.of_environment(), settings, wait)
+    with liveness.watched(links, wait):
+        scope = make_strategy(strategy)
     chief = is_chief(scope)
     with _tensorflow_errors(out), recipe.precision():
         learner = recipe.learner(Resources(scope, data_dir, data, callbacks, executor))
@@ -148,7 +159,8 @@ def _tensorflow_errors(out):
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         last = checkpoints.latest(out / "checkpoints")
-        raise WorkerLost(f"a worker was lost; last good checkpoint: {last or 'none'}") from error
+        message = f"a worker was lost; last good checkpoint: {last or 'none'}"
+        raise WorkerLost(message, (out / "run.json").exists()) from error
     except (
         tf.errors.OutOfRangeError,
         tf.errors.PermissionDeniedError,

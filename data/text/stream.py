@@ -80,7 +80,14 @@ class SentenceStream:
 
 @functools.lru_cache(maxsize=1)
 def stream_of(source, data_dir, tokenizer, vocabulary):
-    """Returns the `SentenceStream`, of which the last is cached; the arguments are as for the class."""
+    """Returns the `SentenceStream`; the last one is cached.
+
+    Args:
+        source: As in `SentenceStream`.
+        data_dir: As in `SentenceStream`.
+        tokenizer: As in `SentenceStream`.
+        vocabulary: As in `SentenceStream`.
+    """
     return SentenceStream(source, data_dir, tokenizer, vocabulary)
 
 

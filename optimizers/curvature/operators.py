@@ -167,12 +167,9 @@ class CurvatureOperator:
             totals = np.ones(len(losses))
             if is_mean.any():
                 others = (self._divisor(*batch).numpy() for batch in batches)
-                totals = sum(others, self._divisor(*first).numpy())
-                totals[~is_mean] = 1
+                totals = np.where(is_mean, sum(others, self._divisor(*first).numpy()), 1)
             if not (totals > 0).all():
-                raise ValueError(
-                    "data must have at least one unmasked example with positive weight, got none"
-                )
+                raise ValueError("data must have an unmasked example with positive weight, got none")
             self._factors = tf.constant(1 / totals, self.dtype)
         return self._factors
 

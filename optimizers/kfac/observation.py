@@ -83,4 +83,4 @@ def draw(distribution, predictions, seed):
 
     labels = distribution.sample(tf.nest.map_structure(repeated, predictions), tf.stack(seed))
     size = tf.shape(tf.nest.flatten(predictions)[0])[0]
-    return tf.nest.map_structure(lambda part: part[replica * size :], labels)
+    return replicas.own_rows(labels, size)

@@ -82,7 +82,11 @@ def read_options(values):
 
 
 def check_source(name, weights):
-    """Checks that a trained network exists, without loading it; the arguments are those of `load`.
+    """Checks that a trained network exists, without loading it.
+
+    Args:
+        name: As in `features.load`.
+        weights: As in `features.load`.
 
     Raises:
         ValueError: If there is no such model or file, or only one of `vgg19` and `weights` is given.

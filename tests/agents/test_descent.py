@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from curvezoo.agents.descent import descend, own_part
+from curvezoo.agents.descent import descend
+from curvezoo.optimizers import replicas
 
 ROWS = np.array([[1.0, 2.0], [3.0, -4.0], [5.0, 0.0], [-1.0, 6.0]], "float32")
 
@@ -19,7 +20,7 @@ def stepped(strategy, limit):
     @tf.function
     def step(rows):
         def replica(rows):
-            [part] = own_part([rows], len(ROWS))
+            [part] = replicas.own_rows([rows], len(ROWS) // replicas.number())
             descend(optimizer, [tf.reduce_mean(part, axis=0)[:, None]], model.trainable_variables, limit)
 
         strategy.run(replica, (rows,))

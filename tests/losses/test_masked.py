@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from curvezoo.losses import MaskedCategoricalNLL
+from curvezoo.losses import CategoricalNLL, MaskedCategoricalNLL
 
 # Other backends round float64 arrays to float32.
 EXACT = 1e-12 if keras.backend.backend() == "tensorflow" else 1e-6
@@ -55,6 +55,15 @@ def test_weights_of_examples_and_tokens_multiply_the_mask(batch):
         assert float(loss(labels, logits, given)) == pytest.approx(expected, rel=EXACT)
 
 
+@pytest.mark.parametrize("reduction", ["mean_with_sample_weight", "sum_over_batch_size", "sum", "none"])
+def test_it_is_the_categorical_likelihood_that_ignores_the_padding(batch, reduction):
+    other = CategoricalNLL(0.1, reduction, ignore_class=0)
+    for weights in (None, np.array([2.0, 0.5, 3.0])):
+        expected = other(*batch, weights)
+        actual = MaskedCategoricalNLL(label_smoothing=0.1, reduction=reduction)(*batch, weights)
+        np.testing.assert_array_equal(actual, expected)
+
+
 def test_another_padding_and_the_config(batch):
     labels, logits = batch
     moved = np.where(labels == 0, 7, labels - 1)
@@ -64,7 +73,7 @@ def test_another_padding_and_the_config(batch):
     narrow = np.concatenate([np.full((3, 5, 1), -1e9), logits[..., 1:]], axis=-1)
     expected = mean_over_tokens(labels, narrow)
     assert float(loss(moved, wide)) == pytest.approx(expected, rel=EXACT)
-    with pytest.raises(ValueError, match="masked_categorical_nll must not be used where the curvature"):
-        loss.distribution(wide)
+    assert loss.get_config()["padding"] == 7
+    assert "ignore_class" not in loss.get_config()
     with pytest.raises(ValueError, match="padding must be an integer of at least 0, got -1"):
         MaskedCategoricalNLL(-1)

@@ -1,6 +1,7 @@
 """Runs in processes of their own, which are killed."""
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 
 from curvezoo.training import checkpoints
+from curvezoo.training.cluster import Cluster
 
 PROGRAM = """
 import sys
@@ -34,3 +36,28 @@ def kill_training():
         return folder
 
     return train
+
+
+@pytest.fixture(scope="session")
+def free_ports():
+    """Function that returns a number of ports that no process listens on."""
+
+    def find(count):
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+        ports = [s.getsockname()[1] for s in sockets]
+        for s in sockets:
+            s.close()
+        return ports
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def clusters(free_ports):
+    """Function that returns, for each worker, the cluster of a number of workers on this machine."""
+
+    def make(count):
+        addresses = tuple(("127.0.0.1", port) for port in free_ports(count))
+        return [Cluster(addresses, index) for index in range(count)]
+
+    return make

@@ -1,5 +1,7 @@
 """Workers meet before they train: in threads, with short waits in place of minutes."""
 
+import contextlib
+import functools
 import json
 import re
 import socket
@@ -10,19 +12,6 @@ import pytest
 from curvezoo.training.cluster import Cluster, WorkersMissing, meet
 
 SETTINGS = {"model": "mlp_digits", "epochs": 3, "widths": (4, 2)}
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
-def clusters(count):
-    addresses = tuple(("127.0.0.1", port) for port in free_ports(count))
-    return [Cluster(addresses, index) for index in range(count)]
 
 
 def outcomes(meetings):
@@ -43,14 +32,27 @@ def outcomes(meetings):
     return results
 
 
-def test_workers_with_the_same_settings_meet_and_leave_the_port_free():
+def test_workers_with_the_same_settings_meet_and_leave_the_port_free(clusters):
     workers = clusters(3)
-    assert outcomes([lambda w=w: meet(w, SETTINGS, 30) for w in workers]) == [None] * 3
-    # TensorFlow listens there next.
+    links = [None] * 3
+
+    def run(index):
+        links[index] = meet(workers[index], SETTINGS, 30)
+
+    assert outcomes([functools.partial(run, index) for index in range(3)]) == [None] * 3
+    assert [list(link) for link in links] == [
+        [workers[0].name(1), workers[0].name(2)],
+        [workers[0].name(0)],
+        [workers[0].name(0)],
+    ]
+    # TensorFlow listens there next, while the connections are open.
     socket.create_server(("", workers[0].addresses[0][1])).close()
+    for (_, link), other in zip(links[0].items(), links[1:], strict=True):
+        link.sendall(b"x")
+        assert other[workers[0].name(0)].recv(1) == b"x"
 
 
-def test_other_settings_are_named_on_every_worker():
+def test_other_settings_are_named_on_every_worker(clusters):
     workers = clusters(3)
     settings = [SETTINGS, SETTINGS, SETTINGS | {"epochs": 4}]
     errors = outcomes([lambda w=w, s=s: meet(w, s, 30) for w, s in zip(workers, settings, strict=True)])
@@ -59,7 +61,7 @@ def test_other_settings_are_named_on_every_worker():
         assert re.search(r"but worker 2 \(127.0.0.1:\d+\) has epochs=4, not 3", str(error))
 
 
-def test_a_worker_that_never_comes_is_named_again_and_again_and_given_up(capsys):
+def test_a_worker_that_never_comes_is_named_again_and_again_and_given_up(clusters, capsys):
     workers = clusters(3)
     errors = outcomes([lambda w=w: meet(w, SETTINGS, 1.5, report_every=0.4) for w in workers[:2]])
     name = re.escape(workers[0].name(2))
@@ -69,12 +71,26 @@ def test_a_worker_that_never_comes_is_named_again_and_again_and_given_up(capsys)
     assert len(re.findall(f"waiting for {name}\n", capsys.readouterr().err)) >= 2
 
 
-def test_a_missing_worker_0_is_named_by_the_others():
+def test_a_missing_worker_0_is_named_by_the_others(clusters):
     with pytest.raises(WorkersMissing, match=r"worker 0 \(127.0.0.1:\d+\) did not come within 0.5 seconds"):
         meet(clusters(2)[1], SETTINGS, 0.5)
 
 
-def test_strangers_on_the_port_are_ignored():
+def test_a_worker_that_leaves_before_all_have_come_is_missing_again(clusters):
+    first, second, third = clusters(3)
+
+    def leave():
+        greeting = json.dumps({"index": 1, "settings": SETTINGS}).encode() + b"\n"
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection(first.addresses[0], timeout=5).sendall(greeting)
+                break
+
+    errors = outcomes([lambda: meet(first, SETTINGS, 3), leave, lambda: meet(third, SETTINGS, 3)])
+    assert str(errors[0]).startswith(second.name(1))
+
+
+def test_strangers_on_the_port_are_ignored(clusters):
     first, second = clusters(2)
 
     def noise():
@@ -91,7 +107,7 @@ def test_strangers_on_the_port_are_ignored():
     assert outcomes([lambda: meet(first, SETTINGS, 30), noise]) == [None, None]
 
 
-def test_a_port_in_use_is_an_error_of_one_line():
+def test_a_port_in_use_is_an_error_of_one_line(clusters):
     first, _ = clusters(2)
     message = r"port \d+ of worker 0 can't be used"
     with socket.create_server(("", first.addresses[0][1])), pytest.raises(OSError, match=message):

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -34,16 +33,6 @@ def assert_two_replicas_did_as_one(one, two):
 
 def history(folder):
     return json.loads((checkpoints.latest(folder / "checkpoints") / "history.json").read_text())
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 def worker(ports, index, out, *words):
@@ -80,7 +69,7 @@ def test_two_logical_devices_equal_one(single, mirrored, tmp_path, monkeypatch):
     assert_two_replicas_did_as_one(single.folder, tmp_path / "two")
 
 
-def test_two_processes_equal_one_although_each_is_killed_once(single, tmp_path):
+def test_two_processes_equal_one_although_each_is_killed_once(single, tmp_path, free_ports):
     """Kills the chief first, then the other worker; both rejoin, and the run continues."""
     ports, out, limit = free_ports(2), tmp_path / "two", time.time() + 180
     workers = [worker(ports, index, out) for index in range(2)]

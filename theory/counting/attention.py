@@ -139,7 +139,7 @@ def cross_attention(
     """
     memory_width = width if memory_width is None else memory_width
     sizes = head_sizes(width, heads, head_size, value_sizes)
-    products = cross_products(width, memory_width, *sizes, length, memory_length, cached, batch)
+    products = _cross_products(width, memory_width, *sizes, length, memory_length, cached, batch)
     return _attention(width, memory_width, *sizes, bias, products)
 
 
@@ -181,7 +181,17 @@ def layer_norm(width: int, *, bias: bool = True) -> Count:
 
 
 def head_sizes(width, heads, head_size=None, value_sizes=None):
-    """Returns the sums of key sizes and of value sizes over the heads, after checking them."""
+    """Returns the sums of key sizes and of value sizes over the heads, after checking them.
+
+    Args:
+        width: As in `self_attention`.
+        heads: As in `self_attention`.
+        head_size: As in `self_attention`.
+        value_sizes: As in `self_attention`.
+
+    Raises:
+        ValueError: As `self_attention`.
+    """
     listed = isinstance(heads, Sequence)
     number = len(heads) if listed else heads
     require_positive(width=width, heads=number)
@@ -197,7 +207,20 @@ def head_sizes(width, heads, head_size=None, value_sizes=None):
 
 
 def self_products(width, keys, values, length, cached, count_masked, batch):
-    """Returns the `Products` of self-attention, without the feed-forward network."""
+    """Returns the `Products` of self-attention, without the feed-forward network.
+
+    Args:
+        width: Features D of inputs and outputs.
+        keys: Sum of the key sizes over the heads.
+        values: Sum of the value sizes over the heads.
+        length: As in `self_attention`.
+        cached: As in `self_attention`.
+        count_masked: As in `self_attention`.
+        batch: As in `self_attention`.
+
+    Raises:
+        ValueError: If a number is not valid.
+    """
     require_positive(length=length, batch=batch)
     require_flags(count_masked=count_masked)
     integer("cached", cached, 0)
@@ -205,7 +228,7 @@ def self_products(width, keys, values, length, cached, count_masked, batch):
     return _products(width, width, keys, values, length, length, pairs, batch)
 
 
-def cross_products(width, memory_width, keys, values, length, memory_length, cached, batch):
+def _cross_products(width, memory_width, keys, values, length, memory_length, cached, batch):
     """Returns the `Products` of cross-attention."""
     require_positive(memory_width=memory_width, length=length, memory_length=memory_length, batch=batch)
     require_flags(cached=cached)

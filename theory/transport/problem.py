@@ -56,7 +56,16 @@ def cost_matrix(x, y, power=2.0):
 
 
 def result(plan, a, b, cost, potentials, iterations):
-    """Returns the `Transport` of a plan, with its cost and the error of its marginals."""
+    """Returns the `Transport` of a plan, with its cost and the error of its marginals.
+
+    Args:
+        plan: Mass moved from i to j, [N, M].
+        a: Probabilities, [N].
+        b: Probabilities, [M].
+        cost: Costs, [N, M]; where they are infinite, the plan must be zero.
+        potentials: As in `Transport`.
+        iterations: As in `Transport`.
+    """
     error = np.abs(plan.sum(axis=1) - a).sum() + np.abs(plan.sum(axis=0) - b).sum()
     total = np.vdot(plan, np.where(np.isinf(cost), 0.0, cost))
     return Transport(plan, float(total), potentials, iterations, float(error))
@@ -121,14 +130,32 @@ def order_of(order):
 
 
 def sample_weights(name, weights, size):
-    """Returns the normalized weights of a sample of `size` points; equal ones if `weights` is `None`."""
+    """Returns the normalized weights of a sample's points, [N].
+
+    Args:
+        name: The name of the sample's argument, for the message.
+        weights: Probabilities, [N]; `None` for equal ones.
+        size: Number N of points.
+
+    Raises:
+        ValueError: If there are no points, or the weights are not a distribution over them.
+    """
     if not size:
         raise ValueError(f"{name} must contain at least one point, got none")
     return weights_of(f"{name}_weights", np.full(size, 1 / size) if weights is None else weights, size)
 
 
 def weights_of(name, value, size=None):
-    """Returns probabilities as an array [N] that sums to one."""
+    """Returns probabilities as an array [N] that sums to one.
+
+    Args:
+        name: The argument's name, for the message.
+        value: Probabilities, [N].
+        size: The required N; `None` for any.
+
+    Raises:
+        ValueError: If they are not a distribution, or have another shape.
+    """
     weights = arguments.distributions(name, value)
     if weights.ndim != 1 or (size is not None and len(weights) != size):
         expected = "one axis" if size is None else f"shape ({size},)"

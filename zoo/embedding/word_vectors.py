@@ -91,7 +91,7 @@ class WordVectors:
 
         Args:
             word: A word.
-            n: Number of words to return; fewer if there are no more.
+            n: Number of words to return; fewer if the vocabulary has fewer.
 
         Returns:
             A list of (word, cosine) without the word itself, the nearest first.
@@ -106,7 +106,7 @@ class WordVectors:
 
         Args:
             vector: Any vector, [D].
-            n: Number of words to return; fewer if there are no more.
+            n: Number of words to return; fewer if the vocabulary has fewer.
             exclude: Words to leave out.
 
         Returns:
@@ -127,13 +127,13 @@ class WordVectors:
         """Answers "a is to b as c is to which word?" by the offset of vectors.
 
         The answer is the word whose vector has the largest cosine with b - a + c, where all vectors are
-        scaled to length one. The three given words are no answers; they would often come first.
+        scaled to length one. The three given words, which would often come first, are excluded.
 
         Args:
             a: A word.
             b: The word to which `a` is related.
             c: The word whose counterpart is sought.
-            n: Number of answers to return; fewer if there are no more words.
+            n: Number of answers to return; fewer if the vocabulary has fewer.
 
         Returns:
             A list of (word, cosine with the sum), the best first.

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ... import arguments
 from ...losses import adversarial
+from ...optimizers import replicas
 from .model import GenerativeModel
 
 # The pixel distances of larger batches say no more, and take longer.
@@ -252,7 +253,8 @@ class GAN(keras.Model):
         """Returns this replica's latents of a critic's step, and the step's key."""
         step = tf.cast(self.optimizer.iterations, tf.int32) * self._discriminator_steps + number
         key = tf.stack([self._seed, step])
-        return own_draws(lambda whole: self.generator.latents(whole, key), count), key
+        whole = self.generator.latents(count * replicas.number(), key)
+        return replicas.own_rows(whole, count), key
 
     def _train_discriminator(self, real, fake, latents, key):
         """Makes a step of the critic and returns its logs."""
@@ -296,27 +298,16 @@ class GAN(keras.Model):
 
         if self._penalty == "zero_centered":
             return adversarial.zero_centered_penalty(critic, real)
-        shares = own_draws(lambda whole: tf.random.stateless_uniform([whole], key), tf.shape(real)[0])
+        count = tf.shape(real)[0]
+        shares = replicas.own_rows(tf.random.stateless_uniform([count * replicas.number()], key), count)
         return adversarial.unit_norm_penalty(critic, real, fake, shares)
-
-
-def own_draws(draw, count):
-    """Returns this replica's part of random numbers for the whole batch, so that replicas draw as one device.
-
-    Args:
-        draw: Function from a number of images to random numbers, [number, ...].
-        count: Number of images of a replica.
-    """
-    context = tf.distribute.get_replica_context()
-    first = tf.cast(context.replica_id_in_sync_group, tf.int32) * count
-    return draw(count * context.num_replicas_in_sync)[first : first + count]
 
 
 def _apply(optimizer, gradients, network):
     """Applies gradients of the mean over this replica's images; the optimizer sums over the replicas."""
-    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-    if replicas > 1:
-        gradients = [gradient / replicas for gradient in gradients]
+    number = replicas.number()
+    if number > 1:
+        gradients = [gradient / number for gradient in gradients]
     optimizer.apply(gradients, network.trainable_variables)
 
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 from ... import arguments
 from ...data.images import distortion
 from ...losses import adversarial
+from ...optimizers import replicas
 from .dcgan import downsampled, hidden, normalized_dense, upsampled
-from .gan import GAN, Generator, own_draws
+from .gan import GAN, Generator
 
 # A standard deviation outside these bounds, of codes in [-1, 1], says nothing and can diverge.
 _LOG_STD_BOUNDS = (-3.0, 1.0)
@@ -254,7 +255,8 @@ class InfoGAN(GAN):
         """Returns the information term, in which the category is read from distorted images."""
         if self._distortion:
             key = tf.random.fold_in(key, 1)
-            draws = own_draws(lambda whole: distortion.draw(whole, key), tf.shape(images)[0])
+            count = tf.shape(images)[0]
+            draws = replicas.own_rows(distortion.draw(count * replicas.number(), key), count)
             maps = distortion.matrices(draws, self._distortion, *self.generator.image_shape[:2])
             distorted = self.discriminator(distortion.warp(images, maps), training=True)
             outputs = [outputs[0], distorted[1], *outputs[2:]]

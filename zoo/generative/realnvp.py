@@ -109,12 +109,12 @@ class RealNVP(DensityModel):
         """
         count, seed = arguments.integer("count", count, 1), arguments.seed("seed", seed)
         temperature = arguments.nonnegative_number("temperature", temperature)
-        latents = np.asarray(standard_normal(count, self.latent_size, seed))
+        latents = np.asarray(_standard_normal(count, self.latent_size, seed))
         return self._by_chunks(type(self).decoded, np.float32(temperature) * latents)
 
     def draw(self, count, seed):
         """Returns images [count, H, W, C] from an integer seed, both scalars."""
-        return self.decoded(standard_normal(count, self.latent_size, seed))
+        return self.decoded(_standard_normal(count, self.latent_size, seed))
 
     def encoded(self, images):
         """Returns the latents [B, Z] of images, those of the first scale first."""
@@ -159,8 +159,8 @@ class RealNVP(DensityModel):
         raise FloatingPointError(f"{self.name}: the log-density is not finite")
 
 
-def standard_normal(count, size, seed):
-    """Returns standard normal numbers [count, size] in float32, from an integer seed."""
+def _standard_normal(count, size, seed):
+    """Returns standard normal numbers, [count, size], in float32."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -98,8 +98,8 @@ class VAE(GenerativeModel):
     def decoder(self):
         """The model from latents [B, Z] to the parameters of p(x|z).
 
-        Those of a Bernoulli likelihood are logits [B, D], those of a Gaussian one are means and log standard
-        deviations, [B, 2 D].
+        A Bernoulli likelihood has logits, [B, D]; a Gaussian one has means and log standard deviations,
+        [B, 2 D].
         """
         return self.get_layer("decoder")
 

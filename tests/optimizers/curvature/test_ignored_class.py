@@ -4,13 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from curvezoo.losses import CategoricalNLL
+from curvezoo.losses import CategoricalNLL, MaskedCategoricalNLL
 from curvezoo.optimizers import KFAC
 from curvezoo.optimizers.curvature import EmpiricalFisher, Fisher, GaussNewton, Hessian
 from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 L = keras.layers
 N, CLASSES = 9, 3
+WEIGHTED = "mean_with_sample_weight"
 SPARSE = keras.losses.SparseCategoricalCrossentropy
 OPERATORS = {"hessian": Hessian, "gauss_newton": GaussNewton, "fisher": Fisher, "empirical": EmpiricalFisher}
 
@@ -39,6 +40,11 @@ LOSSES = {
     "keras, a valid class": (lambda ignored: SPARSE(from_logits=True, ignore_class=ignored), 0),
     "own": (lambda ignored: CategoricalNLL(ignore_class=ignored), 255),
     "own, smoothed": (lambda ignored: CategoricalNLL(0.1, ignore_class=ignored), 1),
+    "weighted mean": (
+        lambda ignored: CategoricalNLL(0.1, WEIGHTED, ignore_class=ignored),
+        -1,
+    ),
+    "padding": (lambda ignored: CategoricalNLL() if ignored is None else MaskedCategoricalNLL(ignored), 2),
     "sum": (lambda ignored: CategoricalNLL(reduction="sum", ignore_class=ignored), -1),
 }
 
