@@ -1,6 +1,6 @@
 """K-FAC with and without its two guards against the noise of small batches (docs/results.md).
 
-    TFDS_DATA_DIR=... python benchmarks/noise_control.py FILE [--only digits_32 cifar10_128] [--seeds 3]
+    TFDS_DATA_DIR=... python benchmarks/noise_control.py FILE [--only made_32 cifar10_128] [--seeds 3]
 
 The guards are the signal fraction c, by which steps are multiplied, and the lower bound |F| / (20 B) of the
 damping. Every problem is trained with both, with each alone and with neither, from the same weights on the
@@ -95,7 +95,6 @@ PROBLEMS = {
     "cifar10_32": Problem(CIFAR, convolutional, 32, 400),
     "cifar10_128": Problem(CIFAR, convolutional, 128, 200),
     "softmax_mnist_128": Problem(MNIST, functools.partial(perceptron, hidden=()), 128, 800),
-    "mlp_mnist_128": Problem(MNIST, functools.partial(perceptron, hidden=(128,)), 128, 400),
     "transformer_32": Problem(functools.partial(TEXT, context=64), transformer, 32, 400, 500),
     "transformer_128": Problem(functools.partial(TEXT, context=32), transformer, 128, 200, 1000),
 }
@@ -174,8 +173,10 @@ def read(file):
 
 def print_table(trainings):
     """Prints a row for each problem and setting: means over the seeds, and the range at the end."""
-    print("| problem | steps | guards | training, half | held-out, half | training | held-out | range |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| problem | steps | guards | seeds | half: training | held-out | end: training | held-out | range |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for name, problem in PROBLEMS.items():
         for setting in SETTINGS:
             its = [t for t in trainings if (t["problem"], t["setting"]) == (name, setting)]
@@ -184,7 +185,7 @@ def print_table(trainings):
                 means = " | ".join(f"{np.mean([t[key] for t in its]):.4g}" for key in keys)
                 final = [t["held_out"] for t in its]
                 spread = f"{min(final):.4g}-{max(final):.4g}"
-                print(f"| `{name}` | {problem.steps} | {setting} | {means} | {spread} |")
+                print(f"| `{name}` | {problem.steps} | {setting} | {len(its)} | {means} | {spread} |")
 
 
 def main():
