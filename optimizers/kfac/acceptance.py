@@ -5,7 +5,7 @@ import tensorflow as tf
 from .. import replicas
 from ..levenberg_marquardt import Trial, adapted_damping, raised_damping
 from ..vectors import dot, finite, precision, shifted
-from .damping import first_damping, noise_floor
+from .damping import first_damping
 from .quadratic import fisher_forms
 
 # The factor of the damping after a rejected step.
@@ -24,21 +24,17 @@ class Acceptance:
 
     Args:
         damping: The variable of the damping lambda.
-        initial_damping: The initial damping, or None if it is measured.
         bounds: The smallest and the largest damping.
         adapt_every: Number of steps between trials that adapt the damping; None for constant damping.
         divergence_is_exact: Whether the divergences that `judge` receives are s^T F s / 2 of the whole step.
+        noise: The `NoiseControl`.
         batch_loss: Function of the `Objective` that returns its loss at the current weights.
         add_state: Function of a name that returns a new variable.
     """
 
-    def __init__(
-        self, damping, initial_damping, bounds, adapt_every, divergence_is_exact, batch_loss, add_state
-    ):
+    def __init__(self, damping, bounds, adapt_every, divergence_is_exact, noise, batch_loss, add_state):
         self.damping, self.bounds, self.adapt_every = damping, bounds, adapt_every
-        self.divergence_is_exact, self.batch_loss = divergence_is_exact, batch_loss
-        # A constant damping that was given is exempt from the noise floor.
-        self.has_noise_floor = adapt_every is not None or initial_damping is None
+        self.divergence_is_exact, self.noise, self.batch_loss = divergence_is_exact, noise, batch_loss
         self.last_loss, self.first_damping = add_state("last_trial_loss"), add_state("first_damping")
 
     def damping_for(self, batch, statistics, states):
@@ -52,9 +48,7 @@ class Acceptance:
         dtype = precision(batch.values)
         damping = tf.cast(self.damping, dtype)
         damping = tf.where(damping > 0, damping, first_damping(statistics.preconditioners, states, dtype))
-        if statistics.positions is not None and self.has_noise_floor:
-            floor = noise_floor(statistics.preconditioners, states, statistics.positions)
-            damping = tf.maximum(damping, tf.cast(floor, dtype))
+        damping = self.noise.bounded(damping, statistics.preconditioners, states)
         damping = tf.clip_by_value(damping, *self.bounds)
         first = tf.cast(damping, self.first_damping.dtype)
         unset = batch.grads_finite & (self.first_damping == 0)

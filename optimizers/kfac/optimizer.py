@@ -17,6 +17,7 @@ from ..vectors import finite, scaled, select
 from .acceptance import Acceptance
 from .approximations import log_approximations
 from .batch import Batch
+from .noise_control import NoiseControl
 from .observation import draw
 from .preconditioners import preconditioner_of
 from .statistics import Statistics
@@ -97,12 +98,14 @@ class KFAC(TrialOptimizer):
         inverse_every: Number of steps between inversions, for each 1,024 rows of a layer's wider factor or
             part of them; inverses are also updated after 1, 2, 4, 8 and 16 steps, and after a rejected step.
         adapt_every: Number of steps between trials that adapt the damping; or None for constant damping with
-            a trial every ten steps. A rejected step raises a constant damping temporarily. The noise bound
-            does not apply to a constant damping that is given.
+            a trial every ten steps. A rejected step raises a constant damping temporarily.
         damping_bounds: The smallest and the largest damping.
         noise_memory: Decay rate of the averages in c, in [0, 1), over about 1 / (1 - noise_memory) steps; or
-            None to disable both c and the noise bound. With `momentum` or Keras's clipping, c is not used but
-            the bound applies.
+            None for whole steps. With `momentum` or Keras's clipping, c is not used.
+        noise_floor: Whether the damping has the lower bound above; None for yes, unless `noise_memory` is
+            None or the damping is given and constant. Transformers, small convolutional networks and dense
+            features learned faster without it, but softmax regression on MNIST, whose pixels are mostly dark,
+            diverged (docs/results.md).
         kl_clip: The maximum s^T F s / 2 of a step, approximately its KL divergence in units of the loss; None
             for no limit. With `momentum` it bounds eps^2 d^T g / 2, approximately the divergence of the new
             part of the step.
@@ -153,6 +156,7 @@ class KFAC(TrialOptimizer):
         adapt_every: int | None = 10,
         damping_bounds: tuple[float, float] = (1e-8, 1e8),
         noise_memory: float | None = 0.95,
+        noise_floor: bool | None = None,
         kl_clip: float | None = None,
         fallback: Literal["diagonal", "raise"] = "diagonal",
         max_factor_size: int | None = 2048,
@@ -179,6 +183,7 @@ class KFAC(TrialOptimizer):
         self.inverse_every = arguments.integer("inverse_every", inverse_every, 1)
         self.adapt_every = None if adapt_every is None else arguments.integer("adapt_every", adapt_every, 1)
         self.noise_memory = None if noise_memory is None else arguments.fraction("noise_memory", noise_memory)
+        self.noise_floor = None if noise_floor is None else arguments.boolean("noise_floor", noise_floor)
         self.kl_clip = None if kl_clip is None else float(arguments.positive("kl_clip", kl_clip, 0))
         self.fallback, self.seed = fallback, arguments.seed("seed", seed)
         if max_factor_size is not None:
@@ -212,28 +217,27 @@ class KFAC(TrialOptimizer):
         model = self.compiled_model()
         blocks = recordable_blocks(model, self._blocks(model), self.fallback)
         log_approximations(self.name, blocks)
+        # s^T F s, and so the signal, is known only for steps that minimize the quadratic model.
+        modified = self.momentum, self.clipnorm, self.clipvalue, self.global_clipnorm
+        divergence_is_exact = all(value is None for value in modified)
+        signal_memory = self.noise_memory if divergence_is_exact else None
+        self._noise = NoiseControl(signal_memory, self._bounds_damping(), self.add_state)
         self._statistics = Statistics(
             [preconditioner_of(block, self.eigenbasis) for block in blocks],
             self.decay,
             self.statistics_every,
             self.inverse_every,
-            counts_positions=self.noise_memory is not None,
-            add_state=self.add_state,
+            self._noise,
+            self.add_state,
         )
         self._mean_size = self.add_state("mean_batch_size")
-        # s^T F s, and so the signal, is known only for steps that minimize the quadratic model.
-        modified = self.momentum, self.clipnorm, self.clipvalue, self.global_clipnorm
-        divergence_is_exact = all(value is None for value in modified)
-        signal_memory = self.noise_memory if divergence_is_exact else None
-        self._step_rule = StepRule(
-            self._trainable_variables, self.momentum, self.kl_clip, signal_memory, self
-        )
+        self._step_rule = StepRule(self._trainable_variables, self.momentum, self.kl_clip, self._noise, self)
         self._acceptance = Acceptance(
             self._damping,
-            self.initial_damping,
             self.damping_bounds,
             self.adapt_every,
             divergence_is_exact and self.weight_decay is None,
+            self._noise,
             self.batch_loss,
             self.add_state,
         )
@@ -295,6 +299,7 @@ class KFAC(TrialOptimizer):
             "inverse_every": self.inverse_every,
             "adapt_every": self.adapt_every,
             "noise_memory": self.noise_memory,
+            "noise_floor": self.noise_floor,
             "kl_clip": self.kl_clip,
             "fallback": self.fallback,
             "max_factor_size": self.max_factor_size,
@@ -304,6 +309,12 @@ class KFAC(TrialOptimizer):
 
     def _blocks(self, model):
         return blocks_of(model, self.fallback, self.max_factor_size, self.skip_layers)
+
+    def _bounds_damping(self):
+        if self.noise_floor is not None:
+            return self.noise_floor
+        is_given = self.adapt_every is None and self.initial_damping is not None
+        return self.noise_memory is not None and not is_given
 
     def _count_of_examples(self, size):
         """The maximum number of this replica's examples for the curvature.

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from .. import replicas
 from ..vectors import precision
-from .damping import averaged_positions
 from .observation import observe
 
 # The first statistics come from few examples, and their inverses soon become stale. Each of the first EARLY
@@ -25,11 +24,11 @@ class Statistics:
         decay: Decay rate of the averages at each update. The first updates are averaged with equal weights.
         update_every: Number of steps between updates of the averages.
         inverse_every: Number of steps between inversions of factors of up to `WIDE` rows.
-        counts_positions: Whether to average the number of positions of a batch.
+        noise: The `NoiseControl`, which averages the number of positions of a batch.
         add_state: Function of a name, a shape and a type that returns a new variable.
     """
 
-    def __init__(self, preconditioners, decay, update_every, inverse_every, counts_positions, add_state):
+    def __init__(self, preconditioners, decay, update_every, inverse_every, noise, add_state):
         self.preconditioners, self.decay = preconditioners, decay
         self.update_every, self.inverse_every = update_every, inverse_every
         self.states = [
@@ -40,7 +39,7 @@ class Statistics:
             for p in preconditioners
         ]
         self.updates, self.inverses_stale = add_state("statistics_updates"), add_state("inverses_stale")
-        self.positions = add_state("positions") if counts_positions else None
+        self.noise = noise
         # Indices of the preconditioners by the interval of their inversions.
         self._inverted_together = {}
         for index, preconditioner in enumerate(preconditioners):
@@ -74,9 +73,7 @@ class Statistics:
             for preconditioner, state in zip(self.preconditioners, states, strict=True):
                 sums = replicas.total({name: state[name] for name in preconditioner.averaged})
                 state.update({name: tensor / replicas.number() for name, tensor in sums.items()})
-        if self.positions is not None:
-            positions = averaged_positions(self.positions, replicas.total(weights), weight)
-            self.positions.assign(positions)
+        self.noise.count_positions(weights, weight)
         return states
 
     def invert(self, states, damping, iteration):

@@ -7,7 +7,6 @@ import tensorflow as tf
 from .. import replicas
 from ..vectors import dot, scaled, select
 from .quadratic import best_coefficients, fisher_forms
-from .signal import SignalFraction
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,14 +31,13 @@ class StepRule:
         variables: The trainable variables.
         momentum: A fixed momentum, or None to minimize the quadratic model over step size and momentum.
         kl_clip: The largest divergence of a step, or None.
-        signal_memory: Decay rate of the averages in the signal fraction, or None for full steps.
+        noise: The `NoiseControl`.
         optimizer: The `ModelOptimizer`, which clips steps and creates the variables.
     """
 
-    def __init__(self, variables, momentum, kl_clip, signal_memory, optimizer):
-        self.momentum, self.kl_clip, self.clip = momentum, kl_clip, optimizer.clip
+    def __init__(self, variables, momentum, kl_clip, noise, optimizer):
+        self.momentum, self.kl_clip, self.noise, self.clip = momentum, kl_clip, noise, optimizer.clip
         self.last_step = optimizer.add_states(variables, "step")
-        self.signal = None if signal_memory is None else SignalFraction(signal_memory, optimizer.add_state)
 
     def propose(self, batch, natural, damping, learning_rate):
         """Returns the `Proposal` of this batch.
@@ -51,10 +49,7 @@ class StepRule:
             learning_rate: The learning rate.
         """
         last = [tf.convert_to_tensor(v) for v in self.last_step]
-        fraction = 1.0
-        if self.signal is not None:
-            measured = self.signal.measure(batch.gradients, last, batch.grads_finite, batch.relative_size)
-            fraction = tf.cast(measured, damping.dtype)
+        fraction = tf.cast(self.noise.fraction(batch, last), damping.dtype)
         rate = fraction * tf.cast(learning_rate, damping.dtype)
         if self.momentum is None:
             forms = fisher_forms(batch.examples, batch.values, [natural, last], batch.draw)
@@ -82,9 +77,7 @@ class StepRule:
             proposal: The `Proposal`.
             accepted: Whether the step is taken.
         """
-        if self.signal is not None:
-            slope = dot(batch.gradients, proposal.step)
-            self.signal.note(slope, 2 * proposal.divergence, accepted, batch.grads_finite)
+        self.noise.note(batch, proposal.step, proposal.divergence, accepted)
         last = [tf.convert_to_tensor(v) for v in self.last_step]
         following = select(batch.grads_finite, select(accepted, proposal.step), last)
         for variable, value in zip(self.last_step, following, strict=True):

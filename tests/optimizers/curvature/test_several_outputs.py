@@ -225,7 +225,7 @@ def test_factors_of_kfac_have_the_gradients_of_all_outputs():
     np.testing.assert_allclose(g, slopes.T @ slopes, rtol=1e-8, atol=1e-12)
     # Outputs with the same number of positions do not count as more examples.
     sums, squares = 0.5**2 + 2**2 + 0.5**2, 0.5**2 / (N * T) + 2**2 / N + 0.5**2 / N
-    np.testing.assert_allclose(model.optimizer._statistics.positions, sums / squares, rtol=1e-10)
+    np.testing.assert_allclose(model.optimizer._noise.positions, sums / squares, rtol=1e-10)
 
 
 def test_labels_of_different_outputs_are_drawn_independently():

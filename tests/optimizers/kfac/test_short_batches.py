@@ -24,7 +24,7 @@ def after_three_batches(compiled, **settings):
 def test_the_signal_fraction_is_that_of_the_batchs_own_size(size, compiled):
     """If half of the slope of 32 examples is signal, then B_noise = 32, and c = B / (B + 32)."""
     measured = after_three_batches(compiled)
-    signal = measured.optimizer._step_rule.signal
+    signal = measured.optimizer._noise.signal
     signal._slopes.assign(-1.0)
     signal._signals.assign(-0.5)
     given = after_three_batches(compiled, noise_memory=None)

@@ -122,7 +122,7 @@ def test_small_batches_have_a_smaller_fraction_and_more_damping(digits):
         floor = np.linalg.norm(state["A"]) * np.linalg.norm(state["G"]) / (PRIOR * size)
         damping[size, memory] = float(model.optimizer.damping) / floor
         if memory is not None:
-            signal = model.optimizer._step_rule.signal
+            signal = model.optimizer._noise.signal
             fractions[size] = float(signal._signals.value / signal._slopes.value)
     assert 0.2 < fractions[8] < 0.6 and fractions[800] > 0.8
     assert damping[8, None] < 0.5 and damping[8, 0.95] > 0.94

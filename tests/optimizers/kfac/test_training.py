@@ -222,7 +222,7 @@ def test_two_replicas_equal_one(mirrored):
         return losses, [
             *model.get_weights(),
             optimizer.damping.numpy(),
-            optimizer._statistics.positions.numpy(),
+            optimizer._noise.positions.numpy(),
         ]
 
     (losses, one), (mirrored_losses, two) = trained(tf.distribute.get_strategy()), trained(mirrored)
