@@ -262,6 +262,21 @@ def test_annealing_makes_small_regularization_cheap(epsilon):
     assert np.abs(plain.sum(axis=1) - weights).sum() > 1e-5
 
 
+def test_costs_within_twice_the_regularization_are_not_annealed():
+    # Chains of forbidden moves converge slowly although the costs are small.
+    places, rng = np.arange(10), np.random.default_rng(0)
+    cost = np.where(np.abs(places[:, None] - places) > 1, np.inf, rng.uniform(0, 1.5, (10, 10)))
+    a, b = np.full(10, 0.1), rng.dirichlet(np.full(10, 50))
+    result = transport.sinkhorn(a, b, cost, 1.0, tolerance=1e-9)
+    # The textbook iteration from the same start, until the sums of the columns are within the tolerance.
+    kernel, errors, v = np.exp(-cost) * np.outer(a, b), [1.0], np.exp((cost - cost.min(1)[:, None]).min(0))
+    while errors[-1] > 1e-9:
+        u = a / (kernel @ v)
+        errors.append(np.abs(v * (u @ kernel) - b).sum())
+        v = b / (u @ kernel)
+    assert abs(result.iterations - (len(errors) - 1)) <= 2 < len(errors) / 100
+
+
 def test_the_plan_between_two_points_has_a_closed_form():
     # P = [[s, 1/2 - s], [1/2 - s, s]] with s / (1/2 - s) = exp(1 / epsilon).
     cost, half = 1 - np.eye(2), np.full(2, 0.5)
