@@ -49,6 +49,7 @@ def test_equal_weights_give_the_optimal_assignment(power):
     assert result.marginal_error < 1e-12
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_potentials_certify_that_the_plan_is_optimal():
     x, y, a, b = clouds(12, 9)
     cost = transport.cost_matrix(x, y)
