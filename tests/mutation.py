@@ -13,6 +13,9 @@ processor time, since one on wall-clock time would kill mutants because the mach
 """
 
 import argparse
+import ast
+import gc
+import importlib
 import os
 import random
 import re
@@ -117,15 +120,26 @@ def _forget_survivors(session):
 
 
 def _preload():
-    """Imports what takes long and is not mutated; processes can be forked until TensorFlow computes."""
+    """Imports what the tests import and is not mutated; processes can be forked until TensorFlow computes."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    import hypothesis  # noqa: F401
-    import keras  # noqa: F401
-    import pytest  # noqa: F401
-    import scipy.integrate
-    import scipy.optimize
-    import scipy.stats  # noqa: F401
-    import tensorflow_probability  # noqa: F401
+    files = [file for room in ROOMS for file in Path("tests", room).rglob("*.py")]
+    statements = [statement for file in files for statement in _parsed(file).body]
+    modules = {alias.name for s in statements if isinstance(s, ast.Import) for alias in s.names}
+    modules |= {s.module for s in statements if isinstance(s, ast.ImportFrom) and not s.level}
+    for module in sorted(modules):
+        if module.split(".")[0] != "curvezoo":
+            importlib.import_module(module)
+
+    import tensorflow as tf
+
+    tf.config.list_physical_devices("CPU")
+    # Garbage collections of the forked processes skip all this.
+    gc.collect()
+    gc.freeze()
+
+
+def _parsed(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def _test_all(items, checkouts, folder):
@@ -150,6 +164,7 @@ class Mutant(NamedTuple):
 
     checkout: Path
     path: Path
+    line: int
     before: str
     after: str
 
@@ -163,7 +178,7 @@ def _mutant(mutation, checkout):
     before = path.read_text(encoding="utf-8")
     after = mutate_code(before, plugins.get_operator(mutation.operator_name)(), mutation.occurrence)
     path.write_text(after, encoding="utf-8")
-    return Mutant(checkout, mutation.module_path, before, after)
+    return Mutant(checkout, mutation.module_path, mutation.start_pos[0], before, after)
 
 
 def _result(mutant, status):
@@ -184,17 +199,24 @@ def _result(mutant, status):
 def _start(mutant, log):
     """Returns the number of a process that tests the mutant."""
     files = tests_of(mutant.path)
+    definitions = _definitions(mutant)
     process = os.fork()
     if process == 0:
         os.chdir(mutant.checkout)
         # For this process and for those that tests start.
         sys.path.insert(0, str(mutant.checkout.parent))
         os.environ |= {"PYTHONPATH": str(mutant.checkout.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-        _run_tests(files, log)
+        _run_tests(files, definitions, log)
     return process
 
 
-def _run_tests(files, log):
+def _definitions(mutant):
+    """Returns the names of the classes and functions that contain the mutated line."""
+    nodes = [n for n in ast.walk(ast.parse(mutant.before)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+    return [node.name for node in nodes if node.lineno <= mutant.line <= node.end_lineno]
+
+
+def _run_tests(files, definitions, log):
     """Ends this process with pytest's exit status, or by a signal at one of the limits."""
     import hypothesis
     import pytest
@@ -209,19 +231,25 @@ def _run_tests(files, log):
     hypothesis.settings.register_profile("mutation", phases=phases, deadline=None, database=None)
     hypothesis.settings.load_profile("mutation")
     arguments = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider", *map(str, files)]
-    status = pytest.main(arguments, plugins=[_InGivenOrder(files)])
+    status = pytest.main(arguments, plugins=[_LikeliestFirst(files, definitions)])
     sys.stdout.flush()
     os._exit(status)
 
 
-class _InGivenOrder:
-    """Runs the likeliest files first, where the suite runs the slowest first."""
+class _LikeliestFirst:
+    """Runs the files in the given order, and in each first the tests that name a definition."""
 
-    def __init__(self, files):
-        self.files = [file.name for file in files]
+    def __init__(self, files, definitions):
+        self.files, self.definitions = [file.name for file in files], definitions
 
     def pytest_collection_modifyitems(self, items):
-        items.sort(key=lambda item: self.files.index(item.path.name))
+        tests = {file: self._tests_that_name_one(file) for file in {item.path for item in items}}
+        items.sort(key=lambda i: (self.files.index(i.path.name), i.originalname not in tests[i.path]))
+
+    def _tests_that_name_one(self, file):
+        names = re.compile(rf"\b({'|'.join(self.definitions)})\b") if self.definitions else re.compile("$^")
+        functions = [node for node in _parsed(file).body if isinstance(node, ast.FunctionDef)]
+        return {node.name for node in functions if names.search(ast.unparse(node))}
 
 
 def tests_of(module):
