@@ -213,7 +213,7 @@ def _start(mutant, log):
 def _definitions(mutant):
     """Returns the names of the classes and functions that contain the mutated line."""
     nodes = [n for n in ast.walk(ast.parse(mutant.before)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
-    return [node.name for node in nodes if node.lineno <= mutant.line <= node.end_lineno]
+    return {node.name for node in nodes if node.lineno <= mutant.line <= node.end_lineno}
 
 
 def _run_tests(files, definitions, log):
@@ -247,9 +247,9 @@ class _LikeliestFirst:
         items.sort(key=lambda i: (self.files.index(i.path.name), i.originalname not in tests[i.path]))
 
     def _tests_that_name_one(self, file):
-        names = re.compile(rf"\b({'|'.join(self.definitions)})\b") if self.definitions else re.compile("$^")
         functions = [node for node in _parsed(file).body if isinstance(node, ast.FunctionDef)]
-        return {node.name for node in functions if names.search(ast.unparse(node))}
+        words = {node.name: set(re.findall(r"\w+", ast.unparse(node))) for node in functions}
+        return {name for name in words if words[name] & self.definitions}
 
 
 def tests_of(module):

@@ -292,6 +292,8 @@ SEPARABLE = (X[:, None], (X > 0).astype(float))
         (lambda x, p: laplace.logpdf(x, p[0]), X[:39], 0.0, "must be smooth at its maximum"),
         (lambda x, p: np.where(x**2 < p[0], -np.log(p[0]), -np.inf), X, 20.0, "must have a smooth maximum"),
         (logistic, SEPARABLE, 0.0, "must have a maximum, but it still grows"),
+        # A maximum only 0.04 nats above a plateau.
+        (lambda x, p: norm.logpdf(x) + 0.02 * np.exp(-(p[0] ** 2)), X[:2], 0.1, "must have a maximum, but"),
     ],
 )
 def test_invalid_arguments_and_densities_without_a_maximum_are_refused(log_density, data, start, message):
