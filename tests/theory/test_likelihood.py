@@ -284,6 +284,7 @@ SEPARABLE = (X[:, None], (X > 0).astype(float))
         (gaussian, np.append(X, np.nan), [0.0, 1.0], r"log_density\(data, start\)\[40\] must be finite"),
         (lambda x, p: expon.logpdf(x), X, 1.0, r"log_density\(data, start\)\[\d+\] must be finite, got -inf"),
         (gaussian, X, [[0.0, 1.0]], r"start must have shape \[P\], got \(1, 2\)"),
+        (gaussian, X, [], r"start must have shape \[P\], got \(0,\)"),
         (gaussian, X, [0.0, np.inf], r"start\[1\] must be finite"),
         (lambda x, p: np.sum(gaussian(x, p)), X, [0.0, 1.0], r"must have shape \[N\], got \(\)"),
         (gaussian, X[:1], [0.0, 1.0], "log_density must have a"),
