@@ -62,7 +62,7 @@ def main():
         if options.survivors:
             _forget_survivors(session)
         _preload()
-        pending = sorted(session.pending_work_items, key=_cheapest_first)
+        pending = sorted(session.pending_work_items, key=lambda item: _expected_cost(item, folder))
         for item, result in _test_all(pending, checkouts, folder):
             session.set_result(item.job_id, result)
             path, outcome = item.mutations[0].module_path, result.test_outcome.value
@@ -70,8 +70,10 @@ def main():
         _report(session)
 
 
-def _cheapest_first(item):
-    return ROOMS.index(item.mutations[0].module_path.parts[0]), item.job_id
+def _expected_cost(item, folder):
+    """Returns a key that sorts mutants by cost: those that were interrupted come last."""
+    interrupted = (folder / f"{item.job_id}.log").exists()
+    return interrupted, ROOMS.index(item.mutations[0].module_path.parts[0]), item.job_id
 
 
 def _checkout(folder):
