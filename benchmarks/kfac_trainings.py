@@ -21,7 +21,10 @@ from curvezoo.zoo import catalogue
 
 # Epochs of the recipe's optimizer and of K-FAC. The two long recipes are shortened to a tenth.
 EPOCHS = {"cnn_mnist": (8, 3), "resnet20_cifar10": (3, 1), "transformer_shakespeare": (2, 1)}
-KFAC = {"name": "kfac", "schedule": "cosine"}
+OPTIMIZERS = {
+    "own": {},
+    "kfac": {"optimizer.name": "kfac", "optimizer.schedule": "cosine", "execution.jit_compile": False},
+}
 
 
 def trained(recipe):
@@ -50,6 +53,7 @@ def main():
     """Prints a row for each training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=EPOCHS, nargs="+", default=EPOCHS)
+    parser.add_argument("--optimizers", choices=OPTIMIZERS, nargs="+", default=OPTIMIZERS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
@@ -57,12 +61,11 @@ def main():
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for seed in arguments.seeds:
         for name in arguments.only:
-            own = catalogue.recipe(name)
-            for epochs, optimizer in zip(EPOCHS[name], ({}, KFAC), strict=True):
-                settings = {f"optimizer.{key}": value for key, value in optimizer.items()}
-                if optimizer:
-                    settings["execution.jit_compile"] = False
-                recipe = own.override({**settings, "seed": seed, "epochs": epochs})
+            for optimizer, epochs in zip(OPTIMIZERS, EPOCHS[name], strict=True):
+                if optimizer not in arguments.optimizers:
+                    continue
+                settings = {**OPTIMIZERS[optimizer], "seed": seed, "epochs": epochs}
+                recipe = catalogue.recipe(name).override(settings)
                 loss, accuracy, processor, wall = trained(recipe)
                 cells = f"{loss:.4f} | {100 * accuracy:.2f} % | {processor:.0f} | {wall:.0f}"
                 print(f"| `{name}` | {recipe.optimizer.name} | {epochs} | {seed} | {cells} |", flush=True)
