@@ -1,0 +1,75 @@
+"""Compares whole trainings with K-FAC and with the recipe's optimizer (docs/results.md).
+
+    TFDS_DATA_DIR=... python benchmarks/kfac_trainings.py [--only cnn_mnist] [--seeds 0 1 2]
+
+Each optimizer trains the recipe's model on its augmented batches to the end of its own schedule, which K-FAC
+ends in fewer epochs. K-FAC has its default settings, with the recipe's shape of schedule and without weight
+decay. The processor time is that of `fit`, compilation included.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+from curvezoo.training.supervised_learner import compiled_model
+from curvezoo.zoo import catalogue
+
+# Epochs of the recipe's optimizer and of K-FAC. The two long recipes are shortened to a tenth.
+EPOCHS = {"cnn_mnist": (8, 3), "resnet20_cifar10": (3, 1), "transformer_shakespeare": (2, 1)}
+OPTIMIZERS = {
+    "own": {},
+    "kfac": {"optimizer.name": "kfac", "optimizer.schedule": "cosine", "execution.jit_compile": False},
+}
+
+
+def trained(recipe):
+    """Trains a recipe's model; returns its test loss and accuracy, and the seconds.
+
+    Args:
+        recipe: A `Supervised` recipe.
+    """
+    splits = recipe.objective.prepare(recipe.data.load(recipe.seed), recipe.seed)
+    keras.utils.set_random_seed(recipe.seed)
+    model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
+    processor, wall = time.process_time(), time.perf_counter()
+    model.fit(
+        splits.epochs(0, recipe.epochs),
+        epochs=recipe.epochs,
+        steps_per_epoch=splits.steps_per_epoch,
+        shuffle=False,
+        verbose=0,
+    )
+    processor, wall = time.process_time() - processor, time.perf_counter() - wall
+    test = model.evaluate(splits.test, verbose=0, return_dict=True)
+    return test["loss"], test["accuracy"], processor, wall
+
+
+def main():
+    """Prints a row for each training."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=EPOCHS, nargs="+", default=EPOCHS)
+    parser.add_argument("--optimizers", choices=OPTIMIZERS, nargs="+", default=OPTIMIZERS)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments = parser.parse_args()
+    print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
+    print("| model | optimizer | epochs | seed | test loss | test accuracy | processor s | s |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
+    for seed in arguments.seeds:
+        for name in arguments.only:
+            for optimizer, epochs in zip(OPTIMIZERS, EPOCHS[name], strict=True):
+                if optimizer not in arguments.optimizers:
+                    continue
+                settings = {**OPTIMIZERS[optimizer], "seed": seed, "epochs": epochs}
+                recipe = catalogue.recipe(name).override(settings)
+                loss, accuracy, processor, wall = trained(recipe)
+                cells = f"{loss:.4f} | {100 * accuracy:.2f} % | {processor:.0f} | {wall:.0f}"
+                print(f"| `{name}` | {recipe.optimizer.name} | {epochs} | {seed} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
