@@ -63,9 +63,9 @@ class KFAC(TrialOptimizer):
     their own step than the F of all examples, and c overestimates the fraction. As the gradient shrinks, c
     decreases, which replaces a learning-rate schedule.
     A step fits the noise of its own batch as well as the signal, so that trials on this batch alone would let
-    the damping fall too far. The damping is therefore bounded from below:
+    the damping fall too far. The damping of each block of F is therefore bounded from below:
 
-        lambda >= |F| / (20 B)
+        lambda_l = max(lambda, |F_l| / (20 B))
 
     with the Frobenius norm of the averages, for a batch of B examples, or of B positions with a loss each.
 
@@ -265,8 +265,8 @@ class KFAC(TrialOptimizer):
 
         states = statistics.update(batch, self._draw if self.fisher == "sampled" else batch.examples.targets)
         damping = self._acceptance.damping_for(batch, statistics, states)
-        states = statistics.invert(states, damping, batch.iteration)
-        natural = statistics.natural_gradient(batch.gradients, variables, states, damping)
+        states = statistics.invert(states, damping.of_blocks, batch.iteration)
+        natural = statistics.natural_gradient(batch.gradients, variables, states, damping.of_blocks)
 
         proposal = self._step_rule.propose(batch, natural, damping, self.learning_rate)
         step = self.with_decay(proposal.step, batch.values, proposal.rate)
