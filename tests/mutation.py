@@ -5,14 +5,16 @@
 
 A mutant changes one operator, comparison, number, branch, loop or decorator. It is made in a checkout of HEAD
 under the given folder, so that the working tree stays as it is, and tested by the test files of its module,
-until the first failure. The same command continues an interrupted run, and `--survivors` tests the survivors
-again after new tests are committed.
+until the first failure. The same command continues an interrupted run, `--survivors` tests the survivors
+again after new tests are committed, and `--jobs 2` tests two mutants at a time, each in its own checkout.
 
-Each mutant has a process of its own, forked from one that has imported TensorFlow. Its limit is one on
-processor time, since one on wall-clock time would kill mutants because the machine is busy.
+Each mutant has a process of its own, forked from one that has imported TensorFlow.
 """
 
 import argparse
+import ast
+import gc
+import importlib
 import os
 import random
 import re
@@ -21,9 +23,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 ROOMS = ("theory", "losses", "optimizers")
-PROCESSOR_SECONDS, WALL_SECONDS = 300, 3600
+# Limits on processor time, because the machine may be busy: for a mutant, and for each of its test files.
+SECONDS, FILE_SECONDS = 40, {"theory": 10, "losses": 10, "optimizers": 80}
+WALL_SECONDS = 3600
 NO_TESTS_COLLECTED = 5
 # One replacement per operator: most others raise TypeError in any test. `|` occurs in annotations only.
 REPLACEMENTS = re.compile(
@@ -42,10 +47,11 @@ def main():
     parser.add_argument("--sample", type=int, default=300, help="number of mutants")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
     parser.add_argument("--survivors", action="store_true", help="test the survivors again")
+    parser.add_argument("--jobs", type=int, default=1, help="number of mutants tested at a time")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    os.chdir(_checkout(folder))
-    sys.path.insert(0, str(folder))
+    checkouts = [_checkout(folder / str(job)) for job in range(options.jobs)]
+    os.chdir(checkouts[0])
     sys.dont_write_bytecode = True
 
     from cosmic_ray.work_db import WorkDB, use_db
@@ -56,11 +62,18 @@ def main():
         if options.survivors:
             _forget_survivors(session)
         _preload()
-        for item in session.pending_work_items:
-            result = _test(item.mutations[0], folder / f"{item.job_id}.log")
+        pending = sorted(session.pending_work_items, key=lambda item: _expected_cost(item, folder))
+        for item, result in _test_all(pending, checkouts, folder):
             session.set_result(item.job_id, result)
-            print(f"{item.job_id} {item.mutations[0].module_path} {result.test_outcome.value}", flush=True)
+            path, outcome = item.mutations[0].module_path, result.test_outcome.value
+            print(f"{item.job_id} {path} {outcome} {result.output}", flush=True)
         _report(session)
+
+
+def _expected_cost(item, folder):
+    """Returns a key that sorts mutants by cost: those that were interrupted come last."""
+    interrupted = (folder / f"{item.job_id}.log").exists()
+    return interrupted, ROOMS.index(item.mutations[0].module_path.parts[0]), item.job_id
 
 
 def _checkout(folder):
@@ -110,53 +123,137 @@ def _forget_survivors(session):
 
 
 def _preload():
-    """Imports what takes long and is not mutated; processes can be forked until TensorFlow computes."""
+    """Imports what the tests import and is not mutated; processes can be forked until TensorFlow computes."""
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1"}
-    import hypothesis  # noqa: F401
-    import keras  # noqa: F401
-    import pytest  # noqa: F401
-    import scipy.integrate
-    import scipy.optimize
-    import scipy.stats  # noqa: F401
-    import tensorflow_probability  # noqa: F401
+    files = [file for room in ROOMS for file in Path("tests", room).rglob("*.py")]
+    statements = [statement for file in files for statement in _parsed(file).body]
+    modules = {alias.name for s in statements if isinstance(s, ast.Import) for alias in s.names}
+    modules |= {s.module for s in statements if isinstance(s, ast.ImportFrom) and not s.level}
+    for module in sorted(modules):
+        if module.split(".")[0] != "curvezoo":
+            importlib.import_module(module)
+
+    import tensorflow as tf
+
+    tf.config.list_physical_devices("CPU")
+    # Garbage collections of the forked processes skip all this.
+    gc.collect()
+    gc.freeze()
 
 
-def _test(mutation, log):
-    """Returns Cosmic Ray's result for one mutant."""
+def _parsed(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _test_all(items, checkouts, folder):
+    """Yields each item with Cosmic Ray's result, testing as many at a time as there are checkouts."""
+    waiting, free, running = list(items), list(checkouts), {}
+    while waiting or running:
+        while waiting and free:
+            item, checkout = waiting.pop(0), free.pop()
+            mutant = _mutant(item.mutations[0], checkout)
+            running[_start(mutant, folder / f"{item.job_id}.log")] = item, mutant
+        process, status = os.wait()
+        item, mutant = running.pop(process)
+        (mutant.checkout / mutant.path).write_text(mutant.before, encoding="utf-8")
+        free.append(mutant.checkout)
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NO_TESTS_COLLECTED:
+            raise RuntimeError(f"{mutant.path} has no tests, see {item.job_id}.log")
+        yield item, _result(mutant, status)
+
+
+class Mutant(NamedTuple):
+    """A mutated module and the checkout that holds it."""
+
+    checkout: Path
+    path: Path
+    line: int
+    before: str
+    after: str
+
+
+def _mutant(mutation, checkout):
+    """Mutates the module in the checkout."""
+    from cosmic_ray import plugins
+    from cosmic_ray.mutating import mutate_code
+
+    path = checkout / mutation.module_path
+    before = path.read_text(encoding="utf-8")
+    after = mutate_code(before, plugins.get_operator(mutation.operator_name)(), mutation.occurrence)
+    path.write_text(after, encoding="utf-8")
+    return Mutant(checkout, mutation.module_path, mutation.start_pos[0], before, after)
+
+
+def _result(mutant, status):
     import difflib
 
-    from cosmic_ray import plugins
-    from cosmic_ray.mutating import use_mutation
     from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
 
-    path = mutation.module_path
-    with use_mutation(path, plugins.get_operator(mutation.operator_name)(), mutation.occurrence) as (
-        before,
-        after,
-    ):
-        process = os.fork()
-        if process == 0:
-            _run_tests(tests_of(path), log)
-        _, status = os.waitpid(process, 0)
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NO_TESTS_COLLECTED:
-        raise RuntimeError(f"{path} has no tests, see {log}")
-    diff = difflib.unified_diff(before.split("\n"), after.split("\n"), str(path), str(path), lineterm="")
-    outcome = TestOutcome.KILLED if status else TestOutcome.SURVIVED
-    return WorkResult(WorkerOutcome.NORMAL, test_outcome=outcome, diff="\n".join(diff))
+    names = str(mutant.path), str(mutant.path)
+    diff = difflib.unified_diff(mutant.before.split("\n"), mutant.after.split("\n"), *names, lineterm="")
+    return WorkResult(
+        WorkerOutcome.NORMAL,
+        output="at a limit" if os.WIFSIGNALED(status) else "",
+        test_outcome=TestOutcome.KILLED if status else TestOutcome.SURVIVED,
+        diff="\n".join(diff),
+    )
 
 
-def _run_tests(files, log):
+def _start(mutant, log):
+    """Returns the number of a process that tests the mutant."""
+    files = tests_of(mutant.path)
+    definitions = _definitions(mutant)
+    process = os.fork()
+    if process == 0:
+        os.chdir(mutant.checkout)
+        # For this process and for those that tests start.
+        sys.path.insert(0, str(mutant.checkout.parent))
+        os.environ |= {"PYTHONPATH": str(mutant.checkout.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        _run_tests(files, definitions, log)
+    return process
+
+
+def _definitions(mutant):
+    """Returns the names of the classes and functions that contain the mutated line."""
+    nodes = [n for n in ast.walk(ast.parse(mutant.before)) if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+    return {node.name for node in nodes if node.lineno <= mutant.line <= node.end_lineno}
+
+
+def _run_tests(files, definitions, log):
     """Ends this process with pytest's exit status, or by a signal at one of the limits."""
+    import hypothesis
     import pytest
 
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
+    limit = SECONDS + sum(FILE_SECONDS[file.parts[1]] for file in files)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     signal.alarm(WALL_SECONDS)
-    status = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *map(str, files)])
+    # A failure is enough: it is not shrunk, and a slow example is none.
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutation", phases=phases, deadline=None, database=None)
+    hypothesis.settings.load_profile("mutation")
+    arguments = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider", *map(str, files)]
+    status = pytest.main(arguments, plugins=[_LikeliestFirst(files, definitions)])
     sys.stdout.flush()
     os._exit(status)
+
+
+class _LikeliestFirst:
+    """Runs the files in the given order, and in each first the tests that name a definition."""
+
+    def __init__(self, files, definitions):
+        self.files, self.definitions = [file.name for file in files], definitions
+
+    def pytest_collection_modifyitems(self, items):
+        tests = {file: self._tests_that_name_one(file) for file in {item.path for item in items}}
+        items.sort(key=lambda i: (self.files.index(i.path.name), i.originalname not in tests[i.path]))
+
+    def _tests_that_name_one(self, file):
+        functions = [node for node in _parsed(file).body if isinstance(node, ast.FunctionDef)]
+        words = {node.name: set(re.findall(r"\w+", ast.unparse(node))) for node in functions}
+        return {name for name in words if words[name] & self.definitions}
 
 
 def tests_of(module):
@@ -166,9 +263,15 @@ def tests_of(module):
         return sorted(folder.parent.glob(f"test_*{folder.name}*.py"))
     files, mirror = sorted(folder.glob("test_*.py")), folder / f"test_{module.stem}.py"
     if mirror not in files:
-        return files
-    naming = [file for file in files if re.search(rf"\b{module.stem}\b", file.read_text(encoding="utf-8"))]
-    return [mirror, *(file for file in naming if file != mirror)]
+        # First the tests of the modules that import it.
+        importers = [path for path in module.parent.glob("*.py") if _names(path, module.stem)]
+        first = {folder / f"test_{path.stem}.py" for path in importers}
+        return sorted(files, key=lambda file: (file not in first, file))
+    return [mirror, *(file for file in files if file != mirror and _names(file, module.stem))]
+
+
+def _names(file, name):
+    return bool(re.search(rf"\b{name}\b", file.read_text(encoding="utf-8")))
 
 
 def _report(session):

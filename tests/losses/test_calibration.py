@@ -27,6 +27,12 @@ def test_curve_error_and_score_of_an_example_equal_sums_by_hand():
     assert brier_score(probabilities, labels) == pytest.approx((0.02 + 1.46 + 0.54) / 3)
 
 
+def test_the_error_in_one_bin_is_that_of_the_means():
+    probabilities, labels = np.array([[0.9, 0.1], [0.4, 0.6], [0.8, 0.2]]), [0, 0, 1]
+    error = expected_calibration_error(probabilities, labels, bins=1)
+    assert error == pytest.approx(2.3 / 3 - 1 / 3, rel=1e-14)
+
+
 def test_bins_are_closed_on_the_right():
     probabilities = np.array([[0.5, 0.5], [0.75, 0.25], [0.75 + 1e-9, 0.25 - 1e-9], [1.0, 0.0]])
     curve = reliability_curve(probabilities, np.zeros(4, int), bins=4)

@@ -267,8 +267,9 @@ def test_mutual_information_equals_scikit_learns_and_a_relative_entropy():
     np.testing.assert_allclose(mutual_information(np.eye(8) / 8), np.log(8), rtol=1e-12)
 
 
-def test_the_gradient_of_mutual_information_is_the_log_ratio():
-    joint = np.array([[0.4, 0.0], [0.1, 0.5]])
+@pytest.mark.parametrize("joint", [[[0.4, 0.0], [0.1, 0.5]], [[1e-14, 0.5], [0.5, 1e-14]]])
+def test_the_gradient_of_mutual_information_is_the_log_ratio(joint):
+    joint = np.array(joint)
     p = tf.Variable(joint)
     with tf.GradientTape() as tape:
         information = mutual_information(p)

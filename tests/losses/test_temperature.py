@@ -33,6 +33,16 @@ def test_few_large_mistakes_do_not_mislead_newtons_method(temperature):
     assert slope == pytest.approx(0.0, abs=1e-8)
 
 
+@pytest.mark.parametrize("temperature", [1.0, 1e3])
+def test_newtons_method_does_not_leave_the_positive_temperatures(temperature):
+    # One mistake by 1000 among right answers by 1.1: the first Newton step would lead to a negative 1 / T.
+    logits = temperature * np.array([[1000.0, 0.0], *[[1.1, 0.0]] * 999])
+    fitted = fit_temperature(logits, 1 * (np.arange(1000) == 0))
+    right = 1.1 / (1 + np.exp(1.1 * temperature / fitted))
+    wrong = 1000 / (1 + np.exp(-1000 * temperature / fitted))
+    assert 999 * right == pytest.approx(wrong, rel=1e-8)
+
+
 def test_a_temperature_for_predictions_without_error_is_rejected():
     with pytest.raises(ValueError, match="logits must misclassify a label"):
         fit_temperature(np.eye(3), [0, 1, 2])

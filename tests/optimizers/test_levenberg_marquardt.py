@@ -65,6 +65,7 @@ def test_damping_follows_the_ratio(ratio, expected):
 
 
 def test_damping_stays_within_its_bounds():
+    assert float(adapted_damping(tf.constant(0.5), tf.constant(1.0), 2.0)) == 0.25
     assert float(adapted_damping(tf.constant(3.0), tf.constant(1.0), 2.0, (2.0, 4.0))) == 2.0
     assert float(adapted_damping(tf.constant(3.0), tf.constant(0.0), 2.0, (2.0, 4.0))) == 4.0
 

@@ -69,6 +69,14 @@ def test_a_step_solves_the_dense_fisher_system(widths, damping):
     np.testing.assert_allclose(taken, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
 
 
+def test_one_step_of_conjugate_gradients_is_the_best_multiple_of_the_gradient():
+    (x, y), model = data(), network()
+    g, fisher = gradient_and_fisher(model, x, y)
+    expected = -(g @ g) / (g @ fisher @ g + 0.1 * g @ g) * g
+    taken = step(model, NaturalGradient(1.0, **{**EXACT, "damping": 0.1, "steps": 1}), x, y)
+    np.testing.assert_allclose(taken, expected, rtol=1e-7)
+
+
 def test_a_deep_linear_network_takes_the_gauss_newton_step():
     x, _ = data()
     y = np.random.default_rng(1).normal(size=(len(x), 2))

@@ -176,6 +176,8 @@ def test_parameters_of_dense_nets_match_keras():
     narrow = keras.layers.Dense(2, use_bias=False)
     model = keras.Sequential([keras.Input((9,)), keras.layers.Dense(5), narrow])
     layers = [counting.dense(9, 5), counting.dense(5, 2, bias=False)]
+    # By default of one example.
+    assert layers == [counting.dense(9, 5, batch=1), counting.dense(5, 2, bias=False, batch=1)]
     assert counting.network(layers).parameters == model.count_params() == 60
     assert counting.perceptron([784, 300, 10]).parameters == 784 * 300 + 300 + 300 * 10 + 10
 

@@ -41,6 +41,15 @@ def test_fisher_matrices_of_scipy_densities_match_closed_forms():
     np.testing.assert_allclose(beta, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_density_may_diverge_at_either_end_of_its_support(sign):
+    def log_density(x, theta):
+        return np.log(theta[0]) + (theta[0] - 1) * np.log(sign * x)
+
+    support = sorted([0.0, sign])
+    np.testing.assert_allclose(fisher.by_quadrature(log_density, [0.9], support), [[1 / 0.9**2]], rtol=1e-8)
+
+
 @pytest.mark.equation("2.3.7")
 def test_the_fisher_matrix_of_a_redundant_parameter_is_only_semidefinite():
     logits = np.array([0.3, -1.0, 2.0])

@@ -98,6 +98,12 @@ def test_rounding_errors_of_zero_eigenvalues_do_not_count_as_states():
         assert von_neumann(rho) == pytest.approx(np.log(rank), abs=1e-14)
 
 
+def test_an_eigenvalue_of_at_least_the_rounding_error_is_a_state():
+    bound = 2 * np.finfo(float).eps
+    for eigenvalue, rank in [(bound, 2), (np.nextafter(bound, 0), 1)]:
+        assert np.count_nonzero(spectrum(np.diag([eigenvalue, 1.0]))) == rank
+
+
 def test_von_neumanns_entropy_is_shannons_in_any_basis():
     rng = np.random.default_rng(1)
     unitary = np.linalg.qr(rng.normal(size=(5, 5)) + 1j * rng.normal(size=(5, 5)))[0]

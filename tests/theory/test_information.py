@@ -273,6 +273,14 @@ def test_a_small_dependence_has_an_accurate_information(e):
     assert information.mutual_information(stacked, 1, 2) == pytest.approx(0, abs=1e-20)
 
 
+@pytest.mark.parametrize("e", [1e-7, 1e-8])
+def test_the_information_of_a_small_dependence_survives_the_rounding_of_ratios(e):
+    product = np.outer([0.3, 0.7], [0.6, 0.4])
+    value = information.mutual_information(product + e * np.array([[1, -1], [-1, 1]]))
+    # To second order in e.
+    assert value == pytest.approx(e**2 / 2 * np.sum(1 / product), rel=1e-5, abs=0)
+
+
 def test_tables_of_very_different_probabilities_are_accurate(recwarn):
     for tiny in (1e-20, 1e-200, 1e-320):
         # The rare outcome determines both variables.

@@ -284,6 +284,7 @@ SEPARABLE = (X[:, None], (X > 0).astype(float))
         (gaussian, np.append(X, np.nan), [0.0, 1.0], r"log_density\(data, start\)\[40\] must be finite"),
         (lambda x, p: expon.logpdf(x), X, 1.0, r"log_density\(data, start\)\[\d+\] must be finite, got -inf"),
         (gaussian, X, [[0.0, 1.0]], r"start must have shape \[P\], got \(1, 2\)"),
+        (gaussian, X, [], r"start must have shape \[P\], got \(0,\)"),
         (gaussian, X, [0.0, np.inf], r"start\[1\] must be finite"),
         (lambda x, p: np.sum(gaussian(x, p)), X, [0.0, 1.0], r"must have shape \[N\], got \(\)"),
         (gaussian, X[:1], [0.0, 1.0], "log_density must have a"),
@@ -292,6 +293,8 @@ SEPARABLE = (X[:, None], (X > 0).astype(float))
         (lambda x, p: laplace.logpdf(x, p[0]), X[:39], 0.0, "must be smooth at its maximum"),
         (lambda x, p: np.where(x**2 < p[0], -np.log(p[0]), -np.inf), X, 20.0, "must have a smooth maximum"),
         (logistic, SEPARABLE, 0.0, "must have a maximum, but it still grows"),
+        # A maximum only 0.04 nats above a plateau.
+        (lambda x, p: norm.logpdf(x) + 0.02 * np.exp(-(p[0] ** 2)), X[:2], 0.1, "must have a maximum, but"),
     ],
 )
 def test_invalid_arguments_and_densities_without_a_maximum_are_refused(log_density, data, start, message):

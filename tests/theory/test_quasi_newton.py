@@ -180,6 +180,16 @@ def test_on_a_quadratic_bfgs_is_conjugate_gradients_and_finds_the_hessian(seed, 
         np.testing.assert_allclose(estimates[-1], hessian, atol=1e-3)
 
 
+def test_fewer_steps_are_the_first_ones():
+    rng = np.random.default_rng(4)
+    hessian, gradient = definite(rng, 5), rng.normal(size=5)
+    points, estimates = qn.quadratic_bfgs(hessian, gradient)
+    for steps in (0, 2):
+        first = qn.quadratic_bfgs(hessian, gradient, steps=steps)
+        np.testing.assert_array_equal(first[0], points[: steps + 1])
+        np.testing.assert_array_equal(first[1], estimates[: steps + 1])
+
+
 def test_on_other_losses_an_update_satisfies_only_the_last_secant_equation():
     points = np.array([[-1.2, 1.0], [-1.0, 0.9], [-0.9, 1.1]])
     slopes = np.array([scipy.optimize.rosen_der(p) for p in points])

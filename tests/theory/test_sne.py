@@ -275,6 +275,14 @@ def test_the_first_iterations_follow_the_paper():
     assert ours.kl == pytest.approx(naive_tsne(p, y), rel=1e-9)
 
 
+@pytest.mark.parametrize(("points", "exaggeration", "rate"), [(40, 12, 5), (416, 12, 50), (416, 2, 52)])
+def test_the_default_rate_of_tsne_is_belkinas_rule_with_a_floor(points, exaggeration, rate):
+    x = np.random.default_rng(0).standard_normal((points, 3))
+    options = {"perplexity": 5, "initial": x[:, :2], "exaggeration": exaggeration, "iterations": 1}
+    expected = sne.embed(x, learning_rate=rate, **options).points
+    np.testing.assert_array_equal(sne.embed(x, **options).points, expected)
+
+
 def test_the_final_divergence_on_digits_is_no_worse_than_scikit_learns(digits, digits_embedding):
     p, bandwidths = neighbors.conditional_probabilities(digits, 30)
     joint = neighbors.joint_probabilities(p)
@@ -358,7 +366,8 @@ def test_few_points_recover_after_exaggeration_collapses_them():
     # shift: the smallest nonzero eigenvalue of its Laplacian is above that of q_ij = 1 / (N (N - 1)).
     laplacian = 12 * (np.diag(joint.sum(axis=1)) - joint)
     assert np.linalg.eigvalsh(laplacian)[1] > 1 / 29
-    slow = sne.embed(x, perplexity=5, learning_rate=2, iterations=1000)
+    slow = sne.embed(x, perplexity=5, learning_rate=2)
+    assert slow.iterations == 1000
     assert slow.history[4, 1] == pytest.approx(slow.history[0, 1], rel=1e-6)
     plain = sne.embed(x, perplexity=5, exaggeration=1, iterations=1000)
     assert slow.kl <= 1.1 * plain.kl < 0.3 * slow.history[0, 1]

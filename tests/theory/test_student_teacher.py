@@ -1,5 +1,7 @@
 """Oracles: finite differences, SciPy's integrator, the pseudo-inverse, and conditioning of Gaussians."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -180,6 +182,11 @@ def test_simulated_students_take_steps_along_the_gradient():
         residuals = weights @ regression.inputs - regression.targets
         np.testing.assert_allclose(train, np.mean(residuals**2, axis=1), rtol=1e-11)
     assert not np.allclose(result.test[0], result.test[1])
+
+
+def test_a_regression_cannot_change_after_its_eigenvalues_are_known(regression):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        regression.noise = 0 * regression.noise
 
 
 def test_invalid_arguments_are_named():

@@ -49,6 +49,7 @@ def test_equal_weights_give_the_optimal_assignment(power):
     assert result.marginal_error < 1e-12
 
 
+@pytest.mark.filterwarnings("error")
 def test_the_potentials_certify_that_the_plan_is_optimal():
     x, y, a, b = clouds(12, 9)
     cost = transport.cost_matrix(x, y)
@@ -260,6 +261,21 @@ def test_annealing_makes_small_regularization_cheap(epsilon):
     assert result.marginal_error <= 1.1e-6
     plain = log_domain(weights, weights, cost, epsilon, 2 * result.iterations)
     assert np.abs(plain.sum(axis=1) - weights).sum() > 1e-5
+
+
+def test_costs_within_twice_the_regularization_are_not_annealed():
+    # Chains of forbidden moves converge slowly although the costs are small.
+    places, rng = np.arange(10), np.random.default_rng(0)
+    cost = np.where(np.abs(places[:, None] - places) > 1, np.inf, rng.uniform(0, 1.5, (10, 10)))
+    a, b = np.full(10, 0.1), rng.dirichlet(np.full(10, 50))
+    result = transport.sinkhorn(a, b, cost, 1.0, tolerance=1e-9)
+    # The textbook iteration from the same start, until the sums of the columns are within the tolerance.
+    kernel, errors, v = np.exp(-cost) * np.outer(a, b), [1.0], np.exp((cost - cost.min(1)[:, None]).min(0))
+    while errors[-1] > 1e-9:
+        u = a / (kernel @ v)
+        errors.append(np.abs(v * (u @ kernel) - b).sum())
+        v = b / (u @ kernel)
+    assert abs(result.iterations - (len(errors) - 1)) <= 2 < len(errors) / 100
 
 
 def test_the_plan_between_two_points_has_a_closed_form():

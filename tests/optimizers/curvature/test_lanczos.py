@@ -67,6 +67,13 @@ def test_a_degenerate_spectrum_is_found_with_its_multiplicities(values):
     assert spectrum.steps == len(values)
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**20])
+def test_ritz_vectors_stay_orthonormal_through_restarts_from_random_vectors(scale):
+    # Of a random vector, little may be left after the projection; a second one removes its rounding errors.
+    spectrum = lanczos_spectrum(scale * np.diag([*np.ones(197), 2.0, 3.0, 4.0]), steps=200)
+    np.testing.assert_allclose(spectrum.vectors.T @ spectrum.vectors, np.eye(200), atol=2e-14)
+
+
 def test_the_start_may_be_an_eigenvector():
     spectrum = lanczos_spectrum(np.diag([1.0, 2.0, 3.0]), steps=1, start=[0.0, 1.0, 0.0])
     assert spectrum.values == pytest.approx([2.0], abs=1e-15) and spectrum.bounds == [0.0]
