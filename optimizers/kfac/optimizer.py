@@ -103,9 +103,8 @@ class KFAC(TrialOptimizer):
         noise_memory: Decay rate of the averages in c, in [0, 1), over about 1 / (1 - noise_memory) steps; or
             None for whole steps. With `momentum` or Keras's clipping, c is not used.
         noise_floor: Whether the damping has the lower bound above; None for yes, unless `noise_memory` is
-            None or the damping is given and constant. Transformers, small convolutional networks and dense
-            features learned faster without it, but softmax regression on MNIST, whose pixels are mostly dark,
-            diverged (docs/results.md).
+            None or the damping is given and constant. A classifier of dense features learned faster without
+            it, but softmax regression on MNIST, whose pixels are mostly dark, diverged (docs/results.md).
         kl_clip: The maximum s^T F s / 2 of a step, approximately its KL divergence in units of the loss; None
             for no limit. With `momentum` it bounds eps^2 d^T g / 2, approximately the divergence of the new
             part of the step.
