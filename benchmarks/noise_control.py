@@ -2,11 +2,11 @@
 
     TFDS_DATA_DIR=... python benchmarks/noise_control.py FILE [--only made_32 cifar10_128] [--seeds 3]
 
-The guards are the signal fraction c, by which steps are multiplied, and the lower bound |F| / (20 B) of the
-damping. Every problem is trained with both, with each alone and with neither, from the same weights on the
-same batches at the learning rate 1, in one thread. FILE has a line of JSON for each training, and those that
-it has are not repeated. Losses are measured after half of the steps and after all of them, on up to 2,000
-examples of the training split, and as many of the others.
+The guards are the signal fraction c, by which steps are multiplied, and the lower bound |F| / (20 B) of
+each block's damping. Every problem is trained with both, with each alone and with neither, from the same
+weights on the same batches at the learning rate 1, in one thread. FILE has a line of JSON for each
+training, and those that it has are not repeated. Losses are measured after half of the steps and after all
+of them, on up to 2,000 examples of the training split, and as many of the others.
 """
 
 import argparse

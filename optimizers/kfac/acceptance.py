@@ -5,7 +5,7 @@ import tensorflow as tf
 from .. import replicas
 from ..levenberg_marquardt import Trial, adapted_damping, raised_damping
 from ..vectors import dot, finite, precision, shifted
-from .damping import first_damping
+from .damping import Damping, first_damping
 from .quadratic import fisher_forms
 
 # The factor of the damping after a rejected step.
@@ -38,7 +38,7 @@ class Acceptance:
         self.last_loss, self.first_damping = add_state("last_trial_loss"), add_state("first_damping")
 
     def damping_for(self, batch, statistics, states):
-        """Returns the damping of this step.
+        """Returns the `Damping` of this step.
 
         Args:
             batch: The `Batch`.
@@ -48,12 +48,16 @@ class Acceptance:
         dtype = precision(batch.values)
         damping = tf.cast(self.damping, dtype)
         damping = tf.where(damping > 0, damping, first_damping(statistics.preconditioners, states, dtype))
-        damping = self.noise.bounded(damping, statistics.preconditioners, states)
-        damping = tf.clip_by_value(damping, *self.bounds)
+        damping, of_blocks = self.noise.bounded(damping, statistics.preconditioners, states)
+        damping, of_blocks = (tf.clip_by_value(value, *self.bounds) for value in (damping, of_blocks))
         first = tf.cast(damping, self.first_damping.dtype)
         unset = batch.grads_finite & (self.first_damping == 0)
         self.first_damping.assign(tf.where(unset, first, self.first_damping))
-        return damping
+        of_blocks = tf.unstack(of_blocks)
+        pairs = zip(statistics.preconditioners, of_blocks, strict=True)
+        damping_of = {id(v): its_damping for p, its_damping in pairs for v in p.block.variables}
+        of_variables = [damping_of[id(v)] for v in batch.objective.model.trainable_variables]
+        return Damping(damping, of_blocks, of_variables)
 
     def judge(self, batch, step, divergence, damping):
         """Returns whether the step is taken, and adapts the damping.
@@ -62,9 +66,10 @@ class Acceptance:
             batch: The `Batch`.
             step: The step with its weight decay.
             divergence: The divergence of the step without weight decay, in units of the loss.
-            damping: The damping lambda of this step.
+            damping: The `Damping` of this step.
         """
-        objective, dtype = batch.objective, damping.dtype
+        objective, common = batch.objective, damping.common
+        dtype = common.dtype
         due = batch.iteration % (self.adapt_every or TRIED_EVERY) == 0
         linear_change = dot(batch.gradients, step)
         # The divergence vanishes for saturated predictions, however large the predicted loss change is.
@@ -85,15 +90,15 @@ class Acceptance:
         shares.append(tf.cond(due, form, lambda: zero) if measures_form else zero)
         before, after, form = replicas.total(shares)
         form = form if measures_form else 2 * divergence
-        predicted = linear_change + form / 2 + damping * dot(step, step) / 2
+        predicted = linear_change + form / 2 + damping.forms([step])[0, 0] / 2
         trial = Trial(before, after, predicted, objective.resolution)
         accepted = finite(step) & (~tried | (trial.is_finite & trial.not_raised))
         loss_known = tried & batch.grads_finite & trial.is_finite
         self.last_loss.assign(tf.where(loss_known, tf.cast(before, self.last_loss.dtype), self.last_loss))
         following = tf.where(
             accepted,
-            self._damping_after_accepted(damping, trial.ratio, due),
-            raised_damping(damping, REJECTED, self.bounds),
+            self._damping_after_accepted(common, trial.ratio, due),
+            raised_damping(common, REJECTED, self.bounds),
         )
         self.damping.assign(tf.where(batch.grads_finite, following, tf.cast(self.damping, dtype)))
         return accepted

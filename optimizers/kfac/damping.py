@@ -1,4 +1,4 @@
-r"""The initial damping, and the lower bound that the noise of batches requires.
+r"""The damping of a step: its initial value, and the lower bounds that the noise of batches requires.
 
 In a direction where F has the eigenvalue f, the gradient of a batch of B positions is f Delta, where Delta is
 the distance to the optimum, plus noise of variance f / B, if labels scatter as the model predicts. If Delta
@@ -6,23 +6,53 @@ has the prior variance \(\sigma^2\), its best estimate (Wiener's filter) is
 
     Delta ~ gradient / (f + lambda)        lambda = 1 / (B sigma^2)
 
-With less damping, steps fit the noise. The distance is not known: \(\sigma^2\) is set to `PRIOR` / |F|, with
-the Frobenius norm, which is at least F's largest eigenvalue. This value works for many networks and batch
-sizes.
+With less damping, steps fit the noise. The distance is not known: in each block of F, \(\sigma^2\) is set to
+`PRIOR` / |F|, with the Frobenius norm of the block, which is at least its largest eigenvalue. This value
+works for many networks and batch sizes. One variance for all blocks would hold back those with a small F.
 
 Where positions have weights w in the loss, F is the sum of w F_i, and the noise has the variance
 sum w^2 F_i. In units of the sum of w this is the above with B = (sum w)^2 / sum w^2. For several outputs with
 sums W_h of their weights, B = sum_h W_h^2 / sum w^2: outputs of equal weight do not count as more examples.
 """
 
+import dataclasses
 import math
 
 import tensorflow as tf
+
+from ..vectors import dot
 
 # The initial damping, in units of the mean eigenvalue of F.
 FIRST = 0.1
 # The variance sigma^2, in units of 1 / |F|.
 PRIOR = 20.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Damping:
+    r"""The damping of a step, \(\lambda_l = \max(\lambda, \mathrm{floor}_l)\) for each block l of F.
+
+    Args:
+        common: The damping lambda that trials adapt.
+        of_blocks: The damping of each block, a list of scalars.
+        of_variables: The damping of each trainable variable's block, a list of scalars.
+    """
+
+    common: tf.Tensor
+    of_blocks: list
+    of_variables: list
+
+    def forms(self, vectors):
+        """Returns the sum over variables of lambda_l u^T w for all pairs of vectors, a matrix.
+
+        Args:
+            vectors: A list of vectors, each a list with a tensor for each trainable variable.
+        """
+        damped = [
+            [tf.cast(damping, t.dtype) * t for damping, t in zip(self.of_variables, u, strict=True)]
+            for u in vectors
+        ]
+        return tf.stack([tf.stack([tf.cast(dot(u, w), self.common.dtype) for w in vectors]) for u in damped])
 
 
 def averaged_positions(positions, weights, weight):
@@ -39,8 +69,8 @@ def averaged_positions(positions, weights, weight):
     return tf.where(usable, positions + weight * (count - positions), positions)
 
 
-def noise_floor(preconditioners, states, positions):
-    """Returns |F| / (`PRIOR` B), or zero where that is not finite.
+def noise_floors(preconditioners, states, positions):
+    """Returns |F| / (`PRIOR` B) of each block, or zero where that is not finite.
 
     Args:
         preconditioners: The `Preconditioner`s.
@@ -48,8 +78,8 @@ def noise_floor(preconditioners, states, positions):
         positions: The number B of a batch's positions.
     """
     norms = [tf.cast(p.norm(s), positions.dtype) for p, s in zip(preconditioners, states, strict=True)]
-    floor = tf.math.divide_no_nan(tf.norm(norms), PRIOR * positions)
-    return tf.where(tf.math.is_finite(floor), floor, tf.zeros_like(floor))
+    floors = tf.math.divide_no_nan(tf.stack(norms), PRIOR * positions)
+    return tf.where(tf.math.is_finite(floors), floors, tf.zeros_like(floors))
 
 
 def first_damping(preconditioners, states, dtype):

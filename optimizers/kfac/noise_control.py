@@ -4,16 +4,16 @@ import tensorflow as tf
 
 from .. import replicas
 from ..vectors import dot
-from .damping import averaged_positions, noise_floor
+from .damping import averaged_positions, noise_floors
 from .signal import SignalFraction
 
 
 class NoiseControl:
-    """Multiplies steps by the fraction c of their slope that is signal, and bounds the damping from below.
+    """Multiplies steps by the fraction c of their slope that is signal, and bounds the damping of each block.
 
     Args:
         signal_memory: Decay rate of the averages in c, in [0, 1), or None for whole steps.
-        bounds_damping: Whether the damping is at least |F| / (20 B).
+        bounds_damping: Whether the damping of each block is at least its |F| / (20 B).
         add_state: Function of a name that returns a new variable.
     """
 
@@ -32,17 +32,21 @@ class NoiseControl:
             self.positions.assign(averaged_positions(self.positions, replicas.total(weights), weight))
 
     def bounded(self, damping, preconditioners, states):
-        """Returns the damping, raised to the lower bound.
+        """Returns the damping, raised to the smallest positive floor, and that of each block, [blocks].
 
         Args:
             damping: The damping lambda.
             preconditioners: The `Preconditioner`s.
             states: A state for each.
         """
-        if self.positions is None:
-            return damping
-        floor = noise_floor(preconditioners, states, self.positions)
-        return tf.maximum(damping, tf.cast(floor, damping.dtype))
+        floors = tf.zeros([len(states)], damping.dtype)
+        if self.positions is not None:
+            floors = tf.cast(noise_floors(preconditioners, states, self.positions), damping.dtype)
+        # A damping below all floors would have no effect, and no rejection would soon raise it above them.
+        positive = tf.where(floors > 0, floors, floors.dtype.max)
+        smallest = tf.where(tf.reduce_any(floors > 0), tf.reduce_min(positive), 0)
+        damping = tf.maximum(damping, smallest)
+        return damping, tf.maximum(damping, floors)
 
     def fraction(self, batch, last_step):
         """Returns c for a batch, which also measures the last step; 1 for whole steps.

@@ -63,9 +63,9 @@ class KFAC(TrialOptimizer):
     their own step than the F of all examples, and c overestimates the fraction. As the gradient shrinks, c
     decreases, which replaces a learning-rate schedule.
     A step fits the noise of its own batch as well as the signal, so that trials on this batch alone would let
-    the damping fall too far. The damping is therefore bounded from below:
+    the damping fall too far. The damping of each block of F is therefore bounded from below:
 
-        lambda >= |F| / (20 B)
+        lambda_l = max(lambda, |F_l| / (20 B))
 
     with the Frobenius norm of the averages, for a batch of B examples, or of B positions with a loss each.
 
@@ -103,9 +103,8 @@ class KFAC(TrialOptimizer):
         noise_memory: Decay rate of the averages in c, in [0, 1), over about 1 / (1 - noise_memory) steps; or
             None for whole steps. With `momentum` or Keras's clipping, c is not used.
         noise_floor: Whether the damping has the lower bound above; None for yes, unless `noise_memory` is
-            None or the damping is given and constant. Transformers, small convolutional networks and dense
-            features learned faster without it, but softmax regression on MNIST, whose pixels are mostly dark,
-            diverged (docs/results.md).
+            None or the damping is given and constant. A classifier of dense features learned faster without
+            it, but softmax regression on MNIST, whose pixels are mostly dark, diverged (docs/results.md).
         kl_clip: The maximum s^T F s / 2 of a step, approximately its KL divergence in units of the loss; None
             for no limit. With `momentum` it bounds eps^2 d^T g / 2, approximately the divergence of the new
             part of the step.
@@ -265,8 +264,8 @@ class KFAC(TrialOptimizer):
 
         states = statistics.update(batch, self._draw if self.fisher == "sampled" else batch.examples.targets)
         damping = self._acceptance.damping_for(batch, statistics, states)
-        states = statistics.invert(states, damping, batch.iteration)
-        natural = statistics.natural_gradient(batch.gradients, variables, states, damping)
+        states = statistics.invert(states, damping.of_blocks, batch.iteration)
+        natural = statistics.natural_gradient(batch.gradients, variables, states, damping.of_blocks)
 
         proposal = self._step_rule.propose(batch, natural, damping, self.learning_rate)
         step = self.with_decay(proposal.step, batch.values, proposal.rate)

@@ -5,9 +5,9 @@ that minimizes the quadratic model
 
     M(s) = g^T s + s^T (F + lambda) s / 2
 
-solves two linear equations (Martens and Grosse 2015, section 7). They give a learning rate and a momentum at
-once. They contain F only in d^T F d, d^T F v and v^T F v, for which two forward derivatives of the outputs
-suffice.
+with the damping of each block on the diagonal of lambda, solves two linear equations (Martens and Grosse
+2015, section 7). They give a learning rate and a momentum at once. They contain F only in d^T F d, d^T F v
+and v^T F v, for which two forward derivatives of the outputs suffice.
 """
 
 import tensorflow as tf
@@ -47,19 +47,16 @@ def fisher_forms(objective, values, vectors, draw):
     return tf.stack([tf.stack([tf.cast(dot(u, f), dtype) for f in products]) for u in tangents])
 
 
-def best_coefficients(gradient, direction, velocity, forms, damping):
+def best_coefficients(gradient, direction, velocity, forms):
     """Returns -alpha and mu of the step s that minimizes M, a tensor [2].
 
     Args:
         gradient: The gradient g, a list of tensors.
         direction: The direction d.
         velocity: The last step v; zero if there was none.
-        forms: The matrix of F between d and v, [2, 2].
-        damping: The damping lambda.
+        forms: The matrix of F + lambda between d and v, [2, 2].
     """
-    dd = forms[0, 0] + damping * dot(direction, direction)
-    dv = forms[0, 1] + damping * dot(direction, velocity)
-    vv = forms[1, 1] + damping * dot(velocity, velocity)
+    dd, dv, vv = forms[0, 0], forms[0, 1], forms[1, 1]
     gd, gv = dot(gradient, direction), dot(gradient, velocity)
     determinant = dd * vv - dv**2
     independent = determinant > PARALLEL * dd * vv

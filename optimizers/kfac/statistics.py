@@ -76,12 +76,12 @@ class Statistics:
         self.noise.count_positions(weights, weight)
         return states
 
-    def invert(self, states, damping, iteration):
+    def invert(self, states, dampings, iteration):
         """Stores the states, and returns them with new inverses if these are due.
 
         Args:
             states: The states that `update` returned.
-            damping: The damping lambda of this step.
+            dampings: The damping of each block at this step.
             iteration: The number of steps before this one.
         """
 
@@ -91,8 +91,8 @@ class Statistics:
         for interval, indices in self._inverted_together.items():
 
             def inverted(indices=indices):
-                chosen = [(self.preconditioners[i], states[i]) for i in indices]
-                return [p.refresh(s, tf.cast(damping, p.block.dtype)) for p, s in chosen]
+                chosen = [(self.preconditioners[i], states[i], dampings[i]) for i in indices]
+                return [p.refresh(s, tf.cast(d, p.block.dtype)) for p, s, d in chosen]
 
             def kept(indices=indices):
                 return [states[i] for i in indices]
@@ -107,17 +107,17 @@ class Statistics:
         """Makes an inversion due at the next step if `stale`, regardless of `inverse_every`."""
         self.inverses_stale.assign(tf.cast(stale, self.inverses_stale.dtype))
 
-    def natural_gradient(self, gradients, variables, states, damping):
+    def natural_gradient(self, gradients, variables, states, dampings):
         """Returns (F + lambda)^-1 g, a tensor for each variable.
 
         Args:
             gradients: The gradient g, a tensor for each variable.
             variables: The trainable variables.
             states: The states with their inverses.
-            damping: The damping lambda.
+            dampings: The damping of each block.
         """
         gradient_of = {id(v): g for v, g in zip(variables, gradients, strict=True)}
-        for p, state in zip(self.preconditioners, states, strict=True):
+        for p, state, damping in zip(self.preconditioners, states, dampings, strict=True):
             matrix = p.block.matrix([gradient_of[id(v)] for v in p.block.variables])
             natural = p.precondition(matrix, state, tf.cast(damping, matrix.dtype))
             gradient_of.update(zip(map(id, p.block.variables), p.block.unmatrix(natural), strict=True))

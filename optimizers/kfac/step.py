@@ -45,16 +45,17 @@ class StepRule:
         Args:
             batch: The `Batch`.
             natural: The natural gradient d.
-            damping: The damping lambda.
+            damping: The `Damping`.
             learning_rate: The learning rate.
         """
         last = [tf.convert_to_tensor(v) for v in self.last_step]
-        fraction = tf.cast(self.noise.fraction(batch, last), damping.dtype)
-        rate = fraction * tf.cast(learning_rate, damping.dtype)
+        dtype = damping.common.dtype
+        rate = tf.cast(self.noise.fraction(batch, last), dtype) * tf.cast(learning_rate, dtype)
         if self.momentum is None:
             forms = fisher_forms(batch.examples, batch.values, [natural, last], batch.draw)
             forms = replicas.total(forms)
-            coefficients = rate * best_coefficients(batch.gradients, natural, last, forms, damping)
+            damped = forms + damping.forms([natural, last])
+            coefficients = rate * best_coefficients(batch.gradients, natural, last, damped)
             divergence = tf.tensordot(coefficients, tf.linalg.matvec(forms, coefficients), 1) / 2
             clip = self._clip_factor(divergence)
             natural_factor, last_factor = tf.unstack(clip * coefficients)

@@ -1,4 +1,4 @@
-"""The noise floor of the damping, against Wiener's filter, dense matrices and the weights of the loss."""
+"""The noise floors of the damping, against Wiener's filter, dense matrices and the weights of the loss."""
 
 import keras
 import numpy as np
@@ -6,7 +6,14 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.kfac.damping import FIRST, PRIOR, averaged_positions, first_damping, noise_floor
+from curvezoo.optimizers.kfac.damping import (
+    FIRST,
+    PRIOR,
+    Damping,
+    averaged_positions,
+    first_damping,
+    noise_floors,
+)
 from curvezoo.optimizers.kfac.optimizer import KFAC
 from curvezoo.optimizers.kfac.preconditioners import preconditioner_of
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
@@ -39,18 +46,17 @@ def fisher():
     return preconditioners, states, dense
 
 
-def test_first_damping_and_noise_floor_equal_those_of_the_dense_matrix(fisher):
+def test_first_damping_and_noise_floors_equal_those_of_the_dense_blocks(fisher):
     preconditioners, states, dense = fisher
-    actual = noise_floor(preconditioners, states, tf.constant(32.0, tf.float64))
-    norm = np.sqrt(sum(np.sum(block**2) for block in dense))
-    np.testing.assert_allclose(actual, norm / (32 * PRIOR), rtol=1e-12)
+    actual = noise_floors(preconditioners, states, tf.constant(32.0, tf.float64))
+    np.testing.assert_allclose(actual, [np.linalg.norm(b) / (32 * PRIOR) for b in dense], rtol=1e-12)
     mean = sum(map(np.trace, dense)) / sum(map(len, dense))
     actual = first_damping(preconditioners, states, tf.float64)
     np.testing.assert_allclose(actual, FIRST * mean, rtol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
-def test_the_noise_floor_minimizes_the_filtered_error(scale, fisher):
+def test_the_noise_floors_minimize_the_filtered_error(scale, fisher):
     """The squared error of distances with variance PRIOR / |F| is stationary there, at any scale of the loss.
 
     A factor of the loss multiplies F and the weights, and leaves the distances unchanged.
@@ -58,17 +64,27 @@ def test_the_noise_floor_minimizes_the_filtered_error(scale, fisher):
     preconditioners, states, dense = fisher
     weights = np.random.default_rng(1).uniform(0, 2, 32)
     weights /= np.sum(weights)
-    values = np.concatenate([np.linalg.eigvalsh(block) for block in dense])
-    # The covariance of the gradient's noise is the sum of w^2 F_i, with F_i = F for each example.
-    noise, variance = np.sum((scale * weights) ** 2) * values, PRIOR / np.linalg.norm(values)
     states = [{n: t if n == "A" else scale * t for n, t in state.items()} for state in states]
     sums = tf.constant([np.sum(scale * weights), np.sum((scale * weights) ** 2)], tf.float64)
     positions = averaged_positions(tf.constant(0.0, tf.float64), sums, 1.0)
-    damping = tf.Variable(noise_floor(preconditioners, states, positions))
-    values = scale * values
-    with tf.GradientTape() as tape:
-        error = tf.reduce_sum((damping**2 * variance + noise) / (values + damping) ** 2)
-    assert abs(tape.gradient(error, damping)) < 1e-10 * error / damping
+    floors = noise_floors(preconditioners, states, positions)
+    for block, floor in zip(dense, tf.unstack(floors), strict=True):
+        values, damping = np.linalg.eigvalsh(block), tf.Variable(floor)
+        # The covariance of the gradient's noise is the sum of w^2 F_i, with F_i = F for each example.
+        noise, variance = np.sum((scale * weights) ** 2) * values, PRIOR / np.linalg.norm(values)
+        with tf.GradientTape() as tape:
+            error = tf.reduce_sum((damping**2 * variance + noise) / (scale * values + damping) ** 2)
+        assert abs(tape.gradient(error, damping)) < 1e-10 * error / damping
+
+
+def test_the_damped_forms_are_those_of_a_diagonal_matrix():
+    values, shapes = [0.5, 2.0, 0.25], [(3, 2), (2,), ()]
+    vectors = [[RNG.normal(size=shape) for shape in shapes] for _ in range(2)]
+    damping = Damping(tf.constant(0.25, tf.float64), [], [tf.constant(v, tf.float64) for v in values])
+    actual = damping.forms([[tf.constant(part) for part in vector] for vector in vectors])
+    plane = np.stack([np.concatenate([part.ravel() for part in vector]) for vector in vectors])
+    diagonal = np.repeat(values, [6, 2, 1])
+    np.testing.assert_allclose(actual, plane * diagonal @ plane.T, rtol=1e-12)
 
 
 def test_the_number_of_positions_is_averaged():
@@ -79,11 +95,12 @@ def test_the_number_of_positions_is_averaged():
         assert float(averaged_positions(actual, tf.constant(unusable, tf.float64), 0.25)) == float(actual)
 
 
-def test_infinite_statistics_set_no_noise_floor(fisher):
+def test_infinite_statistics_set_no_noise_floors(fisher):
     preconditioners, states, _ = fisher
     infinite = [{name: np.inf * tensor for name, tensor in state.items()} for state in states]
     for case, positions in ((infinite, 4.0), (states, 0.0)):
-        assert float(noise_floor(preconditioners, case, tf.constant(positions, tf.float64))) == 0
+        floors = noise_floors(preconditioners, case, tf.constant(positions, tf.float64))
+        np.testing.assert_array_equal(floors, np.zeros(len(states)))
     zeros = [{name: 0 * tensor for name, tensor in state.items()} for state in states]
     assert float(first_damping(preconditioners, zeros, tf.float64)) == 1
 

@@ -227,7 +227,7 @@ def test_in_deep_linear_networks_it_equals_block_gauss_newton(eigenbasis, dampin
         tape.watch(values := objective.values)
         outputs = objective.outputs(values)
         loss = objective.data_loss(outputs)
-    statistics, damped = optimizer._statistics, tf.constant(damping, tf.float64)
+    statistics, damped = optimizer._statistics, 3 * [tf.constant(damping, tf.float64)]
     finite, iteration = tf.constant(True), optimizer.iterations
     batch = Batch(objective, objective, objective.values, gradient, finite, iteration, optimizer._draw)
     states = statistics.update(batch, optimizer._draw)

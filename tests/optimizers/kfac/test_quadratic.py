@@ -25,8 +25,8 @@ def test_the_best_step_is_the_minimum_on_the_plane(damping):
     fisher, g, d, v = root @ root.T, *RNG.normal(size=(3, 6))
     plane = np.stack([d, v], 1)
     expected = -np.linalg.solve(plane.T @ (fisher + damping * np.eye(6)) @ plane, plane.T @ g)
-    forms = tf.constant(plane.T @ fisher @ plane)
-    actual = best_coefficients(parts(g), parts(d), parts(v), forms, tf.constant(damping, tf.float64))
+    forms = tf.constant(plane.T @ (fisher + damping * np.eye(6)) @ plane)
+    actual = best_coefficients(parts(g), parts(d), parts(v), forms)
     np.testing.assert_allclose(actual, expected, rtol=1e-10)
 
 
@@ -36,15 +36,15 @@ def test_a_zero_or_parallel_last_step_is_left_out(velocity):
     root = RNG.normal(size=(6, 9))
     fisher, g, d = root @ root.T, *RNG.normal(size=(2, 6))
     plane = np.stack([d, velocity * d], 1)
-    forms = tf.constant(plane.T @ fisher @ plane)
-    actual = best_coefficients(*map(parts, (g, d, velocity * d)), forms, tf.constant(0.1, tf.float64))
+    forms = tf.constant(plane.T @ (fisher + 0.1 * np.eye(6)) @ plane)
+    actual = best_coefficients(*map(parts, (g, d, velocity * d)), forms)
     expected = -(g @ d) / (d @ fisher @ d + 0.1 * d @ d)
     np.testing.assert_allclose(actual, [expected, 0], rtol=1e-10)
 
 
 def test_a_zero_gradient_gives_a_zero_step():
     zero = parts(np.zeros(6))
-    actual = best_coefficients(zero, zero, zero, tf.zeros((2, 2), tf.float64), tf.constant(0.1, tf.float64))
+    actual = best_coefficients(zero, zero, zero, tf.zeros((2, 2), tf.float64))
     np.testing.assert_array_equal(actual, [0, 0])
 
 
