@@ -223,6 +223,16 @@ def folder(name, value):
     return pathlib.Path(path)
 
 
+def output_file(name, value):
+    """Returns the path of a file to write as a `pathlib.Path`, after checking that it is not a folder."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be the path of a file, got {described(value)}")
+    path = pathlib.Path(value).expanduser()
+    if path.is_dir():
+        raise ValueError(f"{name} must be a file, got the folder {str(path)!r}")
+    return path
+
+
 def finite(name, value, ndim=None):
     """Returns `value` as a float64 array after checking that every entry is finite.
 

@@ -155,6 +155,23 @@ BAD = {
         "empty holds no run to resume",
     ),
     "reproduce": (nothing, "reproduce 9", "section '9' has no figures; valid: 1, 1.4, "),
+    "reproduce over a folder": (
+        nothing,
+        "reproduce 1.4 --out model",
+        "out must be a file, got the folder 'model'",
+    ),
+    "reproduce below a file": (nothing, "reproduce 1.4 --out file/page.html", "File exists: file"),
+    "reproduce pictures a file": (nothing, "reproduce 1.4 --pictures file", "File exists: file"),
+    "play over a folder": (
+        nothing,
+        "play ppo_cartpole --out model",
+        "out must be a file, got the folder 'model'",
+    ),
+    "sample over a folder": (
+        nothing,
+        "sample vae_mnist --grid model",
+        "picture must be a file, got the folder 'model'",
+    ),
 }
 
 

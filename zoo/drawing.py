@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import TYPE_CHECKING
 
 from .. import arguments, quiet
@@ -93,7 +92,7 @@ def check_picture(path):
     Raises:
         ValueError: If not.
     """
-    path = pathlib.Path(path).expanduser()
+    path = arguments.output_file("picture", path)
     if path.suffix.lower() not in _FORMATS:
         raise ValueError(f"picture must end in one of {', '.join(_FORMATS)}, got {str(path)!r}")
     if not path.parent.is_dir():

@@ -34,7 +34,7 @@ def check(name, out=None):
             f"name must be that of an agent, got {str(name)!r}{hint}. Agents: {agents or 'none'}"
         )
     if out is not None:
-        path = pathlib.Path(out).expanduser()
+        path = arguments.output_file("out", out)
         arguments.one_of("format of the animation", path.suffix.lower(), _FORMATS)
         if not path.parent.is_dir():
             raise ValueError(f"the folder of {out} must exist")
