@@ -121,7 +121,8 @@ def write_picture(images, path, columns=None):
     from ..publishing.page.images import tiled
 
     path = check_picture(path)
-    pixels = np.squeeze(np.round(255 * tiled(images, columns)).astype(np.uint8), axis=-1)
+    pixels = np.round(255 * tiled(images, columns)).astype(np.uint8)
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     scale = max(1, -(-_SIDE // max(pixels.shape[:2])))
     picture = PIL.Image.fromarray(pixels.repeat(scale, axis=0).repeat(scale, axis=1))
     with replacing(path) as temporary:
