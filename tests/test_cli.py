@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import curvezoo
 from curvezoo import cli, data, zoo
 from curvezoo.publishing import cards
 
@@ -155,6 +156,42 @@ BAD = {
         "empty holds no run to resume",
     ),
     "reproduce": (nothing, "reproduce 9", "section '9' has no figures; valid: 1, 1.4, "),
+    "epochs of an agent": (
+        nothing,
+        "train ppo_cartpole --epochs 3",
+        "--epochs applies to models that learn from a data set, not to ppo_cartpole: give --set steps=NUMBER",
+    ),
+    "epochs of self-play": (
+        nothing,
+        "train alphazero_tic_tac_toe --epochs 3",
+        "give --set iterations=NUMBER",
+    ),
+    "negative wait": (nothing, "train --wait -1", "wait must be a positive finite number, got -1.0"),
+    "sample a classifier": (
+        nothing,
+        "sample softmax_digits",
+        "name must be that of a model that writes text or draws images, got 'softmax_digits'; valid: ",
+    ),
+    "play a classifier": (
+        nothing,
+        "play softmax_digits",
+        "name must be that of an agent or of a network that plays games, got 'softmax_digits'; valid: ",
+    ),
+    "temperature of a policy": (
+        nothing,
+        "evaluate ppo_cartpole --temperature",
+        "temperature must be left out for a model measured by returns, got temperature=True",
+    ),
+    "noise-scale of adversaries": (
+        nothing,
+        "noise-scale dcgan_digits",
+        "got 'dcgan_digits', a model of kind 'adversarial'",
+    ),
+    "noise-scale of curvature": (
+        nothing,
+        "noise-scale softmax_digits --set optimizer=kfac --optimizer recipe",
+        "optimizer must make its steps from gradients alone, got 'kfac'; give optimizer='sgd'",
+    ),
     "reproduce over a folder": (
         nothing,
         "reproduce 1.4 --out model",
@@ -185,6 +222,12 @@ def test_bad_input_prints_one_line_and_exits_with_code_two(scene, words, message
     assert message in captured.err
     assert len(captured.err.splitlines()) == 1
     assert files(here) == before
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"curvezoo {curvezoo.__version__}\n"
 
 
 def test_another_backend_of_keras_is_one_line_before_any_training(here, capsys, monkeypatch):

@@ -80,5 +80,5 @@ def test_invalid_and_inapplicable_settings_are_rejected(settings, message, tmp_p
 
 
 def test_evaluating_a_denoiser_with_a_temperature_is_an_error():
-    with pytest.raises(ValueError, match="options of denoising must be among none, got temperature=True"):
+    with pytest.raises(ValueError, match="temperature must be left out for a model measured by denoi"):
         zoo.evaluate("denoiser_digits", temperature=True)
