@@ -81,6 +81,11 @@ def integer(name, value, low, high=None):
     return int(value)
 
 
+def sizes(name, values):
+    """Returns `values` as a tuple after checking that each is an integer of at least 1."""
+    return tuple(integer(f"{name}[{index}]", value, 1) for index, value in enumerate(values))
+
+
 def number(name, value, low=-math.inf, high=math.inf, bounds="[]"):
     """Returns `value` as a `float` after checking that it is a finite real number between two bounds.
 

@@ -70,7 +70,7 @@ BAD = {
     "no cluster": (nothing, "train --strategy multiworker", "needs the environment variable TF_CONFIG="),
     "unknown --set key": (nothing, "train --set epoch=3", "no setting 'epoch'; did you mean 'epochs'"),
     "--set value": (nothing, "train --set widths=wide", "widths must be an integer, got 'wide'"),
-    "--set activation": (nothing, "train --set activation=relux", "relux"),
+    "--set activation": (nothing, "train --set activation=relux", "activation must be one of celu, "),
     "--set without =": (nothing, "train --set epochs", "--set 'epochs' is not of the form KEY=VALUE"),
     "negative epochs": (nothing, "train --epochs -3", "epochs must be an integer of at least 1, got -3"),
     "negative batch": (
@@ -83,7 +83,12 @@ BAD = {
         "train --batch-size 100000",
         "batch_size must be an integer from 1 to ",
     ),
-    "negative width": (nothing, "train --set widths=-64", "expected a positive integer. Received: units=-64"),
+    "negative width": (
+        nothing,
+        "train --set widths=-64",
+        "widths[0] must be an integer of at least 1, got -64",
+    ),
+    "dropout of everything": (nothing, "train --set dropout=1", "dropout must be in [0, 1), got 1.0"),
     "seed": (nothing, "train --seed x", "seed must be an integer, got 'x'"),
     "data folder": (
         nothing,
