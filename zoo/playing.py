@@ -76,6 +76,9 @@ def play(
 
     policy = kind_of(card).load_published(cards.folder_of(name))[agent]
     mode = "human" if out is None else "rgb_array"
+    if out is not None:
+        # Without a screen, pygame would look for one and complain.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     environment = maker(environment_of(card).name, learning=False, render_mode=mode)()
     rate = environment.metadata.get("render_fps", 30)
     returns, frames = [], []
