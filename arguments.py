@@ -50,6 +50,11 @@ def integer(name, value, low, high=None):
     return int(value)
 
 
+def sizes(name, values):
+    """Returns `values` as a tuple after checking that each is an integer of at least 1."""
+    return tuple(integer(f"{name}[{index}]", value, 1) for index, value in enumerate(values))
+
+
 def number(name, value, low=-math.inf, high=math.inf, bounds="[]"):
     """Returns `value` as a `float` after checking that it is a finite real number between two bounds.
 
@@ -190,6 +195,16 @@ def folder(name, value):
     if not os.path.isdir(path):
         raise ValueError(f"{name} must be an existing folder, got {path!r}")
     return pathlib.Path(path)
+
+
+def output_file(name, value):
+    """Returns the path of a file to write as a `pathlib.Path`, after checking that it is not a folder."""
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be the path of a file, got {described(value)}")
+    path = pathlib.Path(value).expanduser()
+    if path.is_dir():
+        raise ValueError(f"{name} must be a file, got the folder {str(path)!r}")
+    return path
 
 
 def finite(name, value, ndim=None):

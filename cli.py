@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 
-from . import quiet, stopping, streams
+from . import __version__, quiet, stopping, streams
 
 _DEFAULT_MODEL = "mlp_digits"
 _RESUMABLE = ("train", "noise-scale")
@@ -70,6 +70,7 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="curvezoo", description="Train, measure and use the models of the zoo."
     )
+    parser.add_argument("--version", action="version", version=f"curvezoo {__version__}")
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
@@ -140,12 +141,21 @@ def _train(arguments):
     settings = {key: value for key, value in settings.items() if value is not None}
     settings |= _pairs(arguments.set)
 
+    from .arguments import positive_number
     from .training.settings import read_value
     from .zoo import catalogue
 
     # Validate before the slow import of TensorFlow.
-    catalogue.recipe(arguments.name).override(settings)
-    wait = read_value("wait", arguments.wait, float)
+    recipe = catalogue.recipe(arguments.name)
+    if arguments.epochs is not None and not hasattr(recipe, "epochs"):
+        # The algorithm of an agent can have a setting `epochs` with another meaning.
+        length = "steps" if hasattr(recipe, "steps") else "iterations"
+        raise ValueError(
+            f"--epochs applies to models that learn from a data set, not to {recipe.name}: give --set "
+            f"{length}=NUMBER"
+        )
+    recipe.override(settings)
+    wait = positive_number("wait", read_value("wait", arguments.wait, float))
     _load_tensorflow()
 
     from . import zoo
@@ -278,9 +288,15 @@ def _add_play(commands):
 def _play(arguments):
     from .publishing import cards
     from .training.settings import given_options
-    from .zoo import match_command, matches, playing
+    from .zoo import catalogue, match_command, matches, playing
 
-    if cards.read(cards.folder_of(arguments.name))["measure"] == matches.MEASURE:
+    measure, playable = cards.read(cards.folder_of(arguments.name))["measure"], ("returns", matches.MEASURE)
+    if measure not in playable:
+        raise ValueError(
+            f"name must be that of an agent or of a network that plays games, got {arguments.name!r}; "
+            f"valid: {', '.join(catalogue.measured_by(playable))}"
+        )
+    if measure == matches.MEASURE:
         match_command.run(arguments)
         return
     match_command.reject(arguments)

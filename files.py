@@ -1,6 +1,7 @@
 """Atomic writes of files and folders: under a temporary name, then renamed."""
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -11,20 +12,25 @@ import shutil
 def replacing(path):
     """Yields a temporary path next to `path`, and renames it to `path` if the block succeeds.
 
-    An existing file or folder at `path` is replaced. After an error it is kept, and the temporary one is
-    removed.
+    A file replaces a file, and a folder a folder with all its contents. After an error the existing one is
+    kept, and the temporary one is removed.
 
     Args:
         path: The file or folder to write.
 
     Yields:
         The temporary path, where nothing exists yet.
+
+    Raises:
+        IsADirectoryError: If a file was written and `path` is a folder.
     """
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     remove(temporary)
     try:
         yield temporary
+        if path.is_dir() and not temporary.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if path.is_dir():
             old = path.with_name(f".{path.name}.{os.getpid()}.old")
             path.rename(old)

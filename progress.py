@@ -86,7 +86,10 @@ class Progress:
             logs: The unit's logs.
         """
         self.done += 1
-        self._bar.update(self._task, completed=self.done * self._steps)
+        # A unit may end without a step.
+        self._bar.update(
+            self._task, completed=self.done * self._steps, description=f"{self.unit} {self.done}"
+        )
         if self._lines:
             text = "  ".join(f"{key} {float(value):.4g}" for key, value in logs.items())
             print(f"{self.unit} {self.done}/{self.total}  {text}", file=self._file, flush=True)

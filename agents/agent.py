@@ -72,6 +72,7 @@ class Agent(abc.ABC):
         self.seed = arguments.seed("seed", seed)
         self.environment = environment
         self.environments = Environments(environment, copies, self.seed, parallel)
+        _check_inputs(policy, self.environments.observation_space.shape)
         self.strategy = strategy or tf.distribute.get_strategy()
         keras.utils.set_random_seed(self.seed)
         self.random = np.random.default_rng(self.seed)
@@ -190,7 +191,10 @@ class Agent(abc.ABC):
         """Writes the agent to a folder: `agent.json` with its settings, `policy.keras` and `state.npz`.
 
         Args:
-            folder: The folder; an agent in it is replaced.
+            folder: The folder, which must be new, empty, or hold nothing but an agent, which is replaced.
+
+        Raises:
+            ValueError: If the folder is a file or holds other files, which are kept.
         """
         described = {
             "algorithm": self.settings.algorithm,
@@ -290,3 +294,15 @@ class Agent(abc.ABC):
     @abc.abstractmethod
     def _iterate(self):
         """Gathers experience and makes one update; returns its logs."""
+
+
+def _check_inputs(policy, shape):
+    """Raises a ValueError if the user's policy is known to take observations of another shape."""
+    inputs = getattr(policy, "input_shape", None)
+    if policy is not None and hasattr(policy, "observation_shape"):
+        inputs = (None, *policy.observation_shape)
+    if not isinstance(inputs, tuple):
+        return
+    same = [size in (None, given) for size, given in zip(inputs[1:], shape, strict=False)]
+    if len(inputs) - 1 != len(shape) or not all(same):
+        raise ValueError(f"policy must take observations of shape {shape}, got a network for {inputs[1:]}")

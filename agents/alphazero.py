@@ -193,7 +193,10 @@ class AlphaZero:
         """Writes the agent to a folder: `agent.json` with its settings, `network.keras` and `state.npz`.
 
         Args:
-            folder: The folder; an agent in it is replaced.
+            folder: The folder, which must be new, empty, or hold nothing but an agent, which is replaced.
+
+        Raises:
+            ValueError: If the folder is a file or holds other files, which are kept.
         """
         described = {
             "algorithm": "AlphaZero",

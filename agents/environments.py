@@ -226,7 +226,7 @@ def maker(environment, learning=True, **settings):
         **settings: Arguments of `gymnasium.make`, such as `render_mode`.
 
     Raises:
-        ValueError: If the environment does not exist.
+        ValueError: If the environment does not exist, or its observations are of varying size.
     """
     import copy
 
@@ -246,6 +246,8 @@ def maker(environment, learning=True, **settings):
                 f"{arguments.described(made)}"
             )
         space = made.observation_space
+        if not space.is_np_flattenable:
+            raise ValueError(f"observations must be of a space that flattens to one array, got {space}")
         if not isinstance(space, gymnasium.spaces.Box) or not space.shape:
             made = gymnasium.wrappers.FlattenObservation(made)
         return made

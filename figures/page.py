@@ -5,6 +5,7 @@ import pathlib
 import rich.console
 import rich.progress
 
+from .. import arguments
 from ..publishing.page import report
 from . import catalogue
 
@@ -21,21 +22,26 @@ def write_page(section, path=None, pictures=None):
         The page's path.
 
     Raises:
-        ValueError: If the section has no figures; the message lists those that have.
+        ValueError: If the section has no figures; the message lists those that have. Also if `path` is a
+            folder.
+        OSError: If the page or the pictures cannot be written.
     """
     chosen = catalogue.figures(section)
+    # Validate before the figures are drawn, which can take hours.
+    path = arguments.output_file("out", path or f"reproduce-{section}.html")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if pictures:
+        pictures = pathlib.Path(pictures).expanduser()
+        pictures.mkdir(parents=True, exist_ok=True)
     drawn = {figure.section: [] for figure in chosen}
     for figure in _with_progress(chosen):
         result = figure.draw()
         canvas, *table = result if isinstance(result, tuple) else (result,)
         drawn[figure.section].append((canvas, figure.caption, *table))
         if pictures:
-            folder = pathlib.Path(pictures).expanduser()
-            folder.mkdir(parents=True, exist_ok=True)
-            canvas.savefig(folder / f"{figure.name}.png", dpi=150)
+            canvas.savefig(pictures / f"{figure.name}.png", dpi=150)
     titles = catalogue.TITLES
     body = [report.Section(f"{number} {titles[number]}", figures=each) for number, each in drawn.items()]
-    path = pathlib.Path(path or f"reproduce-{section}.html").expanduser()
     return report.write_report(path, f"{section} {titles[section]}", [], body)
 
 

@@ -135,6 +135,16 @@ def test_the_error_for_an_unknown_name_suggests_the_nearest_and_lists_all():
         assert message_of(arguments.known_name, "data set", name, names) == message
 
 
+def test_a_file_to_write_must_not_be_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert arguments.output_file("out", "~/page.html") == tmp_path / "page.html"
+    for value, message in (
+        ("~", f"out must be a file, got the folder '{tmp_path}'"),
+        (3, "out must be the path of a file, got 3"),
+    ):
+        assert message_of(arguments.output_file, "out", value) == message
+
+
 def test_a_folder_must_exist_and_a_tilde_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "sets").mkdir()

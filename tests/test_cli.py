@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import curvezoo
 from curvezoo import cli, data, zoo
 from curvezoo.publishing import cards
 
@@ -69,7 +70,7 @@ BAD = {
     "no cluster": (nothing, "train --strategy multiworker", "needs the environment variable TF_CONFIG="),
     "unknown --set key": (nothing, "train --set epoch=3", "no setting 'epoch'; did you mean 'epochs'"),
     "--set value": (nothing, "train --set widths=wide", "widths must be an integer, got 'wide'"),
-    "--set activation": (nothing, "train --set activation=relux", "relux"),
+    "--set activation": (nothing, "train --set activation=relux", "activation must be one of celu, "),
     "--set without =": (nothing, "train --set epochs", "--set 'epochs' is not of the form KEY=VALUE"),
     "negative epochs": (nothing, "train --epochs -3", "epochs must be an integer of at least 1, got -3"),
     "negative batch": (
@@ -82,7 +83,12 @@ BAD = {
         "train --batch-size 100000",
         "batch_size must be an integer from 1 to ",
     ),
-    "negative width": (nothing, "train --set widths=-64", "expected a positive integer. Received: units=-64"),
+    "negative width": (
+        nothing,
+        "train --set widths=-64",
+        "widths[0] must be an integer of at least 1, got -64",
+    ),
+    "dropout of everything": (nothing, "train --set dropout=1", "dropout must be in [0, 1), got 1.0"),
     "seed": (nothing, "train --seed x", "seed must be an integer, got 'x'"),
     "data folder": (
         nothing,
@@ -155,6 +161,59 @@ BAD = {
         "empty holds no run to resume",
     ),
     "reproduce": (nothing, "reproduce 9", "section '9' has no figures; valid: 1, 1.4, "),
+    "epochs of an agent": (
+        nothing,
+        "train ppo_cartpole --epochs 3",
+        "--epochs applies to models that learn from a data set, not to ppo_cartpole: give --set steps=NUMBER",
+    ),
+    "epochs of self-play": (
+        nothing,
+        "train alphazero_tic_tac_toe --epochs 3",
+        "give --set iterations=NUMBER",
+    ),
+    "negative wait": (nothing, "train --wait -1", "wait must be a positive finite number, got -1.0"),
+    "sample a classifier": (
+        nothing,
+        "sample softmax_digits",
+        "name must be that of a model that writes text or draws images, got 'softmax_digits'; valid: ",
+    ),
+    "play a classifier": (
+        nothing,
+        "play softmax_digits",
+        "name must be that of an agent or of a network that plays games, got 'softmax_digits'; valid: ",
+    ),
+    "temperature of a policy": (
+        nothing,
+        "evaluate ppo_cartpole --temperature",
+        "temperature must be left out for a model measured by returns, got temperature=True",
+    ),
+    "noise-scale of adversaries": (
+        nothing,
+        "noise-scale dcgan_digits",
+        "got 'dcgan_digits', a model of kind 'adversarial'",
+    ),
+    "noise-scale of curvature": (
+        nothing,
+        "noise-scale softmax_digits --set optimizer=kfac --optimizer recipe",
+        "optimizer must make its steps from gradients alone, got 'kfac'; give optimizer='sgd'",
+    ),
+    "reproduce over a folder": (
+        nothing,
+        "reproduce 1.4 --out model",
+        "out must be a file, got the folder 'model'",
+    ),
+    "reproduce below a file": (nothing, "reproduce 1.4 --out file/page.html", "File exists: file"),
+    "reproduce pictures a file": (nothing, "reproduce 1.4 --pictures file", "File exists: file"),
+    "play over a folder": (
+        nothing,
+        "play ppo_cartpole --out model",
+        "out must be a file, got the folder 'model'",
+    ),
+    "sample over a folder": (
+        nothing,
+        "sample vae_mnist --grid model",
+        "picture must be a file, got the folder 'model'",
+    ),
 }
 
 
@@ -168,6 +227,12 @@ def test_bad_input_prints_one_line_and_exits_with_code_two(scene, words, message
     assert message in captured.err
     assert len(captured.err.splitlines()) == 1
     assert files(here) == before
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"curvezoo {curvezoo.__version__}\n"
 
 
 def test_another_backend_of_keras_is_one_line_before_any_training(here, capsys, monkeypatch):

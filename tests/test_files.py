@@ -26,6 +26,18 @@ def test_a_new_folder_replaces_the_old_one(tmp_path):
     assert names(tmp_path / "d") == ["two"]
 
 
+def test_a_file_does_not_replace_a_folder(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "notes").write_text("mine")
+    with (
+        pytest.raises(IsADirectoryError, match=r"Is a directory: .*d'"),
+        replacing(tmp_path / "d") as temporary,
+    ):
+        temporary.write_text("new")
+    assert names(tmp_path) == ["d"]
+    assert (tmp_path / "d" / "notes").read_text() == "mine"
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_after_an_error_only_the_old_file_or_folder_remains(tmp_path, kind):
     path = tmp_path / "x"

@@ -14,6 +14,8 @@ from .. import arguments
 from .settings import Part, flatten, named, read_value, resolve, section, shortest, write_value
 
 _DESCRIPTIONS = ("name", "section", "summary", "limits")
+# The parts whose name says what a model learns from.
+_SUBJECTS = ("data", "environment", "game")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,7 +184,7 @@ class Recipe:
                 values[name] = read_value(name, settings[name], kind)
             else:
                 values[name] = defaults[name]
-        return dataclasses.replace(self, **values)
+        return dataclasses.replace(self, **values)._described_after(self)
 
     def differences(self, other):
         """Returns the settings that differ from another recipe's, as command-line strings by shortest key.
@@ -216,7 +218,18 @@ class Recipe:
             target = parts.setdefault(part, {}) if part else own
             target[field] = read_value(key, value, keys[full])
         changed = {name: getattr(self, name).changed(values) for name, values in parts.items()}
-        return dataclasses.replace(self, **own, **changed)
+        return dataclasses.replace(self, **own, **changed)._described_after(self)
+
+    def _described_after(self, before):
+        """Returns the recipe with a summary and limits that are true of what it now learns from."""
+        for part in _SUBJECTS:
+            old, new = (getattr(getattr(recipe, part, None), "name", None) for recipe in (before, self))
+            if new != old:
+                summary = f"the recipe {self.name} on {new}"
+                return dataclasses.replace(
+                    self, summary=summary, limits=f"Trained and measured on {new} only."
+                )
+        return self
 
 
 def _default(field) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import TYPE_CHECKING
 
 from .. import arguments, quiet
@@ -93,7 +92,7 @@ def check_picture(path):
     Raises:
         ValueError: If not.
     """
-    path = pathlib.Path(path).expanduser()
+    path = arguments.output_file("picture", path)
     if path.suffix.lower() not in _FORMATS:
         raise ValueError(f"picture must end in one of {', '.join(_FORMATS)}, got {str(path)!r}")
     if not path.parent.is_dir():
@@ -122,7 +121,8 @@ def write_picture(images, path, columns=None):
     from ..publishing.page.images import tiled
 
     path = check_picture(path)
-    pixels = np.squeeze(np.round(255 * tiled(images, columns)).astype(np.uint8), axis=-1)
+    pixels = np.round(255 * tiled(images, columns)).astype(np.uint8)
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     scale = max(1, -(-_SIDE // max(pixels.shape[:2])))
     picture = PIL.Image.fromarray(pixels.repeat(scale, axis=0).repeat(scale, axis=1))
     with replacing(path) as temporary:

@@ -34,7 +34,7 @@ def check(name, out=None):
             f"name must be that of an agent, got {str(name)!r}{hint}. Agents: {agents or 'none'}"
         )
     if out is not None:
-        path = pathlib.Path(out).expanduser()
+        path = arguments.output_file("out", out)
         arguments.one_of("format of the animation", path.suffix.lower(), _FORMATS)
         if not path.parent.is_dir():
             raise ValueError(f"the folder of {out} must exist")
@@ -76,6 +76,9 @@ def play(
 
     policy = kind_of(card).load_published(cards.folder_of(name))[agent]
     mode = "human" if out is None else "rgb_array"
+    if out is not None:
+        # Without a screen, pygame would look for one and complain.
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     environment = maker(environment_of(card).name, learning=False, render_mode=mode)()
     rate = environment.metadata.get("render_fps", 30)
     returns, frames = [], []

@@ -45,12 +45,18 @@ def run(arguments, load_tensorflow):
     Raises:
         ValueError: If an option is not valid, or does not apply to the model.
     """
-    from . import drawing
+    from . import drawing, writing
 
     if arguments.grid is not None or drawing.draws(arguments.name):
         _draw(arguments, load_tensorflow)
-    else:
+    elif arguments.prompt is not None or writing.writes(arguments.name):
         _write(arguments)
+    else:
+        valid = ", ".join(writing.names() + drawing.names())
+        raise ValueError(
+            f"name must be that of a model that writes text or draws images, got {arguments.name!r}; "
+            f"valid: {valid}"
+        )
 
 
 def _reject(arguments, keys, where):

@@ -109,6 +109,15 @@ def stream(name: str | os.PathLike, prompt: str, **settings) -> Iterator[str]:
     yield model.tokenizer.decode(tokens)[shown:]
 
 
+def writes(name) -> bool:
+    """Returns whether a published model writes text.
+
+    Args:
+        name: A published name, or a folder with a card.
+    """
+    return cards.read(cards.folder_of(name))["measure"] in MEASURES
+
+
 def names() -> list[str]:
     """Returns the names of the published models that write text."""
     return catalogue.measured_by(MEASURES)

@@ -6,7 +6,7 @@ Legend: N examples, H height, W width, C channels, K classes.
 import numpy as np
 
 from ... import arguments
-from .sampling import Sampling
+from .sampling import Sampling, default_batch_size
 from .specs import Spec
 
 
@@ -21,7 +21,9 @@ def _array(name, values):
 
 
 def _check_images(name, images, shape):
-    if images.ndim != 4 or 0 in images.shape:
+    if images.ndim == 4 and 0 in images.shape:
+        raise ValueError(f"{name} must hold at least one image of one pixel, got shape {images.shape}")
+    if images.ndim != 4:
         fix = "; add a channel axis to grey images with images[..., None]" if images.ndim == 3 else ""
         raise ValueError(f"{name} must have shape [N, H, W, C], got {images.shape}{fix}")
     if shape is not None and images.shape[1:] != tuple(shape):
@@ -42,7 +44,9 @@ def _check_pixels(name, images):
     low, high = images.min(), images.max()
     if low < 0 or high > 1:
         fix = "divide pixels 0 .. 255 by 255" if low >= 0 else "map [-1, 1] to it with (images + 1) / 2"
-        raise ValueError(f"{name} must be uint8 or floats in [0, 1], got floats from {low} to {high}; {fix}")
+        raise ValueError(
+            f"{name} must be uint8 or floats in [0, 1], got floats from {low:.4g} to {high:.4g}; {fix}"
+        )
 
 
 def _check_labels(name, labels, examples, classes):
@@ -119,7 +123,7 @@ def from_arrays(
     classes=None,
     labels=(),
     name="arrays",
-    batch_size=128,
+    batch_size=None,
     seed=0,
     subset=None,
     random_labels=0.0,
@@ -137,7 +141,7 @@ def from_arrays(
         classes: Number K of classes, if no spec is given.
         labels: The K class names in label order, if no spec is given; `()` for none.
         name: Name of the set, if no spec is given.
-        batch_size: Examples per training batch.
+        batch_size: Examples per training batch; by default 128, or all if there are fewer.
         seed: As for `load`.
         subset: As for `load`.
         random_labels: As for `load`.
@@ -166,6 +170,8 @@ def from_arrays(
     for split, (images, _) in zip(("train", "validation", "test"), pairs, strict=True):
         if len(images) != getattr(spec, split):
             raise ValueError(f"{split} must have {getattr(spec, split)} images as in spec, got {len(images)}")
+    if batch_size is None:
+        batch_size = default_batch_size(spec.train, subset)
     sampling = Sampling(batch_size, seed, subset, random_labels, augment)
     sampling.check(spec.train)
     # TensorFlow is imported only here, so that an invalid argument is reported at once.

@@ -7,7 +7,7 @@ import hashlib
 
 from ... import arguments
 from .arrays import from_arrays, implied_spec
-from .sampling import Sampling
+from .sampling import Sampling, default_batch_size
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _SPLITS = ("train", "validation", "test")
@@ -69,7 +69,7 @@ def from_folder(
     labels, files = _classes_and_files(root, validation_fraction, test_fraction)
     train = sum(map(len, files["train"]))
     if batch_size is None:
-        batch_size = min(Sampling.batch_size, subset or train, train)
+        batch_size = default_batch_size(train, subset)
     Sampling(batch_size, seed, subset, random_labels, augment).check(train)
     # TensorFlow is imported only here, so that an invalid argument is reported at once.
     from . import decoding

@@ -47,6 +47,13 @@ class Sampling:
         return sampling
 
 
+def default_batch_size(train, subset):
+    """Returns the default batch size of a user's own images: 128, or all of them if there are fewer."""
+    if subset is not None:
+        train = arguments.integer("subset", subset, 1, train)
+    return min(Sampling.batch_size, train)
+
+
 def subset_rows(total, subset):
     """Picks a nested subset: the first n of one fixed permutation, which does not depend on the user's seed.
 

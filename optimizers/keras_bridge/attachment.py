@@ -18,7 +18,7 @@ from ..replicas import number, total
 from ..vectors import finite, select
 from . import patches
 from .compiled_objective import OWN_OBJECTIVE, CompiledObjective, has_own_objective, objective_of
-from .internals import all_layers, update_variables
+from .internals import all_layers, build_layers, update_variables
 
 
 class ModelOptimizer(keras.optimizers.Optimizer):
@@ -139,6 +139,9 @@ class ModelOptimizer(keras.optimizers.Optimizer):
                 f"{type(self).__name__} must train the model that it was compiled with last, "
                 f"{self.compiled_model().name!r}, got {model.name!r}: give each model an optimizer of its own"
             )
+        # In the first trace, the layers may not have been called yet, and the state is not complete.
+        if not all(layer.built for layer in all_layers(model)):
+            build_layers(model, keras.utils.unpack_x_y_sample_weight(data)[0])
         # The state before the step contains the seeds from which its dropout draws.
         state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
         self._batches.data = data, state
@@ -188,9 +191,9 @@ class ModelOptimizer(keras.optimizers.Optimizer):
             _build(self, variables)
         elif [id(v) for v in variables] != [id(v) for v in self._trainable_variables]:
             raise ValueError(
-                f"the trainable variables must be those that {type(self).__name__} was built for, got "
-                f"{len(variables)} variables, not the {len(self._trainable_variables)}: compile the model "
-                "again with a new optimizer"
+                f"the trainable variables must be the {len(self._trainable_variables)} that "
+                f"{type(self).__name__} was built for, got {len(variables)}, not all of them the same: "
+                "compile the model again with a new optimizer"
             )
         grads = [_dense(g, v) for g, v in zip(grads, variables, strict=True)]
         batch, state = data

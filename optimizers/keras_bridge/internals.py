@@ -169,6 +169,20 @@ def build_symbolically(model, data):
     model._symbolic_build(data_batch=data)
 
 
+def build_layers(model, x):
+    """Creates the variables of a model's layers by a symbolic call.
+
+    Args:
+        model: The model.
+        x: Inputs.
+    """
+    model(
+        keras.tree.map_structure(
+            lambda v: keras.KerasTensor(v.shape, keras.backend.standardize_dtype(v.dtype)), x
+        )
+    )
+
+
 def update_variables(strategy, function, variables, *args):
     """Calls function(variable, *args) on the device of each variable, from within a replica or outside.
 

@@ -60,8 +60,12 @@ class Measure:
             ValueError: If there is no such option.
         """
         for name, value in options.items():
+            if name not in self.options and not self.options:
+                raise ValueError(
+                    f"{name} must be left out for a model measured by {self.name}, got {name}={value!r}"
+                )
             if name not in self.options:
-                valid = ", ".join(self.options) or "none"
+                valid = ", ".join(self.options)
                 raise ValueError(f"options of {self.name} must be among {valid}, got {name}={value!r}")
         return dict(options)
 

@@ -214,8 +214,9 @@ def worst_mistakes(images, labels, probabilities, names, count=16):
         label, prediction = labels[index], probabilities[index].argmax()
         axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
         percentage = 100 * probabilities[index, label]
+        shown = f"{percentage:.0f}" if percentage >= 10 else f"{percentage:.2g}"
         axis.set_title(
-            f"{_mistake(names[label], names[prediction])}\nprobability {percentage:.2g} %",
+            f"{_mistake(names[label], names[prediction])}\nprobability {shown} %",
             fontsize=9,
             color=style.MUTED if prediction == label else style.INK,
             parse_math=False,

@@ -17,24 +17,23 @@ def displayable(images):
     pixels, are mapped linearly from the range of all images.
 
     Args:
-        images: Images, [N, H, W], [N, H, W, 1] or [N, H, W, 3].
+        images: Images, [N, H, W] or [N, H, W, C].
 
     Returns:
-        Images in [0, 1], [N, H, W] or [N, H, W, 3].
+        Images in [0, 1]: [N, H, W, 3] if C is 3, else [N, H, W], the mean over the channels.
 
     Raises:
         ValueError: If the shape is not one of these, or a pixel is not finite.
     """
     images = np.asarray(images)
-    if images.ndim == 4 and images.shape[-1] == 1:
-        images = images[..., 0]
-    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
-        raise ValueError(
-            f"images must have shape [N, H, W], [N, H, W, 1] or [N, H, W, 3], got {images.shape}"
-        )
+    if images.ndim not in (3, 4):
+        raise ValueError(f"images must have shape [N, H, W] or [N, H, W, C], got {images.shape}")
     if images.dtype == np.uint8:
-        return images / 255.0
+        images = images / 255.0
     images = images.astype(np.float64)
+    if images.ndim == 4:
+        images = _gray_or_color(images)
+        images = images if images.shape[-1] == 3 else images[..., 0]
     if not np.isfinite(images).all():
         raise ValueError("images must be finite, got NaN or infinite pixels")
     low, high = images.min(), images.max()
@@ -43,12 +42,17 @@ def displayable(images):
     return (images - low) / max(high - low, 1e-12)
 
 
+def _gray_or_color(images):
+    """Returns images [..., C] as they are shown: 3 channels in color, others by their mean, [..., 1]."""
+    return images if images.shape[-1] == 3 else images.mean(axis=-1, keepdims=True)
+
+
 def compare(rows):
     """Draws labeled rows of images for comparison, on a scale from 0 (black) to 1 (white).
 
     Args:
-        rows: Dictionary from the label of each row to its images, `[N, H, W, C]` with C of 1 or 3. Values
-            outside [0, 1] are clipped.
+        rows: Dictionary from the label of each row to its images, `[N, H, W, C]`: color if C is 3, else the
+            mean over the channels. Values outside [0, 1] are clipped.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -56,11 +60,9 @@ def compare(rows):
     count = len(next(iter(rows.values())))
     figure, axes = style.canvas(1.5 + 0.8 * count, 0.85 * len(rows), len(rows), count)
     for (label, images), row in zip(rows.items(), axes, strict=True):
-        for image, axis in zip(images, row, strict=True):
+        for image, axis in zip(_gray_or_color(np.clip(images, 0, 1)), row, strict=True):
             axis.grid(False)
-            axis.imshow(
-                np.clip(np.squeeze(image), 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest"
-            )
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
@@ -71,13 +73,13 @@ def tiled(images, columns=None):
     """Returns images side by side as one array, in rows, with a dark pixel between them.
 
     Args:
-        images: Images [N, H, W, C] in [0, 1], C of 1 or 3.
+        images: Images [N, H, W, C] in [0, 1].
         columns: Number of images in a row; `None` for a square.
 
     Returns:
-        An array [rows (H + 1) - 1, columns (W + 1) - 1, C].
+        An array [rows (H + 1) - 1, columns (W + 1) - 1, 3] if C is 3, else [..., 1], the mean over channels.
     """
-    images = np.clip(np.asarray(images, np.float64), 0, 1)
+    images = _gray_or_color(np.clip(np.asarray(images, np.float64), 0, 1))
     count, height, width, channels = images.shape
     columns = min(count, columns or math.ceil(count**0.5))
     rows = -(-count // columns)
@@ -91,7 +93,7 @@ def grid(images, columns=None):
     """Draws images in a grid, on a scale from 0 (black) to 1 (white).
 
     Args:
-        images: Images [N, H, W, C], C of 1 or 3. Values outside [0, 1] are clipped.
+        images: Images [N, H, W, C], shown as by `compare`. Values outside [0, 1] are clipped.
         columns: Number of images in a row; `None` for a square.
 
     Returns:
@@ -113,7 +115,6 @@ def show(axis, images, columns=None):
         columns: As for `grid`.
     """
     axis.grid(False)
-    picture = np.squeeze(tiled(images, columns))
-    axis.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axis.imshow(tiled(images, columns), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)

@@ -16,11 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from ... import arguments
+from ...optimizers.keras_bridge.attachment import ModelOptimizer
 from ...optimizers.keras_bridge.internals import all_layers
 from ...optimizers.keras_bridge.moments import twice_differentiable_moments
 from ...optimizers.vectors import dot, flat, unflat
 from ...training.parts.images import Images
 from ...training.parts.text import Text
+from ...training.supervised import Supervised
 from ...training.weights import make_optimizer, penalize
 
 OPTIMIZERS = ("sgd", "recipe")
@@ -227,8 +229,9 @@ def examples(recipe, data_dir=None):
 def check_data(recipe):
     """Raises a ValueError if the study does not know how to draw batches from a recipe's data."""
     part = getattr(recipe, "data", None)
-    if not isinstance(part, Images | Text):
-        kind = recipe.kind if part is None else part.noun
+    supervised = isinstance(recipe, Supervised)
+    if not supervised or not isinstance(part, Images | Text):
+        kind = part.noun if supervised else f"kind {recipe.kind!r}"
         raise ValueError(
             f"name must be a model of images or of text for a noise-scale study, got {recipe.name!r}, "
             f"a model of {kind}"
@@ -242,4 +245,10 @@ def _optimizer(recipe, name, model):
         raise ValueError(
             f"optimizer must make steps on batches, got {recipe.optimizer.name!r}; give optimizer='sgd'"
         )
-    return make_optimizer(recipe.optimizer.at_constant_rate(), model)
+    optimizer = make_optimizer(recipe.optimizer.at_constant_rate(), model)
+    if isinstance(optimizer, ModelOptimizer):
+        raise ValueError(
+            f"optimizer must make its steps from gradients alone, got {recipe.optimizer.name!r}; give "
+            "optimizer='sgd'"
+        )
+    return optimizer

@@ -130,3 +130,17 @@ def test_the_packages_of_an_environment_include_its_simulator():
     names = ("CartPole-v1", "LunarLander-v3", "HalfCheetah-v5", "ALE/Pong-v5")
     simulators = [packages_of(name)[1:] for name in names]
     assert simulators == [[], ["box2d"], ["mujoco"], ["ale-py"]]
+
+
+def test_observations_of_varying_size_are_refused(made):
+    class Growing(made.Counter):
+        observation_space = gymnasium.spaces.Sequence(gymnasium.spaces.Discrete(3))
+
+        def __init__(self):
+            super().__init__()
+            self.observation_space = Growing.observation_space
+
+    with pytest.raises(
+        ValueError, match=r"observations must be of a space that flattens to one array, got Seq"
+    ):
+        Environments(Growing, 1)

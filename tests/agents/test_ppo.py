@@ -145,3 +145,12 @@ def test_a_diverged_loss_stops_learning_and_says_after_how_many_steps(made):
     learner.value.set_weights([np.full_like(w, np.nan) for w in learner.value.get_weights()])
     with pytest.raises((ArithmeticError, ValueError), match=r"after 64 steps|finite"):
         learner.learn(64, progress=False)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 4)])
+def test_a_policy_for_other_observations_is_refused(shape):
+    policy = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(2)])
+    with pytest.raises(
+        ValueError, match=r"policy must take observations of shape \(4,\), got a network for \("
+    ):
+        PPO("CartPole-v1", policy=policy)

@@ -9,6 +9,7 @@ from curvezoo.training.parts import Architecture, CrossEntropy, LabeledImages, O
 from curvezoo.training.parts.optimizer import NAMES
 from curvezoo.training.settings import flatten
 from curvezoo.training.supervised import Supervised
+from curvezoo.zoo import catalogue
 
 
 def build(
@@ -211,3 +212,18 @@ def test_the_differences_of_two_recipes_are_overrides_from_one_to_the_other():
 def test_parts_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         RECIPE.optimizer.name = "sgd"
+
+
+def test_other_data_inherit_no_description_of_the_first():
+    cnn = catalogue.recipe("cnn_digits")
+    for other in (cnn.override({"data": "mnist"}), cnn.restored(cnn.override({"data": "mnist"}).settings())):
+        assert other.summary == "the recipe cnn_digits on mnist"
+        assert other.limits == "Trained and measured on mnist only."
+    for same in (
+        cnn.override({"dropout": 0.1}),
+        cnn.override({"data": "digits"}),
+        cnn.restored(cnn.settings()),
+    ):
+        assert (same.summary, same.limits) == (cnn.summary, cnn.limits)
+    acrobot = catalogue.recipe("ppo_cartpole").override({"environment": "Acrobot-v1"})
+    assert acrobot.limits == "Trained and measured on Acrobot-v1 only."

@@ -102,7 +102,7 @@ def test_each_stage_of_the_cnn_halves_the_image(downsampling):
 
 
 def test_arguments_out_of_range_are_named():
-    with pytest.raises(ValueError, match="downsampling='none' is not one of pool, stride"):
+    with pytest.raises(ValueError, match="downsampling must be one of pool, stride, got 'none'"):
         zoo.build("cnn_mnist", downsampling="none")
     with pytest.raises(ValueError, match="version"):
         zoo.build("resnet20_cifar10", version=3)

@@ -69,7 +69,7 @@ def test_the_command_prints_what_sample_returns(bigram, speller, capsys):
     ("words", "message"),
     [
         (["cnn_digits", "--prompt", "x"], "name must be that of a model that writes text, got 'cnn_digits'"),
-        (["cnn_digits"], "--prompt must be given"),
+        (["cnn_digits"], "name must be that of a model that writes text or draws images, got 'cnn_digits'"),
         (["nobody", "--prompt", "x"], "'nobody' is neither a published model nor a folder with a card"),
         (["BIGRAM", "--prompt", ""], "prompt must be a text of at least one character, got ''"),
         (["BIGRAM", "--prompt", "x", "--top-k", "many"], "top_k must be an integer, got 'many'"),

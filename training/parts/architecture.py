@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ... import arguments as checks
 from ..settings import Part, read_value
 
 
@@ -63,9 +64,26 @@ class Architecture(Part):
 
         Args:
             spec: The data's `Spec`.
+
+        Raises:
+            ValueError: If an argument is not valid.
         """
+        if "activation" in self.arguments:
+            _check_activation(self.arguments["activation"])
         return self.builder(spec, **self.arguments)
 
     def _defaults(self):
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _check_activation(name):
+    """Raises a ValueError unless a name is that of an activation of Keras."""
+    import keras
+
+    try:
+        keras.activations.get(name)
+    except ValueError:
+        others = ("deserialize", "get", "serialize")
+        valid = [key for key in vars(keras.activations) if not key.startswith("_") and key not in others]
+        checks.one_of("activation", name, sorted(valid))

@@ -3,7 +3,7 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-from ... import layers
+from ... import arguments, layers
 from ...training.parts import Architecture, LabeledImages, Optimizer
 from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
@@ -36,12 +36,14 @@ def cnn(
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
 
     Raises:
-        ValueError: If `downsampling` is not one of these.
+        ValueError: If a value is not valid.
     """
     import keras
 
-    if downsampling not in ("pool", "stride"):
-        raise ValueError(f"downsampling={downsampling!r} is not one of pool, stride")
+    arguments.sizes("channels", channels)
+    arguments.integer("units", units, 1)
+    arguments.one_of("downsampling", downsampling, ("pool", "stride"))
+    arguments.fraction("dropout", dropout)
     stride = 2 if downsampling == "stride" else 1
     common = {"activation": activation, "normalization": normalization}
     images, x = standardized_images(spec)

@@ -3,7 +3,7 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-from ... import layers
+from ... import arguments, layers
 from ...training.parts import Architecture, Execution, LabeledImages, Optimizer
 from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
@@ -29,9 +29,14 @@ def mlp(
 
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
+
+    Raises:
+        ValueError: If a value is not valid.
     """
     import keras
 
+    arguments.sizes("widths", widths)
+    arguments.fraction("dropout", dropout)
     images, x = standardized_images(spec)
     x = keras.layers.Flatten()(x)  # [B, H*W*C]
     for units in widths:

@@ -3,7 +3,7 @@
 B batch, H W height and width, C channels, K classes.
 """
 
-from ... import layers
+from ... import arguments, layers
 from ...training.parts import Architecture, CrossEntropy, LabeledImages, Optimizer
 from ...training.supervised import Supervised
 from .images import LIMITS, logits_of, standardized_images
@@ -26,9 +26,14 @@ def cifar_resnet(spec, blocks: int = 3, width: int = 1, version: int = 1, residu
 
     Returns:
         A `keras.Model` from images `[B, H, W, C]` to logits `[B, K]`.
+
+    Raises:
+        ValueError: If a value is not valid.
     """
     import keras
 
+    arguments.integer("blocks", blocks, 1)
+    arguments.integer("width", width, 1)
     images, x = standardized_images(spec)
     x = _stem(x, 16, version)
     for stage, filters in enumerate((16 * width, 32 * width, 64 * width)):

@@ -3,7 +3,7 @@
 B batch, H height, W width, C channels.
 """
 
-from ... import layers
+from ... import arguments, layers
 from ...training.parts import Architecture, Denoise, Images, Optimizer
 from ...training.supervised import Supervised
 
@@ -40,8 +40,7 @@ def residual_denoiser(
     import keras
 
     for name, value in (("filters", filters), ("blocks", blocks)):
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+        arguments.integer(name, value, 1)
     images = keras.Input((None, None, spec.shape[-1]), name="images")
     x = images
     for _ in range(blocks):

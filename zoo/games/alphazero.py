@@ -30,12 +30,21 @@ def residual_tower(
         A `keras.Model` from observations [B, H, W, C] to logits [B, A] and values [B, 1] in [-1, 1].
 
     Raises:
-        ValueError: If an observation of the game is not a board.
+        ValueError: If an observation of the game is not a board, or a value is not valid.
     """
     import keras
 
-    from ... import layers
+    from ... import arguments, layers
 
+    arguments.integer("blocks", blocks, 0)
+    widths = {
+        "filters": filters,
+        "policy_filters": policy_filters,
+        "value_filters": value_filters,
+        "value_units": value_units,
+    }
+    for name, value in widths.items():
+        arguments.integer(name, value, 1)
     shape = tuple(spec.observation_shape)
     if len(shape) != 3:
         raise ValueError(f"spec must be a game on a board; use dense_tower for observations of shape {shape}")
@@ -60,11 +69,16 @@ def dense_tower(spec, units: int = 128, depth: int = 3):
 
     Returns:
         A `keras.Model` from observations [B, *O] to logits [B, A] and values [B, 1] in [-1, 1].
+
+    Raises:
+        ValueError: If a value is not valid.
     """
     import keras
 
-    from ... import layers
+    from ... import arguments, layers
 
+    arguments.integer("units", units, 1)
+    arguments.integer("depth", depth, 0)
     observations = keras.Input(tuple(spec.observation_shape), name="observations")
     x = keras.layers.Flatten()(observations)
     for _ in range(depth):

@@ -92,6 +92,9 @@ def upsampled(latents, image_shape, filters, kernel_size, units=0):
     Raises:
         ValueError: If H or W is not a multiple of two to the power of the number of filters.
     """
+    arguments.sizes("filters", filters)
+    arguments.integer("kernel_size", kernel_size, 1)
+    arguments.integer("units", units, 0)
     height, width, channels = image_shape
     scale = 2 ** len(filters)
     if not filters or height % scale or width % scale:
@@ -131,6 +134,8 @@ def downsampled(images, filters, kernel_size, normalization):
         ValueError: If `normalization` is not one of these.
     """
     arguments.one_of("normalization", normalization, NORMALIZATIONS)
+    arguments.sizes("filters", filters)
+    arguments.integer("kernel_size", kernel_size, 1)
     x = keras.layers.Rescaling(2.0, -1.0)(images)
     for index, number in enumerate(filters):
         batch_norm = normalization == "batch" and index > 0

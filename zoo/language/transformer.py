@@ -66,6 +66,8 @@ class TransformerLanguageModel(LanguageModel):
         arguments.integer("vocabulary", vocabulary, 1)
         arguments.integer("context", context, 1)
         arguments.integer("num_layers", num_layers, 1)
+        arguments.integer("width", width, 1)
+        arguments.fraction("dropout", dropout)
         arguments.one_of("positions", positions, _POSITIONS)
         self_attention = {
             "heads": heads,

@@ -74,8 +74,10 @@ class Translator(keras.Model):
         name="translator",
     ):
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        for key in ("source_vocabulary", "target_vocabulary", "source_length", "target_length", "num_layers"):
+        lengths = "source_vocabulary", "target_vocabulary", "source_length", "target_length"
+        for key in (*lengths, "num_layers", "width"):
             arguments.integer(key, config[key], 1)
+        arguments.fraction("dropout", dropout)
         arguments.one_of("positions", positions, _POSITIONS)
         block = {
             "heads": heads,

@@ -77,7 +77,7 @@ def changed(position, images=None, labels=None):
         ),
         (
             changed(0, images=lambda x: x[:0]),
-            r"train images must have shape \[N, H, W, C\], got \(0, 6, 5, 3\)$",
+            r"train images must hold at least one image of one pixel, got shape \(0, 6, 5, 3\)$",
         ),
         (
             changed(0, images=lambda x: x.astype("int64")),
@@ -85,11 +85,11 @@ def changed(position, images=None, labels=None):
         ),
         (
             changed(0, images=lambda x: x * 1.0),
-            r"train images must be uint8 or floats in \[0, 1\], got floats from 0\.0 to 255\.0; divide",
+            r"train images must be uint8 or floats in \[0, 1\], got floats from 0 to 255; divide",
         ),
         (
             changed(0, images=lambda x: x / 127.5 - 1),
-            r"train images must be .* in \[0, 1\], got floats from -1\.0 to 1\.0; .* \(images \+ 1\) / 2",
+            r"train images must be .* in \[0, 1\], got floats from -1 to 1; .* \(images \+ 1\) / 2",
         ),
         (
             changed(0, images=lambda x: np.where(x == x[0, 0, 0, 0], np.nan, x / 255)),
@@ -111,13 +111,20 @@ def test_an_error_names_the_wrong_array_and_the_fix(arrays, message):
         data.from_arrays(*arrays, classes=4, batch_size=2)
 
 
+def test_a_batch_holds_all_of_few_images_by_default():
+    assert data.from_arrays(*parts(), classes=4).batch_size == 12
+    assert data.from_arrays(*parts(), classes=4, subset=7).batch_size == 7
+    with pytest.raises(ValueError, match="subset must be an integer from 1 to 12, got 'x'"):
+        data.from_arrays(*parts(), classes=4, subset="x")
+
+
 def test_exactly_one_of_spec_and_classes_is_required_and_must_fit_the_arrays():
     with pytest.raises(ValueError, match="exactly one of spec and classes must be given, got spec=None"):
         data.from_arrays(*parts())
     with pytest.raises(ValueError, match=r"classes must be an integer from 2 .* got 1"):
         data.from_arrays(*parts(), classes=1)
     with pytest.raises(ValueError, match="batch_size must be an integer from 1 to 12, got 128"):
-        data.from_arrays(*parts(), classes=4)
+        data.from_arrays(*parts(), classes=4, batch_size=128)
     with pytest.raises(ValueError, match="labels must hold the names of 4 classes, got 3 names"):
         data.from_arrays(*parts(), classes=4, labels=("a", "b", "c"), batch_size=2)
     spec = data.from_arrays(*parts(), classes=4, batch_size=2).spec

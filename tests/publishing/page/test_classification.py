@@ -80,6 +80,13 @@ def test_the_worst_mistake_is_drawn_first_with_its_labels():
     assert [axis.images[0].get_array()[0, 0] for axis in figure.axes] == [0.5, 1.0, 0.0]
 
 
+def test_a_certain_prediction_has_a_probability_of_a_hundred_percent():
+    probabilities = np.array([[0.998, 0.002]])
+    for label, shown in ((0, "100 %"), (1, "0.2 %")):
+        figure = worst_mistakes(np.zeros((1, 8, 8)), np.array([label]), probabilities, ["a", "b"], count=1)
+        assert figure.axes[0].get_title().endswith(f"probability {shown}")
+
+
 def test_the_reliability_diagram_shows_the_filled_bins():
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.95, 0.05]])
     labels = np.array([0, 1, 0, 0])

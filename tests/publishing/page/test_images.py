@@ -36,3 +36,11 @@ def test_rows_are_drawn_in_order_and_clipped():
     images = np.concatenate(list(rows.values()))[..., 0]
     for axis, image in zip(axes, images, strict=True):
         np.testing.assert_array_equal(axis.images[0].get_array(), np.clip(image, 0, 1))
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_images_without_color_are_shown_by_the_mean_of_their_channels(channels):
+    images = np.random.default_rng(2).uniform(size=(2, 1, 5, channels))
+    np.testing.assert_allclose(displayable(images), images.mean(-1))
+    for axis, image in zip(compare({"row": images}).axes, images, strict=True):
+        np.testing.assert_allclose(axis.images[0].get_array(), image.mean(-1))

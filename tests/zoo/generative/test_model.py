@@ -8,7 +8,6 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from curvezoo.publishing.page.images import tiled
 from curvezoo.zoo import drawing
 from curvezoo.zoo.generative import DensityModel
 
@@ -105,7 +104,16 @@ def test_a_picture_holds_every_image_in_its_place(tmp_path):
     small = pixels[::scale, ::scale] / 255
     assert small.shape == (2 * 5 - 1, 3 * 7 - 1)
     np.testing.assert_allclose(small[5:9, 7:13], many[4, ..., 0], atol=0.5 / 255)
-    assert tiled(np.zeros((2, 4, 4, 3))).shape == (4, 9, 3)
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, ()), (2, ()), (3, (3,)), (5, ())])
+def test_three_channels_are_a_picture_in_color_and_others_their_mean(channels, shape, tmp_path):
+    images = np.random.default_rng(1).uniform(size=(2, 1, 6, channels))
+    pixels = np.asarray(PIL.Image.open(drawing.write_picture(images, tmp_path / "grid.png", columns=2)))
+    assert pixels.shape[2:] == shape
+    scale = pixels.shape[1] // (2 * 7 - 1)
+    expected = images[1] if shape else images[1].mean(-1)
+    np.testing.assert_allclose(pixels[::scale, ::scale][:, 7:] / 255, expected, atol=0.5 / 255)
 
 
 @pytest.mark.parametrize(("name", "message"), [("x.txt", "must end in one of"), ("no/x.png", "that exists")])
