@@ -146,11 +146,13 @@ def _receive(cluster, settings, patience, stack):
         raise OSError(error.errno, f"port {port} of worker 0 can't be used: {error.strerror}") from None
     with server:
         server.settimeout(_RETRY)
-        while missing:
+        while True:
             gone = [index for index, (connection, _) in others.items() if _closed(connection)]
             missing.update(gone)
             for index in gone:
                 del others[index]
+            if not missing:
+                break
             patience.check(sorted(missing))
             with contextlib.suppress(TimeoutError):
                 connection = stack.enter_context(server.accept()[0])

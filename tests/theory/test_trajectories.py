@@ -116,7 +116,7 @@ def surrogate(paths, returns, logits=LOGITS):
     """Returns the mean over paths of the loss of policy gradients, summed over steps, and its gradient."""
     logits, places = tf.constant(logits), np.stack([paths.states[:, :-1], paths.actions], axis=-1)
     # The loss is a mean over all N T steps.
-    weights = places[..., 0].size * (paths.probabilities * returns)[:, None]
+    weights = places[..., 0].size * np.repeat((paths.probabilities * returns)[:, None], STEPS, axis=1)
     with tf.GradientTape() as tape:
         tape.watch(logits)
         log_probs = tf.gather_nd(tf.nn.log_softmax(logits), places)

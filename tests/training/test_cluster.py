@@ -79,14 +79,18 @@ def test_a_missing_worker_0_is_named_by_the_others(clusters):
 def test_a_worker_that_leaves_before_all_have_come_is_missing_again(clusters):
     first, second, third = clusters(3)
 
-    def leave():
+    def leave_before_the_third():
         greeting = json.dumps({"index": 1, "settings": SETTINGS}).encode() + b"\n"
         while True:
-            with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection(first.addresses[0], timeout=5).sendall(greeting)
+            with (
+                contextlib.suppress(ConnectionRefusedError),
+                socket.create_connection(first.addresses[0], timeout=5) as connection,
+            ):
+                connection.sendall(greeting)
                 break
+        meet(third, SETTINGS, 3)
 
-    errors = outcomes([lambda: meet(first, SETTINGS, 3), leave, lambda: meet(third, SETTINGS, 3)])
+    errors = outcomes([lambda: meet(first, SETTINGS, 3), leave_before_the_third])
     assert str(errors[0]).startswith(second.name(1))
 
 
