@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from curvezoo.losses import CategoricalNLL
 from curvezoo.optimizers.hessian_free import HessianFree, stored_steps
+from curvezoo.optimizers.keras_bridge.compiled_objective import CompiledObjective
 
 pytestmark = pytest.mark.usefixtures("double_precision_rates")
 
@@ -56,6 +57,21 @@ def iterates(matrix, b, x, steps):
         p, r = rest + (rest @ rest) / (r @ r) * p, rest
         actual.append(x)
     return actual
+
+
+def test_the_curvature_includes_that_of_regularizers():
+    """The Hessian of |W|^2 / 8 is 1/4 for each weight of a kernel and zero for biases."""
+    x, y = data()
+    model = network((5,), kernel_regularizer=keras.regularizers.L2(0.125))
+    model.compile(HessianFree(), CategoricalNLL())
+    objective = CompiledObjective(model, x, y)
+    values, rng = objective.values, np.random.default_rng(2)
+    tangents = [tf.constant(rng.normal(size=value.shape)) for value in values]
+    product = model.optimizer.product(objective, values, tangents)
+    _, matrix = gradient_and_gauss_newton(model, x, y)
+    weights = flat([np.full(value.shape, 0.25 * (len(value.shape) == 2)) for value in values])
+    expected = matrix @ flat(tangents) + weights * flat(tangents)
+    np.testing.assert_allclose(flat(product), expected, rtol=1e-10, atol=1e-13)
 
 
 def test_a_convex_quadratic_takes_one_step():

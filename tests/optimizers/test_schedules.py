@@ -1,5 +1,7 @@
 """Schedules against their formulas."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -42,6 +44,15 @@ def test_schedules_survive_an_optimizers_config(kind):
     optimizer = keras.optimizers.SGD(schedule)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     np.testing.assert_array_equal(rates(schedule, 50), rates(again._learning_rate, 50))
+
+
+@pytest.mark.parametrize("kind", ["constant", "step"])
+def test_the_config_of_a_warmup_is_plain_data_with_the_same_rates(kind):
+    schedule = learning_rate_schedule(kind, 0.5, 40, 10)
+    config = json.loads(json.dumps(schedule.get_config()))
+    restored = type(schedule).from_config(config)
+    for step in (0, 5, 12, 30, 39):
+        assert float(restored(step)) == float(schedule(step))
 
 
 def test_invalid_arguments_are_named():

@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -173,6 +174,8 @@ def test_two_logical_devices_join_batches_like_one(mirrored):
     ("settings", "message"),
     [
         ({"noise": 3.0}, "noise must be a GradientNoiseScale, got 3.0"),
+        ({"noise": BatchCallback()}, "noise must be a GradientNoiseScale, got "),
+        ({"noise": SimpleNamespace(noise_scale=1.0)}, "noise must be a GradientNoiseScale, got "),
         ({"high": 0}, "high must be an integer of at least 1, got 0"),
         ({"excess": -1.0}, "excess must be positive, got -1"),
         ({"growth": 1}, "growth must be an integer of at least 2, got 1"),
