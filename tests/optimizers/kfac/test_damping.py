@@ -153,6 +153,14 @@ def test_the_damping_falls_to_the_noise_floor_and_no_further(compiled):
     assert 0.94 < actual[0.9] < 1.06 and actual[None] < 0.5, actual
 
 
+def test_an_exact_quadratic_model_lowers_the_damping_after_the_first_step(compiled):
+    """A whole step of least squares changes the loss as predicted; without s F s the ratio would be 1/2."""
+    model = keras.Sequential([keras.Input((4, 5)), layers.Dense(3)])
+    model = compiled(KFAC(damping=1e-6, noise_memory=None, adapt_every=1), model, "mse")
+    model.train_on_batch(X, SMOOTH)
+    assert float(model.optimizer.damping) < 0.99e-6
+
+
 def test_a_short_last_batch_does_not_raise_the_damping(compiled):
     model = compiled(KFAC(0.1, damping=1e-8, adapt_every=1), keras.Sequential([layers.Dense(3)]))
     for _ in range(15):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import layers
 
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
-from curvezoo.optimizers.layer_rules.einsum import Axes
+from curvezoo.optimizers.layer_rules.einsum import Axes, _grouped
 
 
 def test_an_einsum_has_the_factors_of_the_dense_layer_with_its_matrix(random_values, record_blocks):
@@ -52,3 +52,12 @@ def test_einsum_axes_are_contracted_created_or_positions(equation, rank, contrac
         assert ("".join(axes.contracted), "".join(axes.created)) == (contracted, created)
         labels = "".join(axes.positions)
         assert (len(labels) if isinstance(positions, int) else labels) == positions
+
+
+@pytest.mark.parametrize("groups", [("ca", "bd"), ("c", "dab"), ("d", "b", "a", "c")])
+def test_axes_are_merged_in_the_order_of_their_groups(groups):
+    x = np.arange(120.0).reshape(2, 3, 4, 5)
+    sizes = dict(zip("abcd", x.shape, strict=True))
+    expected = x.transpose(["abcd".index(label) for label in "".join(groups)])
+    expected = expected.reshape([np.prod([sizes[label] for label in group]) for group in groups])
+    np.testing.assert_array_equal(_grouped(tf.constant(x), "abcd", groups), expected)
