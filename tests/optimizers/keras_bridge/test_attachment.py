@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from curvezoo.optimizers.keras_bridge.attachment import ModelOptimizer
+from curvezoo.optimizers.keras_bridge.attachment import ModelOptimizer, _stays_finite
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 5)).astype("float32"), RNG.integers(0, 3, 50)
@@ -321,3 +321,16 @@ def test_a_direction_that_is_not_finite_is_skipped(monkeypatch):
     model.train_on_batch(X, Y)
     for variable, value in zip(model.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "before", "stays"),
+    [
+        ([1, 2], [0, 0], True),
+        ([1, np.nan], [0, 0], False),
+        ([np.inf], [0], False),
+        ([1, -np.inf], [0, -np.inf], True),
+    ],
+)
+def test_averages_become_infinite_only_where_they_were_finite(value, before, stays):
+    assert bool(_stays_finite(tf.constant(value, tf.float32), tf.constant(before, tf.float32))) == stays

@@ -221,3 +221,15 @@ def test_unsupported_losses_are_refused():
         objective.loss(objective.values)
     with pytest.raises(ValueError, match="loss_weights must be at least 0"):
         CompiledObjective(compiled(functional, loss_weights=[-2.0]), X, Y).require_distribution()
+
+
+@pytest.mark.parametrize("shape", [(None, 4), (None, None), (5, 4)])
+def test_the_size_of_a_batch_is_known_in_a_graph_of_any_batch(shape):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float64)])
+    def size(x):
+        return tf.convert_to_tensor(CompiledObjective(model, x, tf.zeros([5, 2], tf.float64)).size)
+
+    assert int(size(tf.zeros([5, 4], tf.float64))) == 5
