@@ -29,7 +29,7 @@ class Term:
     """
 
     loss: object
-    weight: object = 1.0
+    weight: object
     targets: object = None
     sample_weight: object = None
 
