@@ -42,8 +42,9 @@ def td_targets(rewards, next_values, terminated, discount):
     next_values = tensors.floating(next_values=next_values)
     steps = next_values.shape[:1]
     for name, value in (("rewards", rewards), ("terminated", terminated)):
-        if not tensors.agree(tf.convert_to_tensor(value).shape, steps):
-            raise ValueError(f"{name} must have shape {tuple(steps)}, got {tuple(value.shape)}")
+        shape = tf.convert_to_tensor(value).shape
+        if not tensors.agree(shape, steps):
+            raise ValueError(f"{name} must have shape {tuple(steps)}, got {tuple(shape)}")
     extra = len(next_values.shape) - 1
     column = [-1, *[1] * extra]
     if isinstance(discount, numbers.Number):

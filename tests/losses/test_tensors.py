@@ -94,3 +94,8 @@ def test_lengths_that_are_not_known_agree_with_all_lengths():
     assert tensors.agree(tf.TensorShape(None), tf.TensorShape([4, 3]))
     assert not tensors.agree(tf.TensorShape([None, 3]), tf.TensorShape([4, 1]))
     assert not tensors.agree(tf.TensorShape([None]), tf.TensorShape([4, 1]))
+
+
+def test_rewards_in_a_list_of_another_length_are_named():
+    with pytest.raises(ValueError, match=r"rewards must have shape \(3,\), got \(2,\)"):
+        bellman.td_targets([0.0, 1.0], tf.zeros(3), [0.0, 0.0, 0.0], 0.9)
