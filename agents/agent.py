@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import arguments
+from ..losses.tensors import agree
 from ..progress import Progress
 from ..variables import assign, named_variables, state_of
 from . import agent_files
@@ -303,6 +304,5 @@ def _check_inputs(policy, shape):
         inputs = (None, *policy.observation_shape)
     if not isinstance(inputs, tuple):
         return
-    same = [size in (None, given) for size, given in zip(inputs[1:], shape, strict=False)]
-    if len(inputs) - 1 != len(shape) or not all(same):
+    if not agree(inputs[1:], shape):
         raise ValueError(f"policy must take observations of shape {shape}, got a network for {inputs[1:]}")

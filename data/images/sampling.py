@@ -48,7 +48,15 @@ class Sampling:
 
 
 def default_batch_size(train, subset):
-    """Returns the default batch size of a user's own images: 128, or all of them if there are fewer."""
+    """Returns the default batch size of a user's own images: 128, or all of them if there are fewer.
+
+    Args:
+        train: Number of training images.
+        subset: Number of them that are used; `None` for all.
+
+    Raises:
+        ValueError: If `subset` is not an integer from 1 to `train`.
+    """
     if subset is not None:
         train = arguments.integer("subset", subset, 1, train)
     return min(Sampling.batch_size, train)

@@ -48,11 +48,13 @@ class Damping:
         Args:
             vectors: A list of vectors, each a list with a tensor for each trainable variable.
         """
-        damped = [
-            [tf.cast(damping, t.dtype) * t for damping, t in zip(self.of_variables, u, strict=True)]
-            for u in vectors
-        ]
-        return tf.stack([tf.stack([tf.cast(dot(u, w), self.common.dtype) for w in vectors]) for u in damped])
+
+        def form(u, w):
+            parts = zip(self.of_variables, u, w, strict=True)
+            # Weighting the scalar products needs no weighted copy of a vector.
+            return tf.add_n([damping * tf.cast(dot(a, b), damping.dtype) for damping, a, b in parts])
+
+        return tf.stack([tf.stack([form(u, w) for w in vectors]) for u in vectors])
 
 
 def averaged_positions(positions, weights, weight):

@@ -43,8 +43,7 @@ class NoiseControl:
         if self.positions is not None:
             floors = tf.cast(noise_floors(preconditioners, states, self.positions), damping.dtype)
         # A damping below all floors would have no effect, and no rejection would soon raise it above them.
-        positive = tf.where(floors > 0, floors, floors.dtype.max)
-        smallest = tf.where(tf.reduce_any(floors > 0), tf.reduce_min(positive), 0)
+        smallest = tf.reduce_min(tf.where(floors > 0, floors, tf.reduce_max(floors)))
         damping = tf.maximum(damping, smallest)
         return damping, tf.maximum(damping, floors)
 

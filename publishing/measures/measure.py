@@ -60,7 +60,7 @@ class Measure:
             ValueError: If there is no such option.
         """
         for name, value in options.items():
-            if name not in self.options and not self.options:
+            if not self.options:
                 raise ValueError(
                     f"{name} must be left out for a model measured by {self.name}, got {name}={value!r}"
                 )
