@@ -16,7 +16,8 @@ import keras
 import tensorflow as tf
 
 from curvezoo import optimizers
-from curvezoo.training.supervised_learner import compiled_model
+from curvezoo.training.learner import Resources
+from curvezoo.training.supervised_learner import SupervisedLearner
 from curvezoo.zoo import catalogue
 
 OPTIMIZERS = {
@@ -36,9 +37,8 @@ def compile_seconds(name, optimizer):
         optimizer: A Keras optimizer.
     """
     recipe = catalogue.recipe(name)
-    splits = recipe.objective.prepare(recipe.data.load(recipe.seed), recipe.seed)
-    keras.utils.set_random_seed(recipe.seed)
-    model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
+    learner = SupervisedLearner(recipe, Resources(tf.distribute.get_strategy()))
+    model, splits = learner.model, learner.splits
     model.compile(optimizer, model.loss, jit_compile=True)
     batch = splits.epochs(0, 1).take(1).cache().repeat()
     times = []

@@ -37,16 +37,17 @@ def made(name, batch_size, settings):
         settings: Arguments of `KFAC`, or None for Adam.
     """
     import keras
+    import tensorflow as tf
 
     from curvezoo import optimizers
-    from curvezoo.training.supervised_learner import compiled_model
+    from curvezoo.training.learner import Resources
+    from curvezoo.training.supervised_learner import SupervisedLearner
     from curvezoo.zoo import catalogue
 
     overrides = MODELS[name] | {"batch_size": batch_size, "jit_compile": False}
     recipe = catalogue.recipe(name).override(overrides)
-    splits = recipe.objective.prepare(recipe.data.load(recipe.seed), recipe.seed)
-    keras.utils.set_random_seed(recipe.seed)
-    model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
+    learner = SupervisedLearner(recipe, Resources(tf.distribute.get_strategy()))
+    model, splits = learner.model, learner.splits
     optimizer = keras.optimizers.Adam(1e-3) if settings is None else optimizers.KFAC(**settings)
     model.compile(optimizer, model.loss, jit_compile=False)
     batches = splits.epochs(0, 1).take(min(STEPS, splits.steps_per_epoch - 1)).cache().repeat().prefetch(2)

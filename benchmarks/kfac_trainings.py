@@ -16,7 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import tensorflow as tf
 
-from curvezoo.training.supervised_learner import compiled_model
+from curvezoo.training.learner import Resources
+from curvezoo.training.supervised_learner import SupervisedLearner
 from curvezoo.zoo import catalogue
 
 # Epochs of the recipe's optimizer and of K-FAC. The two long recipes are shortened to a tenth.
@@ -33,9 +34,8 @@ def trained(recipe):
     Args:
         recipe: A `Supervised` recipe.
     """
-    splits = recipe.objective.prepare(recipe.data.load(recipe.seed), recipe.seed)
-    keras.utils.set_random_seed(recipe.seed)
-    model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
+    learner = SupervisedLearner(recipe, Resources(tf.distribute.get_strategy()))
+    model, splits = learner.model, learner.splits
     processor, wall = time.process_time(), time.perf_counter()
     model.fit(
         splits.epochs(0, recipe.epochs),

@@ -24,7 +24,8 @@ import keras
 import tensorflow as tf
 
 from curvezoo import optimizers
-from curvezoo.training.supervised_learner import compiled_model
+from curvezoo.training.learner import Resources
+from curvezoo.training.supervised_learner import SupervisedLearner
 from curvezoo.zoo import catalogue
 
 # Epochs of each model, at least two, and the number of training examples, None for all.
@@ -64,9 +65,8 @@ class Clock(keras.callbacks.Callback):
 
 def measure(recipe, optimizer=None):
     """Trains a recipe's model; returns the last epoch's loss, the test loss and milliseconds per step."""
-    splits = recipe.objective.prepare(recipe.data.load(recipe.seed), recipe.seed)
-    keras.utils.set_random_seed(recipe.seed)
-    model = compiled_model(recipe, splits.spec, splits.steps_per_epoch)
+    learner = SupervisedLearner(recipe, Resources(tf.distribute.get_strategy()))
+    model, splits = learner.model, learner.splits
     if optimizer is not None:
         model.compile(optimizer, model.loss)
     clock = Clock()

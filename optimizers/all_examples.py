@@ -5,12 +5,18 @@ Lanczos iterations multiply by one matrix. The passes must therefore see the sam
 """
 
 import hashlib
+import re
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from .. import arguments
+
+# The number of examples on which a loss is tried.
+FIRST = 7
+# What TensorFlow and Keras add to the reason of an error.
+_NOISE = re.compile(r"{{.*?}} |\x1b\[\d*m| \[Op:.*| Arguments received by .*")
 
 
 def checked(data, ordered=False):
@@ -78,6 +84,46 @@ def microbatches(data, batch_size):
         yield keras.tree.map_structure(
             lambda array, part=part: None if array is None else tf.convert_to_tensor(array[part]), data
         )
+
+
+def first_examples(data):
+    """Returns (x, y, sample_weight) of the first examples, seven or fewer.
+
+    Args:
+        data: Data that `checked` returned.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    batch = next(microbatches(data, FIRST), None)
+    if batch is None:
+        raise ValueError("data must have at least one example, got an empty dataset")
+    return keras.tree.map_structure(lambda t: None if t is None else t[:FIRST], batch)
+
+
+def check_loss(data, loss):
+    """Evaluates a loss on the first examples, outside a graph, where errors are short.
+
+    Args:
+        data: Data that `checked` returned.
+        loss: Function of x, y and sample_weight.
+
+    Raises:
+        ValueError: If there are no examples, or the loss can't be evaluated.
+    """
+    x, y, sample_weight = first_examples(data)
+    try:
+        loss(x, y, sample_weight)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise ValueError(
+            f"data must suit the model and the loss, got inputs of shape {_shapes(x)} and targets of shape "
+            f"{_shapes(y)}: {_NOISE.sub('', ' '.join(str(error).split()))}"
+        ) from None
+
+
+def _shapes(arrays):
+    shapes = [", ".join(["N", *map(str, array.shape[1:])]) for array in keras.tree.flatten(arrays)]
+    return " and ".join(f"[{shape}]" for shape in shapes)
 
 
 def _hint(data):

@@ -159,12 +159,14 @@ def _opponent(against, game, seed):
 def _require_game(against, game):
     """Checks that an opponent is a network for a game."""
     try:
-        _, other = check(against)
-    except ValueError as error:
+        cards.folder_of(against)
+    except ValueError:
+        valid = [*OPPONENTS, *(name for name in names() if check(name)[1].name == game.name)]
         raise ValueError(
-            f"against must be {', '.join(OPPONENTS)}, or a network for {game.name}, got {str(against)!r}: "
-            f"{error}"
+            f"against must be {', '.join(valid)}, or the folder of a network for {game.name}, got "
+            f"{arguments.described(against)}{arguments.did_you_mean(against, valid)}"
         ) from None
+    _, other = check(against)
     if other.name != game.name:
         raise ValueError(
             f"against must be a network for {game.name}, got {str(against)!r}, which plays {other.name}"

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from ... import arguments
-from ..all_examples import checked
+from ..all_examples import check_loss, checked, first_examples
 from ..keras_bridge.compiled_objective import CompiledObjective
 from ..keras_bridge.internals import ignored_class
 from ..keras_bridge.model_objective import loss_resolution
@@ -50,7 +50,7 @@ class FullBatchLoss:
             arguments.integer("batch_size", batch_size, 1),
         )
         if not model.built:
-            model(self._inputs_of_one())
+            model(first_examples(self.data)[0])
         self.variables = list(model.trainable_variables)
         if not self.variables:
             raise ValueError(f"model must have trainable weights, got none in {model.name!r}")
@@ -65,6 +65,7 @@ class FullBatchLoss:
         self.examples, self.counted, self.weight = _totals(self.data, self.ignored)
         # The initial values, which include dropout seeds, so that each evaluation drops the same units.
         self.state = [tf.convert_to_tensor(v.value) for v in model.non_trainable_variables]
+        check_loss(self.data, lambda *batch: self._loss(self._objective(*batch), self.variables))
         self._compiled = tf.function(self._evaluate)
 
     def __call__(self, position):
@@ -103,30 +104,32 @@ class FullBatchLoss:
             loss, gradient = loss + part, gradient + slope
         return loss, gradient
 
-    def _inputs_of_one(self):
-        batch = next(iter(self.data.take(1)), None) if isinstance(self.data, tf.data.Dataset) else self.data
-        if batch is None:
-            raise ValueError("data must have at least one example, got an empty dataset")
-        inputs = keras.utils.unpack_x_y_sample_weight(batch)[0]
-        return _slice(inputs, 0, 1)
-
     def _add(self, position, batch):
         """Returns a microbatch's contributions to the loss and its gradient."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-        objective = CompiledObjective(self.model, x, y, sample_weight, self.training, self.state)
+        objective = self._objective(x, y, sample_weight)
         sizes = [tf.cast(size, self.dtype) for size in _sizes(batch, self.ignored)]
         totals = self.examples, self.counted, self.weight
         fraction, *factors = [size / total for size, total in zip(sizes, totals, strict=True)]
         factor = {SUM: 1.0, MEAN: factors[0], WEIGHTED_MEAN: factors[1]}[self.reduction]
         with tf.GradientTape() as tape:
             tape.watch(position)
-            outputs, penalties = objective.outputs_and_losses(unflat(position, self.variables))
-            loss = self.loss(y, outputs, sample_weight) if self.loss else objective.data_loss(outputs)
+            loss, penalties = self._loss(objective, unflat(position, self.variables))
             loss = factor * tf.cast(loss, self.dtype)
             for penalty in penalties:
                 loss += fraction * tf.cast(tf.reduce_sum(penalty), self.dtype)
         gradient = tape.gradient(loss, position, unconnected_gradients="zero")
         return loss, tf.convert_to_tensor(gradient)
+
+    def _objective(self, x, y, sample_weight):
+        return CompiledObjective(self.model, x, y, sample_weight, self.training, self.state)
+
+    def _loss(self, objective, values):
+        """Returns the loss of the data of an objective, and the penalties."""
+        outputs, penalties = objective.outputs_and_losses(values)
+        if self.loss:
+            return self.loss(objective.y, outputs, objective.sample_weight), penalties
+        return objective.data_loss(outputs), penalties
 
 
 def _as_tensors(data):

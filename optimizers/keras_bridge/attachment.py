@@ -265,6 +265,10 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """Returns the weight decay of each trainable variable, zero for excluded ones, in units of theta."""
         return [self.weight_decay * self._use_weight_decay(v) for v in self._trainable_variables]
 
+    def is_replicated(self):
+        """Returns whether the optimizer was created in the scope of a strategy of several replicas."""
+        return self._distribution_strategy.num_replicas_in_sync > 1
+
     # These are also methods, since subclasses use them in many places.
     replicas, total = staticmethod(number), staticmethod(total)
 
@@ -362,9 +366,27 @@ def _prepare(model):
         return
     if not _is_attached(model):
         _attach(model)
+    _require_one_strategy(optimizer, model)
     if not optimizer.built and model.built and optimizer.compiled_model() is model:
         with model.distribute_strategy.scope():
             _build(optimizer, model.trainable_weights)
+
+
+def _require_one_strategy(optimizer, model):
+    """Raises ValueError if the model or the optimizer was made outside the strategy that trains the model."""
+    strategy, kind = model.distribute_strategy, type(optimizer).__name__
+    created_here = strategy.extended.variable_created_in_scope
+    if not all(created_here(v.value) for v in model.variables):
+        made = "the model's weights were created outside it"
+    elif optimizer.is_replicated() and not created_here(optimizer.iterations.value):
+        made = "the optimizer was created in the scope of another strategy"
+    else:
+        return
+    raise ValueError(
+        f"fit must run under the strategy in whose scope the model and {kind} were created, got "
+        f"{type(strategy).__name__.strip('_')} (replicas: {strategy.num_replicas_in_sync}), but {made}: "
+        "build and compile the model inside strategy.scope()"
+    )
 
 
 def _build(optimizer, variables):

@@ -39,6 +39,23 @@ def test_data_that_change_from_pass_to_pass_are_refused(name):
     checked(CHANGING[name]().cache())
 
 
+UNSUITABLE = {
+    "targets": (X, np.zeros((N, 2)), r"inputs of shape \[N, 3\] and targets of shape \[N, 2\]: .* \[7,3\]$"),
+    "inputs": (X[:, :2], Y, r"inputs of shape \[N, 2\] .* expected axis -1 .* received .* shape \(7, 2\)$"),
+    "words": (X, np.full(N, "cat"), r"inputs .* and targets of shape \[N\]: Cast string to float is not supported$"),
+}
+
+
+@pytest.mark.parametrize("made", [fit_lbfgs, Hessian])
+@pytest.mark.parametrize("name", UNSUITABLE)
+def test_data_that_do_not_suit_the_model_or_its_loss_are_refused(name, made):
+    x, y, message = UNSUITABLE[name]
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile(loss="mse")
+    with pytest.raises(ValueError, match="data must suit the model and the loss, got " + message):
+        made(model, (x, y))
+
+
 def test_an_order_that_changes_is_refused_only_where_it_matters():
     shuffled = examples().shuffle(N).batch(5)
     assert checked(shuffled) is shuffled

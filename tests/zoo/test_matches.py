@@ -63,11 +63,11 @@ def test_the_command_prints_the_results_as_first_and_second_player(folder, capsy
 
 
 BAD = {
-    "--against randm": "against must be random, one_step, minimax, mcts, mcts:ROLLOUTS, policy, or a network "
-    "for tic_tac_toe, got 'randm': 'randm' is neither a published model",
+    "--against randm": "against must be random, one_step, minimax, mcts, mcts:ROLLOUTS, policy, "
+    "alphazero_tic_tac_toe, or the folder of a network for tic_tac_toe, got 'randm'; did you mean 'random'?",
     "--against softmax_digits": "name must be that of a network for a game, got 'softmax_digits'",
     "--against mcts:0": "rollouts must be an integer of at least 1, got 0",
-    "--against mcts:many": "against must be random",
+    "--against mcts:many": "a network for tic_tac_toe, got 'mcts:many'",
     "--against random --simulations 0": "simulations must be an integer of at least 1, got 0",
     "--against random --simulations few": "simulations must be an integer, got 'few'",
     "--against random --games 0": "games must be an integer of at least 1, got 0",

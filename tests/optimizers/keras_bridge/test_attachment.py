@@ -274,6 +274,41 @@ def test_rates_out_of_range_are_refused(rate):
         Descent(rate)
 
 
+def zeros():
+    return keras.Sequential([keras.Input((5,)), layers.Dense(3, kernel_initializer="zeros")])
+
+
+BATCHES = tf.data.Dataset.from_tensor_slices((X[:48], Y[:48])).batch(16)
+
+
+def test_a_model_created_outside_the_strategy_that_trains_it_is_refused(mirrored):
+    model = compiled(Descent(), zeros)
+    message = (
+        r"fit must run under the strategy .* Descent .* got MirroredStrategy \(replicas: 2\), but the model's"
+    )
+    with mirrored.scope(), pytest.raises(ValueError, match=message):
+        model.fit(BATCHES, shuffle=False, verbose=0)
+
+
+def test_an_optimizer_of_another_strategy_is_refused(mirrored):
+    with mirrored.scope():
+        optimizer = Descent()
+    model = compiled(optimizer, zeros)
+    with pytest.raises(ValueError, match=r"\(replicas: 1\), but the optimizer was created in .* another"):
+        model.fit(BATCHES, shuffle=False, verbose=0)
+
+
+def test_an_optimizer_created_outside_the_strategy_trains_the_same(mirrored):
+    single = compiled(Descent(), zeros)
+    with mirrored.scope():
+        model = zeros()
+    model = compiled(Descent(), lambda: model)
+    for each in (single, model):
+        each.fit(BATCHES, epochs=2, shuffle=False, verbose=0)
+    for one, two in zip(weights(single), weights(model), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-7)
+
+
 def test_gradients_without_their_batch_are_refused():
     model = compiled(Descent())
     gradients = [tf.zeros(v.shape) for v in model.trainable_variables]
