@@ -1,6 +1,7 @@
 """Compares whole trainings with K-FAC and with the recipe's optimizer (docs/results.md).
 
     TFDS_DATA_DIR=... python benchmarks/kfac_trainings.py [--only cnn_mnist] [--seeds 0 1 2]
+    python benchmarks/kfac_trainings.py --only resnet20_cifar10 --optimizers kfac --epochs 10 --seeds 0
 
 Each optimizer trains the recipe's model on its augmented batches to the end of its own schedule, which K-FAC
 ends in fewer epochs. K-FAC has its default settings, with the recipe's shape of schedule and without weight
@@ -54,6 +55,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=EPOCHS, nargs="+", default=EPOCHS)
     parser.add_argument("--optimizers", choices=OPTIMIZERS, nargs="+", default=OPTIMIZERS)
+    parser.add_argument("--epochs", type=int, help="epochs of each training, in place of those above")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments = parser.parse_args()
     print(f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n")
@@ -64,11 +66,12 @@ def main():
             for optimizer, epochs in zip(OPTIMIZERS, EPOCHS[name], strict=True):
                 if optimizer not in arguments.optimizers:
                     continue
-                settings = {**OPTIMIZERS[optimizer], "seed": seed, "epochs": epochs}
+                settings = {**OPTIMIZERS[optimizer], "seed": seed, "epochs": arguments.epochs or epochs}
                 recipe = catalogue.recipe(name).override(settings)
                 loss, accuracy, processor, wall = trained(recipe)
-                cells = f"{loss:.4f} | {100 * accuracy:.2f} % | {processor:.0f} | {wall:.0f}"
-                print(f"| `{name}` | {recipe.optimizer.name} | {epochs} | {seed} | {cells} |", flush=True)
+                measured = f"{loss:.4f} | {100 * accuracy:.2f} % | {processor:.0f} | {wall:.0f}"
+                row = f"| `{name}` | {recipe.optimizer.name} | {recipe.epochs} | {seed} | {measured} |"
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,11 @@ def test_data_that_change_from_pass_to_pass_are_refused(name):
 UNSUITABLE = {
     "targets": (X, np.zeros((N, 2)), r"inputs of shape \[N, 3\] and targets of shape \[N, 2\]: .* \[7,3\]$"),
     "inputs": (X[:, :2], Y, r"inputs of shape \[N, 2\] .* expected axis -1 .* received .* shape \(7, 2\)$"),
-    "words": (X, np.full(N, "cat"), r"inputs .* and targets of shape \[N\]: Cast string to float is not supported$"),
+    "words": (
+        X,
+        np.full(N, "cat"),
+        r"inputs .* and targets of shape \[N\]: Cast string to float is not supported$",
+    ),
 }
 
 
