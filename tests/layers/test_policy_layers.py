@@ -47,6 +47,12 @@ def test_settings_of_the_normalization_must_be_positive(setting):
         RunningNormalization(**{setting: 0.0})
 
 
+@pytest.mark.parametrize("initial", ["0", None, float("nan")])
+def test_the_initial_log_standard_deviation_must_be_a_number(initial):
+    with pytest.raises(ValueError, match="initial must be a finite number, got"):
+        LogStd(initial)
+
+
 def test_every_mean_gets_the_same_learned_log_standard_deviations():
     layer = LogStd(-0.5)
     means = np.arange(6.0, dtype="float32").reshape(3, 2)
