@@ -281,12 +281,13 @@ class MultiHeadAttention(keras.layers.Layer):
         size = (inputs.shape[0], inputs.shape[1], keys.shape[-2])
         masks = []
         if attention_mask is not None:
-            _check_shape("attention_mask", attention_mask, "[T, S] or [B, T, S]", size[1:], size)
             mask = ops.cast(attention_mask, "bool")
+            _check_shape("attention_mask", mask, "[T, S] or [B, T, S]", size[1:], size)
             masks.append(mask[:, None] if len(mask.shape) == 3 else mask)
         if padding_mask is not None:
-            _check_shape("padding_mask", padding_mask, "[B, S]", size[::2])
-            masks.append(ops.cast(padding_mask, "bool")[:, None, None, :])
+            mask = ops.cast(padding_mask, "bool")
+            _check_shape("padding_mask", mask, "[B, S]", size[::2])
+            masks.append(mask[:, None, None, :])
         if self.causal:
             masks.append(causal_mask(ops.shape(inputs)[1], ops.shape(keys)[-2]))
         return functools.reduce(ops.logical_and, masks) if masks else None

@@ -10,6 +10,17 @@ import keras
 from keras import ops
 
 
+def sides(input_shape):
+    """Returns the height and width in a shape of images, [B, H, W, C].
+
+    Raises:
+        ValueError: If it is not a shape of images, or a side is not known.
+    """
+    if len(input_shape) != 4 or None in input_shape[1:3]:
+        raise ValueError(f"inputs must be images [B, H, W, C] of known size, got shape {tuple(input_shape)}")
+    return input_shape[1:3]
+
+
 class Bijection(keras.layers.Layer):
     """Base class of layers with an inverse and a log-determinant.
 

@@ -78,12 +78,11 @@ class CausalConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         """Applies the convolution."""
-        height, width = inputs.shape[1:3]
         side = self.kernel_size // 2
         if self.stack == "vertical":
-            seen, padding = inputs[:, : height - self.strict], ((side, 0), (side, side))
+            seen, padding = inputs[:, :-1] if self.strict else inputs, ((side, 0), (side, side))
         else:
-            seen, padding = inputs[:, :, : width - self.strict], ((0, 0), (side, 0))
+            seen, padding = inputs[:, :, :-1] if self.strict else inputs, ((0, 0), (side, 0))
         return self._convolved(seen, padding)
 
     def row(self, window):
@@ -101,9 +100,10 @@ class CausalConv2D(keras.layers.Layer):
         Args:
             window: The c pixels of the input that it sees, [B, c, C].
         """
+        window, kernel, bias = self._cast(window, self.kernel, self.bias)
         size = self.columns * self.channels
         flat = ops.reshape(window, (-1, size))
-        return ops.matmul(flat, ops.reshape(self.kernel, (size, self.filters))) + self.bias
+        return ops.matmul(flat, ops.reshape(kernel, (size, self.filters))) + bias
 
     def compute_output_shape(self, input_shape):
         """Returns the shape of the output."""
@@ -123,7 +123,12 @@ class CausalConv2D(keras.layers.Layer):
     def _convolved(self, inputs, padding):
         if any(map(any, padding)):
             inputs = ops.pad(inputs, ((0, 0), *padding, (0, 0)))
-        return ops.conv(inputs, self.kernel, padding="valid", data_format="channels_last") + self.bias
+        inputs, kernel, bias = self._cast(inputs, self.kernel, self.bias)
+        return ops.conv(inputs, kernel, padding="valid", data_format="channels_last") + bias
+
+    def _cast(self, *tensors):
+        """Returns tensors in the layer's compute dtype, to which Keras casts only within `__call__`."""
+        return [ops.cast(tensor, self.compute_dtype) for tensor in tensors]
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -211,6 +216,7 @@ class GatedCausalBlock(keras.layers.Layer):
             window: The latest pixels of h, [B, c, F].
             added: What `row` returned, at this pixel, [B, 2 F].
         """
+        window = ops.cast(window, self.compute_dtype)
         return self._residual(window[:, -1], self.horizontal.pixel(window), added, False)
 
     def compute_output_shape(self, input_shape):

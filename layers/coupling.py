@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from .. import arguments
-from .bijection import Bijection
+from .bijection import Bijection, sides
 
 MASKS = ("checkerboard", "channel")
 
@@ -109,7 +109,7 @@ class AffineCoupling(Bijection):
 
     def build(self, input_shape):
         """Creates the network and the factors for inputs of this shape."""
-        _, height, width, channels = input_shape
+        channels = input_shape[-1]
         changed = condition = channels
         if self.mask == "channel":
             if channels < 2:
@@ -117,7 +117,7 @@ class AffineCoupling(Bijection):
             first = (channels + 1) // 2
             changed, condition = (first, channels - first) if self.swapped else (channels - first, first)
         else:
-            colour = np.indices((height, width)).sum(0) % 2 == int(self.swapped)
+            colour = np.indices(sides(input_shape)).sum(0) % 2 == int(self.swapped)
             self.kept = colour[:, :, None].astype(self.compute_dtype)
         self.network = CouplingNetwork(
             2 * changed,
@@ -158,6 +158,7 @@ class AffineCoupling(Bijection):
 
     def _parts(self, images):
         """Returns the part that is left unchanged and the part that is transformed."""
+        images = ops.cast(images, self.compute_dtype)
         if self.mask == "checkerboard":
             return images * self.kept, images * (1 - self.kept)
         first, second = ops.split(images, [(images.shape[-1] + 1) // 2], axis=-1)

@@ -3,8 +3,9 @@
 Legend: B batch, H height, W width, C channels; images are [B, H, W, C] on every backend.
 """
 
+import math
+
 import keras
-import numpy as np
 from keras import ops
 
 from .bijection import Bijection
@@ -27,7 +28,6 @@ class InvertibleConvolution(Bijection):
     def build(self, input_shape):
         """Creates the factors of W for inputs of this shape."""
         channels = input_shape[-1]
-        self.pixels = int(np.prod(input_shape[1:-1]))
         self.triangles = self.add_weight(name="triangles", shape=(channels, channels), initializer="zeros")
         self.log_diagonal = self.add_weight(name="log_diagonal", shape=(channels,), initializer="zeros")
 
@@ -38,9 +38,8 @@ class InvertibleConvolution(Bijection):
 
     def call(self, inputs):
         """Returns y, [B, H, W, C], and the log-determinant, [B]."""
-        return ops.matmul(inputs, self.kernel()), self.repeated(
-            self.pixels * ops.sum(self.log_diagonal), inputs
-        )
+        pixels = ops.cast(math.prod(ops.shape(inputs)[1:-1]), self.compute_dtype)
+        return ops.matmul(inputs, self.kernel()), self.repeated(pixels * ops.sum(self.log_diagonal), inputs)
 
     def inverse(self, outputs):
         """Returns x for y, both [B, H, W, C]."""

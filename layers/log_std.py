@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from .. import arguments
+
 
 @keras.saving.register_keras_serializable("curvezoo")
 class LogStd(keras.layers.Layer):
@@ -13,11 +15,14 @@ class LogStd(keras.layers.Layer):
     Args:
         initial: Initial value of each log standard deviation.
         **kwargs: Arguments of `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `initial` is not a finite number.
     """
 
     def __init__(self, initial=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.initial = float(initial)
+        self.initial = arguments.number("initial", initial)
         self.supports_masking = True
 
     def build(self, input_shape):

@@ -106,6 +106,7 @@ class Gaussianization(Bijection):
     def inverse(self, outputs):
         """Returns x for y; it is in [0, 1] if Phi(y) is in [alpha, 1 - alpha]."""
         masses, below = self._masses()
+        outputs = ops.cast(outputs, self.compute_dtype)
         p = 0.5 * (1 + ops.erf(outputs / math.sqrt(2)))
         f = (p - self.alpha) / (1 - 2 * self.alpha)
         index = ops.searchsorted(below[1:], ops.reshape(f, (-1,)), side="right")

@@ -42,10 +42,15 @@ def rotate(x, position=0):
     Returns:
         The rotated vectors, of the same shape and dtype.
 
+    Raises:
+        ValueError: If d is odd.
+
     References:
         Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding" (2021), arXiv:2104.09864.
     """
-    half = x.shape[-1] // 2
+    half, odd = divmod(x.shape[-1], 2)
+    if odd:
+        raise ValueError(f"x must have an even number of features, got {x.shape[-1]}")
     dtype = keras.backend.result_type(x.dtype, "float32")
     frequencies = ops.convert_to_tensor(_BASE ** (-np.arange(half) / half), dtype)
     steps = ops.cast(ops.arange(ops.shape(x)[-2]) + position, dtype)

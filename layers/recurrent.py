@@ -182,6 +182,9 @@ class LSTM(_Recurrent, keras.layers.LSTM):
         return_sequences: Whether to return the states of all steps `[B, T, H]`, or the last one `[B, H]`.
         **kwargs: Further arguments of `keras.layers.LSTM`, such as `return_state`.
 
+    Raises:
+        ValueError: If `units` is not a positive integer.
+
     References:
         Hochreiter and Schmidhuber, "Long Short-Term Memory" (1997).
 
@@ -192,6 +195,7 @@ class LSTM(_Recurrent, keras.layers.LSTM):
     """
 
     def __init__(self, units, return_sequences=True, **kwargs):
+        units = arguments.integer("units", units, 1)
         super().__init__(units, return_sequences=return_sequences, **kwargs)
 
     def inner_loop(self, sequences, initial_state, mask, training=False):

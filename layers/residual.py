@@ -76,7 +76,9 @@ class ResidualBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         arguments.one_of("version", version, (1, 2))
         arguments.one_of("shortcut", shortcut, _SHORTCUTS)
-        self.filters, self.strides, self.version, self.bottleneck = filters, strides, version, bottleneck
+        self.filters = arguments.integer("filters", filters, 1)
+        self.strides = arguments.integer("strides", strides, 1)
+        self.version, self.bottleneck = version, bottleneck
         self.shortcut, self.normalization, self.scheme = shortcut, normalization, scheme
         self.activation = keras.activations.get(activation)
         self.depth, self.residual_scale = depth, residual_scale

@@ -13,7 +13,8 @@ class RunningNormalization(keras.layers.Layer):
         y = clip((x - mean) / sqrt(variance + epsilon), -limit, limit)
 
     Before the first update the mean is 0 and the variance 1. The statistics change in `update` alone, so that
-    a policy stays the same while it collects experience and while it learns from it.
+    a policy stays the same while it collects experience and while it learns from it. Differences to the mean
+    are taken in at least float32, also under a mixed-precision policy.
 
     Inputs [B, ..., D] and outputs of the same shape.
 
@@ -27,22 +28,25 @@ class RunningNormalization(keras.layers.Layer):
     """
 
     def __init__(self, limit=10.0, epsilon=1e-8, **kwargs):
-        super().__init__(**kwargs)
+        # Half precision would round the inputs before the mean is subtracted, and epsilon to zero.
+        super().__init__(autocast=False, **kwargs)
         self.limit = arguments.positive_number("limit", limit)
         self.epsilon = arguments.positive_number("epsilon", epsilon)
         self.supports_masking = True
 
     def build(self, input_shape):
         """Creates the statistics, [D]."""
-        shape = (input_shape[-1],)
-        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
-        self.variance = self.add_weight(name="variance", shape=shape, initializer="ones", trainable=False)
+        each = {"shape": (input_shape[-1],), "trainable": False, "autocast": False}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **each)
+        self.variance = self.add_weight(name="variance", initializer="ones", **each)
         self.count = self.add_weight(name="count", shape=(), initializer="zeros", trainable=False)
 
     def call(self, inputs):
         """Returns the normalized inputs."""
-        scaled = (inputs - self.mean) / ops.sqrt(self.variance + self.epsilon)
-        return ops.clip(scaled, -self.limit, self.limit)
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        inputs, mean, variance = (ops.cast(x, dtype) for x in (inputs, self.mean, self.variance))
+        scaled = (inputs - mean) / ops.sqrt(variance + self.epsilon)
+        return ops.cast(ops.clip(scaled, -self.limit, self.limit), self.compute_dtype)
 
     def update(self, examples):
         """Adds examples to the statistics, by the formula of Chan et al. (1979) for two samples.

@@ -6,7 +6,7 @@ Legend: B batch, H height, W width, C channels; images are [B, H, W, C] on every
 import keras
 from keras import ops
 
-from .bijection import Bijection
+from .bijection import Bijection, sides
 
 # Positions (row, column) in a block. The first two and the last two are the colours of a checkerboard.
 _POSITIONS = ((0, 0), (1, 1), (0, 1), (1, 0))
@@ -32,7 +32,7 @@ class Squeeze(Bijection):
 
     def build(self, input_shape):
         """Checks the shape of the images."""
-        height, width = input_shape[1:3]
+        height, width = sides(input_shape)
         if height % 2 or width % 2:
             raise ValueError(f"Squeeze must have images with even sides, got {height} x {width}")
 

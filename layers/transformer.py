@@ -4,6 +4,7 @@ Legend: B batch, T positions, S positions of a memory, D features.
 """
 
 import keras
+from keras import ops
 
 from .. import arguments
 from .attention import MultiHeadAttention, first_given
@@ -190,7 +191,7 @@ class TransformerBlock(keras.layers.Layer):
             position: Position of the first input.
             memory_padding_mask: Boolean [B, S]: True at the memory's positions that are not padding.
         """
-        extended = dict(cache)
+        inputs, extended = ops.cast(inputs, self.compute_dtype), dict(cache)
 
         def attend(x):
             outputs, extended["self"] = self.attention.extend(x, cache["self"], position)

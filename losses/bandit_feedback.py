@@ -103,7 +103,10 @@ def policy_gradient_surrogate(logits, actions, advantages, weights=1.0):
     """
     log_probabilities = chosen(ops.log_softmax(ops.convert_to_tensor(logits), axis=-1), actions)
     factors = [ops.convert_to_tensor(each, log_probabilities.dtype) for each in (weights, advantages)]
-    return -ops.stop_gradient(factors[0] * factors[1]) * log_probabilities
+    factor = ops.stop_gradient(factors[0] * factors[1])
+    # The product of zero and minus infinity, that of a label that is excluded, is not defined.
+    counted = ops.where(factor == 0, ops.zeros_like(log_probabilities), log_probabilities)
+    return -factor * counted
 
 
 def q_loss(logits, actions, rewards):

@@ -9,6 +9,7 @@ from keras import ops
 
 from .. import arguments
 from .calibration import uniform_edges
+from .likelihood import match_targets, match_weights
 
 
 @keras.saving.register_keras_serializable("curvezoo")
@@ -53,25 +54,28 @@ class ExpectedCalibrationError(keras.metrics.Metric):
 
         Args:
             y_true: Labels, integers in 0 ... K-1, [B, ...] or [B, ..., 1].
-            y_pred: Probabilities or logits, [B, ..., K]; or those of class 1 of two, [B] or [B, ..., 1].
-            sample_weight: Weights of the examples, [B, ...] or [B]; `None` for equal ones.
+            y_pred: Probabilities or logits, [B, ..., K]; or those of class 1 of two, [B] or [B, ..., 1]. If
+                they have a Keras mask, masked examples are left out.
+            sample_weight: Weights of the examples, [B, ...] or [B]; `None` for equal ones. A last axis of 1
+                may be added.
         """
         p = self._probabilities(ops.convert_to_tensor(y_pred))
-        classes, shape = p.shape[-1], ops.shape(p)[:-1]
+        classes = p.shape[-1]
         if self.classwise not in (None, classes):
             raise ValueError(f"y_pred must hold {self.classwise} classes, got {classes}")
-        p, y = ops.reshape(p, (-1, classes)), ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        y = match_targets(ops.cast(y_true, "int32"), p.shape[:-1])
+        weights = ops.ones_like(p[..., 0])
+        if sample_weight is not None:
+            weights = match_weights(ops.cast(sample_weight, p.dtype), weights)
+        mask = getattr(y_pred, "_keras_mask", None)
+        if mask is not None:
+            weights = weights * ops.cast(mask, p.dtype)
+        p, y, weights = ops.reshape(p, (-1, classes)), ops.reshape(y, (-1,)), ops.reshape(weights, (-1, 1))
         if self.classwise is None:
             confidence = ops.max(p, axis=-1, keepdims=True)
             occurred = ops.expand_dims(ops.equal(ops.cast(ops.argmax(p, axis=-1), "int32"), y), -1)
         else:
             confidence, occurred = p, ops.equal(ops.expand_dims(y, -1), ops.arange(classes, dtype="int32"))
-        weights = ops.ones_like(confidence[:, :1])
-        if sample_weight is not None:
-            sample_weight = ops.cast(sample_weight, p.dtype)
-            missing = len(shape) - len(sample_weight.shape)
-            sample_weight = ops.reshape(sample_weight, (*ops.shape(sample_weight), *[1] * missing))
-            weights = ops.reshape(ops.broadcast_to(sample_weight, shape), (-1, 1))
         gaps = ops.cast(weights * (ops.cast(occurred, p.dtype) - confidence), self.dtype)
         rows = ops.arange(confidence.shape[-1], dtype="int32") * self.bins
         index = ops.reshape(self._bin(confidence) + rows, (-1,))

@@ -39,6 +39,8 @@ class NegativeLogDensity(Likelihood):
 
         Args:
             y_true: Ignored.
-            y_pred: Log-densities in nats, [B, 1].
+            y_pred: Log-densities in nats, [B, 1]; [B] is read as [B, 1].
         """
+        if len(y_pred.shape) == 1:
+            return -y_pred
         return -ops.sum(y_pred, axis=-1)

@@ -57,7 +57,7 @@ class Likelihood(keras.losses.Loss):
             losses = self.call(*tensors)
             if sample_weight is not None:
                 weights = ops.convert_to_tensor(sample_weight, dtype=self.dtype)
-                sample_weight = _match_weights(weights, losses)
+                sample_weight = match_weights(weights, losses)
             valid = self.valid(tensors[0], losses)
             if valid is not None:
                 sample_weight = self._weights_of_valid(valid, sample_weight, y_pred)
@@ -225,8 +225,17 @@ def match_targets(targets, shape):
     return targets
 
 
-def _match_weights(weights, losses):
-    """Returns weights with the shape of the losses, repeated along the axes that they lack."""
+def match_weights(weights, losses):
+    """Returns weights with the shape of the losses, repeated along the axes that they lack.
+
+    Args:
+        weights: A tensor with the shape [B, ...] of the losses, [B], or lengths of 1 for the further axes; a
+            last axis of 1 may be added.
+        losses: A tensor [B, ...].
+
+    Raises:
+        ValueError: If the weights have another shape.
+    """
     _check_rank("sample_weight", weights)
     given, shape = tuple(weights.shape), tuple(losses.shape)
     if len(given) == len(shape) + 1 and given[-1] == 1:

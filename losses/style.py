@@ -9,6 +9,7 @@ Symbols: Gatys et al. have features F^l_ik with the channel i first and the posi
 (C here) and M_l positions (M here).
 """
 
+import keras
 from keras import ops
 
 from .. import arguments
@@ -69,7 +70,7 @@ def style_loss(features, target):
     References:
         Gatys, Ecker and Bethge, "A Neural Algorithm of Artistic Style" (2015), arXiv:1508.06576, Eq. 4.
     """
-    features, target = _four_axes("features", features), tensors.floating(target=target)
+    features, target = _four_axes("features", features), _at_least_float32("target", target)
     channels = features.shape[-1]
     if tuple(target.shape[1:]) != (channels, channels):
         raise ValueError(
@@ -142,9 +143,15 @@ def _magnitude(differences, power):
 
 
 def _four_axes(name, value):
-    value = tensors.floating(**{name: value})
+    value = _at_least_float32(name, value)
     tensors.axes(name, value, "[B, H, W, C]")
     return value
+
+
+def _at_least_float32(name, value):
+    """Returns floating-point numbers in a dtype in which sums over positions do not overflow."""
+    value = tensors.floating(**{name: value})
+    return ops.cast(value, keras.backend.result_type(value.dtype, "float32"))
 
 
 def _check_pairs(features, target):

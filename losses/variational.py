@@ -246,7 +246,9 @@ class Divergence(keras.metrics.Mean):
             y_pred: The terms, [B, 1 + Z].
             sample_weight: Weights of the images, [B].
         """
-        super().update_state(ops.sum(y_pred[:, 1:], axis=-1), sample_weight)
+        terms = ops.cast(y_pred, self.dtype)
+        _check_terms(terms, "[B, 1 + Z]")
+        super().update_state(ops.sum(terms[:, 1:], axis=-1), sample_weight)
 
 
 def _check_terms(terms, expected):

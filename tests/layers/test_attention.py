@@ -134,6 +134,7 @@ def test_masks_of_all_examples_and_of_each_example_agree():
     layer, x, allowed = made(), normal(B, T, D), normal(T, T) > -0.3
     each = layer(x, attention_mask=np.stack([allowed, allowed]))
     np.testing.assert_array_equal(layer(x, attention_mask=allowed), each)
+    np.testing.assert_array_equal(layer(x, attention_mask=allowed.tolist()), each)
     assert np.abs(each - layer(x)).max() > 0.1
 
 

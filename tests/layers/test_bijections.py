@@ -196,6 +196,28 @@ def test_a_rebuilt_layer_has_the_same_outputs(name):
     np.testing.assert_array_equal(again(x)[0], layer(x)[0])
 
 
+@pytest.mark.parametrize("name", ["channel", "convolution", "logit", "gaussianization"])
+def test_images_of_unknown_size_have_the_same_log_determinant(name):
+    x = pixels()
+    layer = randomized(BIJECTIONS[name](), x)
+    inputs = keras.Input((None, None, SHAPE[-1]))
+    model = keras.Model(inputs, layer(inputs))
+    compiled = tf.function(model, input_signature=[tf.TensorSpec((None, None, None, SHAPE[-1]), "float64")])
+    for part in (x, x[:, :2]):
+        for given, expected in zip(compiled(part), layer(part), strict=True):
+            np.testing.assert_allclose(given, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", BIJECTIONS)
+def test_the_inverse_takes_double_precision_latents_in_single_precision(name):
+    keras.config.set_floatx("float32")
+    x = pixels()
+    layer = randomized(BIJECTIONS[name](), x, 0.1)
+    latents = keras.ops.convert_to_numpy(layer(x)[0]).astype("float64")
+    for given in (latents, tf.constant(latents)):
+        np.testing.assert_allclose(layer.inverse(given), x, atol=1e-4)
+
+
 def test_invalid_arguments_and_shapes_are_rejected():
     with pytest.raises(ValueError, match="mask must be"):
         layers.AffineCoupling("stripes")
@@ -205,6 +227,11 @@ def test_invalid_arguments_and_shapes_are_rejected():
         layers.AffineCoupling("channel")(pixels(shape=(4, 4, 1)))
     with pytest.raises(ValueError, match="even sides, got 3 x 4"):
         layers.Squeeze()(pixels(shape=(3, 4, 1)))
+    for make in (layers.Squeeze, lambda: layers.AffineCoupling("checkerboard")):
+        with pytest.raises(ValueError, match=r"known size, got shape \(None, None, None, 4\)"):
+            make()(keras.Input((None, None, 4)))
+        with pytest.raises(ValueError, match=r"images \[B, H, W, C\] .* got shape \(3, 4\)"):
+            make()(pixels(shape=(4,)))
     with pytest.raises(ValueError, match="alpha must be"):
         layers.Logit(0.5)
     with pytest.raises(ValueError, match="levels must be"):

@@ -44,6 +44,30 @@ def test_rows_and_pixels_alone_are_those_of_the_whole():
     np.testing.assert_allclose(horizontal(images)[:, 3, 4], horizontal.pixel(window), atol=1e-12)
 
 
+@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
+def test_rows_and_pixels_are_computed_in_the_dtype_of_the_layer(policy):
+    images = np.random.default_rng(1).normal(size=(2, 4, 5, 3)).astype("float32")
+    block, labels = layers.GatedCausalBlock(3, classes=2, dtype=policy), np.array([1, 0])
+    v, h = block([images, images, labels])
+    row, added = block.row(images[:, :2], block.biases(labels))
+    pixel = block.pixel(tf.constant(images[:, 1, 2:4]), added[:, 3])
+    for given, expected in ((row, v[:, 1]), (pixel, h[:, 1, 3])):
+        assert given.dtype == expected.dtype == block.compute_dtype
+        given, expected = (np.asarray(keras.ops.cast(x, "float64")) for x in (given, expected))
+        np.testing.assert_allclose(given, expected, atol=1e-12 if policy == "float64" else 0.02)
+
+
+@pytest.mark.parametrize("stack", ["vertical", "horizontal"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_images_may_have_any_size_in_a_graph(stack, strict):
+    layer = layers.CausalConv2D(2, 3, stack, strict)
+    layer.build((None, None, None, 3))
+    compiled = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, 3))])
+    for size in (4, 6):
+        images = np.random.default_rng(size).normal(size=(1, size, size + 1, 3)).astype("float32")
+        np.testing.assert_allclose(compiled(images), layer(images), rtol=1e-5, atol=1e-6)
+
+
 def test_the_gated_block_is_the_formula_of_its_docstring():
     rng = np.random.default_rng(2)
     v, h, labels = rng.normal(size=(2, 4, 5, 3)), rng.normal(size=(2, 4, 5, 3)), np.array([1, 0])

@@ -27,10 +27,30 @@ def test_inputs_pass_unchanged_before_the_first_update_and_are_clipped():
     np.testing.assert_allclose(outputs, [[0.5, -2.0]])
 
 
+@pytest.mark.parametrize("policy", ["float16", "mixed_float16", "mixed_bfloat16"])
+def test_half_precision_rounds_only_the_normalized_inputs(policy):
+    examples = np.float32([[2.0, 999.9], [2.0, 1000.0], [2.0, 1000.3]])
+    layers = [RunningNormalization(dtype=dtype) for dtype in (policy, "float32")]
+    for layer in layers:
+        layer.build((None, 2))
+        layer.set_weights([examples.mean(axis=0), examples.var(axis=0), np.float32(3)])
+    half, single = (layer(examples) for layer in layers)
+    assert half.dtype == layers[0].compute_dtype
+    if policy.startswith("mixed"):
+        np.testing.assert_allclose(keras.ops.cast(half, "float32"), single, rtol=0.01)
+    assert np.all(np.isfinite(keras.ops.cast(half, "float32")))
+
+
 @pytest.mark.parametrize("setting", ["limit", "epsilon"])
 def test_settings_of_the_normalization_must_be_positive(setting):
     with pytest.raises(ValueError, match=f"{setting} must be a positive"):
         RunningNormalization(**{setting: 0.0})
+
+
+@pytest.mark.parametrize("initial", ["0", None, float("nan")])
+def test_the_initial_log_standard_deviation_must_be_a_number(initial):
+    with pytest.raises(ValueError, match="initial must be a finite number, got"):
+        LogStd(initial)
 
 
 def test_every_mean_gets_the_same_learned_log_standard_deviations():

@@ -39,6 +39,8 @@ def test_products_of_rotated_vectors_depend_on_the_difference_of_positions_only(
         np.testing.assert_allclose(diagonal, diagonal[0], rtol=1e-10)
     np.testing.assert_allclose(products[0, 0], q @ k, rtol=1e-12)
     assert np.abs(products[0, 1:] - products[1:, 0]).min() > 1e-3
+    with pytest.raises(ValueError, match="x must have an even number of features, got 3"):
+        positions.rotate(np.zeros((1, 1, 2, 3)))
 
 
 def added(kind):

@@ -216,7 +216,7 @@ def test_initial_weights_are_orthogonal_for_the_state_and_one_at_the_forget_gate
         np.testing.assert_array_equal(layer.get_weights()[2], np.repeat([0, 1, 0, 0], H))
 
 
-@pytest.mark.parametrize("cls", [layers.ReLURNN, layers.LayerNormLSTM])
+@pytest.mark.parametrize("cls", [layers.ReLURNN, layers.LSTM, layers.LayerNormLSTM])
 @pytest.mark.parametrize("units", [0, -3, 2.5, True])
 def test_units_that_are_not_a_positive_integer_are_rejected(cls, units):
     with pytest.raises(ValueError, match="units must be an integer of at least 1, got"):

@@ -139,6 +139,8 @@ def test_the_dense_sublayers_have_equal_parts_of_the_residual_scale(sublayers):
 @pytest.mark.parametrize(
     "arguments, words",
     [
+        ({"filters": "4"}, "filters must be an integer of at least 1, got '4'"),
+        ({"strides": (1, 1)}, r"strides must be an integer of at least 1, got \(1, 1\)"),
         ({"version": 3}, "version must be one of 1, 2, got 3"),
         ({"shortcut": "crop"}, "shortcut must be one of projection, pad, got 'crop'"),
         ({"normalization": "weight"}, "normalization must be one of None, batch, layer, got 'weight'"),
@@ -148,7 +150,7 @@ def test_the_dense_sublayers_have_equal_parts_of_the_residual_scale(sublayers):
 )
 def test_an_error_names_the_wrong_argument(arguments, words):
     with pytest.raises(ValueError, match=words):
-        layers.ResidualBlock(4, **arguments)
+        layers.ResidualBlock(**{"filters": 4, **arguments})
 
 
 def test_the_pad_shortcut_cannot_remove_channels():

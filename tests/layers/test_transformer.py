@@ -90,6 +90,16 @@ def test_a_cross_block_attends_to_the_memory_in_between(norm):
     np.testing.assert_allclose(np.concatenate(pieces, 1), outputs, rtol=1e-9)
 
 
+@pytest.mark.parametrize("policy", ["float64", "mixed_bfloat16"])
+def test_a_block_is_extended_in_its_own_dtype(policy):
+    block, v = TransformerBlock(2, causal=True, dtype=policy), tf.constant(normal(B, T, D), "float32")
+    outputs = block(v)
+    extended, _ = block.extend(v, block.initial_cache(B, T), 0)
+    assert extended.dtype == outputs.dtype == block.compute_dtype
+    outputs, extended = (np.asarray(tf.cast(x, "float64")) for x in (outputs, extended))
+    np.testing.assert_allclose(extended, outputs, atol=1e-6 if policy == "float64" else 0.05)
+
+
 @pytest.mark.parametrize("rotary", [False, True])
 def test_a_block_is_equivariant_to_permutations_unless_rotary(rotary):
     block, x, order = made(rotary=rotary, head_size=4), normal(B, T, D), [2, 0, 3, 1]

@@ -288,6 +288,23 @@ def test_extreme_logits_have_finite_losses_and_gradients():
             assert np.isfinite(value) and np.all(np.isfinite(tape.gradient(value, logits)))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: BanditPolicyGradient(0.5, baseline="batch", seed=1),
+        lambda: BanditPolicyGradient(0.5, "likelihood", seed=1),
+        lambda: BanditQLoss(0.5, seed=1),
+    ],
+)
+def test_a_label_that_minus_infinity_excludes_has_no_gradient(make):
+    logits = keras.Variable(np.tile([0.3, -0.2, -np.inf], (30, 1)), dtype="float64")
+    with tf.GradientTape() as tape:
+        loss = make()(np.zeros(30, int), logits.value)
+    gradient = tape.gradient(loss, logits.value).numpy()
+    assert np.isfinite(loss) and np.all(np.isfinite(gradient))
+    assert np.any(gradient[:, 0]) and not np.any(gradient[:, 2])
+
+
 def test_configurations_rebuild_the_losses():
     for loss in (
         BanditPolicyGradient(0.2, baseline="batch", seed=3),

@@ -37,6 +37,32 @@ def test_batches_give_the_error_of_all_data(predictions, classwise):
     assert in_batches(metric, labels[..., None], p, weights[:, 0]) == pytest.approx(expected, rel=1e-5)
 
 
+def test_weights_may_have_a_last_axis_of_one_and_masked_positions_do_not_count(predictions):
+    logits, labels, weights = predictions
+    p, metric = softmax(logits, axis=-1), ExpectedCalibrationError(7)
+    expected = expected_calibration_error(p, labels, 7, sample_weight=weights)
+    assert in_batches(metric, labels, p, weights[..., None]) == pytest.approx(expected, rel=1e-5)
+    mask = np.arange(4) < np.arange(60)[:, None] % 4 + 1
+    inputs = keras.Input((4, 3))
+    model = keras.Model(inputs, keras.layers.Activation("softmax")(keras.layers.Masking()(inputs)))
+    model.compile(
+        loss="sparse_categorical_crossentropy",
+        metrics=[ExpectedCalibrationError(7)],
+        weighted_metrics=[ExpectedCalibrationError(7, name="weighted")],
+    )
+    scores = model.evaluate(
+        np.where(mask[..., None], logits, 0),
+        labels,
+        batch_size=16,
+        sample_weight=weights,
+        verbose=0,
+        return_dict=True,
+    )
+    for name, w in (("expected_calibration_error", mask), ("weighted", mask * weights)):
+        expected = expected_calibration_error(p, labels, 7, sample_weight=w)
+        assert scores[name] == pytest.approx(expected, rel=1e-5)
+
+
 def test_single_precision_probabilities_on_edges_are_in_the_functions_bins():
     # Rounded to single precision, 0.6 is above itself in double precision, and 0.9 below.
     p = np.repeat(np.float32([0.6, 0.7, 0.8, 0.9, 1.0]), 2)
@@ -81,3 +107,10 @@ def test_wrong_arguments_are_rejected(predictions):
         ExpectedCalibrationError(classwise=True)
     with pytest.raises(ValueError, match="y_pred must hold 4 classes, got 3"):
         ExpectedCalibrationError(classwise=4).update_state(labels, logits)
+    metric = ExpectedCalibrationError()
+    with pytest.raises(ValueError, match=r"y_true must have shape \(60, 4\) .*, got shape \(60, 4, 3\)"):
+        metric.update_state(np.eye(3)[labels], logits)
+    with pytest.raises(ValueError, match=r"y_true must have shape \(60, 4\) .*, got shape \(4, 60\)"):
+        metric.update_state(labels.T, logits)
+    with pytest.raises(ValueError, match=r"sample_weight must have shape \(60, 4\) or \(60,\) .* \(4,\)"):
+        metric.update_state(labels, logits, np.ones(4))

@@ -59,6 +59,15 @@ def test_content_loss_is_half_the_sum_of_squares():
     np.testing.assert_array_equal(content_loss(FEATURES, FEATURES), 0)
 
 
+def test_half_precision_features_are_summed_in_single_precision():
+    features = np.full((1, 200, 200, 2), 8.0, "float16")
+    features[..., 0] = 0
+    np.testing.assert_array_equal(gram(features), [[[0, 0], [0, 64]]])
+    np.testing.assert_array_equal(style_loss(features, np.zeros((1, 2, 2), "float16")), [64**2 / 16])
+    np.testing.assert_array_equal(content_loss(features, 0 * features), [200 * 200 * 64 / 2])
+    np.testing.assert_array_equal(total_variation(features), [0])
+
+
 @pytest.mark.parametrize("power", [1.0, 1.5, 2.0])
 def test_total_variation_is_the_mean_over_pairs_of_neighbors(power):
     image = FEATURES[0]

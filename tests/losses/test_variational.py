@@ -255,6 +255,12 @@ def test_the_metric_is_the_mean_divergence_over_all_batches():
     assert float(metric.result()) == pytest.approx((2 * 3.0 + 6 * 6.0) / 8)
 
 
+def test_the_metric_sums_half_precision_terms_in_single_precision():
+    metric = variational.Divergence()
+    metric.update_state(None, np.full((2, 2001), 40.0, "float16"))
+    assert float(metric.result()) == pytest.approx(80_000)
+
+
 @pytest.mark.parametrize(
     "loss",
     [variational.NegativeELBO(4.0, 0.25, name="bound"), variational.NegativeImportanceWeightedBound("sum")],
@@ -267,6 +273,10 @@ def test_a_loss_survives_saving(loss):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (
+            lambda: variational.Divergence().update_state(None, np.zeros((2, 5, 3))),
+            r"y_pred must have shape \[B, 1 \+ Z\], .*, got \(2, 5, 3\)",
+        ),
         (lambda: variational.NegativeELBO(beta=-1.0), "beta must be a nonnegative finite number, got -1.0"),
         (lambda: variational.NegativeELBO(free_bits=-0.1), "free_bits must be a nonnegative"),
         (lambda: variational.NegativeELBO(keras.Variable([1.0])), r"beta must be a number or a scalar"),
