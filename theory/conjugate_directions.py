@@ -202,8 +202,9 @@ def _descent(hessian, gradient, steps, tolerance, next_direction):
 def _orthogonalized(vector, directions, hessian):
     """Returns a vector without its components along conjugate directions, in the metric H."""
     remainder = np.array(vector)
-    for direction in directions:
-        remainder -= (direction @ hessian @ vector) / (direction @ hessian @ direction) * direction
+    # The second pass removes the rounding errors of the first, which are large for a small remainder.
+    for direction in 2 * directions:
+        remainder -= (direction @ hessian @ remainder) / (direction @ hessian @ direction) * direction
     return remainder
 
 

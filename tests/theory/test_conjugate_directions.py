@@ -83,6 +83,15 @@ def test_conjugate_coefficients_need_the_minus_sign_to_give_the_minimum(seed, di
     np.testing.assert_allclose(printed, np.linalg.solve(hessian, gradient), atol=1e-10)
 
 
+@pytest.mark.equation("4.7.11")
+def test_directions_from_nearly_dependent_vectors_are_conjugate_to_rounding():
+    hessian = np.diag(np.geomspace(1, 1e6, 10))
+    directions = cd.conjugate_directions(hessian, np.vander(np.linspace(0, 1, 10))[:8])
+    metric = directions @ hessian @ directions.T
+    sizes = np.sqrt(np.diagonal(metric))
+    np.testing.assert_allclose(metric / sizes / sizes[:, None], np.eye(8), atol=1e-12)
+
+
 def _eigenbasis(hessian):
     """Returns the eigenvectors as rows."""
     return np.linalg.eigh(hessian)[1].T
