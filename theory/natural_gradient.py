@@ -202,7 +202,12 @@ def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
     rate = float(arguments.finite("learning_rate", learning_rate, 0))
     damping = float(arguments.nonnegative("damping", damping, 0))
     if damping:
-        return -rate * np.linalg.solve(fisher + damping * np.eye(gradient.size), gradient)
+        try:
+            return -rate * np.linalg.solve(fisher + damping * np.eye(gradient.size), gradient)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"damping must not be rounded away in fisher + damping, got {damping:.9g}"
+            ) from None
     scale = np.sqrt(np.where(np.diagonal(fisher) > 0, np.diagonal(fisher), 1.0))
     values, vectors = np.linalg.eigh(fisher / scale / scale[:, None])
     components = vectors.T @ (gradient / scale)

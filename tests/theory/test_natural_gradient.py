@@ -406,6 +406,10 @@ def test_the_steepest_step_does_not_depend_on_the_size_of_the_gradient(size):
     ("call", "message"),
     [
         (
+            lambda m: m.natural_step([1.0, -1], [[1.0, -1], [-1, 1]], damping=1e-20),
+            "damping must not be rounded away in fisher",
+        ),
+        (
             lambda m: m.steepest_step([0.0, 0.0], np.eye(2), 1.0),
             "gradient must have an entry that is not zero: otherwise all steps are equally good",
         ),
