@@ -133,6 +133,9 @@ def quadratic_bfgs(hessian, gradient, start=None, steps=None):
         if len(matrix) != gradient.size:
             raise ValueError(f"{name} must have {gradient.size} rows, as many as gradient, got {len(matrix)}")
     steps = gradient.size if steps is None else arguments.integer("steps", steps, 0)
+    # The points are proportional to the gradient, whose square may overflow or vanish.
+    size = np.abs(gradient).max(initial=0.0) or 1.0
+    gradient = gradient / size
     points, estimates, inverse = [np.zeros_like(gradient)], [estimate], np.linalg.inv(estimate)
     taken = np.zeros((gradient.size, 0))
     for _ in range(steps):
@@ -150,7 +153,7 @@ def quadratic_bfgs(hessian, gradient, start=None, steps=None):
         estimates.append(_updated_hessian(estimates[-1], step, change))
         inverse = _updated_inverse(inverse, step, change)
         taken = np.column_stack([taken, step])
-    return np.array(points), np.array(estimates)
+    return size * np.array(points), np.array(estimates)
 
 
 def _updated_hessian(hessian, step, change):

@@ -209,6 +209,15 @@ def test_the_error_decreases_at_least_at_the_rate_of_momentum(seed, condition):
     assert np.all(np.diff(sizes) <= 1e-9 * sizes[0])
 
 
+@pytest.mark.parametrize("method", [cd.conjugate_gradient_descent, cd.gram_schmidt_descent])
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e170, 1e300])
+def test_a_gradient_of_any_size_leads_to_the_minimum(method, size):
+    descent = method(np.diag([1.0, 2.0, 4.0]), size * np.ones(3))
+    np.testing.assert_allclose(descent.points[-1] / size, [-1, -1 / 2, -1 / 4], rtol=1e-12)
+    np.testing.assert_allclose(descent.residuals[0] / size, -np.ones(3))
+    np.testing.assert_allclose(descent.directions[0] / size, -np.ones(3))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
