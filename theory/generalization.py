@@ -161,7 +161,11 @@ class LinearStudent:
             return self._errors(1 - (1 - rate * self.eigenvalues) ** steps, self._signal)
 
     def final(self):
-        """Returns the `Errors` of gradient flow at infinite time, those of the pseudo-inverse if w(0) = 0."""
+        """Returns the `Errors` of gradient flow at infinite time, those of the pseudo-inverse if w(0) = 0.
+
+        With noise, the test error is infinite in the limit of `ratio=1`, where the quadrature gives a large
+        number; `final_test_error` returns infinity.
+        """
         return self._errors((self.eigenvalues > 0).astype(float), self._signal)
 
     def ridge(self, strength):
