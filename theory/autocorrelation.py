@@ -124,7 +124,7 @@ def correlated_mean(x, window=6.0):
         )
     return CorrelatedMean(
         mean=float(chains.mean()),
-        error=float(np.sqrt(2 * time / count) * chains.std()),
+        error=float(np.sqrt(2 * time / count) * _spread(chains)),
         time=float(time),
         time_error=float(time * np.sqrt((4 * end + 2) / count)),
         window=end,
@@ -157,10 +157,16 @@ def blocking(x):
     errors, sizes = [], []
     while len(x) >= 2:
         sizes.append(len(x))
-        errors.append(x.std(ddof=1) / np.sqrt(len(x)))
+        errors.append(_spread(x, ddof=1) / np.sqrt(len(x)))
         x = x[: len(x) // 2 * 2].reshape(-1, 2).mean(axis=1)
     errors = np.array(errors)
     return errors, errors / np.sqrt(2 * (np.array(sizes) - 1))
+
+
+def _spread(x, ddof=0):
+    """Returns the standard deviation; in units of the largest value, no square overflows or vanishes."""
+    unit = np.abs(x).max() or 1.0
+    return unit * (x / unit).std(ddof=ddof)
 
 
 def _chains(x):
@@ -173,10 +179,11 @@ def _chains(x):
 
 def _autocorrelation(chains, lags):
     size = chains.shape[1]
+    # The mean of equal values may differ from them by rounding.
+    if chains.min() == chains.max():
+        raise ValueError(f"x must not be constant, got {chains[0, 0]:.9g} only")
     deviations = chains - chains.mean()
     scale = np.abs(deviations).max()
-    if not scale > 0:
-        raise ValueError(f"x must not be constant, got {chains[0, 0]:.9g} only")
     # Zeros between the ends keep the transform from wrapping around.
     length = fft.next_fast_len(size + lags, real=True)
     power = np.abs(fft.rfft(deviations / scale, length)) ** 2

@@ -123,8 +123,10 @@ def _relative_to_the_likeliest(energies, beta, degeneracies):
     likeliest = log_weights.argmax(axis=-1)[..., None]
     base = energies[likeliest[..., 0]]
     distances = energies - base[..., None]
-    log_ratios = np.log(degeneracies / degeneracies[likeliest]) - beta[..., None] * distances
-    weights = np.exp(log_ratios)
+    # The ratio of two degeneracies may overflow, but not that of their mantissas.
+    mantissas, exponents = np.frexp(degeneracies)
+    log_ratios = np.log(mantissas / mantissas[likeliest]) + np.log(2) * (exponents - exponents[likeliest])
+    weights = np.exp(log_ratios - beta[..., None] * distances)
     others = np.where(np.arange(energies.size) == likeliest, 0.0, weights).sum(axis=-1)
     return weights, distances, np.log(degeneracies[likeliest[..., 0]]) + np.log1p(others), base
 

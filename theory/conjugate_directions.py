@@ -184,6 +184,9 @@ def _descent(hessian, gradient, steps, tolerance, next_direction):
     hessian, gradient = _quadratic(hessian, gradient)
     steps = gradient.size if steps is None else arguments.integer("steps", steps, 0)
     tolerance = float(arguments.nonnegative("tolerance", tolerance, 0))
+    # All vectors are proportional to the gradient, whose square may overflow or vanish.
+    size = np.abs(gradient).max(initial=0.0) or 1.0
+    gradient = gradient / size
     points, residuals, directions, step_sizes = [np.zeros_like(gradient)], [-gradient], [], []
     for _ in range(steps):
         residual = residuals[-1]
@@ -195,15 +198,18 @@ def _descent(hessian, gradient, steps, tolerance, next_direction):
         step_sizes.append(step_size)
         points.append(points[-1] + step_size * direction)
         residuals.append(-gradient - hessian @ points[-1])
-    shape = (-1, gradient.size)
-    return Descent(np.array(points), np.reshape(directions, shape), np.array(residuals), np.array(step_sizes))
+    directions = np.reshape(directions, (-1, gradient.size))
+    return Descent(
+        size * np.array(points), size * directions, size * np.array(residuals), np.array(step_sizes)
+    )
 
 
 def _orthogonalized(vector, directions, hessian):
     """Returns a vector without its components along conjugate directions, in the metric H."""
     remainder = np.array(vector)
-    for direction in directions:
-        remainder -= (direction @ hessian @ vector) / (direction @ hessian @ direction) * direction
+    # The second pass removes the rounding errors of the first, which are large for a small remainder.
+    for direction in 2 * directions:
+        remainder -= (direction @ hessian @ remainder) / (direction @ hessian @ direction) * direction
     return remainder
 
 

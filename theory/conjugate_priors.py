@@ -84,8 +84,13 @@ class BetaBinomial:
             ValueError: As in `posterior`.
         """
         k, n = _successes(successes, trials)
-        orders = np.sum(-betaln(k + 1, n - k + 1) - np.log1p(n))
-        return orders + betaln(self.a + k.sum(), self.b + (n - k).sum()) - betaln(self.a, self.b)
+        # The sum over all orders is that of one experiment with all trials. For large numbers, the logarithms
+        # of the beta functions would cancel.
+        total = k.sum(), n.sum()
+        orders = np.sum(_log_binomial(k, n)) - _log_binomial(*total)
+        failures = total[1] - total[0]
+        ways = _log_multichoose(self.a, total[0]) + _log_multichoose(self.b, failures)
+        return orders + ways - _log_multichoose(self.a + self.b, total[1])
 
     def distribution(self):
         """Returns the law of p, a frozen `scipy.stats.beta`."""
@@ -140,9 +145,15 @@ class GammaPoisson:
             ValueError: As in `posterior`.
         """
         x, t = _counts(counts, exposures)
-        new = GammaPoisson(self.shape + x.sum(), self.rate + t.sum())
-        likelihood = np.sum(xlogy(x, t) - gammaln(x + 1))
-        return likelihood + self._log_normalization() - new._log_normalization()
+        if not x.size:
+            return 0.0
+        # The total is negative binomial and its division multinomial. For large counts, the logarithms of the
+        # gamma functions would cancel.
+        count, exposure = x.sum(), t.sum()
+        division = gammaln(count + 1) - np.sum(gammaln(x + 1)) + np.sum(xlogy(x, t / exposure))
+        log_odds = np.log(self.rate) - np.log(exposure)
+        inside, outside = np.logaddexp(0.0, log_odds), np.logaddexp(0.0, -log_odds)
+        return division + _log_multichoose(self.shape, count) - count * inside - self.shape * outside
 
     def distribution(self):
         """Returns the law of the rate, a frozen `scipy.stats.gamma`."""
@@ -152,9 +163,6 @@ class GammaPoisson:
         """Returns the law of the next count in an exposure, a frozen `scipy.stats.nbinom`."""
         exposure = arguments.positive_number("exposure", exposure)
         return stats.nbinom(self.shape, self.rate / (self.rate + exposure))
-
-    def _log_normalization(self):
-        return self.shape * np.log(self.rate) - gammaln(self.shape)
 
 
 @dataclass(frozen=True)
@@ -289,6 +297,16 @@ class NormalInverseGamma:
 
     def _log_normalization(self):
         return self.shape * np.log(self.scale) + np.log(self.weight) / 2 - gammaln(self.shape)
+
+
+def _log_binomial(k, n):
+    """Returns log [n! / (k! (n - k)!)]."""
+    return -betaln(k + 1, n - k + 1) - np.log1p(n)
+
+
+def _log_multichoose(a, k):
+    """Returns log [Gamma(a + k) / (Gamma(a) k!)]."""
+    return -betaln(a, k + 1) - np.log(a + k)
 
 
 def _check_finite(prior, *names):

@@ -91,6 +91,8 @@ def steepest_direction(gradient, metric=None):
         )
     if not gradient.any():
         raise ValueError("gradient must have an entry that is not zero")
+    # The direction does not depend on the size of the gradient, whose square may overflow or vanish.
+    gradient = gradient / np.abs(gradient).max()
     downhill = -np.linalg.solve(metric, gradient)
     return downhill / np.sqrt(-gradient @ downhill)
 

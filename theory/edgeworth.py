@@ -26,6 +26,8 @@ from scipy.special import ndtr
 
 from .. import arguments
 
+_FAR = 1e3  # Standard deviations at which a Gaussian has vanished.
+
 
 def density(x, cumulants, order=2):
     """Returns Edgeworth's approximation of the density of a variable with given cumulants.
@@ -93,11 +95,12 @@ def _standardized(x, cumulants, order):
     sigma = np.sqrt(cumulants[2])
     corrections = np.zeros(7)
     if order >= 1:
-        skewness = cumulants[3] / sigma**3
+        skewness = cumulants[3] / cumulants[2] / sigma
         corrections[3] = skewness / 6
     if order == 2:
-        corrections[4], corrections[6] = cumulants[4] / sigma**4 / 24, skewness**2 / 72
-    return (x - cumulants[1]) / sigma, sigma, corrections
+        corrections[4], corrections[6] = cumulants[4] / cumulants[2] / cumulants[2] / 24, skewness**2 / 72
+    # Farther out the density is zero, but the polynomials may overflow.
+    return np.clip((x - cumulants[1]) / sigma, -_FAR, _FAR), sigma, corrections
 
 
 def _normal(z):

@@ -74,7 +74,7 @@ def multivariate_gaussian(theta):
     slopes = precision @ basis
     matrix = np.zeros((theta.size, theta.size))
     matrix[:size, :size] = precision
-    matrix[size:, size:] = np.einsum("mij,nji->mn", slopes, slopes) / 2
+    matrix[size:, size:] = np.einsum("mij,nji->mn", slopes, slopes, optimize=True) / 2
     return matrix
 
 

@@ -119,9 +119,12 @@ class LinearStudent:
         Raises:
             ValueError: If an argument is out of range.
         """
-        parameters, examples = arguments.finite("inputs", inputs, 2).shape
+        inputs = arguments.finite("inputs", inputs, 2)
+        parameters, examples = inputs.shape
+        if not inputs.size:
+            raise ValueError(f"inputs must hold at least one example and parameter, got shape {inputs.shape}")
         roots = np.linalg.svd(inputs, compute_uv=False)
-        roots[roots <= max(parameters, examples) * np.finfo(float).eps * roots.max()] = 0.0
+        roots[roots <= max(parameters, examples) * np.finfo(float).eps * roots[0]] = 0.0
         eigenvalues = np.append(roots**2, np.zeros(parameters - len(roots)))
         weights = np.full(parameters, 1 / parameters)
         return cls(eigenvalues, weights, examples / parameters, noise, teacher, initial)
@@ -141,6 +144,8 @@ class LinearStudent:
     def descent(self, learning_rate, steps):
         """Returns the `Errors` of gradient descent on the sum over examples of the squared error / 2.
 
+        Above a learning rate of 2 / lambda of the largest eigenvalue, they diverge with the steps.
+
         Args:
             learning_rate: Step size eta; `learning_rate * steps` is the time of gradient flow.
             steps: Numbers of steps, of any shape.
@@ -151,10 +156,16 @@ class LinearStudent:
         """
         rate = arguments.positive_number("learning_rate", learning_rate)
         steps = arguments.integers("steps", steps, 0)[..., None]
-        return self._errors(1 - (1 - rate * self.eigenvalues) ** steps, self._signal)
+        # Errors of a descent that diverges may exceed 1.8e308.
+        with np.errstate(over="ignore"):
+            return self._errors(1 - (1 - rate * self.eigenvalues) ** steps, self._signal)
 
     def final(self):
-        """Returns the `Errors` of gradient flow at infinite time, those of the pseudo-inverse if w(0) = 0."""
+        """Returns the `Errors` of gradient flow at infinite time, those of the pseudo-inverse if w(0) = 0.
+
+        With noise, the test error is infinite in the limit of `ratio=1`, where the quadrature gives a large
+        number; `final_test_error` returns infinity.
+        """
         return self._errors((self.eigenvalues > 0).astype(float), self._signal)
 
     def ridge(self, strength):
@@ -206,8 +217,10 @@ class LinearStudent:
         """Returns the `Errors` for learned fractions f, [..., M], and a signal S."""
         variance = self.noise**2
         positive = self.eigenvalues > 0
-        overfit = np.divide(learned**2, self.eigenvalues, out=np.zeros(learned.shape), where=positive)
-        test = np.sum(self.weights * (signal * (1 - learned) ** 2 + variance * overfit), axis=-1) + variance
+        overfit = np.zeros(learned.shape)
+        if variance:
+            np.divide(variance * learned**2, self.eigenvalues, out=overfit, where=positive)
+        test = np.sum(self.weights * (signal * (1 - learned) ** 2 + overfit), axis=-1) + variance
         fitted = self.weights * positive / self.ratio
         train = np.sum(fitted * (signal * self.eigenvalues + variance) * (1 - learned) ** 2, axis=-1)
         # Rounding may make the fraction of examples that no mode reaches slightly negative.
@@ -237,7 +250,7 @@ def final_test_error(ratio, *, noise, teacher=1.0, initial=0.0):
     _check_deviations(noise, teacher, initial)
     distance = np.abs(1 - r)
     inverse = np.divide(np.minimum(r, 1), distance, out=np.full(r.shape, np.inf), where=distance > 0)
-    overfit = noise**2 * inverse if noise else 0.0
+    overfit = noise * (noise * inverse) if noise else 0.0
     return np.maximum(1 - r, 0) * (teacher**2 + initial**2) + noise**2 + overfit
 
 
@@ -288,8 +301,11 @@ def ridge_test_error(ratio, strength, *, noise, teacher=1.0):
     law = MarchenkoPastur(ratio)
     gamma = arguments.positive("strength", strength)
     _check_deviations(noise, teacher, 0.0)
-    m, slope = law.resolvent(gamma), law.resolvent_slope(gamma)
-    return noise**2 * (1 + m + gamma * slope) - teacher**2 * gamma**2 * slope
+    # With t = gamma m, m' is -m (1 + m) / R and m + gamma m' is (1 - t) / R, which does not cancel.
+    m = law.resolvent(gamma)
+    t = gamma * m
+    root = t + 1 / m
+    return noise**2 * (1 + (1 - t) / root) + teacher**2 * t * ((gamma + t) / root)
 
 
 def _check_deviations(noise, teacher, initial):

@@ -28,7 +28,8 @@ from .fisher import jacobian, reparameterize
 from .shortest_path import shortest_path
 
 _QUADRATURE = {"epsabs": 0.0, "epsrel": 1e-8, "limit": 200}
-_ODE = {"method": "DOP853", "rtol": 1e-9, "atol": 1e-11}
+_ODE = {"method": "DOP853", "rtol": 1e-9}
+_ODE_ATOL = 1e-11  # In units of theta, or of the length of F if that is shorter.
 _EVALUATIONS = 2000
 # An eigenvalue below this counts as zero, in units in which the diagonal of the metric is one.
 _ROUNDING = 1e-12
@@ -95,7 +96,12 @@ def christoffel(metric, theta):
     theta = finite("theta", theta, 1)
     matrix = _metric_at(metric, theta, definite=True)
     # d_k F_ij at [i, j, k].
-    slopes = jacobian(metric, theta, name="metric")
+    try:
+        slopes = jacobian(metric, theta, name="metric")
+    except ValueError:
+        # The steps are too long where F varies on a scale far below one, which its own lengths then show.
+        units = 1 / np.sqrt(np.diagonal(matrix))
+        slopes = jacobian(lambda u: metric(units * u), theta / units, name="metric") / units
     lowered = (np.swapaxes(slopes, 1, 2) + slopes - np.moveaxis(slopes, 2, 0)) / 2
     return np.einsum("kl,lij->kij", np.linalg.inv(matrix), lowered)
 
@@ -136,13 +142,21 @@ def geodesic_from(metric, start, velocity):
         A `Geodesic`.
 
     Raises:
-        ValueError: If the metric is not positive definite at the start, or the geodesic leaves its domain.
+        ValueError: If the metric is not positive definite or not smooth at the start, or the geodesic leaves
+            its domain.
     """
     start, velocity = finite("start", start, 1), finite("velocity", velocity, 1)
     same_shape(start=start, velocity=velocity)
     matrix = _metric_at(metric, start, definite=True)
+    christoffel(metric, start)  # The solver never returns if the equation is not defined at the start.
+    units = np.minimum(1.0, 1 / np.sqrt(np.diagonal(matrix)))
     result = solve_ivp(
-        _flow(metric, _EVALUATIONS), (0, 1), np.concatenate([start, velocity]), dense_output=True, **_ODE
+        _flow(metric, _EVALUATIONS),
+        (0, 1),
+        np.concatenate([start, velocity]),
+        dense_output=True,
+        atol=_ODE_ATOL * np.tile(units, 2),
+        **_ODE,
     )
     if not result.success:
         got, last = described(velocity.tolist()), np.round(result.y[: start.size, -1], 6)

@@ -129,14 +129,15 @@ def _axes(axes):
 def _value(name, value, point, shape=None):
     """Returns values of a log density after checking that they are below infinity."""
     value = np.asarray(value, dtype=np.float64)
+    invalid = np.isnan(value) | (value == np.inf)
+    fits = value.ndim == 1 if shape is None else value.shape == shape
+    if fits and not invalid.any():
+        return value
     place = f"{name} at {arguments.described([float(x) for x in point])}"
-    if value.ndim != 1 if shape is None else value.shape != shape:
+    if not fits:
         rule = "have shape [N]" if shape is None else "be a number"
         raise ValueError(f"{place} must {rule}, got shape {value.shape}")
-    invalid = np.isnan(value) | (value == np.inf)
-    if invalid.any():
-        raise ValueError(f"{place} must be below infinity and not nan, got {value[invalid][0]}")
-    return value
+    raise ValueError(f"{place} must be below infinity and not nan, got {value[invalid][0]}")
 
 
 def _integrate(values, axes, parameters):

@@ -165,10 +165,14 @@ def steepest_step(gradient, metric, squared_length):
     squared_length = float(arguments.positive("squared_length", squared_length, 0))
     if not gradient.any():
         raise ValueError("gradient must have an entry that is not zero: otherwise all steps are equally good")
-    downhill = -np.linalg.solve(metric, gradient)
-    slope = np.sqrt(-gradient @ downhill)
+    # The step does not depend on the size of the gradient, whose square may overflow or vanish.
+    size = np.abs(gradient).max()
+    downhill = -np.linalg.solve(metric, gradient / size)
+    slope = np.sqrt(-gradient / size @ downhill)
     length = np.sqrt(squared_length)
-    return SteepestStep(length / slope * downhill, float(slope / length / 2), float(-length * slope))
+    return SteepestStep(
+        length / slope * downhill, float(size * (slope / length) / 2), float(-size * (length * slope))
+    )
 
 
 def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
@@ -198,7 +202,12 @@ def natural_step(gradient, fisher, learning_rate=1.0, damping=0.0):
     rate = float(arguments.finite("learning_rate", learning_rate, 0))
     damping = float(arguments.nonnegative("damping", damping, 0))
     if damping:
-        return -rate * np.linalg.solve(fisher + damping * np.eye(gradient.size), gradient)
+        try:
+            return -rate * np.linalg.solve(fisher + damping * np.eye(gradient.size), gradient)
+        except np.linalg.LinAlgError:
+            raise ValueError(
+                f"damping must not be rounded away in fisher + damping, got {damping:.9g}"
+            ) from None
     scale = np.sqrt(np.where(np.diagonal(fisher) > 0, np.diagonal(fisher), 1.0))
     values, vectors = np.linalg.eigh(fisher / scale / scale[:, None])
     components = vectors.T @ (gradient / scale)

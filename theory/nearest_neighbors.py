@@ -154,6 +154,8 @@ def _neighbors(neighbors, x):
 
 
 def _standardized(name, x):
+    # A power of two changes no digits, and keeps squares from overflowing or vanishing.
+    x = np.ldexp(x, -np.frexp(np.abs(x).max(axis=0))[1])
     spread = x.std(axis=0)
     if not spread.all():
         raise ValueError(f"{name} must vary: column {int(np.argmin(spread))} is constant")

@@ -21,6 +21,7 @@ References:
 import numpy as np
 
 from .. import arguments
+from . import gaussian_information
 
 _LOG_TWO_PI = np.log(2 * np.pi)
 
@@ -76,9 +77,17 @@ class ProbabilisticPCA:
         Args:
             x: Points, [N, D].
         """
-        centered = self._centered(x)
-        covariance = self.loading @ self.loading.T + self.noise**2 * np.eye(len(self.mean))
-        return _log_gaussian(centered, covariance)
+        # In the coordinates along the principal axes, C = W W^T + s^2 is diagonal. Where s^2 is far below
+        # W W^T, it would be lost in their sum.
+        centered, (axes, roots, _) = self._centered(x), self._principal
+        along = centered @ axes
+        across = centered - along @ axes.T
+        missing = len(self.mean) - len(roots)
+        squares = np.sum((along / np.hypot(roots, self.noise)) ** 2, axis=1)
+        if missing:
+            squares += np.sum((across / self.noise) ** 2, axis=1)
+        log_root = np.sum(np.log(np.hypot(roots, self.noise))) + missing * np.log(self.noise)
+        return -squares / 2 - log_root - len(self.mean) * _LOG_TWO_PI / 2
 
     def posterior(self, x):
         """Returns the mean, [N, Z], and the covariance, [Z, Z], of the Gaussian p(z|x).
@@ -86,9 +95,11 @@ class ProbabilisticPCA:
         Args:
             x: Points, [N, D].
         """
-        precision = self.loading.T @ self.loading + self.noise**2 * np.eye(self.loading.shape[1])
-        mean = np.linalg.solve(precision, self.loading.T @ self._centered(x).T).T
-        return mean, self.noise**2 * np.linalg.inv(precision)
+        axes, roots, turned = self._principal
+        scales = np.hypot(roots, self.noise)
+        mean = self._centered(x) @ axes * (roots / scales / scales) @ turned[: len(roots)]
+        shares = np.append(self.noise / scales, np.ones(len(turned) - len(roots)))
+        return mean, turned.T * shares**2 @ turned
 
     def elbo(self, x, mean, covariance):
         r"""Returns the ELBO of the Gaussian q(z|x) = N(a, S), [N] (Eqs. 7.3.8 and 7.3.10).
@@ -109,6 +120,14 @@ class ProbabilisticPCA:
         unit = np.eye(self.loading.shape[1])
         reconstruction = self.log_likelihood(x, mean) - spread / (2 * self.noise**2)
         return reconstruction - kl_divergence(mean, covariance, np.zeros_like(mean), unit)
+
+    @property
+    def _principal(self):
+        """Returns W = A diag(roots) B as A [D, K], the roots [K], and all of B [Z, Z], with K = min(D, Z)."""
+        size, latents = self.loading.shape
+        axes, roots, turned = np.linalg.svd(self.loading, full_matrices=latents > size)
+        rounding = max(size, latents) * np.finfo(float).eps * roots.max(initial=0.0)
+        return axes, np.where(roots > rounding, roots, 0.0), turned
 
     def _centered(self, x):
         x = arguments.finite("x", x, 2)
@@ -143,9 +162,9 @@ def kl_divergence(mean, covariance, other_mean, other_covariance):
     covariance = arguments.covariance("covariance", covariance)
     other_covariance = arguments.covariance("other_covariance", other_covariance)
     arguments.same_shape(covariance=covariance, other_covariance=other_covariance)
-    trace = np.trace(np.linalg.solve(other_covariance, covariance))
-    log_ratio = np.linalg.slogdet(other_covariance)[1] - np.linalg.slogdet(covariance)[1]
-    return (trace + _mahalanobis(mean - other_mean, other_covariance) - mean.shape[1] + log_ratio) / 2
+    origin = np.zeros(len(covariance))
+    spread = gaussian_information.kl_divergence(origin, covariance, origin, other_covariance)
+    return spread + _mahalanobis(mean - other_mean, other_covariance) / 2
 
 
 def _mahalanobis(differences, covariance):
@@ -154,10 +173,4 @@ def _mahalanobis(differences, covariance):
 
 def _log_isotropic(differences, scale):
     size = differences.shape[1]
-    return -np.sum(differences**2, axis=1) / (2 * scale**2) - size * (np.log(scale) + _LOG_TWO_PI / 2)
-
-
-def _log_gaussian(differences, covariance):
-    log_determinant = np.linalg.slogdet(covariance)[1]
-    size = differences.shape[1]
-    return -(_mahalanobis(differences, covariance) + log_determinant + size * _LOG_TWO_PI) / 2
+    return -np.sum((differences / scale) ** 2, axis=1) / 2 - size * (np.log(scale) + _LOG_TWO_PI / 2)

@@ -51,10 +51,7 @@ def hessian_update(hessian, step, change):
     Raises:
         ValueError: As in `secant_coefficients`.
     """
-    hessian, step, change = _pair("hessian", hessian, step, change)
-    alpha, beta = secant_coefficients(hessian, step, change)
-    predicted = hessian @ step
-    return hessian + alpha * np.outer(change, change) + beta * np.outer(predicted, predicted)
+    return _updated_hessian(*_pair("hessian", hessian, step, change))
 
 
 def inverse_update(inverse, step, change):
@@ -75,10 +72,7 @@ def inverse_update(inverse, step, change):
     Raises:
         ValueError: As in `secant_coefficients`.
     """
-    inverse, step, change = _pair("inverse", inverse, step, change)
-    product, w = step @ change, inverse @ change
-    mixed = np.outer(step, w)
-    return inverse - (mixed + mixed.T) / product + (1 + change @ w / product) / product * np.outer(step, step)
+    return _updated_inverse(*_pair("inverse", inverse, step, change))
 
 
 def two_loop_product(vector, steps, changes, scale=1.0):
@@ -139,16 +133,39 @@ def quadratic_bfgs(hessian, gradient, start=None, steps=None):
         if len(matrix) != gradient.size:
             raise ValueError(f"{name} must have {gradient.size} rows, as many as gradient, got {len(matrix)}")
     steps = gradient.size if steps is None else arguments.integer("steps", steps, 0)
-    points, estimates = [np.zeros_like(gradient)], [estimate]
+    # The points are proportional to the gradient, whose square may overflow or vanish.
+    size = np.abs(gradient).max(initial=0.0) or 1.0
+    gradient = gradient / size
+    points, estimates, inverse = [np.zeros_like(gradient)], [estimate], np.linalg.inv(estimate)
+    taken = np.zeros((gradient.size, 0))
     for _ in range(steps):
         slope = gradient + hessian @ points[-1]
+        # The slope is orthogonal to the steps taken. What rounding leaves of it along them would grow if the
+        # curvature is far below that of the initial estimate.
+        basis = np.linalg.qr(taken)[0]
+        slope = slope - basis @ (basis.T @ slope)
         if np.linalg.norm(slope) <= 1e-12 * np.linalg.norm(gradient):
             break
-        direction = -np.linalg.solve(estimates[-1], slope)
+        direction = -inverse @ slope
         step = -(direction @ slope) / (direction @ hessian @ direction) * direction
+        change = hessian @ step
         points.append(points[-1] + step)
-        estimates.append(hessian_update(estimates[-1], step, hessian @ step))
-    return np.array(points), np.array(estimates)
+        estimates.append(_updated_hessian(estimates[-1], step, change))
+        inverse = _updated_inverse(inverse, step, change)
+        taken = np.column_stack([taken, step])
+    return size * np.array(points), np.array(estimates)
+
+
+def _updated_hessian(hessian, step, change):
+    predicted = hessian @ step
+    seen = np.outer(change, change) / (change @ step)
+    return hessian + seen - np.outer(predicted, predicted) / (step @ predicted)
+
+
+def _updated_inverse(inverse, step, change):
+    product, w = step @ change, inverse @ change
+    mixed = np.outer(step, w)
+    return inverse - (mixed + mixed.T) / product + (1 + change @ w / product) / product * np.outer(step, step)
 
 
 def _pair(name, matrix, step, change):

@@ -34,6 +34,7 @@ NORMALIZATIONS = ("parameters", "examples")
 """X X^T for inputs of variance 1/P, and X X^T / D for inputs of variance 1."""
 
 _PANELS, _ORDER = 48, 20
+_AT_ONCE = 1000  # Values of the distribution function that are integrated together.
 
 
 def _unit_rule():
@@ -74,8 +75,7 @@ class MarchenkoPastur:
     @property
     def support(self):
         """(lambda_-, lambda_+), the ends of the interval of positive eigenvalues."""
-        root = math.sqrt(self.ratio)
-        return self.unit * (1 - root) ** 2, self.unit * (1 + root) ** 2
+        return self.unit * self._low, self.unit * (1 + math.sqrt(self.ratio)) ** 2
 
     @property
     def mass_at_zero(self):
@@ -110,8 +110,11 @@ class MarchenkoPastur:
         x = arguments.finite("eigenvalue", eigenvalue)
         low, high = self.support
         share = np.clip((x - low) / (high - low), 0.0, 1.0)
-        _, weights = self._bulk(2 * np.arcsin(np.sqrt(share)))
-        return np.where(x >= 0, self.mass_at_zero, 0.0) + weights.sum(axis=-1)
+        angles = 2 * np.arcsin(np.sqrt(share)).ravel()
+        # The nodes of all values together may not fit into memory.
+        parts = np.array_split(angles, 1 + angles.size // _AT_ONCE)
+        masses = np.concatenate([self._bulk(part)[1].sum(axis=-1) for part in parts])
+        return np.where(x >= 0, self.mass_at_zero, 0.0) + masses.reshape(x.shape)
 
     def quadrature(self):
         """Returns eigenvalues [N] and weights [N], so that the mean of f is sum(weights * f(eigenvalues)).
@@ -145,13 +148,19 @@ class MarchenkoPastur:
             order: The power k, an integer of at least 0.
 
         Raises:
-            ValueError: If `order` is not such an integer.
+            ValueError: If `order` is not such an integer, or the moment is above 1.8e308.
         """
         k = arguments.integer("order", order, 0)
         if k == 0:
             return 1.0
         narayana = [math.comb(k, j) * math.comb(k, j - 1) // k for j in range(1, k + 1)]
-        return self.unit**k * sum(n * self.ratio**j for j, n in enumerate(narayana, 1))
+        # The terms are integers over a common denominator: they may exceed 1.8e308 where the sum does not.
+        above, below = float(self.ratio).as_integer_ratio()
+        total = sum(n * above**j * below ** (k - j) for j, n in enumerate(narayana, 1))
+        try:
+            return total / (below if self.normalization == "parameters" else above) ** k
+        except OverflowError:
+            raise ValueError(f"order must have a moment below 1.8e308, got {k}") from None
 
     def resolvent(self, shift):
         r"""Returns \(m(z) = \langle 1/(\lambda + z) \rangle\) in closed form, zeros included.
@@ -165,8 +174,8 @@ class MarchenkoPastur:
             ValueError: If a shift is not positive.
         """
         z = arguments.positive("shift", shift) / self.unit
-        b = z + self.ratio - 1
-        root = np.sqrt(b**2 + 4 * z)
+        b = z + (self.ratio - 1)
+        root = np.hypot(b, 2 * np.sqrt(z))
         # For b > 0 the two terms of (root - b) / 2z would cancel.
         m = np.where(b > 0, 2 / (np.abs(b) + root), (np.abs(b) + root) / (2 * z))
         return m / self.unit
@@ -182,8 +191,13 @@ class MarchenkoPastur:
         """
         z = arguments.positive("shift", shift) / self.unit
         m = self.resolvent(shift) * self.unit
-        # The derivative of the equation of `resolvent`; 2 z m + b is the root in its solution.
-        return -m * (1 + m) / np.sqrt((z + self.ratio - 1) ** 2 + 4 * z) / self.unit**2
+        # The derivative of the equation of `resolvent`, in which z m + (z + r - 1) is 1 / m.
+        return -m * (1 + m) / (z * m + 1 / m) / self.unit**2
+
+    @property
+    def _low(self):
+        """The lower edge (1 - sqrt r)^2 in `parameters`, without the cancellation for r close to 1."""
+        return ((1 - self.ratio) / (1 + math.sqrt(self.ratio))) ** 2
 
     def _bulk(self, angle):
         """Returns positive eigenvalues and their weights on [0, angle], with an axis of nodes appended."""
@@ -192,7 +206,7 @@ class MarchenkoPastur:
         r = self.ratio
         spread = 4 * math.sqrt(r)  # lambda_+ - lambda_-
         distance = spread * np.sin(phi / 2) ** 2
-        eigenvalues = (1 - math.sqrt(r)) ** 2 + distance
+        eigenvalues = self._low + distance
         # sqrt((lambda_+ - lambda)(lambda - lambda_-)) / lambda dlambda; the share is 0/0 at r = 1, phi = 0.
         share = np.divide(distance, eigenvalues, out=np.zeros_like(phi), where=eigenvalues > 0)
         weights = spread * np.cos(phi / 2) ** 2 * share * angle * _WEIGHTS / (2 * np.pi)

@@ -76,12 +76,13 @@ def rmsprop_path(gradient, start, learning_rate, beta, steps, correct=True):
     epsilon, beta = arguments.positive("learning_rate", learning_rate, 0), _decay(beta)
     theta, steps = arguments.finite("start", start, 1), arguments.integer("steps", steps, 0)
     arguments.boolean("correct", correct)
-    path, moment = np.empty((steps + 1, theta.size)), np.zeros_like(theta)
+    path, root = np.empty((steps + 1, theta.size)), np.zeros_like(theta)
     path[0] = theta
     for n in range(steps):
         g = arguments.finite("gradient(theta)", gradient(path[n]), 1)
-        moment = moment + _weight(n, beta, correct) * (g**2 - moment)
-        root = np.sqrt(moment)
+        # The root of the mean of squares that may overflow or vanish themselves.
+        weight = _weight(n, beta, correct)
+        root = np.hypot(np.sqrt(1 - weight) * root, np.sqrt(weight) * g)
         path[n + 1] = path[n] - epsilon * np.divide(g, root, out=np.zeros_like(g), where=root > 0)
     return path
 

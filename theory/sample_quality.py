@@ -7,9 +7,12 @@ Legend: N and M numbers of feature vectors, D features.
 """
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from .. import arguments
 from .transport import gaussian_wasserstein
+
+_BLOCK_SIZE = 2**20  # Distances in memory at a time.
 
 
 def frechet_distance(real, drawn):
@@ -93,15 +96,14 @@ def precision_and_recall(real, drawn, neighbors=3):
     """
     real, drawn = _features(real, drawn)
     arguments.integer("neighbors", neighbors, 1, min(len(real), len(drawn)) - 1)
-    between = _squared_distances(real, drawn)
-    precision = (between <= _radii(real, neighbors)[:, None]).any(axis=0).mean()
-    recall = (between <= _radii(drawn, neighbors)[None]).any(axis=1).mean()
+    precision = _covered(drawn, real, _radii(real, neighbors)).mean()
+    recall = _covered(real, drawn, _radii(drawn, neighbors)).mean()
     return float(precision), float(recall)
 
 
 def _features(real, drawn):
     real, drawn = arguments.finite("real", real, ndim=2), arguments.finite("drawn", drawn, ndim=2)
-    if real.shape[1] != drawn.shape[1] or min(len(real), len(drawn)) < 2:
+    if real.shape[1] != drawn.shape[1] or min(len(real), len(drawn)) < 2 or not real.size:
         raise ValueError(
             f"real and drawn must be at least two vectors of the same length, got shapes {real.shape} and "
             f"{drawn.shape}"
@@ -120,12 +122,21 @@ def _discrepancy(x, y):
     return mean_of_pairs(x) + mean_of_pairs(y) - 2 * kernel(x, y).mean()
 
 
-def _squared_distances(x, y):
-    return np.maximum(np.sum(x**2, 1)[:, None] + np.sum(y**2, 1)[None] - 2 * x @ y.T, 0.0)
+def _distances(x, y):
+    """Yields the distances [R, M] of some rows of x to all of y; those of all rows may exceed the memory."""
+    height = max(1, _BLOCK_SIZE // len(y))
+    for start in range(0, len(x), height):
+        # The difference of squared norms would lose the digits of features far from zero, and of copies.
+        yield cdist(x[start : start + height], y)
 
 
 def _radii(x, neighbors):
-    """Returns the squared distance of each vector to its k-th nearest other one."""
-    distances = _squared_distances(x, x)
-    np.fill_diagonal(distances, 0.0)
-    return np.partition(distances, neighbors, axis=1)[:, neighbors]
+    """Returns the distance of each vector to its k-th nearest other one, [N]."""
+    # The nearest one is the vector itself. A view of the column would keep all distances in memory.
+    parts = [np.partition(rows, neighbors, axis=1)[:, neighbors].copy() for rows in _distances(x, x)]
+    return np.concatenate(parts)
+
+
+def _covered(x, centers, radii):
+    """Returns whether each vector is within the radius of a center, [N]."""
+    return np.concatenate([(rows <= radii).any(axis=1) for rows in _distances(x, centers)])

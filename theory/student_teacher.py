@@ -103,7 +103,9 @@ class Regression:
         # Only the P eigenvectors of X X^T must be complete, not the D of X^T X.
         parameters, examples = self.inputs.shape
         vectors, roots, other = np.linalg.svd(self.inputs, full_matrices=parameters > examples)
-        roots = np.where(roots > max(parameters, examples) * np.finfo(float).eps * roots[0], roots, 0.0)
+        roots = np.where(
+            roots > max(parameters, examples) * np.finfo(float).eps * roots.max(initial=0.0), roots, 0.0
+        )
         missing = parameters - len(roots)
         noise = np.append((other @ self.noise)[: len(roots)] * (roots > 0), np.zeros(missing))
         roots = np.append(roots, np.zeros(missing))
@@ -177,8 +179,8 @@ class Regression:
             ValueError: If `strength` is not positive.
         """
         strength = arguments.positive_number("strength", strength)
-        matrix = self.inputs @ self.inputs.T + strength * np.eye(len(self.teacher))
-        return np.linalg.solve(matrix, self.inputs @ self.targets)
+        eigenvalues, vectors, drive, _ = self.modes
+        return vectors @ (drive / (eigenvalues + strength))
 
     def _checked(self, initial):
         initial = arguments.finite("initial", initial, 1)
@@ -256,7 +258,7 @@ def simulate(
         A `Simulation`.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the descent diverges beyond 1.8e308.
     """
     rate = arguments.positive_number("learning_rate", learning_rate)
     steps = arguments.integers("steps", steps, 0).astype(int)
@@ -274,9 +276,12 @@ def simulate(
     for row, regression in enumerate(regressions):
         weights, done = initial * rng.normal(size=parameters), 0
         for column, count in enumerate(steps):
-            for _ in range(count - done):
-                weights = weights - rate * regression.gradient(weights)
-            done = count
-            test[row, column] = regression.test_error(weights, noise)
-            train[row, column] = regression.train_error(weights)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for _ in range(count - done):
+                    weights = weights - rate * regression.gradient(weights)
+                done = count
+                test[row, column] = regression.test_error(weights, noise)
+                train[row, column] = regression.train_error(weights)
+    if not np.isfinite([test, train]).all():
+        raise ValueError(f"learning_rate must be so small that the descent does not diverge, got {rate:.9g}")
     return Simulation(steps, test, train, regressions)

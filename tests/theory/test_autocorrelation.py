@@ -96,6 +96,20 @@ def test_chains_are_combined_about_their_common_mean():
         correlated_mean(x + np.arange(8)[:, None])
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e170, 1e300])
+def test_errors_have_the_unit_of_the_series(unit):
+    x = ar1(0.5, 2000, 6)
+    assert correlated_mean(unit * x).error == pytest.approx(unit * correlated_mean(x).error, rel=1e-12)
+    np.testing.assert_allclose(blocking(unit * x)[0] / unit, blocking(x)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-200])
+def test_a_constant_series_is_refused_although_its_mean_is_rounded(value):
+    for function in (autocorrelation, correlated_mean):
+        with pytest.raises(ValueError, match="x must not be constant"):
+            function(np.full(1000, value))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

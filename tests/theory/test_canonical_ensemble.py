@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from curvezoo.theory import information, maxent
 from curvezoo.theory.canonical_ensemble import canonical_ensemble
@@ -95,6 +96,14 @@ def test_huge_energies_and_temperatures_neither_overflow_nor_lose_the_ground_sta
     many = canonical_ensemble([0.0, 600.0], 1.0, [1.0, 1e300])
     assert many.log_partition_function == pytest.approx(300 * np.log(10) - 600, rel=1e-13)
     assert many.mean_energy == pytest.approx(600, rel=1e-13)
+
+
+def test_weights_may_differ_by_more_than_the_largest_number():
+    # log Z = log(1e-200 + e^-1000 1e200), of which the first term is e^80 times the second.
+    spread = canonical_ensemble([0.0, 1000.0], [1.0, 0.9], [1e-200, 1e200])
+    logs = 200 * np.log(10) * np.array([[-1, 1]]) - np.array([[0, 1000], [0, 900]])
+    np.testing.assert_allclose(spread.log_partition_function, np.logaddexp(*logs.T), rtol=1e-13)
+    np.testing.assert_allclose(spread.probabilities, softmax(logs, axis=-1), rtol=1e-11)
 
 
 def test_infinite_temperature_has_equal_states_and_an_infinite_free_energy():

@@ -83,6 +83,15 @@ def test_conjugate_coefficients_need_the_minus_sign_to_give_the_minimum(seed, di
     np.testing.assert_allclose(printed, np.linalg.solve(hessian, gradient), atol=1e-10)
 
 
+@pytest.mark.equation("4.7.11")
+def test_directions_from_nearly_dependent_vectors_are_conjugate_to_rounding():
+    hessian = np.diag(np.geomspace(1, 1e6, 10))
+    directions = cd.conjugate_directions(hessian, np.vander(np.linspace(0, 1, 10))[:8])
+    metric = directions @ hessian @ directions.T
+    sizes = np.sqrt(np.diagonal(metric))
+    np.testing.assert_allclose(metric / sizes / sizes[:, None], np.eye(8), atol=1e-12)
+
+
 def _eigenbasis(hessian):
     """Returns the eigenvectors as rows."""
     return np.linalg.eigh(hessian)[1].T
@@ -198,6 +207,15 @@ def test_the_error_decreases_at_least_at_the_rate_of_momentum(seed, condition):
     assert np.all(sizes <= sizes[0] * bound * (1 + 1e-9) + 1e-9 * sizes[0])
     # The error never increases.
     assert np.all(np.diff(sizes) <= 1e-9 * sizes[0])
+
+
+@pytest.mark.parametrize("method", [cd.conjugate_gradient_descent, cd.gram_schmidt_descent])
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e170, 1e300])
+def test_a_gradient_of_any_size_leads_to_the_minimum(method, size):
+    descent = method(np.diag([1.0, 2.0, 4.0]), size * np.ones(3))
+    np.testing.assert_allclose(descent.points[-1] / size, [-1, -1 / 2, -1 / 4], rtol=1e-12)
+    np.testing.assert_allclose(descent.residuals[0] / size, -np.ones(3))
+    np.testing.assert_allclose(descent.directions[0] / size, -np.ones(3))
 
 
 @pytest.mark.parametrize(

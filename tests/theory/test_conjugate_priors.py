@@ -114,6 +114,17 @@ def test_a_far_away_origin_does_not_cost_digits():
     assert far.posterior(values + 2.0**30).scale == prior.posterior(values).scale
 
 
+@pytest.mark.parametrize("n", [10, 10**6, 10**9, 10**12, 10**15])
+def test_evidences_of_large_counts_keep_their_digits(n):
+    k = n // 3
+    assert BetaBinomial(1, 1).log_evidence(k, n) == pytest.approx(-np.log1p(n), rel=1e-9)
+    exact = np.log(2 * (k + 1)) - np.log1p(n) - np.log(n + 2)
+    assert BetaBinomial(2, 1).log_evidence(k, n) == pytest.approx(exact, rel=1e-9)
+    # A gamma prior of shape 2 gives (x + 1) p^2 (1 - p)^x with p = b / (b + t).
+    exact = np.log(n + 1) - 2 * np.log1p(n / 0.5) - n * np.log1p(0.5 / n)
+    assert GammaPoisson(2, 0.5).log_evidence(n, float(n)) == pytest.approx(exact, rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -182,6 +182,17 @@ def test_parameters_of_dense_nets_match_keras():
     assert counting.perceptron([784, 300, 10]).parameters == 784 * 300 + 300 + 300 * 10 + 10
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64])
+def test_sizes_from_arrays_do_not_overflow(kind):
+    # As the number of tokens, tokens.max() + 1 of an array of 32 bits.
+    vocabulary = kind(30_000)
+    assert counting.embedding(vocabulary, 100_000).parameters == 3 * 10**9
+    logits = counting.unembedding(vocabulary, 10**5, length=10**5, batch=10**5)
+    assert (logits.parameters, logits.forward) == (3 * 10**9, 3 * 10**19)
+    assert counting.dense(vocabulary, vocabulary).parameters == 9 * 10**8 + 30_000
+    assert counting.rnn(vocabulary, vocabulary, length=10**11).forward == 18 * 10**19
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -284,6 +284,13 @@ def test_the_best_momentum_matches_a_search_with_kappa_above_one(kappa):
     assert (np.sqrt(low / high) - 1) / (np.sqrt(low / high) + 1) == pytest.approx(-best.rate, rel=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e170, 1e300])
+def test_the_steepest_direction_does_not_depend_on_the_size_of_the_gradient(size):
+    metric = np.array([[2.0, 1.0], [1.0, 3.0]])
+    ours = descent.steepest_direction([3 * size, -4 * size], metric)
+    np.testing.assert_allclose(ours, descent.steepest_direction([3.0, -4.0], metric), rtol=1e-13)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

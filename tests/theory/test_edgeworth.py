@@ -84,6 +84,21 @@ def test_the_normalized_sum_of_dice_is_matched_at_half_integers():
     assert np.abs(plain - np.cumsum(pmf)).max() > np.abs(ours - np.cumsum(pmf)).max()
 
 
+@pytest.mark.parametrize("unit", [1e-70, 1e70])
+def test_the_unit_may_be_so_small_that_powers_of_it_vanish(unit):
+    # The fourth power of the unit is still a number, the square of the variance over 24 need not be.
+    scaled = [0, unit, unit * unit, 2 * unit**3, 6 * unit**4]
+    ours = edgeworth.density(0.5 * unit, scaled) * unit
+    assert ours == pytest.approx(edgeworth.density(0.5, [0, 1, 1, 2, 6]), rel=1e-13)
+    assert edgeworth.density(0.0, [0, 0, 1e-300, 0, 0]) == pytest.approx(stats.norm.pdf(0) * 1e150, rel=1e-13)
+
+
+def test_the_density_vanishes_arbitrarily_far_from_the_mean():
+    far = [-1e200, -1e60, -100.0, 100.0, 1e60, 1e200]
+    np.testing.assert_array_equal(edgeworth.density(far, EXPONENTIAL), np.zeros(6))
+    np.testing.assert_array_equal(edgeworth.distribution(far, EXPONENTIAL), [0, 0, 0, 1, 1, 1])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

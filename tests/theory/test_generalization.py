@@ -203,6 +203,31 @@ def test_ridge_has_a_closed_form_in_the_limit(ratio):
     np.testing.assert_allclose(student.ridge(strengths).test, closed, rtol=1e-10)
 
 
+@pytest.mark.parametrize("ratio", [1e-6, 0.5, 2.0])
+def test_ridge_of_vanishing_or_infinite_strength_has_the_limit_of_no_or_full_penalty(ratio):
+    noise, teacher = 0.6, 1.4
+    weak = generalization.ridge_test_error(ratio, [1e-12, 1e-20, 1e-200], noise=noise, teacher=teacher)
+    final = generalization.final_test_error(ratio, noise=noise, teacher=teacher)
+    np.testing.assert_allclose(weak, final, rtol=1e-10)
+    strong = generalization.ridge_test_error(ratio, [1e150, 1e200, 1e300], noise=noise, teacher=teacher)
+    np.testing.assert_allclose(strong, noise**2 + teacher**2, rtol=1e-14)
+
+
+def test_a_descent_that_diverges_has_infinite_errors_with_and_without_noise():
+    for noise in (0.0, 0.1):
+        errors = LinearStudent.limit(0.5, noise=noise).descent(1.0, [10, 100_000])
+        assert np.isfinite(errors).T.tolist() == [[True, True], [False, False]]
+        assert np.isposinf(errors.test[1]) and np.isposinf(errors.train[1])
+
+
+def test_inputs_in_single_precision_have_the_errors_of_the_same_numbers_in_double(inputs):
+    single = inputs.astype(np.float32)
+    few = np.concatenate([single, single, single], axis=1)
+    assert LinearStudent.of_inputs(few, noise=0.1).final() == (
+        LinearStudent.of_inputs(few.astype(float), noise=0.1).final()
+    )
+
+
 def test_early_stopping_is_within_five_percent_of_the_best_ridge():
     worst = 0.0
     for ratio in np.geomspace(0.05, 20, 15):
@@ -254,5 +279,7 @@ def test_invalid_arguments_are_named():
         LinearStudent.limit(1.0, noise=1.0).descent(0, [1])
     with pytest.raises(ValueError, match="eigenvalues and weights must have the same shape"):
         LinearStudent([1.0, 2.0], [1.0], 1.0, 1.0)
+    with pytest.raises(ValueError, match=r"inputs must hold at least one example.*, got shape \(0, 3\)"):
+        LinearStudent.of_inputs(np.ones((0, 3)), noise=1.0)
     with pytest.raises(ValueError, match="inputs must have 2 axes"):
         LinearStudent.of_inputs(np.ones(3), noise=1.0)

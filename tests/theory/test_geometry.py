@@ -157,6 +157,22 @@ def test_a_geodesic_from_an_initial_velocity_has_its_speed_and_length():
     np.testing.assert_allclose(speeds, geodesic.length, rtol=1e-7)
 
 
+@pytest.mark.parametrize("sigma", [1e-100, 1e-20, 1e-8, 1e-7, 1e-5, 1e3, 1e20])
+def test_geodesics_from_a_velocity_are_the_same_in_any_units(sigma):
+    start, unit = np.array([-2.0, 0.5]), np.array([1.0, 2.0])
+    reference = geometry.geodesic_from(families.gaussian, start, unit)(1.0)
+    geodesic = geometry.geodesic_from(families.gaussian, sigma * start, sigma * unit)
+    np.testing.assert_allclose(geodesic(1.0) / sigma, reference, rtol=1e-7)
+
+
+def test_a_geodesic_from_a_jump_of_the_metric_is_refused():
+    def jump(theta):
+        return np.eye(1) * (2.0 if theta[0] > 0 else 1.0)
+
+    with pytest.raises(ValueError, match="metric must be finite and smooth near theta"):
+        geometry.geodesic_from(jump, [0.0], [1.0])
+
+
 def test_a_geodesic_from_a_velocity_may_leave_the_domain_after_unit_time():
     def flat(theta):
         return np.eye(1) if theta[0] > -1.5 else np.full((1, 1), np.nan)

@@ -392,9 +392,23 @@ def test_the_fisher_matrix_depends_on_the_coordinates():
     assert np.abs(inside - families.gaussian(theta)).max() > 1
 
 
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e170, 1e300])
+def test_the_steepest_step_does_not_depend_on_the_size_of_the_gradient(size):
+    metric = np.array([[2.0, 1.0], [1.0, 3.0]])
+    ours = natural_gradient.steepest_step([3 * size, -4 * size], metric, 0.2)
+    unit = natural_gradient.steepest_step([3.0, -4.0], metric, 0.2)
+    np.testing.assert_allclose(ours.step, unit.step, rtol=1e-13)
+    assert ours.decrease / size == pytest.approx(unit.decrease, rel=1e-13)
+    assert ours.multiplier / size == pytest.approx(unit.multiplier, rel=1e-13)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda m: m.natural_step([1.0, -1], [[1.0, -1], [-1, 1]], damping=1e-20),
+            "damping must not be rounded away in fisher",
+        ),
         (
             lambda m: m.steepest_step([0.0, 0.0], np.eye(2), 1.0),
             "gradient must have an entry that is not zero: otherwise all steps are equally good",

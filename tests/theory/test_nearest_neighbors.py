@@ -116,6 +116,13 @@ def test_units_shift_the_entropy_only():
     )
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e170, 1e300])
+def test_information_does_not_depend_on_units_of_any_size(unit):
+    x, y = np.random.default_rng(9).normal(size=(2, 200))
+    exact = nearest_neighbors.mutual_information(x, x + y)
+    assert nearest_neighbors.mutual_information(unit * x, x + y) == pytest.approx(exact, rel=1e-12)
+
+
 def test_a_few_copies_are_accepted_and_many_are_refused():
     x = np.random.default_rng(8).normal(size=100)
     x[1:3] = x[0]

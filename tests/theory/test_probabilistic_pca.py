@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 
 from curvezoo.theory.probabilistic_pca import ProbabilisticPCA, kl_divergence
 
@@ -52,6 +52,43 @@ def test_the_density_is_the_integral_of_the_joint_density_over_the_latent():
 def test_the_density_is_the_gaussian_of_variance_loading_squared_plus_noise(model):
     exact = multivariate_normal(MEAN, LOADING @ LOADING.T + NOISE**2 * np.eye(5)).logpdf(POINTS)
     np.testing.assert_allclose(model.log_density(POINTS), exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-6, 1e-9, 1e-100])
+@pytest.mark.parametrize("shape", [(5, 2), (3, 3), (2, 4)])
+def test_densities_and_posteriors_are_exact_for_any_noise(shape, noise):
+    # Along the principal axes of W, all coordinates are independent.
+    size, latents = shape
+    rng = np.random.default_rng(3)
+    axes, turn = (np.linalg.qr(rng.normal(size=(n, n)))[0] for n in shape)
+    spread = np.zeros(shape)
+    np.fill_diagonal(spread, np.linspace(0.5, 2.0, min(shape)))
+    model = ProbabilisticPCA(axes @ spread @ turn.T, noise)
+    x = rng.normal(size=(3, size))
+    variances = np.diagonal(spread @ spread.T) + noise**2
+    exact = norm.logpdf(x @ axes, scale=np.sqrt(variances)).sum(axis=1)
+    np.testing.assert_allclose(model.log_density(x), exact, rtol=1e-12)
+    mean, covariance = model.posterior(x)
+    np.testing.assert_allclose(mean, x @ axes / variances @ spread @ turn.T, atol=1e-13)
+    squares = np.append(np.linspace(0.5, 2.0, min(shape)) ** 2, np.zeros(latents - min(shape)))
+    rest = np.diag(noise**2 / (squares + noise**2))
+    np.testing.assert_allclose(turn.T @ covariance @ turn, rest, atol=1e-15)
+
+
+def test_two_equal_columns_of_the_loading_share_their_latents():
+    model = ProbabilisticPCA(LOADING[:, [0, 0]], 1e-9, MEAN)
+    mean, covariance = model.posterior(POINTS)
+    single, _ = ProbabilisticPCA(np.sqrt(2) * LOADING[:, :1], 1e-9, MEAN).posterior(POINTS)
+    np.testing.assert_allclose(mean, single * np.full(2, np.sqrt(0.5)), rtol=1e-12)
+    np.testing.assert_allclose(covariance, [[0.5, -0.5], [-0.5, 0.5]], atol=1e-14)
+
+
+def test_the_divergence_of_close_gaussians_keeps_its_digits():
+    root = np.random.default_rng(4).normal(size=(3, 3))
+    covariance, means = root @ root.T, np.zeros((2, 3))
+    # D = 3 (d - log(1 + d)) / 2.
+    close = kl_divergence(means, covariance * (1 + 2.0**-20), means, covariance)
+    np.testing.assert_allclose(close, 3 * (2.0**-42 - 2.0**-60 / 6), rtol=1e-9)
 
 
 @pytest.mark.equation("7.3.4")

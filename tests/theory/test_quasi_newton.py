@@ -206,6 +206,22 @@ def test_a_single_parameter_may_be_given_as_a_number():
     np.testing.assert_allclose(qn.inverse_update(0.5, [1.0], [3.0]), [[1 / 3]], rtol=1e-15)
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e-4, 1e-2, 1e4, 1e12, 1e100])
+def test_bfgs_finds_hessians_of_any_size_from_the_unit_matrix(size):
+    curvatures = np.linspace(1, 2, 6)
+    points, estimates = qn.quadratic_bfgs(size * np.diag(curvatures), np.ones(6))
+    np.testing.assert_allclose(size * points[-1], -1 / curvatures, rtol=1e-8)
+    np.testing.assert_allclose(estimates[-1] / size, np.diag(curvatures), atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-170, 1e170, 1e300])
+def test_bfgs_follows_a_gradient_of_any_size(size):
+    hessian = np.array([[2.0, 1.0], [1.0, 3.0]])
+    points, estimates = qn.quadratic_bfgs(hessian, [size, -size])
+    np.testing.assert_allclose(points[-1] / size, np.linalg.solve(hessian, [-1, 1]), rtol=1e-12)
+    np.testing.assert_allclose(estimates[-1], hessian, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -1,5 +1,8 @@
 """Oracles: eigenvalues of random matrices, SciPy's quadrature of the density, and moments by hand."""
 
+import decimal
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -120,6 +123,38 @@ def test_eigenvalues_tend_to_zero_or_one_in_one_normalization_only():
     values = eigenvalues(2000, 4, 1 / 2000)[-4:]
     np.testing.assert_allclose(values, 1, atol=0.15)
     np.testing.assert_allclose(eigenvalues(2000, 4, 1 / 4)[-4:], 500, rtol=0.15)
+
+
+@pytest.mark.parametrize("ratio", [1e-10, 0.5, 1.0, 1 + 1e-10, 2.0, 1e10])
+def test_the_resolvent_and_the_edge_are_exact_at_extreme_scales(ratio):
+    # The oracle has 1,000 digits.
+    with decimal.localcontext(prec=1000):
+        r, law = decimal.Decimal(ratio), MarchenkoPastur(ratio)
+        for shift in (1e-150, 1e-20, 1e-16, 1e-8, 1.0, 1e8, 1e150, 1e200):
+            z = decimal.Decimal(shift)
+            b = z + r - 1
+            root = (b * b + 4 * z).sqrt()
+            m = (root - b) / (2 * z)
+            assert law.resolvent(shift) == pytest.approx(float(m), rel=2e-15)
+            assert law.resolvent_slope(shift) == pytest.approx(float(-m * (1 + m) / root), rel=4e-15)
+        assert law.support[0] == pytest.approx(float((1 - r.sqrt()) ** 2), rel=2e-15, abs=0)
+
+
+def test_moments_of_high_order_are_finite_where_their_terms_are_not():
+    law = MarchenkoPastur(1e-3)
+    assert law.moment(700) == pytest.approx(law.mean(lambda x: x**700), rel=1e-10)
+    assert MarchenkoPastur(1e-200, "examples").moment(1) == 1.0
+    with pytest.raises(ValueError, match=r"order must have a moment below 1.8e308, got 2"):
+        MarchenkoPastur(1e200).moment(2)
+
+
+def test_the_distribution_function_of_many_values_needs_little_memory():
+    law, x = MarchenkoPastur(0.5), np.linspace(-1, 4, 60_000).reshape(3, -1)
+    tracemalloc.start()
+    values = law.cdf(x)
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    np.testing.assert_array_equal(values[:, ::5000], law.cdf(x[:, ::5000]))
 
 
 def test_invalid_arguments_are_named():

@@ -167,3 +167,12 @@ def test_without_correction_the_first_step_is_longer_by_one_over_the_root():
 def test_invalid_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e170, 1e300])
+def test_the_path_does_not_depend_on_the_scale_of_the_loss(scale):
+    def gradient(theta):
+        return np.array([1.0, 3.0]) * theta
+
+    ours = rmsprop.rmsprop_path(lambda theta: scale * gradient(theta), [1.0, -2.0], 0.1, 0.9, 30)
+    np.testing.assert_allclose(ours, rmsprop.rmsprop_path(gradient, [1.0, -2.0], 0.1, 0.9, 30), rtol=1e-9)

@@ -1,6 +1,7 @@
 """Distances of samples from data, against closed forms and brute force."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -70,6 +71,27 @@ def test_precision_and_recall_equal_a_search_over_all_pairs(features):
         assert max(expected) < 1
 
 
+def test_precision_and_recall_do_not_depend_on_the_origin_of_the_features(features):
+    # Integers, of which no digits are lost far from zero.
+    real, drawn = (np.round(1000 * part) for part in features)
+    near = sample_quality.precision_and_recall(real, drawn)
+    assert sample_quality.precision_and_recall(real + 1e12, drawn + 1e12) == near
+    assert 0 < near[0] < 1
+
+
+def test_copies_of_data_have_full_precision_even_where_the_radius_is_zero(features):
+    real = np.repeat(features[0], 2, axis=0) + 1 / 3
+    assert sample_quality.precision_and_recall(real, real[::-1].copy(), neighbors=1) == (1.0, 1.0)
+
+
+def test_precision_and_recall_of_many_samples_need_little_memory():
+    real, drawn = np.random.default_rng(3).normal(size=(2, 4000, 2))
+    tracemalloc.start()
+    sample_quality.precision_and_recall(real, drawn)
+    assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
 def test_a_collapsed_sample_has_full_precision_and_little_recall(features):
     real, _ = features
     drawn = real[:1] + 1e-3 * np.random.default_rng(2).normal(size=(20, 3))
@@ -85,6 +107,7 @@ def test_a_collapsed_sample_has_full_precision_and_little_recall(features):
         ("kernel_distance", (np.ones((3, 2)), np.ones((3, 4))), r"got shapes \(3, 2\) and \(3, 4\)"),
         ("kernel_distance", (np.ones((3, 2)), np.ones((3, 2)), 1), "block must be an integer of at least 2"),
         ("precision_and_recall", (np.ones((3, 2)), np.ones((3, 2)), 3), "neighbors must be an integer"),
+        ("kernel_distance", (np.ones((3, 0)), np.ones((3, 0))), r"got shapes \(3, 0\) and \(3, 0\)"),
     ],
 )
 def test_an_error_names_the_wrong_argument(function, arguments, message):

@@ -170,6 +170,23 @@ def test_the_ridge_solution_is_the_posterior_mean_of_gaussian_teachers(regressio
     np.testing.assert_allclose(gradient, 0, atol=1e-8)
 
 
+@pytest.mark.parametrize("strength", [1e-12, 1e-16, 1e-20, 1e-300])
+def test_ridge_of_vanishing_strength_is_the_pseudo_inverse(strength):
+    regression = student_teacher.draw(30, 10, noise=0.1)
+    exact = regression.limit(np.zeros(30))
+    np.testing.assert_allclose(regression.ridge(strength), exact, atol=1e-10)
+
+
+def test_without_examples_no_mode_moves():
+    regression = student_teacher.Regression(np.ones((3, 0)), np.ones(3), np.ones(0), 1.0)
+    np.testing.assert_array_equal(regression.flow(np.arange(3.0), [0.0, 5.0]), [np.arange(3.0)] * 2)
+
+
+def test_a_simulation_that_diverges_is_refused():
+    with pytest.raises(ValueError, match=r"learning_rate must be so small .*, got 5"):
+        student_teacher.simulate(5, 7, learning_rate=5, steps=[3000], noise=0.1, repeats=1)
+
+
 def test_simulated_students_take_steps_along_the_gradient():
     steps, rate = np.array([0, 3, 4]), 0.1
     result = student_teacher.simulate(5, 7, learning_rate=rate, steps=steps, noise=0.5, repeats=2, seed=6)

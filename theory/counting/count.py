@@ -65,9 +65,7 @@ def matrix_product(rows: int, inner: int, columns: int) -> int:
     Raises:
         ValueError: If a size is not an integer of at least 0.
     """
-    for name, size in (("rows", rows), ("inner", inner), ("columns", columns)):
-        integer(name, size, 0)
-    return rows * inner * columns
+    return integer("rows", rows, 0) * integer("inner", inner, 0) * integer("columns", columns, 0)
 
 
 def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
@@ -92,10 +90,9 @@ def network(layers: list[Count], *, data_gradient: bool = False) -> Count:
     return Count(total.parameters, total.forward, total.backward_weights, total.backward_input - skipped)
 
 
-def require_positive(**sizes: int) -> None:
-    """Raises `ValueError` for a size that is not a positive integer."""
-    for name, size in sizes.items():
-        integer(name, size, 1)
+def require_positive(**sizes: int) -> list[int]:
+    """Returns the sizes as Python integers, which cannot overflow, after checking that they are positive."""
+    return [integer(name, size, 1) for name, size in sizes.items()]
 
 
 def require_flags(**flags: bool) -> None:

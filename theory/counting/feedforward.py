@@ -28,7 +28,7 @@ def dense(inputs: int, outputs: int, *, bias: bool = True, batch: int = 1) -> Co
     Raises:
         ValueError: If a size is not a positive integer.
     """
-    require_positive(inputs=inputs, outputs=outputs, batch=batch)
+    inputs, outputs, batch = require_positive(inputs=inputs, outputs=outputs, batch=batch)
     require_flags(bias=bias)
     products = matrix_product(batch, inputs, outputs)
     return Count(inputs * outputs + bias * outputs, products, products, products)
@@ -76,7 +76,9 @@ def convolution(
             unknown, or the kernel is larger than a `valid` input.
     """
     kernel, strides, dilation = (_pair(value) for value in (kernel, strides, dilation))
-    require_positive(in_channels=in_channels, out_channels=out_channels, groups=groups, batch=batch)
+    in_channels, out_channels, groups, batch = require_positive(
+        in_channels=in_channels, out_channels=out_channels, groups=groups, batch=batch
+    )
     require_flags(bias=bias, count_padding=count_padding)
     if in_channels % groups or out_channels % groups:
         raise ValueError(

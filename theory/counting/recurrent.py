@@ -68,7 +68,7 @@ def embedding(vocabulary: int, width: int) -> Count:
     Raises:
         ValueError: If a size is not a positive integer.
     """
-    require_positive(vocabulary=vocabulary, width=width)
+    vocabulary, width = require_positive(vocabulary=vocabulary, width=width)
     return Count(vocabulary * width, 0, 0, 0)
 
 
@@ -97,14 +97,16 @@ def unembedding(
     Raises:
         ValueError: If a size is not a positive integer.
     """
-    require_positive(vocabulary=vocabulary, width=width, length=length, batch=batch)
+    vocabulary, width, length, batch = require_positive(
+        vocabulary=vocabulary, width=width, length=length, batch=batch
+    )
     require_flags(tied=tied, bias=bias)
     products = matrix_product(batch * length, width, vocabulary)
     return Count((not tied) * vocabulary * width + bias * vocabulary, products, products, products)
 
 
 def _recurrent(gates, inputs, units, bias, length, batch):
-    require_positive(inputs=inputs, units=units, length=length, batch=batch)
+    inputs, units, length, batch = require_positive(inputs=inputs, units=units, length=length, batch=batch)
     require_flags(bias=bias)
     to_inputs = matrix_product(batch, inputs, gates * units)
     to_state = matrix_product(batch, units, gates * units)
