@@ -51,7 +51,9 @@ def integer(name, value, low, high=None):
 
 
 def sizes(name, values):
-    """Returns `values` as a tuple after checking that each is an integer of at least 1."""
+    """Returns `values` as a tuple after checking that they are a tuple or list of integers of at least 1."""
+    if not isinstance(values, tuple | list):
+        raise ValueError(f"{name} must be a tuple of integers of at least 1, got {described(values)}")
     return tuple(integer(f"{name}[{index}]", value, 1) for index, value in enumerate(values))
 
 

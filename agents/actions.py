@@ -22,6 +22,11 @@ class Actions:
     def __init__(self, **config):
         self._config = config
 
+    @property
+    def output_shape(self):
+        """The shape of a network's outputs for one observation, with `None` for any length."""
+        return (self.size,)
+
     def get_config(self):
         """Returns the arguments."""
         return dict(self._config)
@@ -157,6 +162,12 @@ class ValuedActions(Actions):
         super().__init__(count=count, kind=kind, support=None if support is None else self.support.tolist())
         self.size, self.kind = arguments.integer("count", count, 1), kind
 
+    @property
+    def output_shape(self):
+        """The shape of a network's outputs for one observation, with `None` for any length."""
+        last = {"values": (), "quantiles": (None,), "atoms": np.shape(self.support)}
+        return (self.size, *last[self.kind])
+
     def values(self, outputs):
         """Returns the value of each action, [B, A]."""
         if self.kind == "values":
@@ -194,9 +205,9 @@ def actions_of(space, stochastic, algorithm, **settings):
             raise ValueError(f"actions must begin at 0, got {space}")
         count = int(space.n)
         return CategoricalActions(count) if stochastic else ValuedActions(count, **settings)
-    if stochastic and isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1:
+    if stochastic and _is_continuous(space):
         return GaussianActions(space.low, space.high)
-    wanted = "a Discrete or a one-dimensional Box" if stochastic else "a Discrete"
+    wanted = "a Discrete or a one-dimensional Box of floats" if stochastic else "a Discrete"
     raise ValueError(f"action space of {algorithm} must be {wanted}, got {space}{_fitting(space)}")
 
 
@@ -210,13 +221,18 @@ def bounded_actions(space, algorithm):
     Raises:
         ValueError: If the space is another one.
     """
+    if not _is_continuous(space) or not space.is_bounded():
+        wanted = "a bounded one-dimensional Box of floats"
+        raise ValueError(f"action space of {algorithm} must be {wanted}, got {space}{_fitting(space)}")
+    return DeterministicActions(space.low, space.high)
+
+
+def _is_continuous(space):
+    """Returns whether a space is a one-dimensional box of floating-point numbers."""
     import gymnasium
 
-    if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1 or not space.is_bounded():
-        raise ValueError(
-            f"action space of {algorithm} must be a bounded one-dimensional Box, got {space}{_fitting(space)}"
-        )
-    return DeterministicActions(space.low, space.high)
+    box = isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1 and space.shape[0] > 0
+    return box and np.issubdtype(space.dtype, np.floating)
 
 
 def _fitting(space):
@@ -226,6 +242,6 @@ def _fitting(space):
     fitting = []
     if isinstance(space, gymnasium.spaces.Discrete):
         fitting = ["PPO", "TRPO", "VPG", "DQN", "C51", "QRDQN"]
-    elif isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1:
+    elif _is_continuous(space):
         fitting = ["PPO", "TRPO", "VPG"] + ["DDPG"] * space.is_bounded()
     return f"; for this space use {', '.join(fitting[:-1])} or {fitting[-1]}" if fitting else ""

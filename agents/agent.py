@@ -20,7 +20,7 @@ from ..variables import assign, named_variables, state_of
 from . import agent_files
 from .environments import Environments
 from .evaluation import evaluate
-from .policies import prefers_xla
+from .policies import is_convolved, prefers_xla
 from .settings import ALGORITHMS
 
 # Number of recent episodes in the running return.
@@ -33,7 +33,8 @@ class Agent(abc.ABC):
     Subclasses build their networks in `_build`, act in `_explore` and learn in `_iterate`.
 
     Args:
-        environment: A Gymnasium id such as `CartPole-v1`, a `gymnasium.Env`, or a function that returns one.
+        environment: A Gymnasium id such as `CartPole-v1`, a `gymnasium.Env`, of which each copy is a deep
+            copy, or a function that returns a new one at each call.
         settings: The algorithm's settings, such as `PPOSettings`; `None` for the defaults.
         copies: Copies of the environment that are stepped together.
         policy: Your own `keras.Model` from observations to the parameters of the actions; `None` for a fully
@@ -106,7 +107,7 @@ class Agent(abc.ABC):
 
         Returns:
             The logs of each update, a list of dictionaries: `steps`, `return` (the mean of the last 100
-            episodes), `steps_per_second`, and the algorithm's own.
+            episodes, absent before the first has ended), `steps_per_second`, and the algorithm's own.
 
         Raises:
             ValueError: If `steps` is not positive, or a reward or an observation is not finite.
@@ -145,7 +146,7 @@ class Agent(abc.ABC):
         """Plays whole episodes with the current policy.
 
         Args:
-            episodes: Number of episodes.
+            episodes: Number of episodes, each of which must end.
             seed: Seed of the first episode; episode i has seed + i.
             deterministic: Whether the best action is taken rather than a random one.
 
@@ -260,6 +261,16 @@ class Agent(abc.ABC):
         """Forgets what has been summed over episodes that can't go on."""
         self._running[:] = 0.0
 
+    def _look(self):
+        """Returns the arguments that all default networks share."""
+        space, settings = self.environments.observation_space, self.settings
+        largest = float(np.max(space.high))
+        return {
+            "hidden": settings.hidden,
+            "activation": settings.activation,
+            "largest": largest if 0 < largest < np.inf else 1.0,
+        }
+
     def _key(self):
         """Returns a new random key, an int32 array [2]."""
         return self.random.integers(0, 2**31 - 1, 2, dtype=np.int32)
@@ -298,7 +309,12 @@ class Agent(abc.ABC):
 
 
 def _check_inputs(policy, shape):
-    """Raises a ValueError if the user's policy is known to take observations of another shape."""
+    """Raises a ValueError if the policy, or the default one, can't take observations of a shape."""
+    if policy is None and len(shape) == 3 and not is_convolved(shape):
+        raise ValueError(
+            f"images of the default network must have at least 36x36 pixels, got {shape}; give a policy of "
+            "your own"
+        )
     inputs = getattr(policy, "input_shape", None)
     if policy is not None and hasattr(policy, "observation_shape"):
         inputs = (None, *policy.observation_shape)

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import zipfile
 
 import numpy as np
 
@@ -69,6 +70,13 @@ def read_state(folder):
 
     Args:
         folder: The folder.
+
+    Raises:
+        ValueError: If the file of the state is missing or damaged.
     """
-    with np.load(pathlib.Path(folder).expanduser() / "state.npz", allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    path = pathlib.Path(folder).expanduser() / "state.npz"
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"folder must hold an agent, but {str(path)!r} can't be read ({error})") from error

@@ -111,7 +111,8 @@ class GaussianBandit:
 
 def gaps(bandit):
     """Returns the gaps Delta_a = mu^* - mu_a of a bandit's arms, [K]."""
-    return bandit.means.max() - bandit.means
+    means = _means(bandit.means)
+    return means.max() - means
 
 
 def lai_robbins_slope(bandit):
@@ -362,7 +363,8 @@ def play(bandit, strategy, steps, runs=1, seed=0):
         A `Play`.
 
     Raises:
-        ValueError: If a number is out of range, or the strategy does not know rewards of this kind.
+        ValueError: If a number is out of range, a reward is not finite, or the strategy does not know rewards
+            of this kind.
     """
     steps, runs = arguments.integer("steps", steps, 1), arguments.integer("runs", runs, 1)
     rng = np.random.default_rng(arguments.seed("seed", seed))
@@ -372,6 +374,7 @@ def play(bandit, strategy, steps, runs=1, seed=0):
         arms[:, step] = player.choose(rng)
         rewards[:, step] = bandit.draw(arms[:, step], rng)
         player.update(arms[:, step], rewards[:, step])
+    arguments.finite("rewards", rewards)
     return Play(np.cumsum(gaps(bandit)[arms], axis=1), arms, rewards)
 
 

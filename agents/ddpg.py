@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from ..losses import bellman
 from .actions import bounded_actions
-from .off_policy import OffPolicy, policy_of, twin
-from .policies import network
+from .off_policy import OffPolicy, twin
+from .policies import Policy, network, policy_of
 from .settings import DDPGSettings
 
 
@@ -49,12 +49,13 @@ class DDPG(OffPolicy):
     def _build_networks(self, policy):
         settings, environments = self.settings, self.environments
         self.actions = bounded_actions(environments.action_space, settings.algorithm)
-        shape, look = environments.observation_space.shape, (settings.hidden, settings.activation)
+        shape, look = environments.observation_space.shape, self._look()
         self.policy = policy_of(
-            policy, lambda: _bounded_network(shape, self.actions.size, *look), self.actions
+            policy, lambda: _bounded_network(shape, self.actions.size, look), self.actions
         )
-        self.critic = network(shape, 1, *look, 1.0, name="critic", actions=self.actions.size)
-        self.target, self.critic_target = twin(self.policy), twin(self.critic)
+        self.critic = network(shape, 1, gain=1.0, name="critic", actions=self.actions.size, **look)
+        self.target = Policy(twin(self.policy.network), self.actions)
+        self.critic_target = twin(self.critic)
         self.optimizer = keras.optimizers.Adam(settings.actor_learning_rate)
         self.optimizer.build(self.policy.trainable_variables)
         self.critic_optimizer = keras.optimizers.Adam(settings.learning_rate)
@@ -116,7 +117,7 @@ class DDPG(OffPolicy):
         return errors, tf.stack([loss, tf.reduce_mean(values), own])
 
 
-def _bounded_network(shape, count, hidden, activation):
+def _bounded_network(shape, count, look):
     """Returns the network of a policy whose outputs lie in [-1, 1]."""
-    body = network(shape, count, hidden, activation, 0.01)
+    body = network(shape, count, gain=0.01, **look)
     return keras.Model(body.inputs, keras.layers.Activation("tanh")(body.outputs[0]), name=body.name)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from ..losses import bellman
 from .actions import actions_of
 from .descent import adam
-from .off_policy import OffPolicy, policy_of, twin
-from .policies import network
+from .off_policy import OffPolicy, twin
+from .policies import Policy, network, policy_of
 from .settings import DQNSettings
 
 
@@ -52,9 +52,9 @@ class DQN(OffPolicy):
         self.actions = actions_of(environments.action_space, False, settings.algorithm, **self._meaning())
         size = self.actions.size
         outputs = (size, self._outputs()) if self._outputs() else size
-        shape, look = environments.observation_space.shape, (settings.hidden, settings.activation)
-        self.policy = policy_of(policy, lambda: network(shape, outputs, *look, 1.0), self.actions)
-        self.target = twin(self.policy)
+        shape, look = environments.observation_space.shape, self._look()
+        self.policy = policy_of(policy, lambda: network(shape, outputs, gain=1.0, **look), self.actions)
+        self.target = Policy(twin(self.policy.network), self.actions)
         self.optimizer = adam(settings.learning_rate)
         self.optimizer.build(self.policy.trainable_variables)
 

@@ -39,13 +39,14 @@ def ratings(points, prior=1.0):
         prior: Number of drawn games that are added to each pair that met.
 
     Raises:
-        ValueError: If points are not a square matrix of numbers that are not negative, or no chain of games
-            connects a player with the first.
+        ValueError: If points are not a square matrix of numbers that are not negative, no chain of games
+            connects a player with the first, or without a prior some players won or lost all their games
+            against the others, so that no ratings are the most likely ones.
     """
     points = arguments.nonnegative("points", points)
     if points.ndim != 2 or points.shape[0] != points.shape[1] or not len(points):
         raise ValueError(f"points must have shape [P, P], got {points.shape}")
-    prior = arguments.nonnegative("prior", prior)
+    prior = arguments.nonnegative_number("prior", prior)
     met = (points + points.T) > 0
     np.fill_diagonal(met, False)
     apart = ~_reached(met)
@@ -54,6 +55,11 @@ def ratings(points, prior=1.0):
             f"points must connect all players by games, but player {apart.argmax()} is apart from player 0"
         )
     points = np.where(met, points + prior / 2, 0.0)
+    unbounded = ~(_reached(points > 0) & _reached(points.T > 0))
+    if unbounded.any():
+        raise ValueError(
+            f"prior must be positive, since player {unbounded.argmax()} has no finite rating without, got 0"
+        )
     if len(points) == 1:
         return np.zeros(1)
 
@@ -71,10 +77,10 @@ def ratings(points, prior=1.0):
     return _SCALE * np.concatenate([[0.0], found.x])
 
 
-def _reached(met):
-    """Returns which players are connected with the first one."""
-    reached = np.zeros(len(met), bool)
+def _reached(links):
+    """Returns which players a chain of links leads to from the first one."""
+    reached = np.zeros(len(links), bool)
     reached[0] = True
-    for _ in range(len(met)):
-        reached |= met[reached].any(0)
+    for _ in range(len(links)):
+        reached |= links[reached].any(0)
     return reached

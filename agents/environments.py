@@ -4,9 +4,11 @@ Legend: N copies, O the shape of an observation, A the shape of an action.
 """
 
 import collections
+import copy
 import importlib
 import pickle
 import warnings
+import weakref
 
 import numpy as np
 
@@ -26,6 +28,8 @@ Args:
 
 # Ids of Atari games begin with this.
 _ATARI = "ALE/"
+# The environments that functions have returned, by their identity; some define equality and have no hash.
+_RETURNED = weakref.WeakValueDictionary()
 
 
 class Environments:
@@ -41,7 +45,8 @@ class Environments:
         parallel: Whether each copy runs in a process of its own. Such copies have no `state`.
 
     Raises:
-        ValueError: If the environment does not exist, or a package that it needs is missing.
+        ValueError: If the environment does not exist, a package that it needs is missing, or a first
+            observation is not finite.
     """
 
     def __init__(self, environment, copies=1, seed=0, parallel=False):
@@ -55,8 +60,7 @@ class Environments:
         self.copies = count
         self.observation_space = self._copies.single_observation_space
         self.action_space = self._copies.single_action_space
-        observations, _ = self._copies.reset(seed=arguments.seed("seed", seed))
-        self.observations = np.array(observations)
+        self._begin(arguments.seed("seed", seed))
 
     def step(self, actions):
         """Makes one step in each copy.
@@ -77,11 +81,13 @@ class Environments:
             reached = observations.copy()
             for index in np.flatnonzero(ended):
                 reached[index] = info["final_obs"][index]
-        # A sum is finite only if all of its terms are, but for terms that overflow together.
-        if not np.isfinite(rewards.sum() + reached.sum(dtype="float64")):
-            self._check(rewards, reached)
+            self._check("observation", observations)
+        with np.errstate(over="ignore"):
+            rewards = rewards.astype("float32")
+        self._check("reward", rewards)
+        self._check("observation", reached)
         self.observations = observations
-        return Step(observations, reached, rewards.astype("float32"), terminated, ended)
+        return Step(observations, reached, rewards, terminated, ended)
 
     def state(self):
         """Returns the state of all copies, their random generators included, as bytes in an array.
@@ -91,7 +97,8 @@ class Environments:
         """
         try:
             stored = pickle.dumps((self._kept_copies(), self.observations))
-        except (TypeError, AttributeError, pickle.PicklingError):
+        except Exception:
+            # Simulators raise errors of all kinds.
             stored = b""
         return np.frombuffer(stored, "uint8")
 
@@ -105,7 +112,10 @@ class Environments:
         return list(copies)
 
     def restore(self, state, seed):
-        """Restores a state; if it is empty, or the copies run in other processes, new episodes begin.
+        """Restores a state.
+
+        If it is empty, the copies run in other processes, or the environment's class is no longer where it
+        was, as that of a script that another script imports, new episodes begin.
 
         Args:
             state: What `state` returned for copies of the same environment.
@@ -115,9 +125,13 @@ class Environments:
             Whether the old episodes go on.
         """
         if state.size and hasattr(self._copies, "envs"):
-            self._copies.envs, self.observations = pickle.loads(state.tobytes())
-            return True
-        self.observations = np.array(self._copies.reset(seed=seed)[0])
+            try:
+                self._copies.envs, self.observations = pickle.loads(state.tobytes())
+                return True
+            except (AttributeError, ImportError) as error:
+                text = f"new episodes begin, since the old ones can't be restored: {error}"
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
+        self._begin(seed)
         return False
 
     def part(self, first, last):
@@ -133,7 +147,7 @@ class Environments:
         try:
             copies = self._kept_copies()[first:last]
             return pickle.dumps((self.name, copies, self.observations[first:last]))
-        except (TypeError, AttributeError, pickle.PicklingError) as error:
+        except Exception as error:
             raise ValueError(f"copies of {self.name} can't be sent to an executor: {error}") from error
 
     def put(self, first, part):
@@ -168,8 +182,14 @@ class Environments:
         """Frees the resources of the copies."""
         self._copies.close()
 
-    def _check(self, rewards, reached):
-        for what, values in (("reward", rewards), ("observation", reached)):
+    def _begin(self, seed):
+        """Begins new episodes in all copies."""
+        self.observations = np.array(self._copies.reset(seed=seed)[0])
+        self._check("observation", self.observations)
+
+    def _check(self, what, values):
+        # A sum is finite only if all of its terms are, but for terms that overflow together.
+        if not np.isfinite(values.sum(dtype="float64")):
             bad = ~np.isfinite(values)
             if bad.any():
                 raise ValueError(f"{what} of {self.name} must be finite, got {values[bad][0]}")
@@ -226,10 +246,9 @@ def maker(environment, learning=True, **settings):
         **settings: Arguments of `gymnasium.make`, such as `render_mode`.
 
     Raises:
-        ValueError: If the environment does not exist, or its observations are of varying size.
+        ValueError: If the environment does not exist, its observations are of varying size, or a function
+            returns the same environment twice.
     """
-    import copy
-
     import gymnasium
 
     if isinstance(environment, str):
@@ -238,26 +257,56 @@ def maker(environment, learning=True, **settings):
     def make():
         if isinstance(environment, str):
             made = _made(environment, learning, settings)
+        elif isinstance(environment, gymnasium.Env):
+            made = _copied(environment)
         else:
-            made = copy.deepcopy(environment) if isinstance(environment, gymnasium.Env) else environment()
-        if not isinstance(made, gymnasium.Env):
-            raise ValueError(
-                "environment must be a Gymnasium id, a gymnasium.Env or a function that returns one, got "
-                f"{arguments.described(made)}"
-            )
+            made = _returned(environment())
         space = made.observation_space
         if not space.is_np_flattenable:
             raise ValueError(f"observations must be of a space that flattens to one array, got {space}")
+        if not gymnasium.spaces.flatdim(space):
+            raise ValueError(f"observations must hold at least one number, got {space}")
         if not isinstance(space, gymnasium.spaces.Box) or not space.shape:
             made = gymnasium.wrappers.FlattenObservation(made)
         return made
 
-    if not isinstance(environment, str | gymnasium.Env) and not callable(environment):
+    if not isinstance(environment, str) and not callable(environment):
+        _require_environment(environment)
+    return make
+
+
+def _copied(environment):
+    """Returns a deep copy of an environment."""
+    try:
+        return copy.deepcopy(environment)
+    except Exception as error:
+        name = name_of(environment)
+        raise ValueError(
+            f"environment must be a function that returns {name}, which can't be copied: {error}"
+        ) from error
+
+
+def _returned(made):
+    """Returns what a function has made after checking that it is a new environment."""
+    _require_environment(made)
+    bare = made.unwrapped
+    if id(bare) in _RETURNED:
+        raise ValueError(
+            "environment must return a new environment at each call, got the same one again; give the "
+            "environment itself, of which each copy is a deep copy"
+        )
+    _RETURNED[id(bare)] = bare
+    return made
+
+
+def _require_environment(value):
+    import gymnasium
+
+    if not isinstance(value, gymnasium.Env):
         raise ValueError(
             "environment must be a Gymnasium id, a gymnasium.Env or a function that returns one, got "
-            f"{arguments.described(environment)}"
+            f"{arguments.described(value)}"
         )
-    return make
 
 
 def _check_id(name):

@@ -118,6 +118,16 @@ def require_game(game):
     return game
 
 
+def under_way(states):
+    """Returns `states` as a list after checking that they are states of which none is terminal."""
+    if not isinstance(states, list | tuple):
+        raise ValueError(f"states must be a list of states of a game, got {arguments.described(states)}")
+    for index, state in enumerate(states):
+        if state.is_terminal():
+            raise ValueError(f"states[{index}] must not be terminal, got the end of a game")
+    return list(states)
+
+
 def require_legal(name, action, state):
     """Checks that an action is legal in a state.
 

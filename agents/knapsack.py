@@ -107,17 +107,24 @@ class Knapsack:
         return FiniteMDP(transitions, rewards, 1.0, initial, allowed)
 
     def solve(self):
-        """Returns (largest total value, indices of the chosen items), by value iteration.
+        """Returns (largest total value, indices of the chosen items), by the Bellman equation.
 
-        The items are those of one best choice; others may have the same value.
+        The items are those of one best choice; others may have the same value. The values of the N (C + 1)
+        states are computed from the last item back, so that no table of transitions is needed.
         """
-        solution = self.as_mdp().value_iteration(tolerance=0.0, max_sweeps=self.items + 1)
+        v, takes = np.zeros(self.capacity + 1), np.zeros((self.items, self.capacity + 1), bool)
+        for item in reversed(range(self.items)):
+            weight = self.weights[item]
+            taken = np.full_like(v, -np.inf)
+            taken[weight:] = self.values[item] + v[: max(len(v) - weight, 0)]
+            takes[item] = taken > v
+            v = np.maximum(v, taken)
         remaining, chosen = self.capacity, []
         for item in range(self.items):
-            if solution.policy[self.state(item, remaining)] == TAKE:
+            if takes[item, remaining]:
                 chosen.append(item)
                 remaining -= int(self.weights[item])
-        return float(solution.v[self.state(0, self.capacity)]), chosen
+        return float(v[self.capacity]), chosen
 
 
 class KnapsackEnvironment(gymnasium.Env):

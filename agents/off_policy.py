@@ -4,6 +4,7 @@ Legend: N copies, U gradient steps of an update, B steps of experience in each, 
 A the shape of an action.
 """
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +12,6 @@ from ..optimizers import replicas
 from .agent import Agent
 from .descent import descend
 from .multi_step import MultiStep
-from .policies import Policy
 from .replay import Batch, PrioritizedReplay, Replay
 
 # Steps of experience, over all copies, that make an iteration with its logs where updates are more frequent.
@@ -191,22 +191,14 @@ class OffPolicy(Agent):
         raise NotImplementedError
 
 
-def twin(model):
+def twin(network):
     """Returns a second network with the same weights."""
-    copy = type(model).from_config(model.get_config())
-    copy.set_weights(model.get_weights())
+
+    def cloned(layer):
+        # A Lambda can't be made again from its configuration; layers without variables are shared.
+        return type(layer).from_config(layer.get_config()) if layer.variables else layer
+
+    copy = keras.models.clone_model(network, clone_function=cloned, recursive=True)
+    copy.set_weights(network.get_weights())
     copy.trainable = False
     return copy
-
-
-def policy_of(policy, default, actions):
-    """Returns the user's network, or a default one, as a `Policy`.
-
-    Args:
-        policy: A `Policy`, a `keras.Model`, or `None`.
-        default: Function that returns the default network.
-        actions: What the network's outputs mean.
-    """
-    if isinstance(policy, Policy):
-        return policy
-    return Policy(default() if policy is None else policy, actions)

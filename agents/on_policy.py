@@ -13,7 +13,7 @@ from ..theory.returns import generalized_advantages
 from . import actors, rollouts
 from .actions import actions_of
 from .agent import Agent
-from .policies import Policy, network, normalizer_of, policy_network
+from .policies import network, normalizer_of, policy_network, policy_of
 
 Batch = collections.namedtuple(
     "Batch", ["observations", "actions", "outputs", "log_probs", "advantages", "returns", "values"]
@@ -51,14 +51,16 @@ class OnPolicy(Agent):
     def _build(self, policy):
         settings, name = self.settings, self.settings.algorithm
         self.actions = actions_of(self.environments.action_space, True, name)
-        shape = self.environments.observation_space.shape
-        look = settings.hidden, settings.activation
-        if policy is None:
-            policy = policy_network(
-                shape, self.actions, *look, settings.normalize_observations, settings.log_std
-            )
-        self.policy = policy if isinstance(policy, Policy) else Policy(policy, self.actions)
-        self.value = network(shape, 1, *look, 1.0, settings.normalize_observations, "value")
+        shape, look = self.environments.observation_space.shape, self._look()
+        normalize = settings.normalize_observations
+        self.policy = policy_of(
+            policy,
+            lambda: policy_network(
+                shape, self.actions, normalize=normalize, log_std=settings.log_std, **look
+            ),
+            self.actions,
+        )
+        self.value = network(shape, 1, gain=1.0, normalize=normalize, name="value", **look)
         self.scale = rollouts.RewardScale(self.copies, settings.discount)
         vector = tf.TensorSpec((None, *shape), self.environments.observations.dtype)
         batch, key = tf.TensorSpec((self.copies, *shape), vector.dtype), tf.TensorSpec((2,), tf.int32)

@@ -14,7 +14,7 @@ import random
 import numpy as np
 
 from .. import arguments
-from .games import require_game
+from .games import require_game, under_way
 from .minimax import LIMIT, position, solved
 from .search import Search
 
@@ -34,7 +34,7 @@ class RandomPlayer:
 
     def __call__(self, states):
         """Returns actions [G]."""
-        return np.array([self._random.choice(state.legal_actions()) for state in states], np.int64)
+        return np.array([self._random.choice(state.legal_actions()) for state in under_way(states)], np.int64)
 
 
 class OneStepPlayer:
@@ -52,7 +52,8 @@ class OneStepPlayer:
 
     def __call__(self, states):
         """Returns actions [G]."""
-        return np.array([self._random.choice(self._candidates(state)) for state in states], np.int64)
+        chosen = [self._random.choice(self._candidates(state)) for state in under_way(states)]
+        return np.array(chosen, np.int64)
 
     def _candidates(self, state):
         """Returns the winning actions, or else those that prevent an immediate loss, or else all."""
@@ -98,7 +99,8 @@ class MinimaxPlayer:
 
     def __call__(self, states):
         """Returns actions [G]."""
-        return np.array([self._random.choice(self._solution(state).actions) for state in states], np.int64)
+        chosen = [self._random.choice(self._solution(state).actions) for state in under_way(states)]
+        return np.array(chosen, np.int64)
 
     def _solution(self, state):
         try:
@@ -136,7 +138,7 @@ class MCTSPlayer:
 
     def __call__(self, states):
         """Returns actions [G]."""
-        return np.array([self._bot.step(state) for state in states], np.int64)
+        return np.array([self._bot.step(state) for state in under_way(states)], np.int64)
 
 
 class SearchPlayer:
@@ -182,7 +184,7 @@ class SearchPlayer:
     def search(self, states):
         """Returns the `Search` of some states after all simulations."""
         seed = int(self._random.integers(2**31))
-        search = Search(self.game, self._evaluator, list(states), **self._options, seed=seed)
+        search = Search(self.game, self._evaluator, under_way(states), **self._options, seed=seed)
         search.run(self._simulations)
         return search
 
@@ -216,7 +218,7 @@ class PolicyPlayer:
 
     def __call__(self, states):
         """Returns actions [G]."""
-        priors, _ = self._evaluator(states)
+        priors, _ = self._evaluator(under_way(states))
         arguments.has_shape("the evaluator's priors", priors, (len(states), self._game.actions))
         priors = arguments.nonnegative("the evaluator's priors", priors)
         return np.where(self._game.legal(states), priors, -1).argmax(-1)

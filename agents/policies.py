@@ -10,6 +10,7 @@ import tensorflow as tf
 from .. import arguments
 from ..layers.log_std import LogStd
 from ..layers.running_normalization import RunningNormalization
+from ..losses.tensors import agree
 from .actions import GaussianActions
 
 
@@ -36,13 +37,17 @@ class Policy(keras.Model):
 
     def __init__(self, network, actions, **kwargs):
         super().__init__(**kwargs)
-        if not hasattr(network, "output_shape"):
+        shapes = [getattr(network, name, None) for name in ("input_shape", "output_shape")]
+        if not all(isinstance(shape, tuple) for shape in shapes):
             raise ValueError(
-                f"policy must be a functional or Sequential keras.Model, got {type(network).__name__}"
+                "policy must be a functional or Sequential keras.Model that begins with one keras.Input and "
+                f"has one output, got {type(network).__name__}"
             )
-        outputs = network.output_shape
-        if outputs[1] != actions.size:
-            raise ValueError(f"policy must have {actions.size} outputs for its actions, got {outputs[1]}")
+        outputs = shapes[1][1:]
+        if not agree(outputs, actions.output_shape):
+            raise ValueError(
+                f"policy must have outputs of shape {actions.output_shape} for its actions, got {outputs}"
+            )
         self.network, self.actions = network, actions
         self._acting = None
         self.built = True
@@ -135,16 +140,35 @@ class Policy(keras.Model):
         return cls(**config | parts)
 
 
+def policy_of(policy, default, actions):
+    """Returns the user's network, or a default one, as a `Policy`.
+
+    Args:
+        policy: A `keras.Model`, a `Policy`, whose network is taken, or `None`.
+        default: Function that returns the default network.
+        actions: What the network's outputs mean.
+    """
+    network = default() if policy is None else policy.network if isinstance(policy, Policy) else policy
+    return Policy(network, actions)
+
+
 def normalizer_of(model):
     """Returns the first `RunningNormalization` of a model; `None` if there is none."""
     layers = (layer for layer in model._flatten_layers() if isinstance(layer, RunningNormalization))
     return next(layers, None)
 
 
-def network(shape, outputs, hidden, activation, gain, normalize=False, name="network", actions=0):
+def is_convolved(shape):
+    """Returns whether the networks here see observations of a shape as images: at least 36x36 pixels."""
+    return len(shape) == 3 and min(shape[:2]) >= 36
+
+
+def network(
+    shape, outputs, hidden, activation, gain, normalize=False, name="network", actions=0, largest=255.0
+):
     """Returns a fully connected network with orthogonal weights, or a convolutional one for images.
 
-    Images of at least 36x36 pixels, values 0 to 255, go through the three convolutions of Mnih et al. (2015).
+    Images of at least 36x36 pixels go through the three convolutions of Mnih et al. (2015).
 
     Args:
         shape: The shape O of an observation.
@@ -156,17 +180,15 @@ def network(shape, outputs, hidden, activation, gain, normalize=False, name="net
         name: The model's name.
         actions: Components A of a continuous action, for a network with the inputs [observations, actions]
             that values both; 0 for none.
+        largest: Largest value of a pixel, by which images are divided.
     """
     observations = keras.Input(shape, name="observations")
     x = observations
-    if len(shape) == 3:
-        if min(shape[:2]) < 36 or normalize:
-            raise ValueError(
-                f"images of the default network must have at least 36x36 pixels, got {tuple(shape)}; give a "
-                "policy of your own"
-                if min(shape[:2]) < 36
-                else "normalize_observations must be False for images, which are divided by 255"
-            )
+    if is_convolved(shape) and normalize:
+        raise ValueError(f"normalize_observations must be False for images, which are divided by {largest:g}")
+    if len(shape) == 3 and not normalize:
+        x = keras.layers.Rescaling(1 / largest)(x)
+    if is_convolved(shape):
         x = _convolved(x)
     elif len(shape) > 1:
         x = keras.layers.Flatten()(x)
@@ -185,7 +207,7 @@ def network(shape, outputs, hidden, activation, gain, normalize=False, name="net
     return keras.Model(inputs, x, name=name)
 
 
-def policy_network(shape, actions, hidden, activation, normalize=False, log_std=0.0):
+def policy_network(shape, actions, hidden, activation, normalize=False, log_std=0.0, largest=255.0):
     """Returns the network of a stochastic policy.
 
     Args:
@@ -195,17 +217,17 @@ def policy_network(shape, actions, hidden, activation, normalize=False, log_std=
         activation: Of the hidden layers.
         normalize: Whether to normalize the observations by running statistics.
         log_std: Initial log standard deviation of continuous actions.
+        largest: As for `network`.
     """
     gaussian = isinstance(actions, GaussianActions)
     count = actions.size // 2 if gaussian else actions.size
-    body = network(shape, count, hidden, activation, 0.01, normalize)
+    body = network(shape, count, hidden, activation, 0.01, normalize, largest=largest)
     if not gaussian:
         return body
     return keras.Model(body.inputs, LogStd(log_std)(body.outputs[0]), name=body.name)
 
 
 def _convolved(x):
-    x = keras.layers.Rescaling(1 / 255)(x)
     for filters, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
         x = keras.layers.Conv2D(
             filters, size, stride, activation="relu", kernel_initializer=_orthogonal(np.sqrt(2))

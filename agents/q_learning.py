@@ -100,6 +100,8 @@ def q_learning(
     Raises:
         ValueError: If a space is not discrete, or a number is out of range.
     """
+    if not isinstance(environment, gymnasium.Env):
+        raise ValueError(f"environment must be a gymnasium.Env, got {arguments.described(environment)}")
     states, index = indexed(environment.observation_space, "observation_space")
     if not isinstance(environment.action_space, gymnasium.spaces.Discrete):
         raise ValueError(f"action_space must be discrete, got {environment.action_space}")
@@ -134,14 +136,14 @@ def q_learning(
         following = index(observation)
         _note_mask(legal, following, info)
         learner = rng.randrange(2) if double else 0
-        target = float(reward)
+        target = reward = arguments.number("reward", reward)
         if not terminated:
             choice = _best([tables[learner][following]], legal[following], rng)
             target += discount * tables[learner - 1][following][choice]
         counts[learner][state][action] += 1
         size = rate * counts[learner][state][action] ** -power
         tables[learner][state][action] += size * (target - tables[learner][state][action])
-        total, length, state = total + float(reward), length + 1, following
+        total, length, state = total + reward, length + 1, following
         if terminated or truncated:
             returns.append(total)
             lengths.append(length)
@@ -179,8 +181,7 @@ def indexed(space, name="space"):
     spaces = gymnasium.spaces
     match space:
         case spaces.Discrete():
-            start = int(space.start)
-            return int(space.n), lambda observation: int(observation) - start
+            return _numbered(space.n, space.start)
         case spaces.MultiDiscrete() | spaces.MultiBinary():
             sizes = (
                 np.ravel(space.nvec)
@@ -188,15 +189,24 @@ def indexed(space, name="space"):
                 else [2] * np.prod(space.shape)
             )
             starts = np.ravel(getattr(space, "start", np.zeros(len(sizes), int)))
-            parts = [
-                (int(n), lambda part, start=int(start): int(part) - start)
-                for n, start in zip(sizes, starts, strict=True)
-            ]
-            return _mixed_radix(parts, np.ravel)
+            return _mixed_radix(list(map(_numbered, sizes, starts)), np.ravel)
         case spaces.Tuple():
             return _mixed_radix([indexed(part, name) for part in space.spaces], tuple)
         case _:
             raise ValueError(f"{name} must be discrete, got {space}")
+
+
+def _numbered(count, start):
+    """Returns the number of integers from `start` on, and a function that numbers them from 0."""
+    count, start = int(count), int(start)
+
+    def index(observation):
+        number = int(observation) - start
+        if not 0 <= number < count:
+            raise ValueError(f"observation must be from {start} to {start + count - 1}, got {observation}")
+        return number
+
+    return count, index
 
 
 def _mixed_radix(parts, split):

@@ -32,8 +32,7 @@ class Settings:
     def __post_init__(self):
         arguments.unit_interval("discount", self.discount)
         arguments.positive_number("learning_rate", self.learning_rate)
-        for width in self.hidden:
-            arguments.integer("hidden", width, 1)
+        arguments.sizes("hidden", self.hidden)
         arguments.one_of("activation", self.activation, ACTIVATIONS)
         for field in dataclasses.fields(self):
             if field.type is bool:

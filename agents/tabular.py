@@ -119,7 +119,7 @@ class FiniteMDP:
         Raises:
             ValueError: If the environment has no table `P`, or `discount` is not valid.
         """
-        bare = environment.unwrapped
+        bare = getattr(environment, "unwrapped", environment)
         table = getattr(bare, "P", None)
         if table is None:
             raise ValueError(
@@ -153,9 +153,7 @@ class FiniteMDP:
         Returns:
             The new values, [S, A]; minus infinity for actions that are not allowed.
         """
-        q = np.asarray(q, np.float64)
-        arguments.has_shape("q", q, self.rewards.shape)
-        return self._backup(self._restrict(q).max(axis=1))
+        return self._backup(self._restrict(self._table("q", q)).max(axis=1))
 
     def policy_bellman(self, policy, q):
         """Returns the right-hand side of Eq. 8.3.1: one step with all actions, the next by a policy.
@@ -167,8 +165,7 @@ class FiniteMDP:
         Returns:
             The new values, [S, A]; minus infinity for actions that are not allowed.
         """
-        q = np.asarray(q, np.float64)
-        arguments.has_shape("q", q, self.rewards.shape)
+        q = self._table("q", q)
         return self._backup(np.sum(self._probabilities(policy) * np.where(self.allowed, q, 0.0), axis=1))
 
     def policy_values(self, policy):
@@ -201,9 +198,7 @@ class FiniteMDP:
 
     def greedy(self, q):
         """Returns the allowed action of largest value in each state, [S]; the first of equal ones."""
-        q = np.asarray(q, np.float64)
-        arguments.has_shape("q", q, self.rewards.shape)
-        return self._restrict(q).argmax(axis=1)
+        return self._restrict(self._table("q", q)).argmax(axis=1)
 
     def value_iteration(self, tolerance=1e-9, max_sweeps=100_000, initial=None):
         """Repeats Q -> T Q until Q^* is known to a tolerance.
@@ -221,7 +216,8 @@ class FiniteMDP:
         """
         tolerance = arguments.nonnegative_number("tolerance", tolerance)
         max_sweeps = arguments.integer("max_sweeps", max_sweeps, 1)
-        q = self._restrict(np.zeros(self.rewards.shape) if initial is None else np.asarray(initial, float))
+        q = np.zeros(self.rewards.shape) if initial is None else self._table("initial", initial)
+        q = self._restrict(q)
         factor = self.discount / (1 - self.discount) if self.discount < 1 else 1.0
         differences = []
         for _ in range(max_sweeps):
@@ -273,6 +269,12 @@ class FiniteMDP:
     def _backup(self, v):
         """Returns R(s, a) + gamma <v(s')>, and minus infinity for actions that are not allowed."""
         return self._restrict(self.rewards + self.discount * (self.transitions @ v))
+
+    def _table(self, name, values):
+        """Returns values [S, A] as float64; those of actions that are not allowed may be minus infinity."""
+        values = arguments.finite_or((-np.inf,), name, values)
+        arguments.has_shape(name, values, self.rewards.shape)
+        return values
 
     def _restrict(self, q):
         return np.where(self.allowed, q, -np.inf)

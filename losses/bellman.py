@@ -131,7 +131,12 @@ def categorical_projection(probabilities, rewards, terminated, discount, support
     Raises:
         ValueError: As `td_targets`.
     """
-    support = tf.convert_to_tensor(support)
+    probabilities = tensors.floating(probabilities=probabilities)
+    support = tf.cast(support, probabilities.dtype)
+    if not tensors.agree(support.shape, probabilities.shape[-1:]):
+        raise ValueError(
+            f"support must have shape {tuple(probabilities.shape[-1:])}, got {tuple(support.shape)}"
+        )
     atoms = tf.broadcast_to(support, tf.shape(probabilities))
     returns = td_targets(rewards, atoms, terminated, discount)
     returns = tf.clip_by_value(returns, support[0], support[-1])

@@ -40,3 +40,14 @@ def test_a_file_is_not_replaced_by_an_agent(tmp_path):
     with pytest.raises(ValueError, match="folder must be new or hold an agent only, got the file"):
         write(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_damaged_or_missing_state_is_refused(tmp_path):
+    write(tmp_path / "agent")
+    state = tmp_path / "agent" / "state.npz"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"folder must hold an agent, but '.*state\.npz' can't be read"):
+        agent_files.read_state(tmp_path / "agent")
+    state.unlink()
+    with pytest.raises(ValueError, match=r"folder must hold an agent, but '.*state\.npz' can't be read"):
+        agent_files.read_state(tmp_path / "agent")

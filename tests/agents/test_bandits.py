@@ -220,3 +220,20 @@ def test_equal_values_are_chosen_equally_often():
 def test_bad_input_is_an_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+class Constant:
+    means = [0.1, 0.5]  # noqa: RUF012
+
+    def __init__(self, reward):
+        self.reward = reward
+
+    def draw(self, arms, rng):
+        return np.full(len(arms), self.reward)
+
+
+def test_a_bandit_of_ones_own_may_list_its_means_and_must_pay_finite_rewards():
+    played = bandits.play(Constant(1.0), bandits.UCB1(), 4)
+    np.testing.assert_allclose(np.diff(played.regret, prepend=0), 0.4 * (1 - played.arms))
+    with pytest.raises(ValueError, match=r"rewards\[0, 0\] must be finite, got nan"):
+        bandits.play(Constant(np.nan), bandits.UCB1(), 4)

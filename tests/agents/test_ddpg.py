@@ -85,7 +85,7 @@ def test_updates_are_traced_once(agent):
 
 def test_discrete_actions_are_rejected_with_the_algorithms_that_fit():
     message = (
-        "of DDPG must be a bounded one-dimensional Box, got Discrete.*use PPO, TRPO, VPG, DQN, C51 or QRDQN"
+        "must be a bounded one-dimensional Box of floats, got Disc.*use PPO, TRPO, VPG, DQN, C51 or QRDQN"
     )
     with pytest.raises(ValueError, match=message):
         DDPG("CartPole-v1")

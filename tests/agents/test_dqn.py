@@ -171,6 +171,6 @@ def test_settings_that_do_not_fit_are_rejected():
         DQN(Chain, copies=9, capacity=8, warmup=8, batch_size=2, hidden=())
     with pytest.raises(ValueError, match="schedule must be one of constant, linear, got 'cosine'"):
         DQN(Chain, schedule="cosine")
-    with pytest.raises(ValueError, match="policy must have 2 outputs"):
+    with pytest.raises(ValueError, match="policy must have outputs of shape"):
         inputs = tf.keras.Input((LENGTH,))
         DQN(Chain, policy=tf.keras.Model(inputs, tf.keras.layers.Dense(3)(inputs)))

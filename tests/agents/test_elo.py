@@ -56,3 +56,19 @@ def test_one_drawn_game_keeps_a_perfect_score_finite():
 def test_bad_points_are_refused(points, message):
     with pytest.raises(ValueError, match=message):
         ratings(np.array(points))
+
+
+@pytest.mark.parametrize("points", [[[0, 0], [10, 0]], [[0, 5, 0], [5, 0, 0], [1, 2, 0]]])
+def test_without_a_prior_nobody_may_win_or_lose_all_games(points):
+    with pytest.raises(ValueError, match=r"prior must be positive, since player \d has no finite rating"):
+        ratings(np.array(points), prior=0)
+    assert np.isfinite(ratings(np.array(points))).all()
+
+
+def test_a_cycle_of_wins_needs_no_prior():
+    np.testing.assert_allclose(ratings(np.roll(np.eye(3), 1, axis=1), prior=0), 0, atol=1e-6)
+
+
+def test_the_prior_is_one_number():
+    with pytest.raises(ValueError, match="prior must be"):
+        ratings(np.ones((2, 2)), prior=[1.0, 2.0])

@@ -1,8 +1,10 @@
+import threading
+
 import gymnasium
 import numpy as np
 import pytest
 
-from curvezoo.agents.environments import Environments, packages_of
+from curvezoo.agents.environments import Environments, maker, packages_of
 
 
 def test_the_last_observation_of_an_episode_is_kept(made):
@@ -144,3 +146,77 @@ def test_observations_of_varying_size_are_refused(made):
         ValueError, match=r"observations must be of a space that flattens to one array, got Seq"
     ):
         Environments(Growing, 1)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_function_must_return_another_environment_at_each_call(made, wrapped):
+    counter = made.Counter()
+
+    def same():
+        return gymnasium.wrappers.TimeLimit(counter, 9) if wrapped else counter
+
+    message = "environment must return a new environment at each call, got the same one again"
+    with pytest.raises(ValueError, match=message):
+        Environments(same, 2)
+    other = made.Counter()
+    training = Environments(lambda: other, 1)
+    with pytest.raises(ValueError, match=message):
+        maker(lambda: other)()
+    training.step(np.array([0]))
+    assert len({id(copy) for copy in Environments(made.Counter, 3)._copies.envs}) == 3
+
+
+@pytest.mark.parametrize("begins", [0, 1])
+def test_first_observations_of_episodes_that_are_not_finite_are_refused(made, begins):
+    class Unset(made.Counter):
+        resets = -1
+
+        def reset(self, *, seed=None, options=None):
+            observation, info = super().reset(seed=seed)
+            self.resets += 1
+            return observation * np.nan if self.resets == begins else observation, info
+
+    with pytest.raises(ValueError, match="observation of Unset must be finite, got nan"):
+        Environments(Unset, 1).step(np.array([1]))
+
+
+def test_a_state_whose_class_is_gone_begins_new_episodes(made, monkeypatch):
+    copies = Environments(made.Counter, 2)
+    copies.step(np.array([0, 0]))
+    state = copies.state()
+    assert state.size
+    again = Environments("CartPole-v1", 2)
+    monkeypatch.delattr(made, "Counter")
+    with pytest.warns(RuntimeWarning, match="new episodes begin, since the old ones can't be restored"):
+        assert again.restore(state, 3) is False
+    np.testing.assert_array_equal(again.observations, Environments("CartPole-v1", 2, 3).observations)
+
+
+def test_copies_whose_pickling_fails_in_a_way_of_its_own_have_no_state(made):
+    class Simulator(made.Counter):
+        def __getstate__(self):
+            raise NotImplementedError("the simulator runs elsewhere")
+
+    copies = Environments(Simulator, 1)
+    assert copies.state().size == 0
+    with pytest.raises(ValueError, match="can't be sent to an executor: the simulator runs elsewhere"):
+        copies.part(0, 1)
+
+
+@pytest.mark.parametrize("space", [gymnasium.spaces.Box(-1, 1, (0,)), gymnasium.spaces.Tuple(())])
+def test_observations_without_numbers_are_refused(made, space):
+    class Blind(made.Counter):
+        observation_space = space
+
+    with pytest.raises(ValueError, match=r"observations must hold at least one number, got "):
+        Environments(Blind, 1)
+
+
+def test_an_environment_that_can_not_be_copied_is_to_be_given_as_a_function(made):
+    class Locked(made.Counter):
+        def __init__(self):
+            self.lock = threading.Lock()
+
+    with pytest.raises(ValueError, match=r"must be a function that returns Locked, which can't be copied: "):
+        Environments(Locked())
+    assert Environments(Locked, 2).copies == 2

@@ -124,3 +124,12 @@ def test_taking_what_does_not_fit_and_too_many_sets_are_errors():
         environment.step(2)
     with pytest.raises(ValueError, match="items must be an integer from 1 to 8, got 9"):
         random_problem(0, items=9).as_mdp_of_sets()
+
+
+def test_a_problem_is_solved_in_memory_of_items_times_capacity():
+    # The table of transitions would have 2 (50 * 1001)^2 entries.
+    problem = random_problem(1, items=50, capacity=1000)
+    value, chosen = problem.solve()
+    assert value == pytest.approx(dynamic_programming(problem)[-1], rel=1e-12)
+    assert problem.values[chosen].sum() == pytest.approx(value, rel=1e-12)
+    assert problem.weights[chosen].sum() <= 1000

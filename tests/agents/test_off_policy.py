@@ -1,9 +1,12 @@
 """Oracles: the same learning without interruption, and one device."""
 
+import keras
 import numpy as np
 import pytest
 
-from curvezoo.agents import DDPG, DQN
+from curvezoo.agents import DDPG, DQN, Policy
+from curvezoo.agents.actions import CategoricalActions
+from curvezoo.agents.off_policy import twin
 
 SMALL = {"hidden": (8,), "warmup": 100, "batch_size": 16, "capacity": 300, "copies": 2}
 AGENTS = {
@@ -64,3 +67,39 @@ def test_two_replicas_learn_what_one_device_does(mirrored):
         assert np.allclose(one[name], two[name], rtol=1e-3, atol=1e-5), name
     with pytest.raises(ValueError, match="batch_size must be a multiple of the 2 replicas, got 15"):
         DQN("CartPole-v1", strategy=mirrored, batch_size=15)
+
+
+class Doubled(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def test_a_target_network_has_layers_that_keras_can_not_read_from_a_file():
+    inner = keras.Sequential([keras.Input((3,)), Doubled(), keras.layers.Dense(4)])
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.Lambda(lambda x: x + 1),
+            inner,
+            layers.BatchNormalization(),
+            layers.Dense(2),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    expected, copy = network(x), twin(network)
+    np.testing.assert_array_equal(copy(x), expected)
+    assert not copy.trainable_variables and len(network.trainable_variables) == 6
+    for weight in network.weights:
+        weight.assign(weight + 1)
+    np.testing.assert_array_equal(copy(x), expected)
+
+
+def test_a_policy_of_other_actions_gives_its_network_only():
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    agent = DQN("CartPole-v1", policy=Policy(network, CategoricalActions(2)), **SMALL)
+    assert agent.policy.network is network
+    assert agent.policy.actions.get_config()["kind"] == "values"
+    wide = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+    with pytest.raises(ValueError, match=r"policy must have outputs of shape \(2,\)"):
+        DQN("CartPole-v1", policy=Policy(wide, CategoricalActions(5)), **SMALL)

@@ -240,3 +240,23 @@ def test_random_players_with_one_seed_repeat_their_moves():
 def test_bad_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "player",
+    [
+        RandomPlayer(),
+        OneStepPlayer(),
+        MinimaxPlayer(TIC_TAC_TOE),
+        MCTSPlayer(TIC_TAC_TOE, 2),
+        PolicyPlayer(TIC_TAC_TOE, uniform),
+        SearchPlayer(TIC_TAC_TOE, uniform, 1),
+    ],
+    ids=lambda player: type(player).__name__,
+)
+def test_a_player_needs_a_list_of_states_under_way(player):
+    ended = TIC_TAC_TOE.after(0, 3, 1, 4, 2)
+    with pytest.raises(ValueError, match=r"states\[1\] must not be terminal, got the end of a game"):
+        player([TIC_TAC_TOE.initial(), ended])
+    with pytest.raises(ValueError, match="states must be a list of states of a game, got"):
+        player(TIC_TAC_TOE.initial())

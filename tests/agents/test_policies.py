@@ -1,9 +1,11 @@
+import gymnasium
 import keras
 import numpy as np
 import pytest
 import scipy.stats
 import tensorflow as tf
 
+from curvezoo.agents import DQN, VPG
 from curvezoo.agents.actions import (
     CategoricalActions,
     DeterministicActions,
@@ -93,8 +95,27 @@ def test_observations_of_another_shape_or_not_finite_are_refused(policy, observa
 
 
 def test_a_network_with_the_wrong_number_of_outputs_is_refused():
-    with pytest.raises(ValueError, match="policy must have 3 outputs for its actions, got 2"):
+    with pytest.raises(
+        ValueError, match=r"policy must have outputs of shape \(3,\) for its actions, got \(2,\)"
+    ):
         Policy(network((4,), 2, (8,), "tanh", 1.0), CategoricalActions(3))
+
+
+@pytest.mark.parametrize(
+    "actions, outputs, wanted",
+    [
+        (CategoricalActions(2), (2, 3), r"\(2,\)"),
+        (GaussianActions([-1.0], [1.0]), 1, r"\(2,\)"),
+        (ValuedActions(2), (2, 5), r"\(2,\)"),
+        (ValuedActions(2, "quantiles"), 2, r"\(2, None\)"),
+        (ValuedActions(2, "atoms", [0.0, 1.0, 2.0]), 2, r"\(2, 3\)"),
+        (ValuedActions(2, "atoms", [0.0, 1.0, 2.0]), (2, 5), r"\(2, 3\)"),
+    ],
+)
+def test_outputs_of_another_shape_than_the_actions_need_are_refused(actions, outputs, wanted):
+    with pytest.raises(ValueError, match=f"policy must have outputs of shape {wanted} for its actions"):
+        Policy(network((4,), outputs, (), "tanh", 1.0), actions)
+    assert Policy(network((4,), (2, 7), (), "tanh", 1.0), ValuedActions(2, "quantiles")).built
 
 
 def test_spaces_that_an_algorithm_can_not_act_in_are_refused():
@@ -103,8 +124,12 @@ def test_spaces_that_an_algorithm_can_not_act_in_are_refused():
     assert actions_of(spaces.Discrete(3), True, "PPO").size == 3
     with pytest.raises(ValueError, match=r"action space of DQN must be a Discrete, got Box"):
         actions_of(spaces.Box(-1, 1, (2,)), False, "DQN")
-    with pytest.raises(ValueError, match=r"must be a Discrete or a one-dimensional Box, got MultiBinary"):
+    with pytest.raises(ValueError, match=r"must be a Discrete or a one-dimensional Box of floats, got Multi"):
         actions_of(spaces.MultiBinary(2), True, "PPO")
+    with pytest.raises(
+        ValueError, match=r"must be a Discrete or a one-dimensional Box of floats, got Box\(0, 9"
+    ):
+        actions_of(spaces.Box(0, 9, (2,), np.uint8), True, "PPO")
 
 
 class Subclassed(keras.Model):
@@ -113,13 +138,38 @@ class Subclassed(keras.Model):
 
 
 def test_a_network_without_known_shapes_is_refused():
-    with pytest.raises(ValueError, match=r"functional or Sequential keras\.Model, got Subcl"):
+    with pytest.raises(ValueError, match=r"has one output, got Subclassed"):
         Policy(Subclassed(), CategoricalActions(3))
+    with pytest.raises(ValueError, match=r"begins with one keras\.Input and has one output, got Sequential"):
+        Policy(keras.Sequential([keras.layers.Dense(3)]), CategoricalActions(3))
+    inputs = keras.Input((4,)), keras.Input((4,))
+    with pytest.raises(ValueError, match=r"begins with one keras\.Input and has one output, got Functional"):
+        Policy(keras.Model(inputs, keras.layers.Dense(3)(inputs[0] + inputs[1])), CategoricalActions(3))
+
+
+class Pixels(gymnasium.Env):
+    """One step with a random image of a given shape and largest value, and the reward 1."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, shape, largest):
+        kind = "uint8" if largest == 255 else "float32"
+        self.observation_space = gymnasium.spaces.Box(0, largest, shape, kind)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 1.0, True, False, {}
 
 
 def test_images_that_the_default_network_can_not_take_are_refused():
-    with pytest.raises(ValueError, match=r"must have at least 36x36 pixels, got \(7, 7, 3\)"):
-        network((7, 7, 3), 2, (8,), "tanh", 1.0)
+    for kind in (VPG, DQN):
+        with pytest.raises(
+            ValueError, match=r"must have at least 36x36 pixels, got \(7, 7, 3\); give a policy"
+        ):
+            kind(Pixels((7, 7, 3), 255))
     with pytest.raises(ValueError, match="normalize_observations must be False for images"):
         network((40, 40, 3), 2, (8,), "tanh", 1.0, normalize=True)
 
@@ -130,3 +180,22 @@ def test_observations_in_rows_and_columns_are_normalized_one_by_one():
     layer = normalizer_of(model)
     layer.update(examples.reshape(50, -1))
     np.testing.assert_allclose(layer.mean, examples.reshape(50, 6).mean(axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_a_policy_of_ones_own_for_small_images_needs_no_other_network():
+    layers = keras.layers
+    policy = keras.Sequential(
+        [keras.Input((5, 5, 2)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)]
+    )
+    agent = VPG(Pixels((5, 5, 2), 1.0), policy=policy, rollout=8, value_steps=200, value_learning_rate=0.01)
+    # The return is 1 from everywhere.
+    assert agent.learn(8, progress=False)[0]["return"] == 1
+    images = np.random.default_rng(0).random((20, 5, 5, 2), np.float32)
+    np.testing.assert_allclose(agent.value(images), 1, atol=0.3)
+
+
+@pytest.mark.parametrize("largest", [1.0, 255.0])
+def test_pixels_are_divided_by_the_largest_value_of_their_space(largest):
+    agent = DQN(Pixels((40, 40, 1), largest), hidden=(4,))
+    (scale,) = (layer for layer in agent.policy.network.layers if isinstance(layer, keras.layers.Rescaling))
+    assert scale.scale == 1 / largest

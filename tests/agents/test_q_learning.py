@@ -239,3 +239,42 @@ def test_bad_settings_are_errors(settings, message):
 def test_continuous_spaces_are_errors():
     with pytest.raises(ValueError, match="observation_space must be discrete, got Box"):
         q_learning(gymnasium.make("CartPole-v1"), 1)
+
+
+class Faulty(gymnasium.Env):
+    """Returns a given observation and reward in its third step."""
+
+    observation_space = gymnasium.spaces.Discrete(3)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, observation, reward):
+        self.faults, self.count = (observation, reward), 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        self.count += 1
+        observation, reward = self.faults if self.count == 3 else (1, 0.0)
+        return observation, reward, False, False, {}
+
+
+@pytest.mark.parametrize(
+    ("observation", "reward", "message"),
+    [
+        (1, np.nan, "reward must be a finite number, got nan"),
+        (1, -np.inf, "reward must be a finite number, got -inf"),
+        (1, None, "reward must be a finite number, got None"),
+        (3, 0.0, "observation must be from 0 to 2, got 3"),
+        (-1, 0.0, "observation must be from 0 to 2, got -1"),
+    ],
+)
+def test_what_an_environment_must_not_return_is_an_error(observation, reward, message):
+    with pytest.raises(ValueError, match=message):
+        q_learning(Faulty(observation, reward), 20)
+
+
+def test_an_id_is_no_environment_object():
+    with pytest.raises(ValueError, match=r"environment must be a gymnasium\.Env, got 'FrozenLake-v1'"):
+        q_learning("FrozenLake-v1", 1)

@@ -21,3 +21,9 @@ def test_a_flag_is_true_or_false(algorithm, name, value):
 
 def test_flags_are_among_the_settings():
     assert ("PPO", "normalize_observations") in FLAGS and ("DQN", "double") in FLAGS
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_widths_of_layers_are_a_tuple(algorithm):
+    with pytest.raises(ValueError, match="hidden must be a tuple of integers of at least 1, got 64"):
+        ALGORITHMS[algorithm](hidden=64)

@@ -344,7 +344,14 @@ ONES = np.ones((2, 1, 2)) / 2
         (lambda: random_mdp().policy_values([0, 1, 3, 0]), r"policy\[2\] must be below 3, got 3"),
         (lambda: random_mdp().policy_values(np.ones((4, 3))), r"policy\[0\] must sum to 1"),
         (lambda: random_mdp().bellman(np.zeros((4, 2))), r"q must have shape \(4, 3\), got \(4, 2\)"),
+        (lambda: random_mdp().greedy(np.full((4, 3), np.nan)), r"q\[0, 0\] must be finite, got nan"),
         (lambda: random_mdp().value_iteration(-1.0), "tolerance must be"),
+        (
+            lambda: random_mdp().value_iteration(initial=np.full((4, 3), np.nan)),
+            r"initial\[0, 0\] must be finite, got nan",
+        ),
+        (lambda: random_mdp().value_iteration(initial=np.zeros(3)), r"initial must have shape \(4, 3\)"),
+        (lambda: FiniteMDP.from_gymnasium("FrozenLake-v1", 0.9), "must have a table P .* got str"),
         (lambda: FiniteMDP.from_gymnasium(toy_text.BlackjackEnv(), 0.9), "environment must have a table P"),
     ],
 )
@@ -359,3 +366,9 @@ def test_a_policy_with_an_action_that_is_not_allowed_is_an_error():
         ValueError, match=r"policy\[0, 1\] must be 0 for an action that is not allowed, got 1"
     ):
         mdp.policy_values([1])
+
+
+def test_value_iteration_goes_on_from_the_values_of_an_earlier_solution():
+    mdp = random_mdp(masked=True)
+    solution = mdp.value_iteration(1e-9)
+    assert len(mdp.value_iteration(1e-8, initial=solution.q).differences) == 1

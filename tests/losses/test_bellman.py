@@ -151,3 +151,11 @@ def test_settings_that_are_not_numbers_in_range_are_named(bad):
     if not isinstance(bad, str):
         with pytest.raises(ValueError, match=r"discount must be a number in \[0, 1\], got"):
             bellman.td_targets(ones[:, 0], ones[:, 0], ones[:, 0], bad)
+
+
+def test_the_projection_takes_a_support_in_double_precision_and_checks_its_length():
+    probabilities = np.full((2, 3), 1 / 3, "float32")
+    result = bellman.categorical_projection(probabilities, [0.0, 1.0], [0, 1], 0.5, np.linspace(0, 2, 3))
+    np.testing.assert_allclose(result, [[0.5, 0.5, 0], [0, 1, 0]], atol=1e-6)
+    with pytest.raises(ValueError, match=r"support must have shape \(3,\), got \(2,\)"):
+        bellman.categorical_projection(probabilities, [0.0, 1.0], [0, 1], 0.5, np.linspace(0, 2, 2))
