@@ -31,8 +31,9 @@ class DCGANGenerator(Generator):
     def __init__(
         self, image_shape, latent_size=64, filters=(64, 32), units=0, kernel_size=4, name="generator"
     ):
-        self.image_shape = tuple(image_shape)
-        self.latent_size = arguments.integer("latent_size", latent_size, 1)
+        self.image_shape = image_shape = arguments.sizes("image_shape", image_shape, 3)
+        self.latent_size = latent_size = arguments.integer("latent_size", latent_size, 1)
+        filters = arguments.sizes("filters", filters)
         self._config = {
             "image_shape": list(image_shape),
             "latent_size": latent_size,
@@ -65,7 +66,7 @@ def critic(
     Raises:
         ValueError: If a value is not valid.
     """
-    images = keras.Input(image_shape, name="images")
+    images = keras.Input(arguments.sizes("image_shape", image_shape, 3), name="images")
     features = downsampled(images, filters, kernel_size, normalization)
     x = keras.layers.Flatten()(features)
     if units:
@@ -92,12 +93,13 @@ def upsampled(latents, image_shape, filters, kernel_size, units=0):
     Raises:
         ValueError: If H or W is not a multiple of two to the power of the number of filters.
     """
-    arguments.sizes("filters", filters)
+    if not arguments.sizes("filters", filters):
+        raise ValueError(f"filters must have at least one entry, got {filters!r}")
     arguments.integer("kernel_size", kernel_size, 1)
     arguments.integer("units", units, 0)
     height, width, channels = image_shape
     scale = 2 ** len(filters)
-    if not filters or height % scale or width % scale:
+    if height % scale or width % scale:
         raise ValueError(f"images must have sides divisible by {scale}, got {height} and {width}")
     shape = (height // scale, width // scale, filters[0])
     x = latents

@@ -92,7 +92,10 @@ def test_kfac_trains_the_code_of_digits_below_the_error_of_pca(tmp_path):
     ("call", "message"),
     [
         (lambda model: Autoencoder(SHAPE, latents=0), "latents must be an integer of at least 1, got 0"),
-        (lambda model: Autoencoder(SHAPE, units=(4, -1)), "units must be an integer of at least 1, got -1"),
+        (
+            lambda model: Autoencoder(SHAPE, units=(4, -1)),
+            r"units\[1\] must be an integer of at least 1, got -1",
+        ),
         (lambda model: model.reconstruct(IMAGES[0]), r"images must have shape \[N, 3, 2, 1\]"),
         (lambda model: model.reconstruct(-IMAGES), r"must be in \[0, 1\]"),
         (lambda model: model.decode(np.zeros((1, 3))), r"latents must have shape \[N, 2\], got \(1, 3\)"),

@@ -115,6 +115,14 @@ def test_drawn_images_have_the_frequencies_of_their_probabilities():
     assert chisquare(counts, count * expected / expected.sum()).pvalue > 0.01
 
 
+def test_images_of_given_and_of_drawn_classes_can_be_drawn_in_any_order():
+    built = model((2, 2, 1), classes=2)
+    expected = built.sample(3, labels=1)
+    for count in (2, 3):
+        assert built.sample(count).shape == (count, 2, 2, 1)
+        np.testing.assert_array_equal(built.sample(count, labels=1), expected[:count])
+
+
 def test_labels_change_images_and_their_probabilities():
     built = model((4, 4, 1), classes=3)
     images = built.sample(50, seed=1, labels=2)
@@ -227,8 +235,8 @@ def test_two_replicas_make_the_step_of_one_device(mirrored):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: PixelCNN((4, 4)), r"shape must be \(H, W, C\), got \(4, 4\)"),
-        (lambda: PixelCNN((4, 4, 0)), "shape must be an integer of at least 1, got 0"),
+        (lambda: PixelCNN((4, 4)), r"shape must be a tuple of 3 integers, got \(4, 4\)"),
+        (lambda: PixelCNN((4, 4, 0)), r"shape\[2\] must be an integer of at least 1, got 0"),
         (lambda: PixelCNN((5, 4, 1), patch=2), r"patch must divide the sides of an image \(5, 4, 1\), got 2"),
         (lambda: PixelCNN((4, 4, 1), levels=1), "levels must be an integer of at least 2, got 1"),
         (lambda: PixelCNN((4, 4, 1), 256, 2), r"a symbol must have at most 1024 values, got 256\^4: choose"),
