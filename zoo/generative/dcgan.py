@@ -33,7 +33,8 @@ class DCGANGenerator(Generator):
     ):
         self.image_shape = image_shape = arguments.sizes("image_shape", image_shape, 3)
         self.latent_size = latent_size = arguments.integer("latent_size", latent_size, 1)
-        filters = arguments.sizes("filters", filters)
+        filters, units = arguments.sizes("filters", filters), arguments.integer("units", units, 0)
+        kernel_size = arguments.integer("kernel_size", kernel_size, 1)
         self._config = {
             "image_shape": list(image_shape),
             "latent_size": latent_size,
@@ -93,10 +94,8 @@ def upsampled(latents, image_shape, filters, kernel_size, units=0):
     Raises:
         ValueError: If H or W is not a multiple of two to the power of the number of filters.
     """
-    if not arguments.sizes("filters", filters):
+    if not filters:
         raise ValueError(f"filters must have at least one entry, got {filters!r}")
-    arguments.integer("kernel_size", kernel_size, 1)
-    arguments.integer("units", units, 0)
     height, width, channels = image_shape
     scale = 2 ** len(filters)
     if height % scale or width % scale:
@@ -136,8 +135,8 @@ def downsampled(images, filters, kernel_size, normalization):
         ValueError: If `normalization` is not one of these.
     """
     arguments.one_of("normalization", normalization, NORMALIZATIONS)
-    arguments.sizes("filters", filters)
-    arguments.integer("kernel_size", kernel_size, 1)
+    filters = arguments.sizes("filters", filters)
+    kernel_size = arguments.integer("kernel_size", kernel_size, 1)
     x = keras.layers.Rescaling(2.0, -1.0)(images)
     for index, number in enumerate(filters):
         batch_norm = normalization == "batch" and index > 0
@@ -165,7 +164,7 @@ def hidden(x, units, normalization):
         units: Width of the layer.
         normalization: As for `critic`.
     """
-    x = normalized_dense(units, normalization)(x)
+    x = normalized_dense(arguments.integer("units", units, 1), normalization)(x)
     if normalization == "batch":
         x = batch_normalization()(x)
     return keras.layers.LeakyReLU(_SLOPE)(x)

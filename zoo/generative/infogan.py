@@ -52,7 +52,8 @@ class InfoGANGenerator(Generator):
         name="generator",
     ):
         self.image_shape = image_shape = arguments.sizes("image_shape", image_shape, 3)
-        filters = arguments.sizes("filters", filters)
+        filters, units = arguments.sizes("filters", filters), arguments.integer("units", units, 0)
+        kernel_size = arguments.integer("kernel_size", kernel_size, 1)
         self.noise = arguments.integer("noise", noise, 1)
         self.categories = arguments.integer("categories", categories, 2)
         self.continuous = arguments.integer("continuous", continuous, 0)

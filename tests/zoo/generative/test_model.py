@@ -80,7 +80,7 @@ def test_gray_pixels_in_a_binary_model_warn_once():
     [
         lambda two: VAE((two, two, 1), two, (two,), importance_samples=two),
         lambda two: Autoencoder((two, two, 1), two, (two,)),
-        lambda two: DCGANGenerator((two, two, 1), two, (two,)),
+        lambda two: DCGANGenerator((two, two, 1), two, (two,), two, two),
     ],
 )
 def test_numpy_integers_are_sizes_and_survive_saving(make, tmp_path):
