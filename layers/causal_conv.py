@@ -103,7 +103,8 @@ class CausalConv2D(keras.layers.Layer):
         """
         size = self.columns * self.channels
         flat = ops.reshape(window, (-1, size))
-        return ops.matmul(flat, ops.reshape(self.kernel, (size, self.filters))) + self.bias
+        kernel, bias = self._weights()
+        return ops.matmul(flat, ops.reshape(kernel, (size, self.filters))) + bias
 
     def compute_output_shape(self, input_shape):
         """Returns the shape of the output."""
@@ -123,7 +124,12 @@ class CausalConv2D(keras.layers.Layer):
     def _convolved(self, inputs, padding):
         if any(map(any, padding)):
             inputs = ops.pad(inputs, ((0, 0), *padding, (0, 0)))
-        return ops.conv(inputs, self.kernel, padding="valid", data_format="channels_last") + self.bias
+        kernel, bias = self._weights()
+        return ops.conv(inputs, kernel, padding="valid", data_format="channels_last") + bias
+
+    def _weights(self):
+        # Keras casts weights within `call` only, and not within `row` and `pixel`.
+        return [ops.cast(weight, self.compute_dtype) for weight in (self.kernel, self.bias)]
 
 
 @keras.saving.register_keras_serializable("curvezoo")

@@ -47,7 +47,7 @@ class Autoencoder(GenerativeModel):
         config |= {"image_shape": list(image_shape), "units": list(units)}
         images = keras.Input(image_shape, name="images")
         layers = [keras.layers.Dense(n, activation, name=f"encoder_{i}") for i, n in enumerate(units)]
-        layers.append(keras.layers.Dense(latents, name="code"))
+        layers.append(keras.layers.Dense(latents, dtype="float32", name="code"))
         layers += [
             keras.layers.Dense(n, activation, name=f"decoder_{i}") for i, n in enumerate(reversed(units))
         ]

@@ -19,6 +19,14 @@ SMALL = {"filters": 4, "blocks": 3, "first_kernel_size": 3}
 
 
 @pytest.fixture
+def half():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
 def double():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
@@ -113,6 +121,15 @@ def test_drawn_images_have_the_frequencies_of_their_probabilities():
     images = all_images((2, 2, 1))
     expected = np.exp(built.log_prob(images).astype("float64"))[np.argsort(images.reshape(-1, 4) @ places)]
     assert chisquare(counts, count * expected / expected.sum()).pvalue > 0.01
+
+
+def test_images_drawn_in_half_precision_have_the_probabilities_of_the_model(half):
+    built, every = model((1, 2, 1)), all_images((1, 2, 1))
+    drawn = built.sample(1000)[:, 0, :, 0] @ [2, 1]
+    expected = np.exp(built.log_prob(every).astype("float64"))
+    assert (
+        chisquare(np.bincount(drawn.astype(int), minlength=4), 1000 * expected / expected.sum()).pvalue > 0.01
+    )
 
 
 def test_images_of_given_and_of_drawn_classes_can_be_drawn_in_any_order():
