@@ -50,11 +50,19 @@ def integer(name, value, low, high=None):
     return int(value)
 
 
-def sizes(name, values):
-    """Returns `values` as a tuple after checking that they are a tuple or list of integers of at least 1."""
-    if not isinstance(values, tuple | list):
-        raise ValueError(f"{name} must be a tuple of integers of at least 1, got {described(values)}")
-    return tuple(integer(f"{name}[{index}]", value, 1) for index, value in enumerate(values))
+def sizes(name, values, count=None):
+    """Returns `values` as a tuple after checking that each is an integer of at least 1.
+
+    Args:
+        name: The argument's name, for the message.
+        values: The values to check.
+        count: The required number of values; `None` for any.
+    """
+    given = tuple(values) if np.iterable(values) else None
+    if given is None or count not in (None, len(given)):
+        number = "integers" if count is None else f"{count} integers"
+        raise ValueError(f"{name} must be a tuple of {number}, got {described(values)}")
+    return tuple(integer(f"{name}[{index}]", value, 1) for index, value in enumerate(given))
 
 
 def number(name, value, low=-math.inf, high=math.inf, bounds="[]"):

@@ -31,6 +31,8 @@ class NegativeLogDensity(Likelihood):
         2.0
     """
 
+    reads_targets = False
+
     def __init__(self, reduction="sum_over_batch_size", name="negative_log_density", dtype=None):
         super().__init__(reduction, name, dtype)
 
@@ -38,7 +40,7 @@ class NegativeLogDensity(Likelihood):
         """Returns the loss of each example, [B].
 
         Args:
-            y_true: Ignored.
+            y_true: Ignored, and may be `None`.
             y_pred: Log-densities in nats, [B, 1]; [B] is read as [B, 1].
         """
         if len(y_pred.shape) == 1:

@@ -30,6 +30,9 @@ class Likelihood(keras.losses.Loss):
         ValueError: If `dtype` is not valid.
     """
 
+    # Whether `call` reads the targets; if not, they may be anything, None included.
+    reads_targets = True
+
     def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
         if dtype is None:
             # Keras casts labels like predictions, so half precision would round them, too.
@@ -49,6 +52,7 @@ class Likelihood(keras.losses.Loss):
         Raises:
             ValueError: If the shapes do not match these, a number of axes is unknown, or a number is complex.
         """
+        y_true = y_true if self.reads_targets else y_pred
         _check_real(y_true=y_true, y_pred=y_pred, sample_weight=sample_weight)
         with keras.name_scope(self.name):
             tensors = [ops.convert_to_tensor(y, dtype=self.dtype) for y in (y_true, y_pred)]

@@ -8,8 +8,8 @@ A model with the prior \(p(z) = N(0, 1)\), the decoder \(p(x|z)\) and the encode
 in nats; L_1 is the ELBO, L_K does not decrease with K, and it tends to log p(x). The likelihoods p(x|z) are
 those of `losses`: `BernoulliNLL` and `GaussianNLL` return -log p(x|z).
 
-Both losses take the terms of the bound as y_pred and ignore y_true, because the terms depend on the images
-already: a model that is trained with them maps images to terms.
+Both losses take the terms of the bound as y_pred and ignore y_true, which may be `None`, because the terms
+depend on the images already: a model that is trained with them maps images to terms.
 
 Legend: B batch, Z latents, K draws of the latents for each image, ... further axes.
 """
@@ -141,6 +141,8 @@ class NegativeELBO(Likelihood):
             arXiv:1606.04934, section C.8 (free bits).
     """
 
+    reads_targets = False
+
     def __init__(
         self,
         beta=1.0,
@@ -204,6 +206,8 @@ class NegativeImportanceWeightedBound(Likelihood):
     References:
         Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders" (2015), arXiv:1509.00519.
     """
+
+    reads_targets = False
 
     def __init__(
         self, reduction="sum_over_batch_size", name="negative_importance_weighted_bound", dtype=None

@@ -28,6 +28,9 @@ def message_of(check, *args, **kwargs):
         (arguments.integer, ("n", True, 1), "n must be an integer of at least 1, got True"),
         (arguments.integer, ("n", "3", 1), "n must be an integer of at least 1, got '3'"),
         (arguments.integer, ("n", None, 1), "n must be an integer of at least 1, got None"),
+        (arguments.sizes, ("n", (2, 0)), "n[1] must be an integer of at least 1, got 0"),
+        (arguments.sizes, ("n", 4), "n must be a tuple of integers, got 4"),
+        (arguments.sizes, ("n", (2, 4), 3), "n must be a tuple of 3 integers, got (2, 4)"),
         (arguments.integer, ("n", 9, 1, 8), "n must be an integer from 1 to 8, got 9"),
         (
             arguments.integer,

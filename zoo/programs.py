@@ -26,7 +26,8 @@ class Programs:
         Returns:
             What the function returns, as nested tensors.
         """
-        key = (function, tuple(sorted(static.items())))
+        # TensorFlow cannot generalize a program to another number of inputs.
+        key = (function, len(inputs), tuple(sorted(static.items())))
         if key not in self._compiled:
             self._compiled[key] = _compile(self._model, function, static, self._jit_compile)
         return self._compiled[key](*inputs)

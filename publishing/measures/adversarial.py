@@ -178,7 +178,9 @@ def _outputs(critic, images, batch_size=500):
 
 
 def _clusters(images, count):
-    """Returns the cluster of each image, found by k-means."""
+    """Returns the cluster of each image, found by k-means with at most as many clusters as images."""
     from sklearn.cluster import KMeans
 
-    return KMeans(count, n_init=3, random_state=0).fit_predict(images.reshape(len(images), -1))
+    return KMeans(min(count, len(images)), n_init=3, random_state=0).fit_predict(
+        images.reshape(len(images), -1)
+    )

@@ -91,12 +91,12 @@ def pca_error(train, test, components):
     Args:
         train: Pixels that the components are fitted to, [N, D].
         test: Pixels to project, [N, D].
-        components: Number of components.
+        components: Number of components; all there are if this is larger.
     """
     import numpy as np
     from sklearn.decomposition import PCA
 
-    pca = PCA(components, svd_solver="covariance_eigh").fit(train.astype("float64"))
+    pca = PCA(min(components, *train.shape), svd_solver="covariance_eigh").fit(train.astype("float64"))
     projected = pca.inverse_transform(pca.transform(test))
     return np.sum((projected - test) ** 2, axis=1).mean()
 
@@ -107,13 +107,13 @@ def kmeans_error(train, test, clusters, seed=0):
     Args:
         train: Pixels that the centers are fitted to, [N, D].
         test: Pixels, [N, D].
-        clusters: Number of centers.
+        clusters: Number of centers; that of the images if this is larger.
         seed: Seed of the first centers.
     """
     import numpy as np
     from sklearn.cluster import KMeans
 
-    centers = KMeans(clusters, n_init=1, random_state=seed).fit(train)
+    centers = KMeans(min(clusters, len(train)), n_init=1, random_state=seed).fit(train)
     return np.min(centers.transform(test) ** 2, axis=1).mean()
 
 

@@ -25,5 +25,5 @@ def test_flags_are_among_the_settings():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_widths_of_layers_are_a_tuple(algorithm):
-    with pytest.raises(ValueError, match="hidden must be a tuple of integers of at least 1, got 64"):
+    with pytest.raises(ValueError, match="hidden must be a tuple of integers, got 64"):
         ALGORITHMS[algorithm](hidden=64)

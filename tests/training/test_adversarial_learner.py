@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from curvezoo import data, zoo
 from curvezoo.publishing import measures, saved_model
-from curvezoo.publishing.measures.adversarial import Networks
+from curvezoo.publishing.measures.adversarial import Adversarial, Networks
 from curvezoo.theory.clustering import matching
 from curvezoo.training import checkpoints, runs
 from curvezoo.training.learner import Resources
@@ -115,6 +115,14 @@ def test_the_code_error_is_that_of_the_matched_most_probable_category(whole):
     assert whole["infogan_digits"].scores["code_error"] == pytest.approx(error, abs=1e-9)
     # Clusters of pixels separate small digits well; 0.9 is chance.
     assert 0.1 < whole["infogan_digits"].scores["kmeans_error"] < 0.35
+
+
+def test_fewer_test_images_than_categories_are_a_cluster_each(whole):
+    folder = whole["infogan_digits"].folder
+    networks = Networks(saved_model.load(folder), saved_model.load(folder, "critic"))
+    images = np.random.default_rng(0).random((3, 8, 8, 1)), np.arange(3)
+    measured = Adversarial().measure(networks, data.from_arrays(images, images, images, classes=3), {})
+    assert measured.scores["kmeans_error"] == 0
 
 
 def test_networks_of_another_image_shape_are_rejected(whole):

@@ -44,7 +44,8 @@ def ppmi_vectors(text, dimensions=100, *, window=2, min_count=5, smoothing=0.75,
         A `WordVectors` of V words in lower case, the most frequent first.
 
     Raises:
-        ValueError: If an argument is not valid, or fewer than two words occur `min_count` times.
+        ValueError: If an argument is not valid, fewer than two words occur `min_count` times, or no two words
+            are near each other, as in a list of words.
 
     References:
         Bullinaria and Levy, "Extracting semantic representations from word co-occurrence statistics: A
@@ -62,6 +63,11 @@ def ppmi_vectors(text, dimensions=100, *, window=2, min_count=5, smoothing=0.75,
     documents = counts.documents(text)
     words = counts.vocabulary(documents, min_count)
     matrix = weights.ppmi(counts.cooccurrences(documents, words, window), smoothing)
+    if not matrix.nnz:
+        raise ValueError(
+            "text must be documents with words that are near each other more often than by chance, got none; "
+            "a list is one of documents, not of words"
+        )
     scores, _, _ = _decompose(matrix, dimensions, seed)
     return WordVectors(words, scores)
 

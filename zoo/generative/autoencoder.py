@@ -40,16 +40,14 @@ class Autoencoder(GenerativeModel):
     def __init__(
         self, image_shape, latents=30, units=(1000, 500, 250), activation="tanh", name="autoencoder"
     ):
+        image_shape = arguments.sizes("image_shape", image_shape, 3)
+        latents, units = arguments.integer("latents", latents, 1), arguments.sizes("units", units)
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         # Lists, which JSON keeps as they are.
         config |= {"image_shape": list(image_shape), "units": list(units)}
-        image_shape = tuple(image_shape)
-        arguments.integer("latents", latents, 1)
-        for size in units:
-            arguments.integer("units", size, 1)
         images = keras.Input(image_shape, name="images")
         layers = [keras.layers.Dense(n, activation, name=f"encoder_{i}") for i, n in enumerate(units)]
-        layers.append(keras.layers.Dense(latents, name="code"))
+        layers.append(keras.layers.Dense(latents, dtype="float32", name="code"))
         layers += [
             keras.layers.Dense(n, activation, name=f"decoder_{i}") for i, n in enumerate(reversed(units))
         ]

@@ -31,8 +31,10 @@ class DCGANGenerator(Generator):
     def __init__(
         self, image_shape, latent_size=64, filters=(64, 32), units=0, kernel_size=4, name="generator"
     ):
-        self.image_shape = tuple(image_shape)
-        self.latent_size = arguments.integer("latent_size", latent_size, 1)
+        self.image_shape = image_shape = arguments.sizes("image_shape", image_shape, 3)
+        self.latent_size = latent_size = arguments.integer("latent_size", latent_size, 1)
+        filters, units = arguments.sizes("filters", filters), arguments.integer("units", units, 0)
+        kernel_size = arguments.integer("kernel_size", kernel_size, 1)
         self._config = {
             "image_shape": list(image_shape),
             "latent_size": latent_size,
@@ -65,7 +67,7 @@ def critic(
     Raises:
         ValueError: If a value is not valid.
     """
-    images = keras.Input(image_shape, name="images")
+    images = keras.Input(arguments.sizes("image_shape", image_shape, 3), name="images")
     features = downsampled(images, filters, kernel_size, normalization)
     x = keras.layers.Flatten()(features)
     if units:
@@ -92,12 +94,11 @@ def upsampled(latents, image_shape, filters, kernel_size, units=0):
     Raises:
         ValueError: If H or W is not a multiple of two to the power of the number of filters.
     """
-    arguments.sizes("filters", filters)
-    arguments.integer("kernel_size", kernel_size, 1)
-    arguments.integer("units", units, 0)
+    if not filters:
+        raise ValueError(f"filters must have at least one entry, got {filters!r}")
     height, width, channels = image_shape
     scale = 2 ** len(filters)
-    if not filters or height % scale or width % scale:
+    if height % scale or width % scale:
         raise ValueError(f"images must have sides divisible by {scale}, got {height} and {width}")
     shape = (height // scale, width // scale, filters[0])
     x = latents
@@ -134,8 +135,8 @@ def downsampled(images, filters, kernel_size, normalization):
         ValueError: If `normalization` is not one of these.
     """
     arguments.one_of("normalization", normalization, NORMALIZATIONS)
-    arguments.sizes("filters", filters)
-    arguments.integer("kernel_size", kernel_size, 1)
+    filters = arguments.sizes("filters", filters)
+    kernel_size = arguments.integer("kernel_size", kernel_size, 1)
     x = keras.layers.Rescaling(2.0, -1.0)(images)
     for index, number in enumerate(filters):
         batch_norm = normalization == "batch" and index > 0
@@ -163,7 +164,7 @@ def hidden(x, units, normalization):
         units: Width of the layer.
         normalization: As for `critic`.
     """
-    x = normalized_dense(units, normalization)(x)
+    x = normalized_dense(arguments.integer("units", units, 1), normalization)(x)
     if normalization == "batch":
         x = batch_normalization()(x)
     return keras.layers.LeakyReLU(_SLOPE)(x)

@@ -130,7 +130,7 @@ class GAN(keras.Model):
         """Sets how the networks are trained.
 
         Args:
-            generator_optimizer: A Keras optimizer.
+            generator_optimizer: A Keras optimizer, or its name.
             discriminator_optimizer: Another one.
             loss: The generator's, `non_saturating` or `saturating`.
             label_smoothing: Probability with which a real image counts as fake.
@@ -145,7 +145,7 @@ class GAN(keras.Model):
             ValueError: If a value is not valid, the networks share an optimizer, or a penalty is given for a
                 critic with batch norm, in which the images of a batch are not independent.
         """
-        if generator_optimizer is discriminator_optimizer:
+        if generator_optimizer is discriminator_optimizer and not isinstance(generator_optimizer, str):
             raise ValueError("discriminator_optimizer must be another object than generator_optimizer")
         self._loss = arguments.one_of("loss", loss, adversarial.GENERATOR_LOSSES)
         self._label_smoothing = arguments.fraction("label_smoothing", label_smoothing)
@@ -159,10 +159,30 @@ class GAN(keras.Model):
                 f"batch, got {penalty_weight:g}"
             )
         super().compile(optimizer=generator_optimizer, **kwargs)
-        self.discriminator_optimizer = discriminator_optimizer
+        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self._meters = {name: keras.metrics.Mean(name=name) for name in self._meter_names}
+
+    def get_compile_config(self):
+        """Returns the arguments of `compile`, apart from those of `keras.Model.compile`."""
+        return keras.saving.serialize_keras_object(self._compile_arguments()) if self.compiled else {}
+
+    def compile_from_config(self, config):
+        """Sets how the networks are trained, so that a saved model goes on where it was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def _compile_arguments(self):
+        return {
+            "generator_optimizer": self.generator_optimizer,
+            "discriminator_optimizer": self.discriminator_optimizer,
+            "loss": self._loss,
+            "label_smoothing": self._label_smoothing,
+            "penalty": self._penalty,
+            "penalty_weight": self._penalty_weight,
+            "discriminator_steps": self._discriminator_steps,
+            "seed": self._seed,
+        }
 
     @property
     def generator_optimizer(self):
@@ -201,6 +221,8 @@ class GAN(keras.Model):
             data: Images [B, H, W, C] in [0, 1], or a tuple that begins with them.
         """
         images = data[0] if isinstance(data, tuple | list) else data
+        if not images.dtype.is_floating:
+            raise ValueError(f"images must hold floating-point numbers in [0, 1], got {images.dtype.name}")
         if images.shape[0] is not None:
             self.check_batch(images.shape[0])
         steps = self._discriminator_steps

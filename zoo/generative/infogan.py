@@ -51,16 +51,18 @@ class InfoGANGenerator(Generator):
         kernel_size=4,
         name="generator",
     ):
-        self.image_shape = tuple(image_shape)
+        self.image_shape = image_shape = arguments.sizes("image_shape", image_shape, 3)
+        filters, units = arguments.sizes("filters", filters), arguments.integer("units", units, 0)
+        kernel_size = arguments.integer("kernel_size", kernel_size, 1)
         self.noise = arguments.integer("noise", noise, 1)
         self.categories = arguments.integer("categories", categories, 2)
         self.continuous = arguments.integer("continuous", continuous, 0)
-        self.latent_size = noise + categories + continuous
+        self.latent_size = self.noise + self.categories + self.continuous
         self._config = {
             "image_shape": list(image_shape),
-            "noise": noise,
-            "categories": categories,
-            "continuous": continuous,
+            "noise": self.noise,
+            "categories": self.categories,
+            "continuous": self.continuous,
             "filters": list(filters),
             "units": units,
             "kernel_size": kernel_size,
@@ -178,7 +180,7 @@ def critic(
     Raises:
         ValueError: If a value is not valid.
     """
-    images = keras.Input(image_shape, name="images")
+    images = keras.Input(arguments.sizes("image_shape", image_shape, 3), name="images")
     x = keras.layers.Flatten()(downsampled(images, filters, kernel_size, normalization))
     trunk = hidden(x, units, normalization)
     read = hidden(trunk, code_units, normalization)
@@ -250,6 +252,15 @@ class InfoGAN(GAN):
         self._warmup = arguments.integer("information_warmup", information_warmup, 0)
         self._distortion = arguments.nonnegative_number("distortion", distortion)
         super().compile(*args, **kwargs)
+
+    def _compile_arguments(self):
+        return super()._compile_arguments() | {
+            "information": self._information,
+            "code_information": self._code_information,
+            "information_delay": self._delay,
+            "information_warmup": self._warmup,
+            "distortion": self._distortion,
+        }
 
     def critic_loss(self, images, outputs, latents, key):
         """Returns the information term, in which the category is read from distorted images."""

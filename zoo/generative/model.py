@@ -89,7 +89,8 @@ class GenerativeModel(keras.Model):
         Raises:
             ValueError: If the model has no latents, or these have another shape.
         """
-        return self._by_chunks(type(self).decoded, self._checked_latents("latents", latents))
+        latents = self._checked_latents("latents", latents)
+        return self._by_chunks(type(self).decoded, latents)
 
     def interpolate(self, first, second, steps=8):
         """Returns the images on the straight line between two images, or two latents, in latent space.

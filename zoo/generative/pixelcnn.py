@@ -66,10 +66,12 @@ class PixelCNN(DensityModel):
         dropout=0.0,
         name="pixelcnn",
     ):
-        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        symbols = Symbols(tuple(shape), levels, patch)
+        shape = arguments.sizes("shape", shape, 3)
+        filters = arguments.integer("filters", filters, 1)
         blocks = arguments.integer("blocks", blocks, 1)
         hidden = arguments.integer("hidden", hidden, 0)
+        config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
+        symbols = Symbols(shape, levels, patch)
         network = Network(symbols, filters, blocks, first_kernel_size, kernel_size, hidden, classes, dropout)
         images = keras.Input(symbols.shape, name="images")
         labels = [] if classes is None else [keras.Input((), dtype="int32", name="labels")]

@@ -69,7 +69,7 @@ class RealNVP(DensityModel):
         **kwargs,
     ):
         config = {
-            "shape": tuple(arguments.integer("shape", side, 1) for side in shape),
+            "shape": arguments.sizes("shape", shape, 3),
             "levels": arguments.integer("levels", levels, 2),
             "scales": arguments.integer("scales", scales, 1),
             "couplings": arguments.integer("couplings", couplings, 1),
@@ -209,7 +209,7 @@ def _forward(pixels, stages, images, check=lambda layer, output: None):
 def _inverse(stages, shapes, latents, check=lambda layer, output: None):
     """Returns the preprocessed images of latents; calls `check` with each layer's output."""
     ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1].tolist()
-    parts = ops.split(latents, ends, axis=1)
+    parts = ops.split(latents, ends, axis=1) if ends else [latents]
     x = None
     for stage, shape, part in reversed(list(zip(stages, shapes, parts, strict=True))):
         z = ops.reshape(part, (-1, *shape))

@@ -36,10 +36,7 @@ class Symbols:
     patch: int = 1
 
     def __post_init__(self):
-        if len(self.shape) != 3:
-            raise ValueError(f"shape must be (H, W, C), got {self.shape!r}")
-        for size in self.shape:
-            arguments.integer("shape", size, 1)
+        arguments.sizes("shape", self.shape, 3)
         arguments.integer("levels", self.levels, 2)
         arguments.integer("patch", self.patch, 1)
         if self.shape[0] % self.patch or self.shape[1] % self.patch:

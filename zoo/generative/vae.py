@@ -61,15 +61,13 @@ class VAE(GenerativeModel):
         importance_samples=1,
         name="vae",
     ):
+        image_shape = arguments.sizes("image_shape", image_shape, 3)
+        latents, units = arguments.integer("latents", latents, 1), arguments.sizes("units", units)
+        arguments.one_of("likelihood", likelihood, LIKELIHOODS)
+        importance_samples = arguments.integer("importance_samples", importance_samples, 1)
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         # Lists, which JSON keeps as they are.
         config |= {"image_shape": list(image_shape), "units": list(units)}
-        image_shape = tuple(image_shape)
-        arguments.integer("latents", latents, 1)
-        arguments.one_of("likelihood", likelihood, LIKELIHOODS)
-        arguments.integer("importance_samples", importance_samples, 1)
-        for size in units:
-            arguments.integer("units", size, 1)
         images = keras.Input(image_shape, name="images")
         encoder = _encoder(image_shape, latents, units, activation)
         decoder = _decoder(int(np.prod(image_shape)), latents, units, activation, likelihood)

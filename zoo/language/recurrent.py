@@ -48,11 +48,11 @@ class RecurrentLanguageModel(LanguageModel):
         initial_range=None,
         name="recurrent",
     ):
+        vocabulary = arguments.integer("vocabulary", vocabulary, 1)
+        num_layers = arguments.integer("num_layers", num_layers, 1)
+        width = arguments.integer("width", width, 1)
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        arguments.integer("vocabulary", vocabulary, 1)
         arguments.one_of("cell", cell, CELLS)
-        arguments.integer("num_layers", num_layers, 1)
-        arguments.integer("width", width, 1)
         arguments.fraction("dropout", dropout)
         features = width if embedding is None else arguments.integer("embedding", embedding, 1)
         if tied and features != width:

@@ -62,11 +62,11 @@ class TransformerLanguageModel(LanguageModel):
         remat=False,
         name="transformer",
     ):
+        vocabulary = arguments.integer("vocabulary", vocabulary, 1)
+        context = arguments.integer("context", context, 1)
+        num_layers = arguments.integer("num_layers", num_layers, 1)
+        width = arguments.integer("width", width, 1)
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        arguments.integer("vocabulary", vocabulary, 1)
-        arguments.integer("context", context, 1)
-        arguments.integer("num_layers", num_layers, 1)
-        arguments.integer("width", width, 1)
         arguments.fraction("dropout", dropout)
         arguments.one_of("positions", positions, _POSITIONS)
         self_attention = {

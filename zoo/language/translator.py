@@ -73,10 +73,13 @@ class Translator(keras.Model):
         dropout=0.0,
         name="translator",
     ):
+        source_vocabulary = arguments.integer("source_vocabulary", source_vocabulary, 1)
+        target_vocabulary = arguments.integer("target_vocabulary", target_vocabulary, 1)
+        source_length = arguments.integer("source_length", source_length, 1)
+        target_length = arguments.integer("target_length", target_length, 1)
+        num_layers = arguments.integer("num_layers", num_layers, 1)
+        width = arguments.integer("width", width, 1)
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        lengths = "source_vocabulary", "target_vocabulary", "source_length", "target_length"
-        for key in (*lengths, "num_layers", "width"):
-            arguments.integer(key, config[key], 1)
         arguments.fraction("dropout", dropout)
         arguments.one_of("positions", positions, _POSITIONS)
         block = {

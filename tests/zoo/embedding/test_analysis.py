@@ -113,6 +113,10 @@ def test_errors_name_the_argument_and_its_limits(mixed):
             lambda: latent_semantic_analysis(mixed[:5], 5, min_count=1),
             "dimensions must be an integer from 1 to 4",
         ),
+        (
+            lambda: ppmi_vectors(["cat", "dog", "cow"], 1, min_count=1),
+            "a list is one of documents, not of words",
+        ),
         (lambda: latent_semantic_analysis("one document", 1), "at least two documents with words, got 1"),
         (lambda: latent_semantic_analysis(mixed, 2, weighting="tfidf"), "did you mean 'tf_idf'"),
     ):

@@ -80,6 +80,22 @@ def test_the_error_of_kmeans_is_the_distance_to_the_nearest_mean():
     assert reconstruction.kmeans_error(train, test, 4) == pytest.approx(exact, rel=1e-9)
 
 
+def test_codes_in_half_precision_can_be_decoded():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = Autoencoder(SHAPE, latents=2, units=(3,))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = np.random.default_rng(4).uniform(size=(2, *SHAPE))
+    np.testing.assert_allclose(model.decode(model.encode(images)), model.reconstruct(images), atol=0.01)
+
+
+def test_more_components_or_centers_than_images_fit_the_images_exactly():
+    images = np.random.default_rng(3).normal(size=(3, 4))
+    for error in (reconstruction.pca_error, reconstruction.kmeans_error):
+        assert error(images, images, 10) == pytest.approx(0, abs=1e-12)
+
+
 def test_kfac_trains_the_code_of_digits_below_the_error_of_pca(tmp_path):
     run = zoo.train("autoencoder_digits", tmp_path / "run", progress=False)
     assert run.scores["reconstruction"] < 0.75 * run.scores["pca"] < run.scores["kmeans"]
@@ -92,7 +108,10 @@ def test_kfac_trains_the_code_of_digits_below_the_error_of_pca(tmp_path):
     ("call", "message"),
     [
         (lambda model: Autoencoder(SHAPE, latents=0), "latents must be an integer of at least 1, got 0"),
-        (lambda model: Autoencoder(SHAPE, units=(4, -1)), "units must be an integer of at least 1, got -1"),
+        (
+            lambda model: Autoencoder(SHAPE, units=(4, -1)),
+            r"units\[1\] must be an integer of at least 1, got -1",
+        ),
         (lambda model: model.reconstruct(IMAGES[0]), r"images must have shape \[N, 3, 2, 1\]"),
         (lambda model: model.reconstruct(-IMAGES), r"must be in \[0, 1\]"),
         (lambda model: model.decode(np.zeros((1, 3))), r"latents must have shape \[N, 2\], got \(1, 3\)"),

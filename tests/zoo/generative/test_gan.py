@@ -154,6 +154,19 @@ def test_a_gan_survives_saving_and_samples_are_functions_of_the_seed(tmp_path):
     np.testing.assert_allclose(line[1], gan.generator.decode(latents.mean(0, keepdims=True))[0], atol=1e-6)
 
 
+def test_a_saved_gan_goes_on_training_as_if_it_had_not_been_interrupted(tmp_path):
+    keras.utils.set_random_seed(0)
+    gan = GAN(DCGANGenerator((8, 8, 1), 5, (8, 4)), critic((8, 8, 1), (4, 8), normalization=None))
+    gan.compile("adam", keras.optimizers.SGD(0.1), label_smoothing=0.1, penalty_weight=0.5, seed=3)
+    images = np.random.default_rng(0).uniform(size=(4, 8, 8, 1)).astype("float32")
+    gan.fit(images, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    again = keras.models.load_model(tmp_path / "gan.keras")
+    for model in (gan, again):
+        model.fit(images, epochs=2, verbose=0, shuffle=False)
+    assert_same_weights(gan, again, atol=1e-6)
+
+
 def test_dcgan_starts_from_its_published_weights():
     keras.utils.set_random_seed(0)
     networks = DCGANGenerator((28, 28, 1), filters=(64, 32)), critic((28, 28, 1), (32, 64))
@@ -192,6 +205,13 @@ def test_spectral_normalization_keeps_the_norm_of_every_kernel_at_one():
     [
         (lambda: GAN(Dense(), critic((8, 8, 1))), r"discriminator must take .* \(4, 4, 1\), got \(8, 8, 1\)"),
         (lambda: DCGANGenerator((6, 8, 1)), "images must have sides divisible by 4, got 6 and 8"),
+        (lambda: DCGANGenerator((8, 8)), r"image_shape must be a tuple of 3 integers, got \(8, 8\)"),
+        (lambda: DCGANGenerator((8, 8, 1), filters=()), r"filters must have at least one entry, got \(\)"),
+        (lambda: critic((8, 8)), r"image_shape must be a tuple of 3 integers, got \(8, 8\)"),
+        (
+            lambda: made().fit(np.zeros((4, 4, 4, 1), "uint8"), verbose=0),
+            r"images must hold floating-point numbers in \[0, 1\], got uint8",
+        ),
         (lambda: critic((8, 8, 1), normalization="layer"), "normalization must be one of"),
         (lambda: made(loss="hinge"), "loss must be one of non_saturating, saturating, got 'hinge'"),
         (lambda: made(penalty_weight=-1.0), "penalty_weight must be"),

@@ -195,6 +195,16 @@ def test_an_infogan_survives_saving(tmp_path, pair):
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_saved_infogan_is_trained_with_the_same_settings(tmp_path):
+    settings = {"information": 0.5, "code_information": 0.2, "information_delay": 3, "distortion": 0.3}
+    compiled(**settings, information_warmup=2).save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras").get_compile_config()
+    assert {name: again[name] for name in (*settings, "information_warmup")} == {
+        **settings,
+        "information_warmup": 2,
+    }
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -8,8 +8,9 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from curvezoo.losses import NegativeELBO
 from curvezoo.zoo import drawing
-from curvezoo.zoo.generative import DensityModel
+from curvezoo.zoo.generative import VAE, Autoencoder, DCGANGenerator, DensityModel, PixelCNN, RealNVP
 
 
 class Pixels(DensityModel):
@@ -75,6 +76,30 @@ def test_gray_pixels_in_a_binary_model_warn_once():
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        lambda two: VAE((two, two, 1), two, (two,), importance_samples=two),
+        lambda two: Autoencoder((two, two, 1), two, (two,)),
+        lambda two: DCGANGenerator((two, two, 1), two, (two,), two, two),
+    ],
+)
+def test_numpy_integers_are_sizes_and_survive_saving(make, tmp_path):
+    model = make(np.int64(2))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    latents = np.ones((1, 2))
+    np.testing.assert_array_equal(again.decode(latents), model.decode(latents))
+
+
+def test_a_model_of_images_is_fitted_without_targets_or_with_any():
+    keras.utils.set_random_seed(0)
+    model, pixels = VAE((2, 2, 1), 2, (4,)), images(6, 2, 2, 1)
+    model.compile("adam", NegativeELBO())
+    for targets in (None, np.zeros(6), pixels):
+        assert np.isfinite(model.fit(pixels, targets, verbose=0).history["loss"][0])
+
+
+@pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda m: m.sample(0), "count must be an integer of at least 1, got 0"),
@@ -87,6 +112,11 @@ def test_gray_pixels_in_a_binary_model_warn_once():
         (lambda m: m.encode(np.full((1, 2, 3, 1), 255)), r"be in \[0, 1\]; divide pixels of 0 to 255 by 255"),
         (lambda m: m.encode(np.full((1, 2, 3, 1), np.nan)), "must be finite, got nan"),
         (lambda m: m.decode(np.zeros((2, 5))), r"latents must have shape \[N, 6\], got \(2, 5\)"),
+        (lambda m: PixelCNN((2, 2, 1), filters=2, blocks=1).decode(np.zeros((2, 5))), "has no latent variab"),
+        (lambda m: VAE((28, 28)), r"image_shape must be a tuple of 3 integers, got \(28, 28\)"),
+        (lambda m: Autoencoder((28, 28, 1), units=8), "units must be a tuple of integers, got 8"),
+        (lambda m: RealNVP((28, 28)), r"shape must be a tuple of 3 integers, got \(28, 28\)"),
+        (lambda m: PixelCNN((28, 28)), r"shape must be a tuple of 3 integers, got \(28, 28\)"),
         (lambda m: m.interpolate(np.zeros(5), np.zeros(6)), r"first must have shape \[N, 6\], got \(1, 5\)"),
         (lambda m: m.interpolate(np.zeros(6), np.zeros(6), 1), "steps must be an integer of at least 2"),
     ],

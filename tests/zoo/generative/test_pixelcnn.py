@@ -19,6 +19,14 @@ SMALL = {"filters": 4, "blocks": 3, "first_kernel_size": 3}
 
 
 @pytest.fixture
+def half():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture
 def double():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float64")
@@ -113,6 +121,23 @@ def test_drawn_images_have_the_frequencies_of_their_probabilities():
     images = all_images((2, 2, 1))
     expected = np.exp(built.log_prob(images).astype("float64"))[np.argsort(images.reshape(-1, 4) @ places)]
     assert chisquare(counts, count * expected / expected.sum()).pvalue > 0.01
+
+
+def test_images_drawn_in_half_precision_have_the_probabilities_of_the_model(half):
+    built, every = model((1, 2, 1)), all_images((1, 2, 1))
+    drawn = built.sample(1000)[:, 0, :, 0] @ [2, 1]
+    expected = np.exp(built.log_prob(every).astype("float64"))
+    assert (
+        chisquare(np.bincount(drawn.astype(int), minlength=4), 1000 * expected / expected.sum()).pvalue > 0.01
+    )
+
+
+def test_images_of_given_and_of_drawn_classes_can_be_drawn_in_any_order():
+    built = model((2, 2, 1), classes=2)
+    expected = built.sample(3, labels=1)
+    for count in (2, 3):
+        assert built.sample(count).shape == (count, 2, 2, 1)
+        np.testing.assert_array_equal(built.sample(count, labels=1), expected[:count])
 
 
 def test_labels_change_images_and_their_probabilities():
@@ -227,8 +252,8 @@ def test_two_replicas_make_the_step_of_one_device(mirrored):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: PixelCNN((4, 4)), r"shape must be \(H, W, C\), got \(4, 4\)"),
-        (lambda: PixelCNN((4, 4, 0)), "shape must be an integer of at least 1, got 0"),
+        (lambda: PixelCNN((4, 4)), r"shape must be a tuple of 3 integers, got \(4, 4\)"),
+        (lambda: PixelCNN((4, 4, 0)), r"shape\[2\] must be an integer of at least 1, got 0"),
         (lambda: PixelCNN((5, 4, 1), patch=2), r"patch must divide the sides of an image \(5, 4, 1\), got 2"),
         (lambda: PixelCNN((4, 4, 1), levels=1), "levels must be an integer of at least 2, got 1"),
         (lambda: PixelCNN((4, 4, 1), 256, 2), r"a symbol must have at most 1024 values, got 256\^4: choose"),

@@ -62,6 +62,12 @@ def test_decoding_inverts_encoding_in_both_directions(exact):
     np.testing.assert_allclose(exact.encoded(exact.decoded(z)), z, atol=1e-7)
 
 
+def test_a_flow_of_one_scale_decodes_what_it_encodes():
+    model = randomized(RealNVP((2, 6, 1), levels=4, scales=1, couplings=2, width=2))
+    x = images(3, (2, 6, 1))
+    np.testing.assert_allclose(model.decode(model.encode(x)), x, atol=1e-5)
+
+
 def test_half_of_the_channels_leave_at_each_scale():
     model = RealNVP((8, 8, 1), scales=3, couplings=1, width=2)
     inputs = [tuple(model.get_layer(f"squeeze_{scale}").input.shape[1:]) for scale in range(3)]

@@ -9,7 +9,8 @@ from curvezoo.data.text.tokenizers import CharacterTokenizer
 from curvezoo.optimizers.layer_rules.blocks import blocks_of
 from curvezoo.publishing import saved_model
 from curvezoo.training.parts import NextToken
-from curvezoo.zoo.language.transformer import TransformerLanguageModel
+from curvezoo.zoo.generative import PixelCNN
+from curvezoo.zoo.language import RecurrentLanguageModel, TransformerLanguageModel, Translator
 
 TOKENS = np.random.default_rng(0).integers(0, 5, (3, 8)).astype("int32")
 
@@ -167,3 +168,17 @@ def test_kfac_has_blocks_for_all_layers_but_those_named(settings, fallbacks, mak
 def test_settings_of_a_model_that_are_not_valid_are_named(settings, message, make_model):
     with pytest.raises(ValueError, match=message):
         make_model(**settings)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: TransformerLanguageModel(n, n, num_layers=n // 8, width=n, heads=2),
+        lambda n: RecurrentLanguageModel(n, num_layers=n // 8, width=n, embedding=n),
+        lambda n: Translator(n, n, n, n, num_layers=n // 8, width=n, heads=2),
+        lambda n: PixelCNN((n, n, n // 8), filters=n, blocks=n // 8, hidden=n),
+    ],
+)
+def test_numpy_integers_are_sizes_and_survive_saving(make, tmp_path):
+    make(np.int64(8)).save(tmp_path / "model.keras")
+    assert keras.models.load_model(tmp_path / "model.keras").get_config() == make(8).get_config()
