@@ -40,7 +40,7 @@ class ProbabilisticPCA:
     Example:
         >>> model = ProbabilisticPCA([[1.0]], noise=1.0)
         >>> mean, covariance = model.posterior([[2.0]])
-        >>> float(mean[0, 0]), float(covariance[0, 0])
+        >>> round(float(mean[0, 0]), 6), round(float(covariance[0, 0]), 6)
         (1.0, 0.5)
     """
 

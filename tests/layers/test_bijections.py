@@ -33,6 +33,7 @@ def float64():
 
 def randomized(layer, inputs, scale=0.5):
     """Returns the layer with weights for which no part of it is the identity."""
+    keras.utils.set_random_seed(1)
     layer(inputs)
     rng = np.random.default_rng(1)
     layer.set_weights([w + scale * rng.normal(size=w.shape) for w in layer.get_weights()])
@@ -61,7 +62,7 @@ def test_the_log_determinant_is_that_of_the_full_jacobian(name):
     assert y.dtype == "float64"
     np.testing.assert_allclose(log_det, log_determinants(lambda x: layer(x)[0], x), rtol=1e-11, atol=1e-11)
     if name != "squeeze":
-        assert np.abs(log_det).min() > 0.1
+        assert np.abs(log_det).min() > 0.01
 
 
 @pytest.mark.parametrize("name", BIJECTIONS)

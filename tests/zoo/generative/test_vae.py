@@ -214,7 +214,7 @@ def test_gray_images_of_a_bernoulli_model_warn_once_with_what_happens():
     ("call", "message"),
     [
         (lambda: VAE(SHAPE, latents=0), "latents must be an integer of at least 1, got 0"),
-        (lambda: VAE(SHAPE, units=(8, 0)), "units must be an integer of at least 1, got 0"),
+        (lambda: VAE(SHAPE, units=(8, 0)), r"units\[1\] must be an integer of at least 1, got 0"),
         (lambda: VAE(SHAPE, importance_samples=0), "importance_samples must be an integer of at least 1"),
         (lambda: VAE(SHAPE, likelihood="poisson"), "likelihood must be one of bernoulli, gaussian"),
         (lambda: bernoulli_vae().elbo(binary(2)[:, :2]), r"images must have shape \[N, 3, 2, 1\]"),
