@@ -85,7 +85,9 @@ class KFAC(TrialOptimizer):
         learning_rate: The eps above, dimensionless: a number of at least 0, a schedule or a callable.
         damping: The initial lambda, in units of loss / theta^2, positive; None for a tenth of the mean
             eigenvalue of F, tr F / P, of the first batch. It is raised to the lower bound above.
-        momentum: None to minimize the model over alpha and mu; or a fixed momentum, in [0, 1).
+        momentum: None to minimize the model over alpha and mu; or a fixed momentum, in [0, 1), which learns
+            more in a long training on small batches, with a rate that falls to zero and a `kl_clip`
+            (docs/optimizers.md).
         decay: Decay rate of the averages at each update of the statistics, in [0, 1). The first updates are
             averaged with equal weights.
         fisher: `sampled`, the Fisher matrix; or `empirical`, which uses the data's labels: same cost, but not
