@@ -40,7 +40,7 @@ def ppmi(counts, smoothing=0.75):
     counts = sparse.coo_array(counts)
     word = counts.sum(axis=1)
     context = counts.sum(axis=0) ** smoothing
-    context /= context.sum()
+    context /= context.sum() or 1.0
     values = np.log(counts.data / (word[counts.row] * context[counts.col]))
     positive = values > 0
     entries = values[positive], (counts.row[positive], counts.col[positive])
