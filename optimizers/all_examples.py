@@ -102,28 +102,30 @@ def first_examples(data):
 
 
 def check_loss(data, loss):
-    """Evaluates a loss on the first examples, outside a graph, where errors are short.
+    """Evaluates a function of the data on the first examples, outside a graph, where errors are short.
 
     Args:
         data: Data that `checked` returned.
-        loss: Function of x, y and sample_weight.
+        loss: Function of x, y and sample_weight, such as the loss or the number of its terms.
 
     Raises:
-        ValueError: If there are no examples, or the loss can't be evaluated.
+        ValueError: If there are no examples, or the function can't be evaluated.
     """
     x, y, sample_weight = first_examples(data)
     try:
         loss(x, y, sample_weight)
     except (ValueError, TypeError, tf.errors.OpError) as error:
+        reason = _NOISE.sub("", " ".join(str(error).split()))
         raise ValueError(
-            f"data must suit the model and the loss, got inputs of shape {_shapes(x)} and targets of shape "
-            f"{_shapes(y)}: {_NOISE.sub('', ' '.join(str(error).split()))}"
+            f"data must suit the model and the loss, got inputs {_shapes(x)} and targets {_shapes(y)}: "
+            f"{reason}"
         ) from None
 
 
 def _shapes(arrays):
-    shapes = [", ".join(["N", *map(str, array.shape[1:])]) for array in keras.tree.flatten(arrays)]
-    return " and ".join(f"[{shape}]" for shape in shapes)
+    arrays = [array for array in keras.tree.flatten(arrays) if array is not None]
+    shapes = [", ".join(["N", *map(str, array.shape[1:])]) for array in arrays]
+    return " and ".join(f"of shape [{shape}]" for shape in shapes) or "None"
 
 
 def _hint(data):

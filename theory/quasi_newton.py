@@ -29,8 +29,7 @@ def secant_coefficients(hessian, step, change):
     Raises:
         ValueError: If the matrix is not positive definite, sizes differ, or d.y is not positive.
     """
-    hessian, step, change = _pair("hessian", hessian, step, change)
-    return 1 / (change @ step), -1 / (step @ hessian @ step)
+    return _coefficients(*_pair("hessian", hessian, step, change))
 
 
 def hessian_update(hessian, step, change):
@@ -156,10 +155,14 @@ def quadratic_bfgs(hessian, gradient, start=None, steps=None):
     return size * np.array(points), np.array(estimates)
 
 
+def _coefficients(hessian, step, change):
+    return 1 / (change @ step), -1 / (step @ hessian @ step)
+
+
 def _updated_hessian(hessian, step, change):
+    alpha, beta = _coefficients(hessian, step, change)
     predicted = hessian @ step
-    seen = np.outer(change, change) / (change @ step)
-    return hessian + seen - np.outer(predicted, predicted) / (step @ predicted)
+    return hessian + alpha * np.outer(change, change) + beta * np.outer(predicted, predicted)
 
 
 def _updated_inverse(inverse, step, change):

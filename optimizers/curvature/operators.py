@@ -68,7 +68,7 @@ class CurvatureOperator:
         self._variables = self._stand_in.trainable_variables
         if self.needs_distribution:
             CompiledObjective(self._stand_in, None).require_distribution()
-        check_loss(self.data, self._loss)
+        check_loss(self.data, self._microbatch_divisor)
         self._factors = None
         self._step = tf.function(self._microbatch, jit_compile=jit_compile)
         self._divisor = tf.function(self._microbatch_divisor, jit_compile=jit_compile)
@@ -153,10 +153,6 @@ class CurvatureOperator:
         """Returns a microbatch's part of the divisor of each loss, its number of values or their weights."""
         objective = SummedObjective(self._stand_in, x, y, sample_weight)
         return objective.counts(objective.outputs(objective.values), self._count)
-
-    def _loss(self, x, y, sample_weight):
-        objective = SummedObjective(self._stand_in, x, y, sample_weight)
-        return objective.data_loss(objective.outputs(objective.values))
 
     def _count(self, term, output):
         return Count(term.loss)(term.targets, output, term.sample_weight)
@@ -342,10 +338,6 @@ class Fisher(CurvatureOperator):
         if self.samples is None:
             return products.fisher_product(objective, values, tangents)
         return products.sampled_fisher_product(objective, values, tangents, seed, self.samples)
-
-    def _loss(self, x, y, sample_weight):
-        objective = SummedObjective(self._stand_in, x, y, sample_weight)
-        return objective.data_loss(objective.outputs(objective.values))
 
     def _count(self, term, output):
         # The Fisher matrix must not depend on the targets.

@@ -265,10 +265,6 @@ class ModelOptimizer(keras.optimizers.Optimizer):
         """Returns the weight decay of each trainable variable, zero for excluded ones, in units of theta."""
         return [self.weight_decay * self._use_weight_decay(v) for v in self._trainable_variables]
 
-    def is_replicated(self):
-        """Returns whether the optimizer was created in the scope of a strategy of several replicas."""
-        return self._distribution_strategy.num_replicas_in_sync > 1
-
     # These are also methods, since subclasses use them in many places.
     replicas, total = staticmethod(number), staticmethod(total)
 
@@ -378,7 +374,9 @@ def _require_one_strategy(optimizer, model):
     created_here = strategy.extended.variable_created_in_scope
     if not all(created_here(v.value) for v in model.variables):
         made = "the model's weights were created outside it"
-    elif optimizer.is_replicated() and not created_here(optimizer.iterations.value):
+    elif optimizer._distribution_strategy.num_replicas_in_sync > 1 and not created_here(
+        optimizer.iterations.value
+    ):
         made = "the optimizer was created in the scope of another strategy"
     else:
         return

@@ -50,14 +50,24 @@ UNSUITABLE = {
 }
 
 
-@pytest.mark.parametrize("made", [fit_lbfgs, Hessian])
-@pytest.mark.parametrize("name", UNSUITABLE)
-def test_data_that_do_not_suit_the_model_or_its_loss_are_refused(name, made):
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [(Hessian, name) for name in UNSUITABLE] + [(fit_lbfgs, name) for name in UNSUITABLE if name != "none"],
+)
+def test_data_that_do_not_suit_the_model_or_its_loss_are_refused(made, name):
     x, y, message = UNSUITABLE[name]
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
     model.compile(loss="mse")
     with pytest.raises(ValueError, match="data must suit the model and the loss, got " + message):
         made(model, (x, y))
+
+
+@pytest.mark.parametrize("targets", [None, np.zeros((N, 2))])
+def test_the_fisher_matrix_needs_no_targets(targets):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with_labels = Fisher(model, (X, np.zeros(N, "int32"))).dense()
+    np.testing.assert_array_equal(Fisher(model, (X, targets)).dense(), with_labels)
 
 
 def test_an_order_that_changes_is_refused_only_where_it_matters():

@@ -1,5 +1,6 @@
 """The PixelCNN against sums over all images, and its drawing loop against the whole network."""
 
+import contextlib
 import itertools
 
 import keras
@@ -18,20 +19,24 @@ from curvezoo.zoo.language.filters import draw
 SMALL = {"filters": 4, "blocks": 3, "first_kernel_size": 3}
 
 
+@contextlib.contextmanager
+def dtype_policy(name):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    yield
+    keras.config.set_dtype_policy(before)
+
+
 @pytest.fixture
 def half():
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    yield
-    keras.config.set_dtype_policy(policy)
+    with dtype_policy("mixed_bfloat16"):
+        yield
 
 
 @pytest.fixture
 def double():
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_dtype_policy(policy)
+    with dtype_policy("float64"):
+        yield
 
 
 def model(shape, **settings):
