@@ -96,12 +96,8 @@ def christoffel(metric, theta):
     theta = finite("theta", theta, 1)
     matrix = _metric_at(metric, theta, definite=True)
     # d_k F_ij at [i, j, k].
-    try:
-        slopes = jacobian(metric, theta, name="metric")
-    except ValueError:
-        # The steps are too long where F varies on a scale far below one, which its own lengths then show.
-        units = 1 / np.sqrt(np.diagonal(matrix))
-        slopes = jacobian(lambda u: metric(units * u), theta / units, name="metric") / units
+    units = _units(matrix)
+    slopes = jacobian(lambda u: metric(units * u), theta / units, name="metric") / units
     lowered = (np.swapaxes(slopes, 1, 2) + slopes - np.moveaxis(slopes, 2, 0)) / 2
     return np.einsum("kl,lij->kij", np.linalg.inv(matrix), lowered)
 
@@ -149,7 +145,7 @@ def geodesic_from(metric, start, velocity):
     same_shape(start=start, velocity=velocity)
     matrix = _metric_at(metric, start, definite=True)
     christoffel(metric, start)  # The solver never returns if the equation is not defined at the start.
-    units = np.minimum(1.0, 1 / np.sqrt(np.diagonal(matrix)))
+    units = _units(matrix)
     result = solve_ivp(
         _flow(metric, _EVALUATIONS),
         (0, 1),
@@ -362,6 +358,11 @@ def _flow(metric, evaluations):
         return np.concatenate([velocity, -(symbols @ velocity) @ velocity])
 
     return flow
+
+
+def _units(matrix):
+    """Returns the lengths of F along each axis, or one if that is shorter: scales on which F may vary."""
+    return np.minimum(1.0, 1 / np.sqrt(np.diagonal(matrix)))
 
 
 def _metric_at(metric, theta, definite=False):

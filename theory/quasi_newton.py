@@ -156,7 +156,7 @@ def quadratic_bfgs(hessian, gradient, start=None, steps=None):
 
 
 def _coefficients(hessian, step, change):
-    return 1 / (change @ step), -1 / (step @ hessian @ step)
+    return 1 / (change @ step), -1 / (step @ (hessian @ step))
 
 
 def _updated_hessian(hessian, step, change):
